@@ -1,0 +1,17 @@
+//! Types and rules of a hiring platform's integrations.
+//!
+//! What must never be here: IO, a clock, randomness, AWS, HTTP. Time and fresh ids come in as arguments, so that every
+//! rule can be tested as a plain function.
+
+pub mod application;
+pub mod connection;
+pub mod id;
+pub mod message;
+pub mod notification;
+pub mod organisation;
+pub mod stage;
+pub mod suggestion;
+pub mod sync;
+
+/// Version written into every stored record and queued message; readers refuse what is newer than they know.
+pub const FORMAT_VERSION: u8 = 1;

@@ -1,0 +1,66 @@
+//! What becomes of one queue message.
+
+use std::time::Duration;
+
+/// How the work on one message ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The message is no longer needed.
+    Done,
+    /// Not now: the message becomes visible again after this time.
+    Retry {
+        /// How long to leave it, at most 12 hours.
+        after: Duration,
+        /// Why, for the log.
+        reason: String,
+    },
+    /// Never: the message goes to the dead-letter queue at once, with the reason, instead of burning its receives.
+    Dead {
+        /// Why, for the log and the dead letter.
+        reason: String,
+    },
+}
+
+impl Outcome {
+    /// Shorthand for a retry.
+    #[must_use]
+    pub fn retry(after: Duration, reason: impl Into<String>) -> Self {
+        Self::Retry { after, reason: reason.into() }
+    }
+
+    /// Shorthand for a dead letter.
+    #[must_use]
+    pub fn dead(reason: impl Into<String>) -> Self {
+        Self::Dead { reason: reason.into() }
+    }
+}
+
+/// How many messages of a batch are worked on at once.
+pub const CONCURRENCY: usize = 10;
+
+/// A message that would start with less than this left is put back unharmed.
+pub const RESERVE: Duration = Duration::from_secs(3);
+
+/// SQS lets a message be hidden for at most 12 hours from its receipt.
+const LONGEST_DELAY: Duration = Duration::from_secs(12 * 60 * 60 - 60);
+
+/// The visibility timeout for a delay, in whole seconds, rounded up and kept within what SQS takes.
+#[must_use]
+pub fn visibility_seconds(after: Duration) -> i32 {
+    let capped = after.min(LONGEST_DELAY);
+    let whole = capped.as_secs() + u64::from(capped.subsec_nanos() > 0);
+    i32::try_from(whole).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_are_rounded_up_and_kept_within_what_the_queue_takes() {
+        assert_eq!(visibility_seconds(Duration::ZERO), 0);
+        assert_eq!(visibility_seconds(Duration::from_millis(1)), 1);
+        assert_eq!(visibility_seconds(Duration::from_secs(30)), 30);
+        assert_eq!(visibility_seconds(Duration::from_secs(u64::MAX)), 43_140);
+    }
+}

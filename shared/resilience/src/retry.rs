@@ -1,0 +1,69 @@
+//! When to try again: exponential with full jitter, so that a fleet that failed together does not return together.
+
+use std::time::Duration;
+
+/// A retry schedule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Schedule {
+    /// Upper bound of the first delay.
+    pub base: Duration,
+    /// Upper bound of every delay.
+    pub cap: Duration,
+    /// Tries in all, the first included.
+    pub tries: u32,
+}
+
+/// For calls that a worker makes: put back within ten seconds, three tries.
+pub const WORKER: Schedule = Schedule { base: Duration::from_secs(1), cap: Duration::from_secs(10), tries: 3 };
+
+/// For mail: a relay that is down for minutes must not cost anybody a mail.
+pub const MAIL: Schedule = Schedule { base: Duration::from_secs(2), cap: Duration::from_secs(900), tries: 8 };
+
+/// For model calls: quotas are counted by the minute.
+pub const MODEL: Schedule = Schedule { base: Duration::from_secs(2), cap: Duration::from_secs(120), tries: 5 };
+
+/// For a sync run: its connection is polled again anyway.
+pub const SYNC: Schedule = Schedule { base: Duration::from_secs(5), cap: Duration::from_secs(300), tries: 4 };
+
+/// What to do after a failed try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Try again after this time.
+    After(Duration),
+    /// The tries are used up.
+    GiveUp,
+}
+
+impl Schedule {
+    /// Decides after the failed try number `tried` (the first is 1). `jitter` is a random number in 0..1; `asked` is what
+    /// the provider asked for and always wins over a shorter delay.
+    #[must_use]
+    pub fn next(&self, tried: u32, jitter: f64, asked: Option<Duration>) -> Next {
+        if tried >= self.tries {
+            return Next::GiveUp;
+        }
+        let doublings = tried.saturating_sub(1).min(31);
+        let bound = self.base.saturating_mul(1 << doublings).min(self.cap);
+        let delay = bound.mul_f64(jitter.clamp(0.0, 1.0));
+        Next::After(delay.max(asked.unwrap_or(Duration::ZERO)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_grow_to_the_cap_and_the_tries_end() {
+        let bounds: Vec<_> = (1..=3).map(|tried| WORKER.next(tried, 1.0, None)).collect();
+        assert_eq!(bounds, [Next::After(Duration::from_secs(1)), Next::After(Duration::from_secs(2)), Next::GiveUp]);
+        assert_eq!(MAIL.next(7, 1.0, None), Next::After(Duration::from_secs(128)));
+        assert_eq!(MAIL.next(u32::MAX, 1.0, None), Next::GiveUp);
+    }
+
+    #[test]
+    fn what_the_provider_asks_for_wins_over_a_shorter_delay() {
+        assert_eq!(MODEL.next(1, 0.0, Some(Duration::from_secs(46))), Next::After(Duration::from_secs(46)));
+        assert_eq!(MODEL.next(1, 0.5, None), Next::After(Duration::from_secs(1)));
+    }
+}

@@ -1,0 +1,92 @@
+//! Idempotent work: a lease taken by a conditional write, an effect, and a result that only the holder can record.
+//!
+//! Invariants, guarded by the condition expressions below:
+//! - at any time at most one holder has an unexpired lease on a piece of work;
+//! - a final state is never overwritten;
+//! - whoever outlived the lease can record nothing (the fence names owner and state).
+//!
+//! Success costs two writes and no read: the claim returns the whole item.
+
+use std::time::Duration;
+
+/// Settling of work that may not be taken over once its holder's lease has passed.
+/// Guards: a holder within its lease is not disturbed, a final state stays.
+pub const SETTLE_ABANDONED: &str = "#state = :held AND #lease_until < :now";
+
+/// Attribute names that the conditions use; an item of work has all three while it is held.
+pub const STATE: &str = "state";
+/// The holder's random token.
+pub const OWNER: &str = "owner";
+/// When the lease ends, in milliseconds since 1970 UTC.
+pub const LEASE: &str = "lease_until";
+/// How often the work was claimed.
+pub const ATTEMPTS: &str = "attempts";
+
+/// Claim of work that was recorded before (`:ready` is its waiting state, `:held` its held state).
+/// Guards: only waiting work, or work whose holder's lease has passed, gets a new holder.
+pub const CLAIM_RECORDED: &str =
+    "attribute_exists(pk) AND (#state = :ready OR (#state = :held AND #lease_until < :now))";
+
+/// The same where a passed lease leaves open whether the effect happened: only waiting work gets a holder.
+pub const CLAIM_WAITING: &str = "attribute_exists(pk) AND #state = :ready";
+
+/// Claim of work that the claim itself records: a first arrival, or one whose holder's lease has passed.
+pub const CLAIM_FIRST: &str = "attribute_not_exists(pk) OR (#state = :held AND #lease_until < :now)";
+
+/// Every later write of a holder. Guards: no final state is overwritten, and who outlived the lease writes nothing.
+pub const FENCE: &str = "#state = :held AND #owner = :owner AND #lease_until >= :now";
+
+/// What stood in the item when a claim was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// Whether the item is in its held state.
+    pub held: bool,
+    /// When the lease ends, in milliseconds since 1970 UTC.
+    pub lease_until_ms: Option<i64>,
+}
+
+/// Why a claim was refused, and so what to do with the message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// There is no such work: the message names nothing.
+    Missing,
+    /// Somebody holds it; look again after this time, when the lease has passed. The message stays, because it may be
+    /// the only one left if the holder dies.
+    Busy(Duration),
+    /// It reached a final state: the message is a duplicate.
+    Finished,
+    /// The holder's lease passed and the work may not be taken over: nobody knows whether its effect happened.
+    Abandoned,
+}
+
+/// Reads a refusal from what stood in the item.
+#[must_use]
+pub fn refusal(standing: Option<Standing>, now_ms: i64) -> Refusal {
+    match standing {
+        None => Refusal::Missing,
+        Some(Standing { held: false, .. }) => Refusal::Finished,
+        Some(Standing { held: true, lease_until_ms }) => {
+            let left = lease_until_ms.unwrap_or(now_ms).saturating_sub(now_ms);
+            match u64::try_from(left) {
+                Ok(left) => Refusal::Busy(Duration::from_millis(left.saturating_add(1))),
+                Err(_) => Refusal::Abandoned,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_tells_duplicates_from_held_and_abandoned_work() {
+        let held = |lease_until_ms| Some(Standing { held: true, lease_until_ms });
+        assert_eq!(refusal(None, 100), Refusal::Missing);
+        assert_eq!(refusal(Some(Standing { held: false, lease_until_ms: Some(500) }), 100), Refusal::Finished);
+        assert_eq!(refusal(held(Some(500)), 100), Refusal::Busy(Duration::from_millis(401)));
+        assert_eq!(refusal(held(Some(100)), 100), Refusal::Busy(Duration::from_millis(1)));
+        assert_eq!(refusal(held(Some(99)), 100), Refusal::Abandoned);
+        assert_eq!(refusal(held(None), 100), Refusal::Busy(Duration::from_millis(1)));
+    }
+}
