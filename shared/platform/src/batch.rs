@@ -1,0 +1,145 @@
+//! The batch runner: every queue worker gets its messages through this, one at a time, each in its own cell.
+//!
+//! A message that does not parse or panics harms nobody but itself; only failures are reported back; what can never succeed
+//! goes to the dead-letter queue at once with the reason beside it.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
+use futures::future::FutureExt as _;
+use futures::stream::{self, StreamExt as _};
+use jiff::Timestamp;
+use lambda_runtime::LambdaEvent;
+use resilience::batch::{CONCURRENCY, Outcome, RESERVE};
+use serde::de::DeserializeOwned;
+
+use crate::clients::Aws;
+use crate::clock;
+use crate::environment::EnvironmentError;
+use crate::queue::Queue;
+
+/// How long a message is left alone after its handler panicked.
+const AFTER_PANIC: Duration = Duration::from_secs(30);
+
+/// A worker's own queue and its dead-letter queue.
+#[derive(Debug, Clone)]
+pub struct Batches {
+    source: Queue,
+    dead: Queue,
+}
+
+/// What a handler may use besides its message.
+#[derive(Debug, Clone, Copy)]
+pub struct Turn {
+    /// When this invocation must have ended: leases end then, and no call may take longer.
+    pub deadline: Timestamp,
+    /// How often the queue handed this message out, this time included.
+    pub received: u32,
+}
+
+impl Turn {
+    /// Time left.
+    #[must_use]
+    pub fn left(&self) -> Duration {
+        Duration::try_from(self.deadline.duration_since(clock::now())).unwrap_or(Duration::ZERO)
+    }
+}
+
+impl Batches {
+    /// Reads `SOURCE_QUEUE_URL` and `DEAD_LETTER_QUEUE_URL`.
+    ///
+    /// # Errors
+    /// When one is not set.
+    pub fn from_environment(aws: &Aws) -> Result<Self, EnvironmentError> {
+        Ok(Self { source: aws.queue("SOURCE_QUEUE_URL")?, dead: aws.queue("DEAD_LETTER_QUEUE_URL")? })
+    }
+
+    /// Opens the connection to the queues.
+    pub async fn preconnect(&self) {
+        let _ignored = self.source.waiting().await;
+    }
+
+    /// Works on a batch and says which messages the queue must keep.
+    pub async fn run<M, F, Fut>(&self, event: LambdaEvent<SqsEvent>, handle: F) -> SqsBatchResponse
+    where
+        M: DeserializeOwned,
+        F: Fn(M, Turn) -> Fut,
+        Fut: Future<Output = Outcome>,
+    {
+        let deadline = i64::try_from(event.context.deadline).unwrap_or(i64::MAX);
+        let deadline = Timestamp::from_millisecond(deadline).unwrap_or(Timestamp::MAX);
+        let handle = &handle;
+        let failures: Vec<Option<BatchItemFailure>> = stream::iter(event.payload.records)
+            .map(|message| async move { self.one(message, deadline, handle).await })
+            .buffer_unordered(CONCURRENCY)
+            .collect()
+            .await;
+        let mut response = SqsBatchResponse::default();
+        response.batch_item_failures = failures.into_iter().flatten().collect();
+        response
+    }
+
+    async fn one<M, F, Fut>(&self, message: SqsMessage, deadline: Timestamp, handle: &F) -> Option<BatchItemFailure>
+    where
+        M: DeserializeOwned,
+        F: Fn(M, Turn) -> Fut,
+        Fut: Future<Output = Outcome>,
+    {
+        let id = message.message_id.unwrap_or_default();
+        let body = message.body.unwrap_or_default();
+        let received = message.attributes.get("ApproximateReceiveCount").and_then(|n| n.parse().ok()).unwrap_or(1);
+        let turn = Turn { deadline, received };
+        let begin = clock::now();
+        let outcome = match domain::message::read::<M>(&body) {
+            Err(error) => Outcome::dead(format!("failed to {error}")),
+            Ok(_) if turn.left() < RESERVE => Outcome::retry(Duration::ZERO, "the invocation is about to end"),
+            Ok(parsed) => match AssertUnwindSafe(handle(parsed, turn)).catch_unwind().await {
+                Ok(outcome) => outcome,
+                Err(_) => Outcome::retry(AFTER_PANIC, "the handler panicked"),
+            },
+        };
+        let duration_ms = clock::now().duration_since(begin).as_millis();
+        match outcome {
+            Outcome::Done => {
+                tracing::info!(message.id = id, message.received = received, duration_ms, "message done");
+                None
+            }
+            Outcome::Retry { after, reason } => {
+                tracing::warn!(
+                    message.id = id,
+                    message.received = received,
+                    duration_ms,
+                    retry.after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX),
+                    reason,
+                    "message put back"
+                );
+                self.hide(&message.receipt_handle.unwrap_or_default(), after).await;
+                Some(failure(id))
+            }
+            Outcome::Dead { reason } => {
+                tracing::error!(message.id = id, message.received = received, duration_ms, reason, "message is dead");
+                match self.dead.send_dead(&body, &reason, &id).await {
+                    Ok(()) => None,
+                    Err(error) => {
+                        tracing::error!(message.id = id, %error, "the dead letter was not taken; the message stays");
+                        Some(failure(id))
+                    }
+                }
+            }
+        }
+    }
+
+    async fn hide(&self, receipt: &str, after: Duration) {
+        if let Err(error) = self.source.hide(receipt, after).await {
+            // Harmless: the queue's own visibility timeout brings the message back, only later.
+            tracing::warn!(%error, "the message comes back later than asked");
+        }
+    }
+}
+
+fn failure(id: String) -> BatchItemFailure {
+    let mut failure = BatchItemFailure::default();
+    failure.item_identifier = id;
+    failure
+}

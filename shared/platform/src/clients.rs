@@ -1,0 +1,87 @@
+//! AWS clients, built once a process, by hand: no profile files are read and no credential chain is probed (cold path).
+
+use std::time::Duration;
+
+use aws_config::environment::EnvironmentVariableCredentialsProvider;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_dynamodb::config::SharedCredentialsProvider;
+
+use crate::environment::{self, EnvironmentError};
+use crate::queue::Queue;
+use crate::secrets::Secrets;
+use crate::table::Table;
+
+/// Longest wait for a connection.
+const CONNECT: Duration = Duration::from_secs(2);
+/// Longest wait for one try of a call; the largest page of a table takes a small part of it.
+const ATTEMPT: Duration = Duration::from_secs(4);
+/// Longest wait for a call with its tries, well under every function's timeout.
+const OPERATION: Duration = Duration::from_secs(10);
+
+/// What all clients share.
+#[derive(Debug, Clone)]
+pub struct Aws {
+    shared: SdkConfig,
+}
+
+impl Aws {
+    /// Reads region, credentials and (for an emulator) the endpoint from the environment that Lambda provides.
+    ///
+    /// # Errors
+    /// When `AWS_REGION` is not set.
+    pub fn from_environment() -> Result<Self, EnvironmentError> {
+        let region = environment::required("AWS_REGION")?;
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT)
+            .operation_attempt_timeout(ATTEMPT)
+            .operation_timeout(OPERATION)
+            .build();
+        let mut shared = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(region))
+            .credentials_provider(SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new()))
+            .retry_config(RetryConfig::standard().with_max_attempts(3))
+            .timeout_config(timeouts);
+        if let Some(endpoint) = environment::optional("AWS_ENDPOINT_URL") {
+            shared = shared.endpoint_url(endpoint);
+        }
+        Ok(Self { shared: shared.build() })
+    }
+
+    /// The table whose name stands in the variable.
+    ///
+    /// # Errors
+    /// When the variable is not set.
+    pub fn table(&self, variable: &'static str) -> Result<Table, EnvironmentError> {
+        let name = environment::required(variable)?;
+        Ok(Table::new(aws_sdk_dynamodb::Client::new(&self.shared), name))
+    }
+
+    /// The queue whose URL stands in the variable.
+    ///
+    /// # Errors
+    /// When the variable is not set.
+    pub fn queue(&self, variable: &'static str) -> Result<Queue, EnvironmentError> {
+        let url = environment::required(variable)?;
+        Ok(Queue::new(aws_sdk_sqs::Client::new(&self.shared), url))
+    }
+
+    /// The secrets below `SECRETS_PREFIX`.
+    ///
+    /// # Errors
+    /// When the variable is not set.
+    pub fn secrets(&self) -> Result<Secrets, EnvironmentError> {
+        let prefix = environment::required("SECRETS_PREFIX")?;
+        Ok(Secrets::new(aws_sdk_ssm::Client::new(&self.shared), prefix))
+    }
+}
+
+/// Runs the first call of each client at once, in INIT, where a function has full CPU: connections are open and TLS is
+/// negotiated before the first event. Bounded and without consequence: a failure here shows again in the first event.
+pub async fn preconnect<F: Future<Output = ()>>(calls: F) {
+    if tokio::time::timeout(Duration::from_millis(1500), calls).await.is_err() {
+        tracing::warn!("pre-connect took too long; the first event pays for the connections");
+    }
+}

@@ -1,0 +1,38 @@
+//! Time, chance and fresh ids: the three things that pure logic takes as arguments.
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+/// Now, to the millisecond: finer digits would only make stored times longer.
+#[must_use]
+pub fn now() -> Timestamp {
+    let now = Timestamp::now();
+    Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
+}
+
+/// A number in 0..1 for jitter.
+#[must_use]
+pub fn chance() -> f64 {
+    let (high, _) = Uuid::new_v4().as_u64_pair();
+    // The first 32 bits of a version 4 UUID are all random.
+    let bits = u32::try_from(high >> 32).unwrap_or(0);
+    f64::from(bits) / f64::from(u32::MAX)
+}
+
+/// A fresh id that sorts by time.
+#[must_use]
+pub fn fresh_id() -> Uuid {
+    Uuid::now_v7()
+}
+
+/// A token that no other holder of a lease has.
+#[must_use]
+pub fn owner_token() -> String {
+    Uuid::new_v4().simple().to_string()
+}
+
+/// A time as text of fixed width, so that texts sort as times do.
+#[must_use]
+pub fn sortable(at: Timestamp) -> String {
+    format!("{at:.3}")
+}

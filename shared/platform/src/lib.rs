@@ -1,0 +1,17 @@
+//! The AWS side of the product: tables, queues, secrets, clients, telemetry, the batch runner.
+//!
+//! Architecture invariants: only this crate names `aws_sdk_*`; nothing here knows a provider; every key begins with the
+//! organisation, and no function can be called without one (the list of what is due is the one exception).
+
+pub mod batch;
+pub mod clients;
+pub mod clock;
+pub mod control;
+pub mod environment;
+pub mod error;
+pub mod queue;
+pub mod records;
+pub mod secrets;
+pub mod table;
+pub mod telemetry;
+pub mod work;

@@ -1,0 +1,283 @@
+//! The table `Records`: business data, keyed by organisation and kind. No TTL, no scan.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use domain::application::{Application, Candidate, Job, content_hash};
+use domain::connection::Connection;
+use domain::id::OrgId;
+use domain::notification::Notification;
+use domain::organisation::Organisation;
+use domain::suggestion::Suggestion;
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::clock::sortable;
+use crate::error::PlatformError;
+use crate::table::{Item, Key, Page, Query, Table, Write, Written, from_item, number, text, to_item};
+
+/// A kind of record.
+pub trait Stored: Serialize + DeserializeOwned {
+    /// The kind's name in the partition key.
+    const KIND: &'static str;
+    /// The record's id within its organisation.
+    fn key(&self) -> String;
+    /// The time that lists of this kind are ordered by; none when the record is new in the list as it is written.
+    fn listed_by(&self) -> Option<Timestamp>;
+}
+
+macro_rules! stored {
+    ($($record:ty, $kind:literal, $listed:expr;)+) => {
+        $(impl Stored for $record {
+            const KIND: &'static str = $kind;
+            fn key(&self) -> String {
+                self.id.to_string()
+            }
+            fn listed_by(&self) -> Option<Timestamp> {
+                let listed: fn(&Self) -> Option<Timestamp> = $listed;
+                listed(self)
+            }
+        })+
+    };
+}
+
+stored! {
+    Organisation, "organisation", |_| None;
+    Connection, "connection", |r| Some(r.created_at);
+    Candidate, "candidate", |_| None;
+    Application, "application", |r| r.applied_at;
+    Job, "job", |_| None;
+    Suggestion, "suggestion", |r| Some(r.created_at);
+    Notification, "notification", |r| Some(r.created_at);
+}
+
+/// The key of one record.
+#[must_use]
+pub fn key_of<T: Stored>(org: &OrgId, id: &str) -> Key {
+    Key { pk: format!("ORG#{org}#{}", T::KIND), sk: id.to_owned() }
+}
+
+/// A record with the times that the table keeps beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded<T> {
+    /// The record.
+    pub value: T,
+    /// When it was first recorded here.
+    pub created_at: Timestamp,
+    /// When it last changed here.
+    pub updated_at: Timestamp,
+}
+
+#[derive(Deserialize)]
+struct Times {
+    created_at: Timestamp,
+    updated_at: Option<Timestamp>,
+}
+
+/// What became of a new record.
+#[derive(Debug)]
+pub enum Created<T> {
+    /// It was not there.
+    New,
+    /// It was there, made by the same request.
+    Same(T),
+    /// It was there, made by another request.
+    Other,
+}
+
+/// What became of an observed record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Upserted {
+    /// It was not there.
+    Created,
+    /// It changed.
+    Updated,
+    /// It was as it is, or a later version had arrived before.
+    Unchanged,
+}
+
+/// Guards: an observation never overwrites a later one, and an equal one costs no change.
+const NEWER_AND_DIFFERENT: &str =
+    "attribute_not_exists(pk) OR (#content_hash <> :hash AND #source_version <= :version)";
+
+/// The table `Records`.
+#[derive(Debug, Clone)]
+pub struct Records {
+    table: Table,
+}
+
+impl Records {
+    /// Records in the given table.
+    #[must_use]
+    pub fn new(table: Table) -> Self {
+        Self { table }
+    }
+
+    /// The table itself, for leases on records.
+    #[must_use]
+    pub fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// One record. One call.
+    ///
+    /// # Errors
+    /// When the table cannot be reached or the record is not readable.
+    pub async fn get<T: Stored>(&self, org: &OrgId, id: &str) -> Result<Option<T>, PlatformError> {
+        self.table.get(&key_of::<T>(org, id)).await
+    }
+
+    /// One record with its times. One call.
+    ///
+    /// # Errors
+    /// When the table cannot be reached or the record is not readable.
+    pub async fn get_recorded<T: Stored>(&self, org: &OrgId, id: &str) -> Result<Option<Recorded<T>>, PlatformError> {
+        let value: Option<serde_json::Value> = self.table.get(&key_of::<T>(org, id)).await?;
+        value.map(recorded).transpose()
+    }
+
+    /// Writes a record that must not exist. `request` is a hash of what asked for it: the same request finds its own record.
+    /// One call.
+    ///
+    /// # Errors
+    /// When the table cannot be reached or refuses.
+    pub async fn create<T: Stored>(
+        &self,
+        org: &OrgId,
+        record: &T,
+        request: &str,
+        now: Timestamp,
+    ) -> Result<Created<T>, PlatformError> {
+        let mut item = to_item(record)?;
+        let key = key_of::<T>(org, &record.key());
+        item.insert("listed_at".to_owned(), text(listed_at(record, now)));
+        item.insert("pk".to_owned(), text(key.pk));
+        item.insert("sk".to_owned(), text(key.sk));
+        item.insert("request_hash".to_owned(), text(request));
+        item.entry("created_at".to_owned()).or_insert_with(|| text(now.to_string()));
+        item.entry("updated_at".to_owned()).or_insert_with(|| text(now.to_string()));
+        match self.table.create(item).await? {
+            Written::Applied(_) => Ok(Created::New),
+            Written::Refused(Some(old)) => {
+                let same = old.get("request_hash").and_then(|v| v.as_s().ok()).is_some_and(|hash| hash == request);
+                if same { Ok(Created::Same(from_item(old)?)) } else { Ok(Created::Other) }
+            }
+            Written::Refused(None) => Ok(Created::Other),
+        }
+    }
+
+    /// Writes what a provider said, unless a later version is there or nothing changed. What it did not say (null) stays as it
+    /// was: some events carry only a part of their object. One call.
+    ///
+    /// # Errors
+    /// When the table cannot be reached or refuses.
+    pub async fn upsert<T: Stored>(
+        &self,
+        org: &OrgId,
+        record: &T,
+        version_ms: i64,
+        now: Timestamp,
+    ) -> Result<Upserted, PlatformError> {
+        let hash = content_hash(record);
+        let (unsaid, said): (Item, Item) = to_item(record)?.into_iter().partition(|(_, value)| value.is_null());
+        let write = Write::when(NEWER_AND_DIFFERENT)
+            .value("hash", text(hash.clone()))
+            .value("version", number(version_ms))
+            .set_all(said)
+            .set_all_once(unsaid)
+            .set("content_hash", text(hash))
+            .set("source_version", number(version_ms))
+            .set("updated_at", text(now.to_string()))
+            .set_once("created_at", text(now.to_string()))
+            .set_once("listed_at", text(listed_at(record, now)));
+        match self.table.update(&key_of::<T>(org, &record.key()), write, false).await? {
+            Written::Applied(before) if before.is_empty() => Ok(Upserted::Created),
+            Written::Applied(_) => Ok(Upserted::Updated),
+            Written::Refused(_) => Ok(Upserted::Unchanged),
+        }
+    }
+
+    /// A page of one kind, newest first. One call.
+    ///
+    /// # Errors
+    /// When the table cannot be reached or a record is not readable.
+    pub async fn list<T: Stored>(
+        &self,
+        org: &OrgId,
+        limit: u16,
+        after: Option<&Cursor>,
+    ) -> Result<(Vec<Recorded<T>>, Option<Cursor>), PlatformError> {
+        let pk = key_of::<T>(org, "").pk;
+        let page: Page<serde_json::Value> = self.table.query(newest_first(pk, limit, after)).await?;
+        let next = page.next.as_ref().and_then(Cursor::from_key);
+        let items = page.items.into_iter().map(recorded).collect::<Result<_, _>>()?;
+        Ok((items, next))
+    }
+}
+
+pub(crate) fn newest_first(pk: String, limit: u16, after: Option<&Cursor>) -> Query {
+    let after = after.map(|cursor| cursor.key(&pk));
+    Query { index: Some("by_time"), partition: ("pk", pk), up_to: None, ascending: false, limit, after }
+}
+
+fn listed_at<T: Stored>(record: &T, now: Timestamp) -> String {
+    format!("{}#{}", sortable(record.listed_by().unwrap_or(now)), record.key())
+}
+
+fn recorded<T: Stored>(item: serde_json::Value) -> Result<Recorded<T>, PlatformError> {
+    let unreadable =
+        |e: serde_json::Error| PlatformError::Unreadable { operation: "read the table", detail: e.to_string() };
+    let Times { created_at, updated_at } = Times::deserialize(&item).map_err(unreadable)?;
+    let value = serde_json::from_value(item).map_err(unreadable)?;
+    Ok(Recorded { value, created_at, updated_at: updated_at.unwrap_or(created_at) })
+}
+
+/// Where a list goes on. It names no organisation: that always comes from the caller's own identity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cursor {
+    sk: String,
+    listed_at: String,
+}
+
+impl Cursor {
+    /// Reads a cursor that a client sent back; none when it is not one.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        serde_json::from_slice(&bytes).ok()
+    }
+
+    pub(crate) fn from_key(key: &Item) -> Option<Self> {
+        let field = |name: &str| key.get(name).and_then(|v| v.as_s().ok()).cloned();
+        Some(Self { sk: field("sk")?, listed_at: field("listed_at")? })
+    }
+
+    fn key(&self, pk: &str) -> Item {
+        Item::from([
+            ("pk".to_owned(), text(pk)),
+            ("sk".to_owned(), text(self.sk.clone())),
+            ("listed_at".to_owned(), text(self.listed_at.clone())),
+        ])
+    }
+}
+
+impl std::fmt::Display for Cursor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let json = serde_json::to_vec(self).unwrap_or_default();
+        f.write_str(&URL_SAFE_NO_PAD.encode(json))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_survives_the_way_to_the_client_and_back_and_nothing_else_is_one() {
+        let cursor = Cursor { sk: "id".into(), listed_at: "2026-11-22T10:00:00.000Z#id".into() };
+        assert_eq!(Cursor::parse(&cursor.to_string()), Some(cursor));
+        for bad in ["", "x", "e30", "!!!"] {
+            assert_eq!(Cursor::parse(bad), None, "{bad} is not a cursor");
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Leases on stored work: the DynamoDB side of `resilience::work`.
+
+use jiff::Timestamp;
+use resilience::work::{self, ATTEMPTS, LEASE, OWNER, Refusal, STATE, Standing};
+use serde::de::DeserializeOwned;
+
+use crate::clock;
+use crate::error::PlatformError;
+use crate::table::{Item, Key, Table, Write, Written, from_item, number, text};
+
+/// What a claim asks for.
+#[derive(Debug)]
+pub struct Terms {
+    /// One of the claim conditions of `resilience::work`.
+    pub condition: &'static str,
+    /// The waiting state; not used by a claim that records the work itself.
+    pub ready: Option<&'static str>,
+    /// The held state.
+    pub held: &'static str,
+    /// When the lease ends.
+    pub lease_until: Timestamp,
+    /// Further attributes that the claim sets.
+    pub set: Item,
+}
+
+/// A lease. Whoever has it may record the result, until it has passed.
+#[derive(Debug)]
+pub struct Hold {
+    key: Key,
+    owner: String,
+    held: &'static str,
+}
+
+/// What became of a claim.
+#[derive(Debug)]
+pub enum Claim<T> {
+    /// The work is ours; the item as it is now.
+    Held(Hold, T),
+    /// It is not.
+    Refused(Refusal),
+}
+
+/// Claims a piece of work. One write.
+///
+/// # Errors
+/// When the table cannot be reached or the item is not readable.
+pub async fn claim<T: DeserializeOwned>(
+    table: &Table,
+    key: Key,
+    terms: Terms,
+    now: Timestamp,
+) -> Result<Claim<T>, PlatformError> {
+    let Terms { condition, ready, held, lease_until, set } = terms;
+    let owner = clock::owner_token();
+    let mut write = Write::when(condition)
+        .set_all(set)
+        .set(STATE, text(held))
+        .set(OWNER, text(owner.clone()))
+        .set(LEASE, number(lease_until.as_millisecond()))
+        .set("updated_at", text(now.to_string()))
+        .add(ATTEMPTS, 1);
+    if let Some(ready) = ready {
+        write = write.value("ready", text(ready));
+    }
+    if condition.contains(":held") {
+        write = write.value("held", text(held));
+    }
+    if condition.contains(":now") {
+        write = write.value("now", number(now.as_millisecond()));
+    }
+    match table.update(&key, write, true).await? {
+        Written::Applied(item) => Ok(Claim::Held(Hold { key, owner, held }, from_item(item)?)),
+        Written::Refused(None) => Ok(Claim::Refused(work::refusal(None, now.as_millisecond()))),
+        // The SDK repeats a call whose reply was lost; then the claim that "somebody" holds is our own.
+        Written::Refused(Some(item)) if is_text(&item, OWNER, &owner) && is_text(&item, STATE, held) => {
+            Ok(Claim::Held(Hold { key, owner, held }, from_item(item)?))
+        }
+        Written::Refused(Some(item)) => {
+            let lease_until_ms = item.get(LEASE).and_then(|v| v.as_n().ok()).and_then(|n| n.parse().ok());
+            let standing = Standing { held: is_text(&item, STATE, held), lease_until_ms };
+            Ok(Claim::Refused(work::refusal(Some(standing), now.as_millisecond())))
+        }
+    }
+}
+
+/// Records the end of the work, or gives it back: `set` must contain the new state. One write, fenced. False when the lease
+/// had passed: then nothing was recorded.
+///
+/// # Errors
+/// When the table cannot be reached.
+pub async fn finish(table: &Table, hold: &Hold, set: Item, now: Timestamp) -> Result<bool, PlatformError> {
+    let write = Write::when(work::FENCE)
+        .value("held", text(hold.held))
+        .value("owner", text(hold.owner.clone()))
+        .value("now", number(now.as_millisecond()))
+        .set_all(set)
+        .set("updated_at", text(now.to_string()))
+        .remove(LEASE);
+    match table.update(&hold.key, write, false).await? {
+        Written::Applied(_) => Ok(true),
+        // The reply to our own first try was lost: the owner stays in the finished item for this comparison.
+        Written::Refused(Some(item)) => Ok(is_text(&item, OWNER, &hold.owner) && !is_text(&item, STATE, hold.held)),
+        Written::Refused(None) => Ok(false),
+    }
+}
+
+/// Settles work whose holder's lease passed and that may not be taken over. One write. False when it was not so.
+///
+/// # Errors
+/// When the table cannot be reached.
+pub async fn settle_abandoned(
+    table: &Table,
+    key: &Key,
+    held: &'static str,
+    set: Item,
+    now: Timestamp,
+) -> Result<bool, PlatformError> {
+    let write = Write::when(work::SETTLE_ABANDONED)
+        .value("held", text(held))
+        .value("now", number(now.as_millisecond()))
+        .set_all(set)
+        .set("updated_at", text(now.to_string()))
+        .remove(LEASE);
+    Ok(matches!(table.update(key, write, false).await?, Written::Applied(_)))
+}
+
+fn is_text(item: &Item, name: &str, value: &str) -> bool {
+    item.get(name).and_then(|v| v.as_s().ok()).is_some_and(|text| text == value)
+}
+
+/// Gives back work that its own claim recorded: the next delivery need not wait until the lease has passed. One write,
+/// fenced.
+///
+/// # Errors
+/// When the table cannot be reached; then the lease has to pass.
+pub async fn release(table: &Table, hold: &Hold, now: Timestamp) -> Result<(), PlatformError> {
+    let write = Write::when(work::FENCE)
+        .value("held", text(hold.held))
+        .value("now", number(now.as_millisecond()))
+        .value("owner", text(hold.owner.clone()))
+        .set(LEASE, number(0));
+    table.update(&hold.key, write, false).await.map(|_| ())
+}
