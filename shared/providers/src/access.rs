@@ -1,0 +1,153 @@
+//! Which host may be called from which stage. The stage decides; there is no flag that could be forgotten.
+
+use domain::stage::Stage;
+use url::Url;
+
+/// Where the model is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ModelAccess {
+    /// The public host: production only.
+    Live(Url),
+    /// A stand-in on this machine that speaks the provider's wire format.
+    Simulator(Url),
+    /// A deterministic answer made in this process: no network at all.
+    Mock,
+}
+
+/// A setting that the stage forbids. Completes "failed to …".
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AccessError {
+    /// Not a URL, or not one that a base URL can be.
+    #[error("read PROVIDER_BASE_URL: `{0}` is not an http URL without query and fragment")]
+    NotAUrl(String),
+    /// Somebody pointed a provider at another machine.
+    #[error("use PROVIDER_BASE_URL `{0}`: only a loopback address may replace a provider")]
+    NotLoopback(String),
+    /// Somebody replaced the providers in a deployed stage.
+    #[error("use PROVIDER_BASE_URL in stage {0}: providers can be replaced in stage local only")]
+    Stage(&'static str),
+    /// An account name that is no single label of a host name: it could send the credentials to another host.
+    #[error("use the account name `{0}`: letters, digits and hyphens are expected")]
+    Account(String),
+    /// A base URL of this crate is wrong.
+    #[error("build the base URL `{0}`")]
+    Base(String),
+}
+
+/// Decides where the model is asked: live in production and only there; elsewhere a simulator on this machine when one is
+/// configured, else the mock.
+///
+/// # Errors
+/// When `replacement` is set in production or is not a loopback address.
+pub fn model_access(stage: Stage, live: &str, replacement: Option<&str>, id: &str) -> Result<ModelAccess, AccessError> {
+    match (stage, replacement) {
+        (Stage::Prod, None) => Ok(ModelAccess::Live(base(live)?)),
+        (Stage::Prod, Some(_)) => Err(AccessError::Stage(Stage::Prod.as_str())),
+        (Stage::Local | Stage::Dev | Stage::Staging, None) => Ok(ModelAccess::Mock),
+        (Stage::Local | Stage::Dev | Stage::Staging, Some(url)) => Ok(ModelAccess::Simulator(loopback(url, id)?)),
+    }
+}
+
+/// Decides where an ATS is asked: at its own host, except that stage `local` may replace it by a simulator on this machine.
+///
+/// # Errors
+/// When `replacement` is set in another stage or is not a loopback address.
+pub fn ats_base(
+    stage: Stage,
+    live: &str,
+    account: &str,
+    replacement: Option<&str>,
+    id: &str,
+) -> Result<Url, AccessError> {
+    let label = !account.is_empty() && account.len() <= 63;
+    if !label || !account.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+        return Err(AccessError::Account(account.to_owned()));
+    }
+    match (stage, replacement) {
+        (_, None) => base(&live.replace("{account}", account)),
+        (Stage::Local, Some(url)) => {
+            let root = loopback(url, id)?;
+            base(&format!("{root}/{account}"))
+        }
+        (Stage::Dev | Stage::Staging | Stage::Prod, Some(_)) => Err(AccessError::Stage(stage.as_str())),
+    }
+}
+
+fn base(text: &str) -> Result<Url, AccessError> {
+    Url::parse(text).map_err(|_| AccessError::Base(text.to_owned()))
+}
+
+fn loopback(text: &str, id: &str) -> Result<Url, AccessError> {
+    let not_a_url = || AccessError::NotAUrl(text.to_owned());
+    let url = Url::parse(text).map_err(|_| not_a_url())?;
+    if !matches!(url.scheme(), "http" | "https") || url.query().is_some() || url.fragment().is_some() {
+        return Err(not_a_url());
+    }
+    let on_this_machine = match url.host() {
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+        // A name could be made to point anywhere; `localhost` is the one that cannot (RFC 6761).
+        Some(url::Host::Domain(name)) => name == "localhost",
+        None => false,
+    };
+    if !on_this_machine {
+        return Err(AccessError::NotLoopback(text.to_owned()));
+    }
+    base(&format!("{}/{id}", text.trim_end_matches('/')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIVE: &str = "https://generativelanguage.googleapis.com";
+
+    #[test]
+    fn only_production_reaches_the_live_model_whatever_is_configured() {
+        for stage in [Stage::Local, Stage::Dev, Stage::Staging] {
+            assert_eq!(model_access(stage, LIVE, None, "gemini"), Ok(ModelAccess::Mock));
+            for outside in [
+                LIVE,
+                "http://10.0.0.1",
+                "http://127.0.0.1.example.com",
+                "http://localhost.example",
+                "https://[2001:db8::1]",
+            ] {
+                assert!(
+                    matches!(model_access(stage, LIVE, Some(outside), "gemini"), Err(AccessError::NotLoopback(_))),
+                    "{stage:?} must not reach {outside}"
+                );
+            }
+            for here in ["http://127.0.0.1:4567", "http://localhost:1", "http://[::1]:1", "http://127.0.0.1:4567/"] {
+                assert!(
+                    matches!(model_access(stage, LIVE, Some(here), "gemini"), Ok(ModelAccess::Simulator(_))),
+                    "{stage:?} may use {here}"
+                );
+            }
+        }
+        assert!(matches!(model_access(Stage::Prod, LIVE, None, "gemini"), Ok(ModelAccess::Live(_))));
+        assert!(model_access(Stage::Prod, LIVE, Some("http://127.0.0.1:1"), "gemini").is_err());
+    }
+
+    #[test]
+    fn an_account_name_cannot_lead_to_another_host() {
+        for evil in ["", "evil.example/?", "a.b", "a/b", "a@b", "a#", "a?", "é", &"a".repeat(64)] {
+            let built = ats_base(Stage::Prod, "https://{account}.bamboohr.com", evil, None, "bamboohr");
+            assert_eq!(built, Err(AccessError::Account(evil.to_owned())));
+        }
+    }
+
+    #[test]
+    fn an_ats_is_replaced_in_stage_local_only() {
+        let base =
+            |stage, replacement| ats_base(stage, "https://{account}.bamboohr.com", "acme", replacement, "bamboohr");
+        assert_eq!(base(Stage::Prod, None).map(|u| u.to_string()), Ok("https://acme.bamboohr.com/".to_owned()));
+        assert_eq!(
+            base(Stage::Local, Some("http://127.0.0.1:9")).map(|u| u.to_string()),
+            Ok("http://127.0.0.1:9/bamboohr/acme".to_owned())
+        );
+        for stage in [Stage::Dev, Stage::Staging, Stage::Prod] {
+            assert!(base(stage, Some("http://127.0.0.1:9")).is_err());
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! One file an external system, and the registry that lists them.
+//!
+//! Architecture invariants: a provider is one file and one line of `providers!`; what follows from its [`Spec`] is written
+//! nowhere else; nothing here knows AWS or a table. Requests are built and replies are read by plain functions, so that
+//! every provider can be tested without a network; only `http`, `model` and `smtp` send anything.
+
+pub mod access;
+pub mod http;
+pub mod mail;
+pub mod mock_model;
+pub mod model;
+pub mod polling;
+pub mod spec;
+pub mod webhook;
+
+use crate::spec::Spec;
+
+/// Declares the providers: each name is a file of this crate with a `SPEC`.
+macro_rules! providers {
+    ($($name:ident),+ $(,)?) => {
+        $(pub mod $name;)+
+
+        /// Every provider.
+        pub static ALL: &[&Spec] = &[$(&$name::SPEC),+];
+    };
+}
+
+providers! {
+    bamboohr,
+    gemini,
+    greenhouse,
+    smtp,
+}
+
+/// The provider of that id. None for a name that this version does not know.
+#[must_use]
+pub fn find(id: &str) -> Option<&'static Spec> {
+    ALL.iter().copied().find(|spec| spec.id == id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::SyncMethod;
+
+    #[test]
+    fn every_provider_is_complete_and_its_spec_agrees_with_its_capabilities() {
+        for spec in ALL {
+            assert_eq!(find(spec.id).map(|found| found.id), Some(spec.id), "ids are unique");
+            assert!(spec.reference.starts_with("https://"), "{} names its reference", spec.id);
+            assert_eq!(spec.webhooks.is_some(), matches!(spec.sync, SyncMethod::Webhook), "{}", spec.id);
+            assert_eq!(spec.polling.is_some(), matches!(spec.sync, SyncMethod::Polled { .. }), "{}", spec.id);
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! An SMTP relay (RFC 5321), over STARTTLS or implicit TLS (port 465), with AUTH PLAIN or LOGIN.
+//!
+//! The relay's answer to the final dot decides: after a lost one nobody knows whether it will deliver (RFC 1047). So whatever
+//! fails until the relay has let us in is "not sent", an answer of the relay means what it says, and a connection that is lost
+//! after that is "unknown".
+
+use std::time::Duration;
+
+use futures::future::{BoxFuture, FutureExt as _};
+use lettre::address::Envelope;
+use lettre::message::header::{HeaderName, HeaderValue};
+use lettre::message::{Mailbox, MultiPart};
+use lettre::transport::smtp::Error as SmtpError;
+use lettre::transport::smtp::authentication::{Credentials, Mechanism};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
+use lettre::transport::smtp::extension::ClientId;
+use lettre::{Address, Message};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::mail::{Accepted, Mail, MailError, Mailer};
+use crate::spec::{Category, Spec, SyncMethod};
+
+/// This provider.
+pub static SPEC: Spec = Spec {
+    id: "smtp",
+    name: "SMTP relay",
+    category: Category::Mail,
+    reference: "https://www.rfc-editor.org/rfc/rfc5321",
+    base_url: None,
+    sync: SyncMethod::None,
+    secrets: &CREDENTIALS,
+    webhooks: None,
+    polling: None,
+};
+
+/// Names of the secrets: user, then password.
+pub const CREDENTIALS: [&str; 2] = ["mail/smtp_username", "mail/smtp_password"];
+
+/// Port of SMTP with TLS from the first byte (RFC 8314).
+const IMPLICIT_TLS_PORT: u16 = 465;
+
+/// A relay.
+pub struct SmtpRelay {
+    host: String,
+    port: u16,
+    tls: TlsParameters,
+    hello: ClientId,
+}
+
+/// A relay and who signs in there.
+pub struct SmtpMailer<'a> {
+    relay: &'a SmtpRelay,
+    credentials: Credentials,
+}
+
+impl SmtpRelay {
+    /// Prepares the relay; reads the trusted roots, once.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up for this host name.
+    pub fn new(host: String, port: u16) -> Result<Self, MailError> {
+        let tls = TlsParameters::builder(host.clone())
+            .build()
+            .map_err(|e| MailError::NotSent(format!("TLS cannot be set up: {}", describe(&e))))?;
+        Ok(Self { host, port, tls, hello: ClientId::Domain("hiring-integrations.invalid".to_owned()) })
+    }
+
+    /// The relay for one user.
+    #[must_use]
+    pub fn sign_in_as(&self, username: &SecretString, password: &SecretString) -> SmtpMailer<'_> {
+        let credentials = Credentials::new(username.expose_secret().to_owned(), password.expose_secret().to_owned());
+        SmtpMailer { relay: self, credentials }
+    }
+}
+
+impl SmtpMailer<'_> {
+    /// Connects, secures the connection and signs in. Whatever fails here, no message was sent.
+    async fn open(&self, timeout: Duration) -> Result<AsyncSmtpConnection, SmtpError> {
+        let relay = self.relay;
+        let implicit = relay.port == IMPLICIT_TLS_PORT;
+        let tls = implicit.then(|| relay.tls.clone());
+        let server = (relay.host.as_str(), relay.port);
+        let mut connection =
+            AsyncSmtpConnection::connect_tokio1(server, Some(timeout), &relay.hello, tls, None).await?;
+        if !implicit {
+            // Without STARTTLS this fails: neither credentials nor mail ever go over an open line.
+            connection.starttls(relay.tls.clone(), &relay.hello).await?;
+        }
+        connection.auth(&[Mechanism::Plain, Mechanism::Login], &self.credentials).await?;
+        Ok(connection)
+    }
+
+    async fn deliver(&self, mail: &Mail, timeout: Duration) -> Result<Accepted, MailError> {
+        let (envelope, message) = compose(mail)?;
+        let opening = self.open(timeout);
+        let mut connection = match tokio::time::timeout(timeout, opening).await {
+            Ok(Ok(connection)) => connection,
+            // Even a permanent refusal here blames our settings, not the message: it waits until they are mended.
+            Ok(Err(error)) => return Err(MailError::NotSent(describe(&error))),
+            Err(_) => return Err(MailError::NotSent("the relay did not answer in time".to_owned())),
+        };
+        let result = match tokio::time::timeout(timeout, connection.send(&envelope, &message)).await {
+            Ok(Ok(reply)) => {
+                let text = reply.message().collect::<Vec<_>>().join(" ");
+                Ok(Accepted { provider_message_id: text.chars().take(200).collect() })
+            }
+            Ok(Err(error)) => Err(sort(&error)),
+            Err(_) => Err(MailError::Unknown("the relay did not answer in time".to_owned())),
+        };
+        // The message's fate is known; a failed farewell changes nothing.
+        let _ignored = tokio::time::timeout(Duration::from_millis(500), connection.quit()).await;
+        result
+    }
+}
+
+impl Mailer for SmtpMailer<'_> {
+    fn id(&self) -> &'static str {
+        SPEC.id
+    }
+
+    fn send<'a>(&'a self, mail: &'a Mail, timeout: Duration) -> BoxFuture<'a, Result<Accepted, MailError>> {
+        self.deliver(mail, timeout).boxed()
+    }
+}
+
+/// What an error during the dialogue means for the message.
+fn sort(error: &SmtpError) -> MailError {
+    // A client error is found before anything is sent, for example an address that this relay cannot take.
+    if error.is_permanent() || error.is_client() {
+        MailError::Rejected(describe(error))
+    } else if error.is_transient() {
+        MailError::NotSent(describe(error))
+    } else {
+        MailError::Unknown(describe(error))
+    }
+}
+
+fn describe(error: &SmtpError) -> String {
+    let mut text = error.to_string();
+    if let Some(status) = error.status() {
+        text = format!("{status}: {text}");
+    }
+    text.chars().filter(|c| !c.is_control()).take(300).collect()
+}
+
+/// Builds the MIME message. An address or subject that would break a header is refused here, for good.
+fn compose(mail: &Mail) -> Result<(Envelope, Vec<u8>), MailError> {
+    let address = |text: &str| {
+        text.parse::<Address>().map_err(|e| MailError::Rejected(format!("not a mail address: {e}")))
+    };
+    let (from, to) = (address(&mail.from)?, address(&mail.to)?);
+    let envelope = Envelope::new(Some(from.clone()), vec![to.clone()])
+        .map_err(|e| MailError::Rejected(format!("no envelope: {e}")))?;
+    let message = Message::builder()
+        .from(Mailbox::new(None, from))
+        .to(Mailbox::new(None, to))
+        .subject(mail.subject.clone())
+        .message_id(Some(mail.message_id.clone()))
+        .raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("X-Notification-Id"), mail.correlation.clone()))
+        .raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned()))
+        .multipart(MultiPart::alternative_plain_html(mail.text.clone(), mail.html.clone()))
+        .map_err(|e| MailError::Rejected(format!("not a message: {e}")))?;
+    Ok((envelope, message.formatted()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mail() -> Mail {
+        Mail {
+            from: "hiring@example.com".into(),
+            to: "ada@example.com".into(),
+            subject: "Grüße".into(),
+            text: "Hello".into(),
+            html: "<p>Hello</p>".into(),
+            message_id: "<n-1@example.com>".into(),
+            correlation: "n-1".into(),
+        }
+    }
+
+    #[test]
+    fn the_same_mail_carries_the_same_message_id_and_its_correlation() {
+        let (_, bytes) = compose(&mail()).expect("composed");
+        let text = String::from_utf8(bytes).expect("ascii");
+        assert!(text.contains("Message-ID: <n-1@example.com>\r\n"), "{text}");
+        assert!(text.contains("X-Notification-Id: n-1\r\n"), "{text}");
+        assert!(text.contains("To: ada@example.com\r\n"), "{text}");
+    }
+
+    #[test]
+    fn headers_cannot_be_injected() {
+        let mut evil = mail();
+        evil.to = "ada@example.com\r\nBcc: eve@example.com".into();
+        assert!(matches!(compose(&evil), Err(MailError::Rejected(_))));
+        let mut evil = mail();
+        evil.subject = "Hi\r\nBcc: eve@example.com".into();
+        let text = String::from_utf8(compose(&evil).expect("composed").1).expect("ascii");
+        assert!(!text.lines().any(|line| line.starts_with("Bcc:")), "{text}");
+    }
+}

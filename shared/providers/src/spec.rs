@@ -1,0 +1,53 @@
+//! What the product knows of a provider without asking it.
+
+use jiff::SignedDuration;
+
+use crate::polling::PolledSource;
+use crate::webhook::WebhookSource;
+
+/// What a provider is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Category {
+    /// Applicant tracking.
+    Ats,
+    /// Text generation.
+    Model,
+    /// E-mail.
+    Mail,
+}
+
+/// How records come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SyncMethod {
+    /// The provider calls us.
+    Webhook,
+    /// We ask the provider; `contract` is the longest interval.
+    Polled {
+        /// Longest time between two polls.
+        contract: SignedDuration,
+    },
+    /// There is nothing to sync.
+    None,
+}
+
+/// One provider. Secret paths, registry entries and documentation follow from it.
+pub struct Spec {
+    /// Stable name, also the name of its file and of its simulator.
+    pub id: &'static str,
+    /// Name for people.
+    pub name: &'static str,
+    /// What it is for.
+    pub category: Category,
+    /// The API's documentation.
+    pub reference: &'static str,
+    /// Base URL; `{account}` stands for the organisation's account name. None where it is a setting.
+    pub base_url: Option<&'static str>,
+    /// How records come in.
+    pub sync: SyncMethod,
+    /// Names of its secrets: of a connection for an ATS, of the deployment for the others.
+    pub secrets: &'static [&'static str],
+    /// Verifies and reads its webhooks.
+    pub webhooks: Option<&'static dyn WebhookSource>,
+    /// Reads its pages.
+    pub polling: Option<&'static dyn PolledSource>,
+}

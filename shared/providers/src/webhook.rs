@@ -1,0 +1,95 @@
+//! What a provider that calls us must be able to do: prove that it is the sender, and say what happened.
+
+use domain::application::ObservedApplication;
+use http::HeaderMap;
+use jiff::Timestamp;
+use secrecy::SecretString;
+use sha2::{Digest, Sha256};
+
+/// The delivery is not from who it claims to be from. Deliberately without a reason: from outside all refusals look the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("verify the delivery")]
+pub struct NotAuthentic;
+
+/// A verified body does not have the documented shape. Completes "failed to …".
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("read the event: {0}")]
+pub struct Unreadable(pub String);
+
+/// What happened, in the product's words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// The provider's name of it.
+    pub action: String,
+    /// What it means here.
+    pub meaning: Meaning,
+}
+
+/// What an event means here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Meaning {
+    /// A test delivery.
+    Ping,
+    /// An application as it is now.
+    Application {
+        /// What the provider says of it.
+        observed: Box<ObservedApplication>,
+        /// Whether it has just been made, so that staff want to be told.
+        new: bool,
+    },
+    /// Nothing that this version acts on.
+    Ignored {
+        /// Why, in a sentence.
+        reason: String,
+    },
+}
+
+/// A provider that calls us.
+pub trait WebhookSource: Sync {
+    /// Name of the connection's secret that deliveries are signed with.
+    fn secret(&self) -> &'static str;
+
+    /// Checks the signature over the raw bytes in constant time and gives the key of deduplication.
+    ///
+    /// # Errors
+    /// When the signature is missing or wrong.
+    fn verify(&self, headers: &HeaderMap, body: &[u8], secret: &SecretString) -> Result<String, NotAuthentic>;
+
+    /// Reads a verified body. `received_at` is the version of an object that carries none.
+    ///
+    /// # Errors
+    /// When it does not have the documented shape.
+    fn interpret(&self, body: &[u8], received_at: Timestamp) -> Result<Event, Unreadable>;
+}
+
+/// Most characters of a provider's event id; longer or stranger ones are replaced by the body's hash.
+const EVENT_ID_LIMIT: usize = 128;
+
+/// The key of deduplication: the provider's event id when it is a plain word, else a hash of the body.
+#[must_use]
+pub fn event_id(given: Option<&str>, body: &[u8]) -> String {
+    let plain = |id: &&str| {
+        !id.is_empty()
+            && id.len() <= EVENT_ID_LIMIT
+            && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b))
+    };
+    match given.filter(plain) {
+        Some(id) => id.to_owned(),
+        None => format!("body-{}", hex::encode(Sha256::digest(body))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strange_event_ids_are_replaced_by_the_bodys_hash() {
+        assert_eq!(event_id(Some("4f1c-9"), b"x"), "4f1c-9");
+        let hashed = event_id(None, b"x");
+        assert!(hashed.starts_with("body-"));
+        for strange in ["", "a b", "a#b", "é", &"x".repeat(129)] {
+            assert_eq!(event_id(Some(strange), b"x"), hashed, "{strange}");
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Errors as `application/problem+json` (RFC 9457), naming field and rule where a field is to blame.
+
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+
+/// One broken rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FieldError {
+    /// The field's path, for example `data.reset_url`; `body` for the body as a whole.
+    pub field: String,
+    /// The rule in one word, for example `missing`, `unknown`, `type`, `invalid`.
+    pub rule: &'static str,
+    /// What is expected, in a sentence.
+    pub detail: String,
+}
+
+/// An error answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// Stable name of the kind of problem, a URN.
+    #[serde(rename = "type")]
+    kind: String,
+    /// The same for people.
+    title: &'static str,
+    /// HTTP status.
+    status: u16,
+    /// What happened and what to do.
+    detail: String,
+    /// Which fields are to blame.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FieldError>,
+    #[serde(skip)]
+    retry_after: Option<u32>,
+}
+
+impl Problem {
+    fn new(status: StatusCode, name: &str, title: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            kind: format!("urn:hiring-integrations:problem:{name}"),
+            title,
+            status: status.as_u16(),
+            detail: detail.into(),
+            errors: Vec::new(),
+            retry_after: None,
+        }
+    }
+
+    /// 400: the body or a parameter breaks a rule. Nothing was written.
+    #[must_use]
+    pub fn invalid(errors: Vec<FieldError>) -> Self {
+        let detail = match errors.as_slice() {
+            [only] => format!("{}: {}", only.field, only.detail),
+            many => format!("{} fields break a rule; see errors", many.len()),
+        };
+        let mut problem = Self::new(StatusCode::BAD_REQUEST, "invalid-request", "The request is not valid", detail);
+        problem.errors = errors;
+        problem
+    }
+
+    /// 400 for one field.
+    #[must_use]
+    pub fn invalid_field(field: &str, rule: &'static str, detail: impl Into<String>) -> Self {
+        Self::invalid(vec![FieldError { field: field.to_owned(), rule, detail: detail.into() }])
+    }
+
+    /// 401: nobody known, or a signature that does not fit.
+    #[must_use]
+    pub fn unauthenticated(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", "The caller is not known", detail)
+    }
+
+    /// 403: known, but not entitled.
+    #[must_use]
+    pub fn forbidden(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", "The caller may not do this", detail)
+    }
+
+    /// 404: not there, or not the caller's: from outside both look the same.
+    #[must_use]
+    pub fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not-found", "Nothing was found", detail)
+    }
+
+    /// 405.
+    #[must_use]
+    pub fn method_not_allowed() -> Self {
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method-not-allowed",
+            "The method does not fit the path",
+            "this path exists, but not with this method; see the Allow header",
+        )
+    }
+
+    /// 413.
+    #[must_use]
+    pub fn too_large(limit: usize) -> Self {
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too-large",
+            "The body is too large",
+            format!("the body may have at most {limit} bytes"),
+        )
+    }
+
+    /// 415.
+    #[must_use]
+    pub fn not_json() -> Self {
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported-media-type",
+            "The body is not JSON",
+            "send the body as application/json",
+        )
+    }
+
+    /// 422: the idempotency key was used for another request.
+    #[must_use]
+    pub fn key_reused() -> Self {
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "idempotency-key-reused",
+            "The idempotency key belongs to another request",
+            "this Idempotency-Key was used with another body; use a new key for a new request",
+        )
+    }
+
+    /// 503: try again after so many seconds.
+    #[must_use]
+    pub fn unavailable(detail: impl Into<String>, retry_after_seconds: u32) -> Self {
+        let mut problem =
+            Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The service cannot do this now", detail);
+        problem.retry_after = Some(retry_after_seconds);
+        problem
+    }
+
+    /// 500: our fault. The cause is in the log, not in the answer.
+    #[must_use]
+    pub fn internal() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "The service failed",
+            "the request could not be carried out; the cause is in the service's log",
+        )
+    }
+
+    /// The answer's status.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The broken rules.
+    #[must_use]
+    pub fn errors(&self) -> &[FieldError] {
+        &self.errors
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, axum::Json(&self)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
