@@ -1,0 +1,202 @@
+//! Sends mails: one notification, one e-mail.
+//!
+//! `queued -> sending -> accepted | rejected | needs_review`, and back to `queued` when certainly nothing was sent. A worker
+//! that died while it was sending leaves `sending` behind, and nobody knows whether the mail went out: then the kind of the
+//! notification decides (`domain::notification::Guarantee`).
+
+pub mod mailer;
+pub mod template;
+
+use std::time::Duration;
+
+use domain::id::OrgId;
+use domain::message::EmailJob;
+use domain::notification::{Guarantee, Notification, NotificationState};
+use domain::suggestion::Failure;
+use platform::batch::Turn;
+use platform::clock;
+use platform::error::PlatformError;
+use platform::records::{Records, key_of};
+use platform::table::{self, Item, Key, to_item};
+use platform::work::{Claim, Hold, Terms, claim, finish, settle_abandoned};
+use providers::mail::{Accepted, Mail, MailError, Mailer};
+use resilience::batch::Outcome;
+use resilience::retry::{MAIL, Next, WORKER};
+use resilience::work::{self, Refusal};
+
+use crate::mailer::Mailers;
+use crate::template::{Rendered, Templates};
+
+const READY: &str = "queued";
+const HELD: &str = "sending";
+/// Longest dialogue with a mail provider.
+const LONGEST_DIALOGUE: Duration = Duration::from_secs(20);
+/// What is kept of the invocation's time to record the outcome.
+const TO_RECORD: Duration = Duration::from_secs(4);
+
+/// The worker and what it needs.
+pub struct Worker {
+    records: Records,
+    mailers: Mailers,
+    templates: Templates,
+}
+
+impl Worker {
+    /// A worker on these records.
+    #[must_use]
+    pub fn new(records: Records, mailers: Mailers, templates: Templates) -> Self {
+        Self { records, mailers, templates }
+    }
+
+    /// Opens the connection to the table and reads the credentials.
+    pub async fn preconnect(&self) {
+        let credentials = async {
+            let _read_again_when_needed = self.mailers.mailer().await;
+        };
+        tokio::join!(self.records.table().preconnect(), credentials);
+    }
+
+    /// Works on one notification.
+    pub async fn handle(&self, job: EmailJob, turn: Turn) -> Outcome {
+        match self.work(&job, turn).await {
+            Ok(outcome) => outcome,
+            Err(error) if error.retry() => Outcome::retry(WORKER.cap, format!("failed to {error}")),
+            Err(error) => Outcome::dead(format!("failed to {error}")),
+        }
+    }
+
+    async fn work(&self, job: &EmailJob, turn: Turn) -> Result<Outcome, PlatformError> {
+        let key = key_of::<Notification>(&job.org, &job.notification.to_string());
+        let (hold, notification) = match self.claim(&key, work::CLAIM_WAITING, turn).await? {
+            Claim::Held(hold, notification) => (hold, notification),
+            Claim::Refused(Refusal::Finished) => return Ok(Outcome::Done),
+            Claim::Refused(Refusal::Missing) => return Ok(Outcome::dead("there is no such notification")),
+            Claim::Refused(Refusal::Busy(after)) => return Ok(Outcome::retry(after, "another worker has it")),
+            Claim::Refused(Refusal::Abandoned) => match self.take_over(&job.org, &key, turn).await? {
+                Some(taken) => taken,
+                None => return Ok(Outcome::Done),
+            },
+        };
+        let outcome = self.send(&notification, turn).await;
+        self.settle(&hold, &notification, outcome).await
+    }
+
+    async fn claim(
+        &self,
+        key: &Key,
+        condition: &'static str,
+        turn: Turn,
+    ) -> Result<Claim<Notification>, PlatformError> {
+        let terms = Terms { condition, ready: Some(READY), held: HELD, lease_until: turn.deadline, set: Item::new() };
+        claim(self.records.table(), key.clone(), terms, clock::now()).await
+    }
+
+    /// A worker died while it was sending: the kind decides between sending again and a person's look.
+    async fn take_over(
+        &self,
+        org: &OrgId,
+        key: &Key,
+        turn: Turn,
+    ) -> Result<Option<(Hold, Notification)>, PlatformError> {
+        let Some(notification) = self.records.get::<Notification>(org, &key.sk).await? else { return Ok(None) };
+        match notification.kind.guarantee() {
+            Guarantee::AtLeastOnce => match self.claim(key, work::CLAIM_RECORDED, turn).await? {
+                Claim::Held(hold, notification) => Ok(Some((hold, notification))),
+                Claim::Refused(_) => Ok(None),
+            },
+            Guarantee::AtMostOnce => {
+                let failure =
+                    failure("outcome-unknown", "the worker ended while it was sending; see the provider's log");
+                let set = ended(NotificationState::NeedsReview, Some(failure))?;
+                if settle_abandoned(self.records.table(), key, HELD, set, clock::now()).await? {
+                    tracing::error!(%org, notification.id = key.sk, "it is not known whether a mail was sent");
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    async fn send(&self, notification: &Notification, turn: Turn) -> Result<(&'static str, Accepted), MailError> {
+        let Rendered { subject, text, html } = self
+            .templates
+            .render(notification.kind, &notification.data)
+            .map_err(|error| MailError::Rejected(format!("failed to {error}")))?;
+        let mailer = self.mailers.mailer().await?;
+        let id = notification.id.to_string();
+        let mail = Mail {
+            from: self.mailers.from().to_owned(),
+            to: notification.to.clone(),
+            subject,
+            text,
+            html,
+            message_id: format!("<{id}@{}>", self.mailers.domain()),
+            correlation: id,
+        };
+        let timeout = turn.left().saturating_sub(TO_RECORD).min(LONGEST_DIALOGUE);
+        let accepted = mailer.send(&mail, timeout / 2).await?;
+        Ok((mailer.id(), accepted))
+    }
+
+    async fn settle(
+        &self,
+        hold: &Hold,
+        notification: &Notification,
+        outcome: Result<(&'static str, Accepted), MailError>,
+    ) -> Result<Outcome, PlatformError> {
+        let again = |detail: &str| match MAIL.next(notification.attempts, clock::chance(), None) {
+            Next::After(after) => Some(Outcome::retry(after, detail)),
+            Next::GiveUp => None,
+        };
+        let (set, outcome) = match outcome {
+            Ok((provider, Accepted { provider_message_id })) => {
+                let mut set = ended(NotificationState::Accepted, None)?;
+                set.insert("provider".to_owned(), table::text(provider));
+                set.insert("provider_message_id".to_owned(), table::text(provider_message_id));
+                (set, Outcome::Done)
+            }
+            Err(MailError::Rejected(detail)) => {
+                (ended(NotificationState::Rejected, Some(failure("rejected", detail)))?, Outcome::Done)
+            }
+            Err(MailError::NotSent(detail)) => match again(&detail) {
+                Some(retry) => (ended(NotificationState::Queued, Some(failure("not-sent", detail)))?, retry),
+                None => (ended(NotificationState::Rejected, Some(failure("undeliverable", detail)))?, Outcome::Done),
+            },
+            Err(MailError::Unknown(detail)) => {
+                let retry = match notification.kind.guarantee() {
+                    Guarantee::AtLeastOnce => again(&detail),
+                    Guarantee::AtMostOnce => None,
+                };
+                let failure = failure("outcome-unknown", detail);
+                match retry {
+                    Some(retry) => (ended(NotificationState::Queued, Some(failure))?, retry),
+                    None => (ended(NotificationState::NeedsReview, Some(failure))?, Outcome::Done),
+                }
+            }
+        };
+        let recorded = finish(self.records.table(), hold, set, clock::now()).await?;
+        tracing::info!(
+            notification.id = %notification.id, notification.kind = notification.kind.as_str(),
+            notification.attempts = notification.attempts, recorded, done = (outcome == Outcome::Done), "mail settled"
+        );
+        Ok(outcome)
+    }
+}
+
+fn failure(code: &str, detail: impl Into<String>) -> Failure {
+    Failure { code: code.to_owned(), detail: detail.into() }
+}
+
+fn ended(state: NotificationState, failure: Option<Failure>) -> Result<Item, PlatformError> {
+    let state = match state {
+        NotificationState::Queued => READY,
+        NotificationState::Sending => HELD,
+        NotificationState::Accepted => "accepted",
+        NotificationState::Rejected => "rejected",
+        NotificationState::NeedsReview => "needs_review",
+    };
+    let failure = match failure {
+        Some(failure) => table::map(to_item(&failure)?),
+        None => table::null(),
+    };
+    Ok(Item::from([(work::STATE.to_owned(), table::text(state)), ("failure".to_owned(), failure)]))
+}

@@ -1,0 +1,41 @@
+//! Accepting work: ids by idempotency key, and the 202 answer.
+
+use axum::response::{IntoResponse, Response};
+use domain::id::OrgId;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde::Serialize;
+use web::body::idempotency_key;
+use web::problem::Problem;
+
+/// How many seconds a client may wait before it asks for the state of its work.
+const POLL_AFTER_SECONDS: u32 = 1;
+
+/// What becomes of an id: a fresh one, or the one that this key always gives, so that a repeated request finds its record.
+pub(crate) fn id_for<T>(
+    headers: &HeaderMap,
+    org: &OrgId,
+    fresh: impl FnOnce() -> T,
+    derived: impl FnOnce(&OrgId, &[&str]) -> T,
+) -> Result<T, Problem> {
+    Ok(match idempotency_key(headers)? {
+        Some(key) => derived(org, &["idempotency-key", key]),
+        None => fresh(),
+    })
+}
+
+/// 202: durable, and on its way. `Location` is where its state can be read.
+pub(crate) fn accepted<T: Serialize>(location: &str, resource: &T) -> Response {
+    let mut response = (StatusCode::ACCEPTED, axum::Json(resource)).into_response();
+    let headers = response.headers_mut();
+    if let Ok(location) = HeaderValue::from_str(location) {
+        headers.insert(header::LOCATION, location);
+    }
+    headers.insert(header::RETRY_AFTER, HeaderValue::from(POLL_AFTER_SECONDS));
+    response
+}
+
+/// 503 after the record was written and the queue did not take the job.
+pub(crate) fn not_enqueued(error: &platform::error::PlatformError) -> Problem {
+    tracing::error!(%error, "recorded, but not enqueued");
+    Problem::unavailable("the request could not be queued; send it again with the same Idempotency-Key", 5)
+}

@@ -1,0 +1,99 @@
+//! Jobs: those that an ATS brought and those made here.
+
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use domain::FORMAT_VERSION;
+use domain::application::{Job, Source, content_hash};
+use domain::id::JobId;
+use garde::Validate;
+use http::{HeaderMap, StatusCode, header};
+use jiff::Timestamp;
+use platform::clock;
+use platform::records::{Created, Recorded};
+use serde::{Deserialize, Serialize};
+use web::body::Checked;
+use web::identity::Identity;
+use web::page::{List, PageRequest};
+use web::problem::Problem;
+
+use crate::accept::id_for;
+use crate::{Api, cursor, id, not_found, unavailable};
+
+/// A new job.
+#[derive(Debug, Serialize, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+struct NewJob {
+    #[garde(length(chars, min = 1, max = 200))]
+    title: String,
+    #[garde(inner(length(chars, min = 1, max = 200)))]
+    department: Option<String>,
+    #[garde(inner(length(chars, min = 1, max = 200)))]
+    location: Option<String>,
+    #[garde(inner(length(chars, min = 1, max = 20_000)))]
+    description: Option<String>,
+}
+
+/// A job as the frontend sees it.
+#[derive(Debug, Serialize)]
+struct View {
+    id: JobId,
+    title: String,
+    department: Option<String>,
+    location: Option<String>,
+    description: Option<String>,
+    source: Option<Source>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+impl From<Recorded<Job>> for View {
+    fn from(recorded: Recorded<Job>) -> Self {
+        let Recorded { value, created_at, updated_at } = recorded;
+        let Job { v: _, id, title, department, location, description, source } = value;
+        Self { id, title, department, location, description, source, created_at, updated_at }
+    }
+}
+
+pub(crate) fn routes() -> Router<Api> {
+    Router::new().route("/api/jobs", get(list).post(create)).route("/api/jobs/{id}", get(read))
+}
+
+async fn list(State(api): State<Api>, identity: Identity, page: PageRequest) -> Result<Json<List<View>>, Problem> {
+    let after = cursor(&page)?;
+    let found = api.records.list::<Job>(&identity.org, page.limit, after.as_ref()).await;
+    let (items, next) = found.map_err(|e| unavailable(&e))?;
+    Ok(Json(List { items: items.into_iter().map(View::from).collect(), next_cursor: next.map(|c| c.to_string()) }))
+}
+
+async fn read(State(api): State<Api>, identity: Identity, Path(text): Path<String>) -> Result<Json<View>, Problem> {
+    let id: JobId = id(&text, "job")?;
+    let found = api.records.get_recorded::<Job>(&identity.org, &id.to_string()).await;
+    let found = found.map_err(|e| unavailable(&e))?;
+    found.map(|recorded| Json(View::from(recorded))).ok_or_else(|| not_found("job"))
+}
+
+async fn create(
+    State(api): State<Api>,
+    identity: Identity,
+    headers: HeaderMap,
+    Checked(new): Checked<NewJob>,
+) -> Result<Response, Problem> {
+    let request = content_hash(&new);
+    let id = id_for(&headers, &identity.org, || JobId::fresh(clock::fresh_id()), JobId::derived)?;
+    let NewJob { title, department, location, description } = new;
+    let job = Job { v: FORMAT_VERSION, id, title, department, location, description, source: None };
+    let now = clock::now();
+    let created = api.records.create(&identity.org, &job, &request, now).await.map_err(|e| unavailable(&e))?;
+    let job = match created {
+        Created::New => Recorded { value: job, created_at: now, updated_at: now },
+        Created::Same(_) => {
+            let found = api.records.get_recorded::<Job>(&identity.org, &id.to_string()).await;
+            found.map_err(|e| unavailable(&e))?.ok_or_else(|| not_found("job"))?
+        }
+        Created::Other => return Err(Problem::key_reused()),
+    };
+    let location = [(header::LOCATION, format!("/api/jobs/{id}"))];
+    Ok((StatusCode::CREATED, location, Json(View::from(job))).into_response())
+}

@@ -1,0 +1,25 @@
+//! Wires the frontend's API.
+
+use std::time::Instant;
+
+use frontend_api::Api;
+use platform::clients::{Aws, preconnect};
+use platform::control::Control;
+use platform::records::Records;
+use platform::telemetry;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_http::Error> {
+    let begin = Instant::now();
+    telemetry::init();
+    let aws = Aws::from_environment()?;
+    let api = Api {
+        records: Records::new(aws.table("RECORDS_TABLE")?),
+        control: Control::new(aws.table("CONTROL_TABLE")?),
+        suggestion_queue: aws.queue("SUGGESTION_QUEUE_URL")?,
+        email_queue: aws.queue("EMAIL_QUEUE_URL")?,
+    };
+    preconnect(api.preconnect()).await;
+    telemetry::started(begin);
+    lambda_http::run(web::app(api.routes())).await
+}

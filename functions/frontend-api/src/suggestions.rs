@@ -1,0 +1,119 @@
+//! Suggestions: asked for here, made by a worker.
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use axum::routing::get;
+use axum::{Json, Router};
+use domain::FORMAT_VERSION;
+use domain::application::{Application, content_hash};
+use domain::id::{ApplicationId, SuggestionId};
+use domain::message::SuggestionJob;
+use domain::suggestion::{ApplicationReview, Failure, Generation, Suggestion, SuggestionKind, SuggestionState};
+use garde::Validate;
+use http::HeaderMap;
+use jiff::Timestamp;
+use platform::clock;
+use platform::records::Created;
+use serde::{Deserialize, Serialize};
+use web::body::Checked;
+use web::identity::Identity;
+use web::page::{List, PageRequest};
+use web::problem::Problem;
+
+use crate::accept::{accepted, id_for, not_enqueued};
+use crate::{Api, cursor, id, not_found, unavailable};
+
+/// A request for a suggestion.
+#[derive(Debug, Serialize, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+struct NewSuggestion {
+    #[garde(skip)]
+    kind: SuggestionKind,
+    #[garde(length(bytes, min = 1, max = 64))]
+    application_id: String,
+}
+
+/// A suggestion as the frontend sees it.
+#[derive(Debug, Serialize)]
+struct View {
+    id: SuggestionId,
+    kind: SuggestionKind,
+    application_id: ApplicationId,
+    state: SuggestionState,
+    attempts: u32,
+    result: Option<ApplicationReview>,
+    failure: Option<Failure>,
+    generation: Option<Generation>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+impl From<Suggestion> for View {
+    fn from(suggestion: Suggestion) -> Self {
+        let Suggestion {
+            v: _,
+            id,
+            kind,
+            application_id,
+            notify: _,
+            state,
+            attempts,
+            result,
+            failure,
+            generation,
+            created_at,
+            updated_at,
+        } = suggestion;
+        Self { id, kind, application_id, state, attempts, result, failure, generation, created_at, updated_at }
+    }
+}
+
+pub(crate) fn routes() -> Router<Api> {
+    Router::new().route("/api/suggestions", get(list).post(create)).route("/api/suggestions/{id}", get(read))
+}
+
+async fn list(State(api): State<Api>, identity: Identity, page: PageRequest) -> Result<Json<List<View>>, Problem> {
+    let after = cursor(&page)?;
+    let found = api.records.list::<Suggestion>(&identity.org, page.limit, after.as_ref()).await;
+    let (items, next) = found.map_err(|e| unavailable(&e))?;
+    let items = items.into_iter().map(|recorded| View::from(recorded.value)).collect();
+    Ok(Json(List { items, next_cursor: next.map(|c| c.to_string()) }))
+}
+
+async fn read(State(api): State<Api>, identity: Identity, Path(text): Path<String>) -> Result<Json<View>, Problem> {
+    let id: SuggestionId = id(&text, "suggestion")?;
+    let found = api.records.get::<Suggestion>(&identity.org, &id.to_string()).await.map_err(|e| unavailable(&e))?;
+    found.map(|suggestion| Json(View::from(suggestion))).ok_or_else(|| not_found("suggestion"))
+}
+
+async fn create(
+    State(api): State<Api>,
+    identity: Identity,
+    headers: HeaderMap,
+    Checked(new): Checked<NewSuggestion>,
+) -> Result<Response, Problem> {
+    let Identity { org, .. } = identity;
+    let request = content_hash(&new);
+    let NewSuggestion { kind: SuggestionKind::ApplicationReview, application_id } = new;
+    let id = id_for(&headers, &org, || SuggestionId::fresh(clock::fresh_id()), SuggestionId::derived)?;
+    let application_id: ApplicationId = application_id
+        .parse()
+        .map_err(|_| Problem::invalid_field("application_id", "invalid", "the id of an application is expected"))?;
+    let application: Option<Application> =
+        api.records.get(&org, &application_id.to_string()).await.map_err(|e| unavailable(&e))?;
+    if application.is_none() {
+        return Err(not_found("application"));
+    }
+    let suggestion = Suggestion::accepted(id, application_id, false, clock::now());
+    let created = api.records.create(&org, &suggestion, &request, clock::now()).await.map_err(|e| unavailable(&e))?;
+    let suggestion = match created {
+        Created::New => suggestion,
+        Created::Same(existing) => existing,
+        Created::Other => return Err(Problem::key_reused()),
+    };
+    if suggestion.state == SuggestionState::Accepted {
+        let job = SuggestionJob { v: FORMAT_VERSION, org, suggestion: id };
+        api.suggestion_queue.send(&job).await.map_err(|e| not_enqueued(&e))?;
+    }
+    Ok(accepted(&format!("/api/suggestions/{id}"), &View::from(suggestion)))
+}

@@ -1,0 +1,105 @@
+//! Says whether the product can do its work: tables readable, queues reachable.
+//!
+//! It is public, so it says what is wrong by name and nothing more; causes and numbers are in the log.
+
+use std::time::{Duration, Instant};
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use futures::future::{BoxFuture, FutureExt as _, join_all};
+use http::{StatusCode, header};
+use platform::clients::Aws;
+use platform::environment::{self, EnvironmentError};
+use platform::error::PlatformError;
+use platform::queue::Queue;
+use platform::table::{Key, Table};
+use serde_json::{Value, json};
+
+/// Longest wait for one check.
+const LONGEST: Duration = Duration::from_secs(2);
+/// The queues, by their name and the variable that holds their URL.
+const QUEUES: [(&str, &str); 4] = [
+    ("webhook-queue", "WEBHOOK_QUEUE_URL"),
+    ("suggestion-queue", "SUGGESTION_QUEUE_URL"),
+    ("email-queue", "EMAIL_QUEUE_URL"),
+    ("sync-queue", "SYNC_QUEUE_URL"),
+];
+
+/// What is checked.
+#[derive(Debug, Clone)]
+pub struct Health {
+    stage: &'static str,
+    tables: Vec<(&'static str, Table)>,
+    queues: Vec<(&'static str, Queue)>,
+}
+
+impl Health {
+    /// Reads the names of tables and queues.
+    ///
+    /// # Errors
+    /// When one is not set.
+    pub fn from_environment(aws: &Aws) -> Result<Self, EnvironmentError> {
+        let tables =
+            vec![("records-table", aws.table("RECORDS_TABLE")?), ("control-table", aws.table("CONTROL_TABLE")?)];
+        let queues =
+            QUEUES.iter().map(|(name, url)| Ok((*name, aws.queue(url)?))).collect::<Result<_, EnvironmentError>>()?;
+        Ok(Self { stage: environment::stage()?.as_str(), tables, queues })
+    }
+
+    /// Opens the connections.
+    pub async fn preconnect(&self) {
+        self.checks().await;
+    }
+
+    /// The routes.
+    pub fn routes(self) -> Router {
+        Router::new().route("/api/health", get(answer)).with_state(self)
+    }
+
+    async fn checks(&self) -> Vec<Value> {
+        let key = Key { pk: "-".to_owned(), sk: "-".to_owned() };
+        let tables = self.tables.iter().map(|(name, table)| {
+            let key = key.clone();
+            check(name, async move { table.get::<Value>(&key).await.map(|_| ()) }.boxed())
+        });
+        let queues = self
+            .queues
+            .iter()
+            .map(|(name, queue)| check(name, async move { queue.waiting().await.map(|_| ()) }.boxed()));
+        let tables = join_all(tables);
+        let queues = join_all(queues);
+        let (mut all, queues) = tokio::join!(tables, queues);
+        all.extend(queues);
+        all
+    }
+}
+
+async fn check(name: &'static str, call: BoxFuture<'_, Result<(), PlatformError>>) -> Value {
+    let begin = Instant::now();
+    let result = tokio::time::timeout(LONGEST, call).await;
+    let duration_ms = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let status = match result {
+        Ok(Ok(())) => "ok",
+        Ok(Err(error)) => {
+            tracing::error!(check = name, %error, "a check failed");
+            "failed"
+        }
+        Err(_) => "timed-out",
+    };
+    json!({"name": name, "status": status, "duration_ms": duration_ms})
+}
+
+async fn answer(State(health): State<Health>) -> Response {
+    let checks = health.checks().await;
+    let ok = checks.iter().all(|check| check.get("status").and_then(Value::as_str) == Some("ok"));
+    let status = if ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let body = json!({
+        "status": if ok { "ok" } else { "degraded" },
+        "stage": health.stage,
+        "version": env!("CARGO_PKG_VERSION"),
+        "checks": checks,
+    });
+    (status, [(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
+}

@@ -1,0 +1,258 @@
+//! Makes suggestions: claim, ask the model once, record, tell recruiting staff.
+//!
+//! The model may be asked twice when a worker dies; the result is recorded once, and its mail has one id. What must never
+//! be here: the wire format of a model, or anything that decides which host is asked (`providers::access`).
+
+mod notify;
+pub mod prompt;
+
+use std::time::Duration;
+
+use domain::application::Application;
+use domain::message::SuggestionJob;
+use domain::stage::Stage;
+use domain::suggestion::{ApplicationReview, Failure, Generation, Suggestion, SuggestionState};
+use platform::batch::Turn;
+use platform::environment::{self, EnvironmentError};
+use platform::error::PlatformError;
+use platform::queue::Queue;
+use platform::records::{Records, key_of};
+use platform::secrets::Secrets;
+use platform::table::{Item, to_item};
+use platform::work::{Claim, Hold, Terms, claim, finish};
+use platform::{clock, table};
+use providers::access::{AccessError, model_access};
+use providers::gemini;
+use providers::http::{Outbound, SendError};
+use providers::model::{Again, Generated, ModelClient, ModelError};
+use resilience::batch::Outcome;
+use resilience::retry::{MODEL, Next, WORKER};
+use resilience::work::{self, Refusal};
+
+use crate::prompt::Prompts;
+
+const READY: &str = "accepted";
+const HELD: &str = "running";
+/// Longest wait for an answer of the model.
+const LONGEST_ANSWER: Duration = Duration::from_secs(20);
+/// What is kept of the invocation's time to record the answer.
+const TO_RECORD: Duration = Duration::from_secs(4);
+/// Most points of a list and most characters of a text that are kept of an answer.
+const MOST_POINTS: usize = 10;
+const LONGEST_TEXT: usize = 2_000;
+
+/// Why the function cannot start. Completes "failed to …".
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A setting is missing.
+    #[error(transparent)]
+    Environment(#[from] EnvironmentError),
+    /// The stage forbids a setting.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    /// No HTTP client.
+    #[error(transparent)]
+    Http(#[from] SendError),
+}
+
+/// The model as this stage may use it.
+///
+/// # Errors
+/// When `PROVIDER_BASE_URL` is set where the stage forbids it: then the function does not start.
+pub fn model_from_environment() -> Result<ModelClient, StartError> {
+    let stage: Stage = environment::stage()?;
+    let replacement = environment::optional("PROVIDER_BASE_URL");
+    let live = gemini::SPEC.base_url.unwrap_or_default();
+    let access = model_access(stage, live, replacement.as_deref(), gemini::SPEC.id)?;
+    Ok(ModelClient::new(access, Outbound::new()?))
+}
+
+/// The worker and what it needs.
+#[derive(Debug)]
+pub struct Worker {
+    records: Records,
+    secrets: Secrets,
+    model: ModelClient,
+    prompts: Prompts,
+    emails: Queue,
+}
+
+/// How asking the model ended.
+enum Answer {
+    Given(ApplicationReview, Generation),
+    NotNow { wait: Duration, failure: Failure },
+    Never(Failure),
+}
+
+impl Worker {
+    /// A worker on these records, sending to the queue of e-mails.
+    #[must_use]
+    pub fn new(records: Records, secrets: Secrets, model: ModelClient, prompts: Prompts, emails: Queue) -> Self {
+        Self { records, secrets, model, prompts, emails }
+    }
+
+    /// Opens the connections and reads the key.
+    pub async fn preconnect(&self) {
+        let key = async {
+            if self.model.needs_key() {
+                let _read_again_when_needed = self.key().await;
+            }
+        };
+        tokio::join!(self.records.table().preconnect(), self.model.preconnect(), key);
+    }
+
+    /// Works on one suggestion.
+    pub async fn handle(&self, job: SuggestionJob, turn: Turn) -> Outcome {
+        match self.work(&job, turn).await {
+            Ok(outcome) => outcome,
+            Err(error) if error.retry() => Outcome::retry(WORKER.cap, format!("failed to {error}")),
+            Err(error) => Outcome::dead(format!("failed to {error}")),
+        }
+    }
+
+    async fn work(&self, job: &SuggestionJob, turn: Turn) -> Result<Outcome, PlatformError> {
+        let id = job.suggestion.to_string();
+        let terms = Terms {
+            condition: work::CLAIM_RECORDED,
+            ready: Some(READY),
+            held: HELD,
+            lease_until: turn.deadline,
+            set: Item::new(),
+        };
+        let key = key_of::<Suggestion>(&job.org, &id);
+        let (hold, suggestion) = match claim::<Suggestion>(self.records.table(), key, terms, clock::now()).await? {
+            Claim::Held(hold, suggestion) => (hold, suggestion),
+            Claim::Refused(Refusal::Busy(after)) => return Ok(Outcome::retry(after, "another worker has it")),
+            Claim::Refused(Refusal::Missing) => return Ok(Outcome::dead("there is no such suggestion")),
+            // A worker may have died between the result and the mail; the mail has one id, so asking again is harmless.
+            Claim::Refused(Refusal::Finished | Refusal::Abandoned) => return self.finished(job, &id).await,
+        };
+        let application: Option<Application> =
+            self.records.get(&job.org, &suggestion.application_id.to_string()).await?;
+        let Some(application) = application else {
+            let failure = failure("application-missing", "the application was removed");
+            self.record(&hold, &ended(SuggestionState::Failed, Some(failure))?).await?;
+            return Ok(Outcome::Done);
+        };
+        let (state, set, summary) = match self.ask(&application, turn).await {
+            Answer::Given(review, generation) => {
+                let mut set = ended(SuggestionState::Succeeded, None)?;
+                set.insert("result".to_owned(), table::map(to_item(&review)?));
+                set.insert("generation".to_owned(), table::map(to_item(&generation)?));
+                (SuggestionState::Succeeded, set, Some(review.summary))
+            }
+            Answer::NotNow { wait, failure } => match MODEL.next(suggestion.attempts, clock::chance(), Some(wait)) {
+                Next::After(after) => {
+                    let detail = failure.detail.clone();
+                    self.record(&hold, &ended(SuggestionState::Accepted, Some(failure))?).await?;
+                    return Ok(Outcome::retry(after, detail));
+                }
+                Next::GiveUp => (SuggestionState::Failed, ended(SuggestionState::Failed, Some(failure))?, None),
+            },
+            Answer::Never(failure) => (SuggestionState::Failed, ended(SuggestionState::Failed, Some(failure))?, None),
+        };
+        if !self.record(&hold, &set).await? {
+            return Ok(Outcome::retry(Duration::ZERO, "the lease had passed before the result could be recorded"));
+        }
+        tracing::info!(org = %job.org, suggestion.id = id, suggestion.state = ?state, "suggestion ended");
+        if suggestion.notify {
+            self.notify(job, &application, summary).await?;
+        }
+        Ok(Outcome::Done)
+    }
+
+    async fn finished(&self, job: &SuggestionJob, id: &str) -> Result<Outcome, PlatformError> {
+        let suggestion: Option<Suggestion> = self.records.get(&job.org, id).await?;
+        let Some(suggestion) = suggestion.filter(|suggestion| suggestion.notify) else { return Ok(Outcome::Done) };
+        let application: Option<Application> =
+            self.records.get(&job.org, &suggestion.application_id.to_string()).await?;
+        if let Some(application) = application {
+            self.notify(job, &application, suggestion.result.map(|result| result.summary)).await?;
+        }
+        Ok(Outcome::Done)
+    }
+
+    async fn record(&self, hold: &Hold, set: &Item) -> Result<bool, PlatformError> {
+        finish(self.records.table(), hold, set.clone(), clock::now()).await
+    }
+
+    async fn key(&self) -> Result<Option<secrecy::SecretString>, Failure> {
+        let name = gemini::SPEC.secrets.first().copied().unwrap_or_default();
+        self.secrets.read(name).await.map_err(|error| failure("key-unavailable", format!("failed to {error}")))
+    }
+
+    async fn ask(&self, application: &Application, turn: Turn) -> Answer {
+        let rendered = match self.prompts.application_review(application) {
+            Ok(rendered) => rendered,
+            Err(error) => return Answer::Never(failure("prompt-unusable", format!("failed to {error}"))),
+        };
+        let key = if self.model.needs_key() {
+            match self.key().await {
+                Ok(key) => key,
+                Err(failure) => return Answer::NotNow { wait: Duration::ZERO, failure },
+            }
+        } else {
+            None
+        };
+        let timeout = turn.left().saturating_sub(TO_RECORD).min(LONGEST_ANSWER);
+        let begin = clock::now();
+        let asked = self.model.ask(&rendered.prompt, key.as_ref(), timeout, begin).await;
+        let duration = clock::now().duration_since(begin).as_millis();
+        let duration_ms = u64::try_from(duration).unwrap_or(0);
+        match asked.and_then(|generated| Ok((read(&generated)?, generated))) {
+            Ok((review, Generated { value: _, model, input_tokens, output_tokens })) => Answer::Given(
+                review,
+                Generation {
+                    prompt_id: rendered.id,
+                    prompt_version: rendered.version,
+                    model,
+                    input_tokens,
+                    output_tokens,
+                    duration_ms,
+                    mock: self.model.is_mock(),
+                },
+            ),
+            Err(error) => {
+                tracing::warn!(model.error = error.code(), duration_ms, %error, "the model gave no answer");
+                let failure = failure(error.code(), format!("failed to {error}"));
+                match error.again() {
+                    Again::After(wait) => Answer::NotNow { wait, failure },
+                    Again::Never => Answer::Never(failure),
+                }
+            }
+        }
+    }
+}
+
+/// Reads the answer as the review that the schema asks for; a model may still say something else.
+fn read(generated: &Generated) -> Result<ApplicationReview, ModelError> {
+    let review: ApplicationReview = serde_json::from_value(generated.value.clone())
+        .map_err(|e| ModelError::Malformed(format!("the answer does not fit its schema: {e}")))?;
+    let ApplicationReview { summary, strengths, concerns, next_step } = review;
+    let short = |text: String| text.chars().take(LONGEST_TEXT).collect::<String>();
+    let few = |points: Vec<String>| points.into_iter().take(MOST_POINTS).map(short).collect();
+    Ok(ApplicationReview {
+        summary: short(summary),
+        strengths: few(strengths),
+        concerns: few(concerns),
+        next_step: short(next_step),
+    })
+}
+
+fn failure(code: &str, detail: impl Into<String>) -> Failure {
+    Failure { code: code.to_owned(), detail: detail.into() }
+}
+
+fn ended(state: SuggestionState, failure: Option<Failure>) -> Result<Item, PlatformError> {
+    let state = match state {
+        SuggestionState::Accepted => READY,
+        SuggestionState::Running => HELD,
+        SuggestionState::Succeeded => "succeeded",
+        SuggestionState::Failed => "failed",
+    };
+    let failure = match failure {
+        Some(failure) => table::map(to_item(&failure)?),
+        None => table::null(),
+    };
+    Ok(Item::from([(work::STATE.to_owned(), table::text(state)), ("failure".to_owned(), failure)]))
+}

@@ -1,0 +1,55 @@
+//! Tells recruiting staff of a new application, once.
+
+use domain::FORMAT_VERSION;
+use domain::application::{Application, content_hash};
+use domain::message::{EmailJob, SuggestionJob};
+use domain::notification::{ApplicationReceived, Notification, NotificationKind, NotificationState, id_for_suggestion};
+use domain::organisation::Organisation;
+use platform::clock;
+use platform::error::PlatformError;
+use platform::records::Created;
+
+use crate::Worker;
+
+/// Longest name and title that a mail shows.
+const LONGEST_NAME: usize = 200;
+
+impl Worker {
+    /// Makes the one notification of this suggestion and puts it on the queue, unless that was done before.
+    pub(crate) async fn notify(
+        &self,
+        job: &SuggestionJob,
+        application: &Application,
+        summary: Option<String>,
+    ) -> Result<(), PlatformError> {
+        let organisation: Option<Organisation> = self.records.get(&job.org, job.org.as_str()).await?;
+        let Some(organisation) = organisation else {
+            tracing::warn!(org = %job.org, "the organisation has no profile; nobody is told");
+            return Ok(());
+        };
+        let short = |text: &str, otherwise: &str| {
+            let text = if text.trim().is_empty() { otherwise } else { text };
+            text.chars().take(LONGEST_NAME).collect::<String>()
+        };
+        let data = ApplicationReceived {
+            candidate_name: short(&application.candidate.name, "A candidate"),
+            job_title: short(application.job.as_ref().map_or("", |job| &job.title), "no particular job"),
+            summary,
+        };
+        let data = serde_json::to_value(&data)
+            .map_err(|e| PlatformError::Refused { operation: "write the notification", detail: e.to_string() })?;
+        let id = id_for_suggestion(&job.org, job.suggestion);
+        let kind = NotificationKind::ApplicationReceived;
+        let notification = Notification::queued(id, kind, organisation.notify_email, data, clock::now());
+        let request = content_hash(&job.suggestion);
+        let waiting = match self.records.create(&job.org, &notification, &request, clock::now()).await? {
+            Created::New => true,
+            Created::Same(existing) => existing.state == NotificationState::Queued,
+            Created::Other => false,
+        };
+        if waiting {
+            self.emails.send(&EmailJob { v: FORMAT_VERSION, org: job.org.clone(), notification: id }).await?;
+        }
+        Ok(())
+    }
+}

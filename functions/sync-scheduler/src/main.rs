@@ -1,0 +1,24 @@
+//! Wires the sync scheduler.
+
+use std::time::Instant;
+
+use lambda_runtime::{LambdaEvent, service_fn};
+use platform::clients::{Aws, preconnect};
+use platform::control::Control;
+use platform::telemetry;
+use sync_scheduler::Scheduler;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    let begin = Instant::now();
+    telemetry::init();
+    let aws = Aws::from_environment()?;
+    let scheduler = Scheduler::new(Control::new(aws.table("CONTROL_TABLE")?), aws.queue("SYNC_QUEUE_URL")?);
+    preconnect(scheduler.preconnect()).await;
+    telemetry::started(begin);
+    let scheduler = &scheduler;
+    lambda_runtime::run(service_fn(|_: LambdaEvent<serde_json::Value>| async move {
+        Ok::<_, lambda_runtime::Error>(scheduler.tick().await?)
+    }))
+    .await
+}

@@ -1,0 +1,37 @@
+//! Wires the sync worker.
+
+use std::time::Instant;
+
+use aws_lambda_events::sqs::SqsEvent;
+use lambda_runtime::{LambdaEvent, service_fn};
+use platform::batch::Batches;
+use platform::clients::{Aws, preconnect};
+use platform::control::Control;
+use platform::environment;
+use platform::records::Records;
+use platform::telemetry;
+use providers::http::Outbound;
+use sync_worker::Worker;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    let begin = Instant::now();
+    telemetry::init();
+    let aws = Aws::from_environment()?;
+    let batches = Batches::from_environment(&aws)?;
+    let worker = Worker {
+        records: Records::new(aws.table("RECORDS_TABLE")?),
+        control: Control::new(aws.table("CONTROL_TABLE")?),
+        secrets: aws.secrets()?,
+        http: Outbound::new()?,
+        stage: environment::stage()?,
+        replacement: environment::optional("PROVIDER_BASE_URL"),
+    };
+    preconnect(async { _ = tokio::join!(worker.preconnect(), batches.preconnect()) }).await;
+    telemetry::started(begin);
+    let (worker, batches) = (&worker, &batches);
+    lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| async move {
+        Ok::<_, lambda_runtime::Error>(batches.run(event, |job, turn| worker.handle(job, turn)).await)
+    }))
+    .await
+}

@@ -1,0 +1,157 @@
+//! Turns verified webhook deliveries into records, and a new application into a request for a suggestion.
+//!
+//! Every step may be repeated: the event is claimed first, records have derived ids and are written only when newer, the
+//! suggestion of an application has one id. So a delivery that comes five times at once does its work once.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use domain::FORMAT_VERSION;
+use domain::application::{ObservedApplication, RecordSet, content_hash, records};
+use domain::connection::{Connection, ConnectionStatus, EventOutcome, WebhookEvent};
+use domain::message::{SuggestionJob, WebhookDelivery};
+use domain::suggestion::{Suggestion, SuggestionState, id_for_new_application};
+use platform::batch::Turn;
+use platform::clock;
+use platform::control::Control;
+use platform::error::PlatformError;
+use platform::queue::Queue;
+use platform::records::{Created, Records, Upserted};
+use platform::work::{Claim, release};
+use providers::webhook::{Event, Meaning};
+use resilience::batch::Outcome;
+use resilience::retry::{Next, WORKER};
+use resilience::work::Refusal;
+
+/// The worker and what it needs.
+#[derive(Debug, Clone)]
+pub struct Worker {
+    records: Records,
+    control: Control,
+    suggestions: Queue,
+}
+
+impl Worker {
+    /// A worker on these tables, sending to the queue of suggestions.
+    #[must_use]
+    pub fn new(records: Records, control: Control, suggestions: Queue) -> Self {
+        Self { records, control, suggestions }
+    }
+
+    /// Opens the connections. Both tables are one service, so one call is enough.
+    pub async fn preconnect(&self) {
+        tokio::join!(self.records.table().preconnect(), self.control.table().preconnect());
+    }
+
+    /// Works on one delivery.
+    pub async fn handle(&self, delivery: WebhookDelivery, turn: Turn) -> Outcome {
+        // A name that this version does not know may come from a newer receiver; the dead letter can be sent again later.
+        let Some(source) = providers::find(&delivery.provider).and_then(|spec| spec.webhooks) else {
+            return Outcome::dead(format!("`{}` sends no webhooks that this version can read", delivery.provider));
+        };
+        let Ok(body) = STANDARD.decode(&delivery.body_base64) else {
+            return Outcome::dead("the body is not base64");
+        };
+        let event = match source.interpret(&body, delivery.received_at) {
+            Ok(event) => event,
+            Err(error) => return Outcome::dead(format!("failed to {error}")),
+        };
+        match self.claim_and_apply(&delivery, event, turn).await {
+            Ok(outcome) => outcome,
+            Err(error) => try_again(&error, turn),
+        }
+    }
+
+    async fn claim_and_apply(
+        &self,
+        delivery: &WebhookDelivery,
+        event: Event,
+        turn: Turn,
+    ) -> Result<Outcome, PlatformError> {
+        let (hold, mut recorded) = match self.control.claim_event(delivery, turn.deadline, clock::now()).await? {
+            Claim::Held(hold, recorded) => (hold, recorded),
+            Claim::Refused(Refusal::Busy(after)) => return Ok(Outcome::retry(after, "another worker has this event")),
+            Claim::Refused(Refusal::Finished | Refusal::Missing | Refusal::Abandoned) => return Ok(Outcome::Done),
+        };
+        let applied = self.apply(delivery, &event).await;
+        let (outcome, detail) = match applied {
+            Ok(applied) => applied,
+            Err(error) => {
+                // The next delivery need not wait for the lease; when this fails too, it waits.
+                let _ignored = release(self.control.table(), &hold, clock::now()).await;
+                return Err(error);
+            }
+        };
+        let WebhookEvent { action, outcome: recorded_outcome, detail: recorded_detail, .. } = &mut recorded;
+        *action = Some(event.action);
+        *recorded_outcome = Some(outcome);
+        *recorded_detail = Some(detail);
+        self.control.finish_event(&hold, &recorded, clock::now()).await?;
+        Ok(Outcome::Done)
+    }
+
+    async fn apply(&self, delivery: &WebhookDelivery, event: &Event) -> Result<(EventOutcome, String), PlatformError> {
+        let (observed, new) = match &event.meaning {
+            Meaning::Ping => return Ok((EventOutcome::Answered, "the provider tried the connection".to_owned())),
+            Meaning::Ignored { reason } => return Ok((EventOutcome::Ignored, reason.clone())),
+            Meaning::Application { observed, new } => (observed, *new),
+        };
+        let connection: Option<Connection> = self.records.get(&delivery.org, delivery.connection.as_str()).await?;
+        match connection.map(|connection| connection.status) {
+            Some(ConnectionStatus::Active) => self.record(delivery, observed, new).await,
+            Some(ConnectionStatus::Paused) => Ok((EventOutcome::Ignored, "the connection is paused".to_owned())),
+            None => Ok((EventOutcome::Ignored, "the connection was removed".to_owned())),
+        }
+    }
+
+    async fn record(
+        &self,
+        delivery: &WebhookDelivery,
+        observed: &ObservedApplication,
+        new: bool,
+    ) -> Result<(EventOutcome, String), PlatformError> {
+        let WebhookDelivery { org, provider, connection, .. } = delivery;
+        let RecordSet { candidate, application, job, version_ms } =
+            records(org, provider, connection, observed.clone());
+        let now = clock::now();
+        let (_, _, upserted) = tokio::try_join!(
+            self.records.upsert(org, &candidate, version_ms, now),
+            async {
+                match &job {
+                    Some(job) => self.records.upsert(org, job, version_ms, now).await.map(Some),
+                    None => Ok(None),
+                }
+            },
+            self.records.upsert(org, &application, version_ms, now),
+        )?;
+        if new {
+            let id = id_for_new_application(org, application.id);
+            let suggestion = Suggestion::accepted(id, application.id, true, now);
+            let request = content_hash(&application.id);
+            let waiting = match self.records.create(org, &suggestion, &request, now).await? {
+                Created::New => true,
+                Created::Same(existing) => existing.state == SuggestionState::Accepted,
+                Created::Other => false,
+            };
+            if waiting {
+                self.suggestions.send(&SuggestionJob { v: FORMAT_VERSION, org: org.clone(), suggestion: id }).await?;
+            }
+        }
+        let what = match upserted {
+            Upserted::Created => "created",
+            Upserted::Updated => "updated",
+            Upserted::Unchanged => "found up to date",
+        };
+        Ok((EventOutcome::Applied, format!("application {} was {what}", application.id)))
+    }
+}
+
+/// What to do with a message when AWS did not do its part.
+fn try_again(error: &PlatformError, turn: Turn) -> Outcome {
+    if !error.retry() {
+        return Outcome::dead(format!("failed to {error}"));
+    }
+    match WORKER.next(turn.received.min(WORKER.tries - 1), clock::chance(), None) {
+        Next::After(after) => Outcome::retry(after, format!("failed to {error}")),
+        Next::GiveUp => Outcome::retry(WORKER.cap, format!("failed to {error}")),
+    }
+}

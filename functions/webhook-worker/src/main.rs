@@ -1,0 +1,30 @@
+//! Wires the webhook worker.
+
+use std::time::Instant;
+
+use aws_lambda_events::sqs::SqsEvent;
+use lambda_runtime::{LambdaEvent, service_fn};
+use platform::batch::Batches;
+use platform::clients::{Aws, preconnect};
+use platform::control::Control;
+use platform::records::Records;
+use platform::telemetry;
+use webhook_worker::Worker;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    let begin = Instant::now();
+    telemetry::init();
+    let aws = Aws::from_environment()?;
+    let batches = Batches::from_environment(&aws)?;
+    let records = Records::new(aws.table("RECORDS_TABLE")?);
+    let control = Control::new(aws.table("CONTROL_TABLE")?);
+    let worker = Worker::new(records, control, aws.queue("SUGGESTION_QUEUE_URL")?);
+    preconnect(async { _ = tokio::join!(worker.preconnect(), batches.preconnect()) }).await;
+    telemetry::started(begin);
+    let (worker, batches) = (&worker, &batches);
+    lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| async move {
+        Ok::<_, lambda_runtime::Error>(batches.run(event, |delivery, turn| worker.handle(delivery, turn)).await)
+    }))
+    .await
+}
