@@ -1,0 +1,294 @@
+//! Initial data of a company: six jobs and 45 applications, different for each company, the same at every start.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::company::{Application, Company};
+
+/// Applications of a new company: three pages of the initial size.
+pub const APPLICATIONS: u64 = 45;
+/// Rows of a page until control says otherwise.
+pub const PAGE_SIZE: usize = 20;
+
+/// 2026-09-01T06:00:00Z; everything initial lies in the eleven weeks after it.
+const FIRST: i64 = 1_788_242_400;
+
+/// A step of the hiring process.
+#[derive(Debug, Clone, Copy)]
+pub struct Status {
+    pub id: u64,
+    pub code: Option<&'static str>,
+    pub name: &'static str,
+    /// The value of `applicationStatus` that selects it.
+    pub group: &'static str,
+}
+
+const fn status_of(id: u64, code: Option<&'static str>, name: &'static str, group: &'static str) -> Status {
+    Status { id, code, name, group }
+}
+
+/// The steps of every company.
+pub const STATUSES: [Status; 13] = [
+    status_of(1, Some("NEW"), "New", "NEW"),
+    status_of(2, Some("REVIEWED"), "Reviewed", "ACTIVE"),
+    status_of(3, None, "Schedule Phone Screen", "ACTIVE"),
+    status_of(4, None, "Phone Screened", "ACTIVE"),
+    status_of(5, None, "Schedule Interview", "ACTIVE"),
+    status_of(6, None, "Interviewed", "ACTIVE"),
+    status_of(7, None, "Put on Hold", "ACTIVE"),
+    status_of(8, None, "Checking References", "ACTIVE"),
+    status_of(9, None, "Not a Fit", "INACTIVE"),
+    status_of(10, None, "Declined Offer", "INACTIVE"),
+    status_of(11, None, "Not Qualified", "INACTIVE"),
+    status_of(15, Some("HIRED"), "Hired", "HIRED"),
+    status_of(20, None, "Made an Offer", "ACTIVE"),
+];
+
+/// The step of an application.
+#[must_use]
+pub fn status(detail: &Value) -> Option<Status> {
+    let id = detail.pointer("/status/id")?.as_u64()?;
+    STATUSES.into_iter().find(|status| status.id == id)
+}
+
+/// The body of `statuses`; here, unlike in an application, the id is a string.
+#[must_use]
+pub fn statuses() -> Value {
+    STATUSES
+        .iter()
+        .map(|status| {
+            json!({
+                "id": status.id.to_string(),
+                "code": status.code,
+                "name": status.name,
+                "translatedName": status.name,
+                "description": null,
+                "enabled": true,
+                "manageable": status.code.is_none(),
+            })
+        })
+        .collect()
+}
+
+const FIRST_NAMES: [&str; 24] = [
+    "Amara", "Tomás", "Ingrid", "Kofi", "Yuki", "Leila", "Marek", "Priya", "Siobhán", "Dmitri", "Chiara", "Noah",
+    "Zanele", "Elif", "Mateo", "Hanna", "Ravi", "Aoife", "Björn", "Camille", "Farid", "Grace", "Haruto", "Ioana",
+];
+const LAST_NAMES: [&str; 23] = [
+    "Okafor",
+    "Ferreira",
+    "Lindqvist",
+    "Mensah",
+    "Tanaka",
+    "Haddad",
+    "Kowalski",
+    "Raman",
+    "Byrne",
+    "Volkov",
+    "Bianchi",
+    "Whitfield",
+    "Dlamini",
+    "Yılmaz",
+    "Rojas",
+    "Koskinen",
+    "Patel",
+    "Gallagher",
+    "Nyström",
+    "Dubois",
+    "Rahimi",
+    "Adeyemi",
+    "Popescu",
+];
+const SOURCES: [Option<&str>; 6] =
+    [Some("LinkedIn"), Some("Indeed"), Some("Company careers page"), Some("Referral"), None, Some("Stepstone")];
+
+/// (title, department, city, country) of the jobs; each company numbers them from its own start.
+const JOBS: [(&str, &str, &str, &str); 12] = [
+    ("Backend Engineer", "Engineering", "Lisbon", "Portugal"),
+    ("Site Reliability Engineer", "Engineering", "Kraków", "Poland"),
+    ("Product Designer", "Design", "Copenhagen", "Denmark"),
+    ("Customer Support Specialist", "Customer Care", "Cork", "Ireland"),
+    ("Data Analyst", "Analytics", "Tallinn", "Estonia"),
+    ("Office Manager", "Operations", "Ghent", "Belgium"),
+    ("Account Manager", "Sales", "Lyon", "France"),
+    ("QA Engineer", "Engineering", "Porto", "Portugal"),
+    ("Payroll Specialist", "Finance", "Graz", "Austria"),
+    ("Technical Writer", "Product", "Utrecht", "Netherlands"),
+    ("Field Technician", "Operations", "Malmö", "Sweden"),
+    ("People Partner", "People", "Galway", "Ireland"),
+];
+
+/// A stream of numbers from a name: enough variety for seeds, and no dependency on the time.
+struct Numbers(u64);
+
+impl Numbers {
+    fn of(name: &str) -> Self {
+        Self(Sha256::digest(name.as_bytes()).iter().take(8).fold(0, |number, byte| (number << 8) | u64::from(*byte)))
+    }
+
+    /// SplitMix64; 0 to `below` - 1.
+    fn next(&mut self, below: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)).checked_rem(below).unwrap_or(0)
+    }
+
+    fn pick<T: Copy + Default>(&mut self, list: &[T]) -> T {
+        let length = u64::try_from(list.len()).unwrap_or(1);
+        let index = usize::try_from(self.next(length)).unwrap_or(0);
+        list.get(index).copied().unwrap_or_default()
+    }
+}
+
+/// A time as the service writes it: `+00:00`, no fraction.
+#[must_use]
+pub fn time(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%S+00:00").to_string()
+}
+
+fn seconds(after: u64) -> Timestamp {
+    let first = Timestamp::from_second(FIRST).unwrap_or_default();
+    first.saturating_add(SignedDuration::from_secs(i64::try_from(after).unwrap_or(0))).unwrap_or(first)
+}
+
+/// A company as it is before anything happens.
+#[must_use]
+pub fn company(name: &str) -> Company {
+    let mut numbers = Numbers::of(name);
+    let first_job = 10 + numbers.next(40);
+    let offset = usize::try_from(numbers.next(12)).unwrap_or(0);
+    let jobs: Vec<Value> = (first_job..)
+        .zip(JOBS.iter().cycle().skip(offset).take(6))
+        .map(|(id, job)| make_job(name, id, *job, &mut numbers))
+        .collect();
+    let mut company = Company {
+        applications: BTreeMap::new(),
+        jobs,
+        page_size: PAGE_SIZE,
+        keys: vec![format!("local-bamboohr-key-{name}")],
+        limit: None,
+    };
+    let first = 100 + numbers.next(900);
+    for index in 0..APPLICATIONS {
+        let application = make_application(name, first + index, index, &company.jobs, &mut numbers);
+        company.applications.insert(first + index, application);
+    }
+    company
+}
+
+fn make_job(company: &str, id: u64, job: (&str, &str, &str, &str), numbers: &mut Numbers) -> Value {
+    let (title, department, city, country) = job;
+    let (lead, lead_last) = (numbers.pick(&FIRST_NAMES), numbers.pick(&LAST_NAMES));
+    json!({
+        "id": id,
+        "title": {"id": null, "label": title},
+        "postedDate": time(seconds(numbers.next(600_000))),
+        "location": {
+            "id": 18_000 + id,
+            "label": format!("{city}, {country}"),
+            "address": {
+                "name": format!("{city} office"), "description": null, "addressLine1": format!("{} Harbour Street", 1 + id),
+                "addressLine2": null, "city": city, "state": null, "zipcode": format!("{}", 10_000 + numbers.next(80_000)),
+                "country": country, "phoneNumber": null,
+            },
+        },
+        "department": {"id": 18_200 + id, "label": department},
+        "status": {"id": 1, "label": "Open"},
+        "hiringLead": {
+            "employeeId": 10 + numbers.next(80), "firstName": lead, "lastName": lead_last,
+            "avatar": null, "jobTitle": {"id": null, "label": null},
+        },
+        "newApplicantsCount": 0,
+        "activeApplicantsCount": 0,
+        "totalApplicantsCount": 0,
+        "postingUrl": format!("https://{company}.bamboohr.example/careers/{id}"),
+    })
+}
+
+/// The job as the body of an application shows it.
+#[must_use]
+pub fn job_of_application(job: &Value) -> Value {
+    let part = |name: &str| job.get(name).cloned().unwrap_or_default();
+    let mut lead = part("hiringLead");
+    if let Some(fields) = lead.as_object_mut() {
+        fields.insert("jobTitle".to_owned(), json!({"id": null, "label": "Team Lead"}));
+    }
+    json!({"id": part("id"), "title": part("title"), "hiringLead": lead})
+}
+
+/// An application without content, for one that control adds: `New`, for the job with the lowest id unless it says more.
+#[must_use]
+pub fn blank(id: u64, now: Timestamp) -> Value {
+    json!({
+        "id": id,
+        "appliedDate": time(now),
+        "status": {"id": 1, "label": "New", "dateChanged": time(now), "changedByUser": null},
+        "rating": null,
+        "applicant": {
+            "id": id + 56, "firstName": "Sam", "lastName": "Example", "avatar": null,
+            "email": format!("applicant.{id}@example.com"), "source": null, "phoneNumber": null, "address": null,
+            "linkedinUrl": null, "twitterUsername": null, "websiteUrl": null, "availableStartDate": null, "education": null,
+        },
+        "job": {"id": null, "title": {"id": null, "label": null}, "hiringLead": null},
+        "resumeFileId": null, "coverLetterFileId": null, "movedTo": null, "movedFrom": null,
+        "alsoConsideredForCount": 0, "duplicateApplicationCount": 0, "referredBy": null, "desiredSalary": null,
+        "commentCount": 0, "emailCount": 0, "attachmentCount": null, "eventCount": 1,
+        "questionsAndAnswers": [], "attachments": null, "applicationReferences": null,
+    })
+}
+
+fn make_application(company: &str, id: u64, index: u64, jobs: &[Value], numbers: &mut Numbers) -> Application {
+    let applied = seconds(600_000 + index * 120_000 + numbers.next(60_000));
+    // About a third was touched after it came in; those have a status beyond New.
+    let touched = numbers.next(3) == 0;
+    let updated =
+        if touched { applied.saturating_add(SignedDuration::from_hours(30)).unwrap_or(applied) } else { applied };
+    let status = if touched { numbers.pick(&[2_u64, 4, 5, 7, 8, 9, 20]) } else { 1 };
+    let (first, last) = (numbers.pick(&FIRST_NAMES), numbers.pick(&LAST_NAMES));
+    let mut detail = blank(id, applied);
+    let label = STATUSES.iter().find(|known| known.id == status).map(|known| known.name);
+    let mut set = |pointer: &str, value: Value| {
+        if let Some(field) = detail.pointer_mut(pointer) {
+            *field = value;
+        }
+    };
+    set("/status/id", json!(status));
+    set("/status/label", json!(label));
+    set("/status/dateChanged", json!(time(updated)));
+    set("/rating", if touched { json!(1 + numbers.next(5)) } else { Value::Null });
+    set("/applicant/firstName", json!(first));
+    set("/applicant/lastName", json!(last));
+    // Unique by the number: two people may have the same name, never the same address.
+    set("/applicant/email", json!(format!("{}.{id}@{company}.example", ascii(last))));
+    set("/applicant/source", json!(numbers.pick(&SOURCES)));
+    set("/applicant/phoneNumber", json!(format!("+353 1 555 {:04}", numbers.next(10_000))));
+    let job = usize::try_from(numbers.next(6)).ok().and_then(|job| jobs.get(job));
+    set("/job", job.map_or(Value::Null, job_of_application));
+    Application { detail, updated }
+}
+
+fn ascii(name: &str) -> String {
+    name.to_lowercase().chars().filter(char::is_ascii_lowercase).collect()
+}
+
+/// The part of an application that a list shows.
+#[must_use]
+pub fn listed(detail: &Value) -> Value {
+    let part = |pointer: &str| detail.pointer(pointer).cloned().unwrap_or_default();
+    json!({
+        "id": part("/id"),
+        "appliedDate": part("/appliedDate"),
+        "status": {"id": part("/status/id"), "label": part("/status/label")},
+        "rating": part("/rating"),
+        "applicant": {
+            "id": part("/applicant/id"), "firstName": part("/applicant/firstName"), "lastName": part("/applicant/lastName"),
+            "avatar": part("/applicant/avatar"), "email": part("/applicant/email"), "source": part("/applicant/source"),
+        },
+        "job": {"id": part("/job/id"), "title": part("/job/title")},
+    })
+}

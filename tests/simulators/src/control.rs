@@ -1,0 +1,239 @@
+//! What every simulator has: the journal of what it received, faults on request, and reset.
+
+use std::{
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use axum::{
+    Json, Router,
+    body::{Body, to_bytes},
+    extract::{Path, Query, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+    routing::{delete, get, post},
+};
+use bytes::Bytes;
+use futures::stream;
+use jiff::Timestamp;
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+
+use crate::{
+    faults::{Faults, Spec},
+    journal::{self, Entry, Journal},
+};
+
+/// The largest body that a simulator reads; the largest real limit is Gemini's 20 MB.
+pub const BODY_MAX: usize = 20 * 1024 * 1024;
+
+/// What `GET /_control` lists for every provider; `{base}` is its control URL.
+pub const INDEX: [&str; 7] = [
+    "GET {base}/requests?limit=",
+    "DELETE {base}/requests",
+    "GET {base}/faults",
+    "POST {base}/faults",
+    "DELETE {base}/faults",
+    "DELETE {base}/faults/{id}",
+    "POST {base}/reset",
+];
+
+/// Pause between the last byte and the break, in which the server writes what it has out to the socket.
+const FLUSH: Duration = Duration::from_millis(30);
+
+/// Journal, faults and reset of one provider.
+pub struct Control {
+    journal: Mutex<Journal>,
+    faults: Mutex<Faults>,
+    default_error: fn(StatusCode) -> Option<Value>,
+    reset: Box<dyn Fn() + Send + Sync>,
+}
+
+impl Control {
+    /// `default_error` is the body that the third party sends with a status when a fault gives none; `reset` restores the
+    /// provider's own data.
+    pub fn new(default_error: fn(StatusCode) -> Option<Value>, reset: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
+        Arc::new(Self { journal: Mutex::default(), faults: Mutex::default(), default_error, reset: Box::new(reset) })
+    }
+
+    pub fn journal(&self) -> MutexGuard<'_, Journal> {
+        lock(&self.journal)
+    }
+
+    pub fn faults(&self) -> MutexGuard<'_, Faults> {
+        lock(&self.faults)
+    }
+}
+
+/// A lock that survives a panic of another request: every critical section here leaves the data whole.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A control request that cannot be done: 400 with a sentence that names the field.
+#[derive(Debug)]
+pub struct Refused(pub String);
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        (StatusCode::BAD_REQUEST, Json(json!({"error": self.0}))).into_response()
+    }
+}
+
+/// Reads a control body; the error names the path of the field.
+///
+/// # Errors
+/// The body is not JSON, a field is unknown, missing or of the wrong type.
+pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
+    let mut text = serde_json::Deserializer::from_slice(body);
+    let parsed = serde_path_to_error::deserialize(&mut text)
+        .map_err(|error| Refused(format!("{}: {}", error.path(), error.inner())))?;
+    text.end().map_err(|error| Refused(format!(".: {error}")))?;
+    Ok(parsed)
+}
+
+#[derive(Deserialize)]
+struct Page {
+    limit: Option<usize>,
+}
+
+/// The routes that every provider has below `/_control/<provider>`.
+pub fn routes(control: Arc<Control>) -> Router {
+    Router::new()
+        .route("/requests", get(list_requests).delete(clear_requests))
+        .route("/faults", get(list_faults).post(add_fault).delete(clear_faults))
+        .route("/faults/{id}", delete(remove_fault))
+        .route("/reset", post(reset))
+        .with_state(control)
+}
+
+async fn list_requests(State(control): State<Arc<Control>>, Query(page): Query<Page>) -> Json<Value> {
+    let (count, items) = control.journal().newest(page.limit.unwrap_or(journal::KEPT));
+    Json(json!({"count": count, "items": items}))
+}
+
+async fn clear_requests(State(control): State<Arc<Control>>) -> StatusCode {
+    control.journal().clear();
+    StatusCode::NO_CONTENT
+}
+
+async fn list_faults(State(control): State<Arc<Control>>) -> Json<Value> {
+    Json(json!({"items": control.faults().list()}))
+}
+
+async fn add_fault(State(control): State<Arc<Control>>, body: Bytes) -> Result<Response, Refused> {
+    let fault: Spec = parse(&body)?;
+    fault.check().map_err(Refused)?;
+    let id = control.faults().add(fault).map_err(Refused)?;
+    Ok((StatusCode::CREATED, Json(json!({"id": id}))).into_response())
+}
+
+async fn clear_faults(State(control): State<Arc<Control>>) -> StatusCode {
+    control.faults().clear();
+    StatusCode::NO_CONTENT
+}
+
+async fn remove_fault(State(control): State<Arc<Control>>, Path(id): Path<u64>) -> StatusCode {
+    if control.faults().remove(id) { StatusCode::NO_CONTENT } else { StatusCode::NOT_FOUND }
+}
+
+async fn reset(State(control): State<Arc<Control>>) -> StatusCode {
+    control.faults().clear();
+    (control.reset)();
+    control.journal().clear();
+    StatusCode::NO_CONTENT
+}
+
+/// The layer around a provider's routes: writes the journal and lets the request meet its fault.
+pub async fn observe(State(control): State<Arc<Control>>, request: Request, next: Next) -> Response {
+    let at = Timestamp::now();
+    let (parts, body) = request.into_parts();
+    let Ok(bytes) = to_bytes(body, BODY_MAX).await else {
+        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+    };
+    let number = control.journal().push(Entry {
+        at,
+        method: parts.method.to_string(),
+        path: parts.uri.path().to_owned(),
+        query: parts.uri.query().map(journal::redacted_query),
+        headers: journal::redacted_headers(&parts.headers),
+        body: journal::body(&bytes),
+        status: None,
+    });
+    let target = parts.uri.path_and_query().map_or_else(String::new, ToString::to_string);
+    let met = control.faults().meet(parts.method.as_str(), &target);
+    if met.latency_ms > 0 {
+        tokio::time::sleep(Duration::from_millis(met.latency_ms)).await;
+    }
+    let request = Request::from_parts(parts, Body::from(bytes));
+    let response = match met.fault {
+        Some(fault) => faulty(&control, fault, request, next).await,
+        None => next.run(request).await,
+    };
+    control.journal().answered(number, at, response.status().as_u16());
+    response
+}
+
+async fn faulty(control: &Control, fault: Spec, request: Request, next: Next) -> Response {
+    let (mut status, mut headers, mut body) = if fault.status.is_some() || fault.body.is_some() {
+        made(control, &fault)
+    } else {
+        let (parts, body) = next.run(request).await.into_parts();
+        let bytes = to_bytes(body, BODY_MAX).await.unwrap_or_default();
+        (parts.status, parts.headers, bytes)
+    };
+    if fault.malformed {
+        body = halved(&body);
+        if fault.status.is_none() {
+            status = StatusCode::OK;
+        }
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+    for (name, value) in &fault.headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            headers.insert(name, value);
+        }
+    }
+    let body = match fault.drop_after_bytes {
+        Some(kept) if kept < body.len() => broken_after(body.slice(..kept)),
+        Some(_) | None => Body::from(body),
+    };
+    (status, headers, body).into_response()
+}
+
+fn made(control: &Control, fault: &Spec) -> (StatusCode, HeaderMap, Bytes) {
+    let status = fault.status.and_then(|status| StatusCode::from_u16(status).ok()).unwrap_or_default();
+    let body = fault.body.clone().or_else(|| (control.default_error)(status));
+    let mut headers = HeaderMap::new();
+    let bytes = match body {
+        None => Bytes::new(),
+        Some(Value::String(text)) => {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+            Bytes::from(text)
+        }
+        Some(value) => {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            Bytes::from(value.to_string())
+        }
+    };
+    (status, headers, bytes)
+}
+
+/// Half of a JSON text is never JSON, except where the text is shorter than an object.
+fn halved(body: &Bytes) -> Bytes {
+    if body.len() < 4 { Bytes::from_static(b"{\"") } else { body.slice(..body.len() / 2) }
+}
+
+/// A body that gives its bytes and then breaks the connection, with the complete length already promised.
+fn broken_after(start: Bytes) -> Body {
+    Body::from_stream(stream::unfold(Some(start), |start| async move {
+        if let Some(start) = start.filter(|start| !start.is_empty()) {
+            return Some((Ok(start), None));
+        }
+        tokio::time::sleep(FLUSH).await;
+        Some((Err(io::Error::from(io::ErrorKind::ConnectionReset)), None))
+    }))
+}

@@ -1,0 +1,172 @@
+//! Greenhouse as the sender of webhooks: it has no routes of its own here, control orders the deliveries.
+//!
+//! The signature is `Signature: sha256 <hex of HMAC-SHA256(secret, body as sent)>`, the body carries Ruby's JSON escapes,
+//! and a second delivery of an event has the same `Greenhouse-Event-ID`. Source: the webhook pages of Greenhouse's public
+//! API documentation and a recorded ping.
+
+pub mod sample;
+pub mod send;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use axum::{Json, Router, extract::State, http::StatusCode, response::IntoResponse, routing::post};
+use bytes::Bytes;
+use hmac::{Hmac, KeyInit, Mac};
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+pub use sample::new_candidate_application;
+
+use crate::{
+    Simulator,
+    control::{Control, Refused, parse},
+};
+
+/// Body of `POST /_control/greenhouse/deliver`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Delivery {
+    /// `http` or `https` on this machine; any other host is refused.
+    pub url: String,
+    pub secret: String,
+    /// The bytes to sign and send; either this or `event`.
+    #[serde(default)]
+    pub body: Option<String>,
+    /// JSON that is serialised with [`escape`].
+    #[serde(default)]
+    pub event: Option<Value>,
+    /// Made up when absent; the same for every delivery of this order.
+    #[serde(default)]
+    pub event_id: Option<String>,
+    /// Deliveries of the same event, 1 to 1,000.
+    #[serde(default = "once")]
+    pub times: u64,
+    /// All at once instead of one after the other.
+    #[serde(default)]
+    pub concurrently: bool,
+    /// Changes the body after it was signed: a space is added, so a receiver that parses first does not notice.
+    #[serde(default)]
+    pub tamper: bool,
+    /// PEM file with the CA to trust, instead of those of the system.
+    #[serde(default)]
+    pub ca_file: Option<String>,
+    /// Up to seven attempts until a 200, with the documented pauses.
+    #[serde(default)]
+    pub retry: bool,
+    /// Factor on the pauses of 1, 15, 60, 120, 240 and 480 minutes.
+    #[serde(default = "ten_thousandth")]
+    pub retry_scale: f64,
+}
+
+const fn once() -> u64 {
+    1
+}
+
+const fn ten_thousandth() -> f64 {
+    0.0001
+}
+
+/// The simulator; it has no data but a counter for event ids.
+pub fn simulator() -> Simulator {
+    let control = Control::new(|_| None, || ());
+    let state = Sender { control: Arc::clone(&control), events: Arc::default() };
+    Simulator {
+        name: "greenhouse",
+        about: "Greenhouse webhooks: a sender of signed deliveries; its journal lists what it sent",
+        wire: Router::new().fallback(|| async {
+            (StatusCode::NOT_FOUND, Json(json!({"error": "greenhouse only sends; see /_control/greenhouse/deliver"})))
+        }),
+        extra: Router::new().route("/deliver", post(deliver)).with_state(state),
+        extra_index: &["POST {base}/deliver"],
+        control,
+    }
+}
+
+#[derive(Clone)]
+struct Sender {
+    control: Arc<Control>,
+    events: Arc<AtomicU64>,
+}
+
+async fn deliver(State(sender): State<Sender>, body: Bytes) -> Result<impl IntoResponse, Refused> {
+    let delivery: Delivery = parse(&body)?;
+    let event_id = delivery.event_id.clone().unwrap_or_else(|| {
+        let number = sender.events.fetch_add(1, Ordering::Relaxed);
+        new_event_id(&format!("{}/{number}", Timestamp::now()))
+    });
+    let (signature, responses) = send::send(&sender.control, delivery, &event_id).await?;
+    Ok(Json(json!({"event_id": event_id, "signature": signature, "responses": responses})))
+}
+
+fn new_event_id(seed: &str) -> String {
+    let hash = hex::encode(Sha256::digest(seed.as_bytes()));
+    let part = |from: usize, to: usize| hash.get(from..to).unwrap_or_default();
+    format!("{}-{}-4{}-8{}-{}", part(0, 8), part(8, 12), part(12, 15), part(15, 18), part(18, 30))
+}
+
+/// The value of the `Signature` header for these bytes.
+#[must_use]
+pub fn sign(secret: &str, body: &[u8]) -> String {
+    // HMAC takes a key of every length, so the error of this constructor cannot happen.
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else { return String::new() };
+    mac.update(body);
+    format!("sha256 {}", hex::encode(mac.finalize().into_bytes()))
+}
+
+/// JSON as a Ruby on Rails application writes it: `<`, `>`, `&` and everything beyond ASCII as `\uXXXX`.
+#[must_use]
+pub fn escape(value: &Value) -> String {
+    let text = value.to_string();
+    let mut escaped = String::with_capacity(text.len());
+    let mut units = [0_u16; 2];
+    for sign in text.chars() {
+        // Outside of strings JSON has none of these signs, so the whole text may be treated alike.
+        if sign.is_ascii() && !matches!(sign, '<' | '>' | '&') {
+            escaped.push(sign);
+        } else {
+            for unit in sign.encode_utf16(&mut units) {
+                escaped.push_str(&format!("\\u{unit:04x}"));
+            }
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_signature_of_an_own_vector_is_known() {
+        // printf '{"action":"ping"}' | openssl dgst -sha256 -hmac local-webhook-secret-gh-acme
+        let known = "sha256 1e9aa5d8030eb4a40ff41e3407b82eb97ee5e6264c0492b419f8e9a3dd3256c4";
+        assert_eq!(sign("local-webhook-secret-gh-acme", br#"{"action":"ping"}"#), known);
+    }
+
+    #[test]
+    fn escapes_are_those_of_ruby_and_parse_to_the_same_value() {
+        for (value, text) in [
+            (json!("a<b>&c"), r#""a\u003cb\u003e\u0026c""#),
+            (json!({"é": "Łódź"}), r#"{"\u00e9":"\u0141\u00f3d\u017a"}"#),
+            (json!(["😀", "\u{2028}"]), r#"["\ud83d\ude00","\u2028"]"#),
+            (json!("tab\tquote\" back\\"), r#""tab\tquote\" back\\""#),
+            (json!(12.5), "12.5"),
+        ] {
+            let escaped = escape(&value);
+            assert_eq!(escaped, text);
+            assert_eq!(serde_json::from_str::<Value>(&escaped).unwrap_or_default(), value);
+        }
+    }
+
+    #[test]
+    fn an_event_id_looks_like_one_and_differs() {
+        let (one, two) = (new_event_id("1"), new_event_id("2"));
+        assert_eq!(one.len(), 36);
+        assert_ne!(one, two);
+    }
+}

@@ -1,0 +1,104 @@
+//! Stand-ins for the third parties of this product: the real wire format, on a loopback port, with faults on request.
+//!
+//! One file a provider; [`registry`] is the list. The provider's base is `http://127.0.0.1:P/<provider>`, its control is
+//! `http://127.0.0.1:P/_control/<provider>`. Nothing here may be linked into a function: simulators never ship, and they
+//! know nothing of the product's own crates, so that a mistake there cannot hide here.
+//!
+//! # Control, the same for every provider (`GET /_control` lists all of it)
+//!
+//! | route | does |
+//! |---|---|
+//! | `GET /_control/health` | 200 while the process serves |
+//! | `GET /_control/<p>/requests?limit=` | `{"count", "items": [{at, method, path, query, headers, body, status}]}`, newest last; `count` is the number since the last clear, `items` the last 5,000 of them at most; credentials are short hashes; `status` is null while a request is in work or when its client left before the answer |
+//! | `DELETE /_control/<p>/requests` | clears the journal |
+//! | `POST /_control/<p>/faults` | adds a fault, 201 `{"id"}`; fields in [`faults::Spec`]; an unknown field is 400 and named |
+//! | `GET /_control/<p>/faults` | the faults with `remaining` counts and `hits` |
+//! | `DELETE /_control/<p>/faults[/{id}]` | removes all faults or one |
+//! | `POST /_control/<p>/reset` | initial data, no faults, empty journal |
+//!
+//! The faults are tried in the order in which they were added, on provider routes only. One that has latency and nothing
+//! else delays and lets the next one be tried; any other ends the search.
+//!
+//! # Control of one provider
+//!
+//! | route | does |
+//! |---|---|
+//! | `GET`, `POST /_control/gemini/scenario` | which recorded shape is answered, [`gemini::scenario::Order`] |
+//! | `GET`, `POST /_control/bamboohr/{company}/applications` | the true state; add or change one (merged by `id`) |
+//! | `DELETE /_control/bamboohr/{company}/applications/{id}` | removes one |
+//! | `POST /_control/bamboohr/{company}/page_size` | `{"page_size": n}`, 1 to 500, initially 20 |
+//! | `POST /_control/bamboohr/{company}/rate_limit` | `{"remaining": n or null, "retry_after_s"?: n}` |
+//! | `POST /_control/bamboohr/{company}/keys` | `{"keys": [..]}` replaces the accepted API keys |
+//! | `POST /_control/greenhouse/deliver` | sends signed webhooks, [`greenhouse::Delivery`] |
+
+pub mod bamboohr;
+pub mod control;
+pub mod faults;
+pub mod gemini;
+pub mod greenhouse;
+pub mod journal;
+
+use std::sync::Arc;
+
+use axum::{Json, Router, middleware, routing::get};
+use serde_json::{Value, json};
+
+use control::Control;
+
+/// One third party: its wire routes, its own control routes and the control that all of them have.
+pub struct Simulator {
+    /// The first segment of its paths, for example `gemini`.
+    pub name: &'static str,
+    /// One sentence for the index.
+    pub about: &'static str,
+    /// What the third party answers, mounted at `/<name>`.
+    pub wire: Router,
+    /// Control routes that only this one has, mounted at `/_control/<name>`.
+    pub extra: Router,
+    /// Methods and paths of `extra`, for the index.
+    pub extra_index: &'static [&'static str],
+    /// Journal, faults and reset.
+    pub control: Arc<Control>,
+}
+
+/// Every simulator there is, each with fresh data. A new provider is one file and one line here.
+#[must_use]
+pub fn registry() -> Vec<Simulator> {
+    vec![gemini::simulator(), bamboohr::simulator(), greenhouse::simulator()]
+}
+
+/// The whole server as one router. Every call makes a new and independent world.
+pub fn app() -> Router {
+    let simulators = registry();
+    let index = index(&simulators);
+    let mut router = Router::new()
+        .route("/_control", get(move || std::future::ready(Json(index))))
+        .route("/_control/health", get(|| std::future::ready(Json(json!({"status": "ok"})))));
+    for simulator in simulators {
+        // The layer is outside of the nest, so that the journal and the faults see the whole path.
+        let wire = Router::new()
+            .nest(&format!("/{}", simulator.name), simulator.wire)
+            .layer(middleware::from_fn_with_state(Arc::clone(&simulator.control), control::observe));
+        router = router
+            .merge(wire)
+            .nest(&format!("/_control/{}", simulator.name), control::routes(simulator.control).merge(simulator.extra));
+    }
+    router
+}
+
+fn index(simulators: &[Simulator]) -> Value {
+    let providers: serde_json::Map<String, Value> = simulators
+        .iter()
+        .map(|simulator| {
+            let base = format!("/_control/{}", simulator.name);
+            let mut control: Vec<String> =
+                control::INDEX.iter().chain(simulator.extra_index).map(|line| line.replace("{base}", &base)).collect();
+            control.sort();
+            (
+                simulator.name.to_owned(),
+                json!({"about": simulator.about, "url": format!("/{}", simulator.name), "control_url": base, "control": control}),
+            )
+        })
+        .collect();
+    json!({"health": "/_control/health", "fault_fields": faults::FIELDS, "providers": providers})
+}

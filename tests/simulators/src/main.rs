@@ -1,0 +1,62 @@
+//! `simulators --port P`: serves every simulated third party on a loopback address until SIGTERM or SIGINT.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    time::Duration,
+};
+
+use anyhow::{Context, bail};
+use clap::Parser;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
+
+/// How long open requests (one may be in a long latency fault) get after the signal before the process leaves anyway.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Wire-faithful stand-ins for third parties (Gemini, BambooHR, Greenhouse) for the local stack and for tests.
+///
+/// A provider answers at http://HOST:PORT/<provider>, its control at http://HOST:PORT/_control/<provider>;
+/// GET /_control lists every control route.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// Port to listen on; 0 lets the system choose one (it is printed).
+    #[arg(long)]
+    port: u16,
+    /// Loopback address to listen on.
+    #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    host: IpAddr,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    if !arguments.host.is_loopback() {
+        bail!("--host must be a loopback address: the control routes have no authentication");
+    }
+    let address = SocketAddr::new(arguments.host, arguments.port);
+    let listener = TcpListener::bind(address).await.with_context(|| format!("failed to listen on {address}"))?;
+    println!("simulators listen on http://{}", listener.local_addr()?);
+
+    let (stop, mut stopped) = watch::channel(false);
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let serving = axum::serve(listener, simulators::app()).with_graceful_shutdown(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        stop.send_replace(true);
+    });
+    tokio::select! {
+        served = serving => served.context("failed to serve"),
+        () = async {
+            // An error means that the server itself is gone, which ends the process as well.
+            let _ = stopped.wait_for(|stop| *stop).await;
+            tokio::time::sleep(GRACE).await;
+        } => Ok(()),
+    }
+}
