@@ -1,0 +1,135 @@
+//! Signed calls to the emulator's AWS APIs, for what a test must do behind the product's back: send a message twice, look into
+//! a dead-letter queue, invoke a function.
+
+use std::time::SystemTime;
+
+use aws_credential_types::Credentials;
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::sign::v4;
+use serde_json::{Value, json};
+
+use crate::stack::{PATIENCE, Stack};
+
+const REGION: &str = "us-east-1";
+const ACCOUNT: &str = "000000000000";
+
+impl Stack {
+    async fn signed(&self, service: &str, url: &str, headers: &[(&str, &str)], body: &str) -> (u16, Value) {
+        let identity = Credentials::new("test", "test", None, None, "tests").into();
+        let params = v4::SigningParams::builder()
+            .identity(&identity)
+            .region(REGION)
+            .name(service)
+            .time(SystemTime::now())
+            .settings(SigningSettings::default())
+            .build()
+            .expect("signing parameters")
+            .into();
+        let signable = SignableRequest::new("POST", url, headers.iter().copied(), SignableBody::Bytes(body.as_bytes()))
+            .expect("a request that can be signed");
+        let (instructions, _) = sign(signable, &params).expect("a signature").into_parts();
+        let mut request = self.http.post(url).body(body.to_owned());
+        for (name, value) in headers.iter().copied().chain(instructions.headers()) {
+            request = request.header(name, value);
+        }
+        let response = request.send().await.expect("an answer of the emulator");
+        let status = response.status().as_u16();
+        let text = response.text().await.expect("a body");
+        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    async fn json_call(&self, service: &str, target: &str, version: &str, body: Value) -> Value {
+        let content_type = format!("application/x-amz-json-{version}");
+        let headers = [("content-type", content_type.as_str()), ("x-amz-target", target)];
+        let (status, answer) = self.signed(service, self.text("/aws_endpoint"), &headers, &body.to_string()).await;
+        assert_eq!(status, 200, "{target}: {answer}");
+        answer
+    }
+
+    /// Invokes a function and gives its answer, or its error.
+    pub(crate) async fn invoke(&self, function: &str, event: &Value) -> Result<Value, Value> {
+        let url = format!(
+            "{}/2015-03-31/functions/hiring-integrations-local-{function}/invocations",
+            self.text("/aws_endpoint")
+        );
+        let (status, answer) =
+            self.signed("lambda", &url, &[("content-type", "application/json")], &event.to_string()).await;
+        if status == 200 && answer.get("errorType").is_none() { Ok(answer) } else { Err(answer) }
+    }
+
+    async fn sqs(&self, action: &str, body: Value) -> Value {
+        self.json_call("sqs", &format!("AmazonSQS.{action}"), "1.0", body).await
+    }
+
+    /// The URL of a queue, by the last part of its name, for example `email` or `email-dlq`.
+    pub(crate) async fn queue_url(&self, queue: &str) -> String {
+        let name = format!("hiring-integrations-local-{queue}");
+        let answer = self.sqs("GetQueueUrl", json!({"QueueName": name, "QueueOwnerAWSAccountId": ACCOUNT})).await;
+        answer["QueueUrl"].as_str().expect("a URL").to_owned()
+    }
+
+    pub(crate) async fn send_message(&self, queue: &str, body: &str) {
+        let url = self.queue_url(queue).await;
+        self.sqs("SendMessage", json!({"QueueUrl": url, "MessageBody": body})).await;
+    }
+
+    /// Sends messages in one call, so that a worker gets them as one batch.
+    pub(crate) async fn send_batch(&self, queue: &str, bodies: &[String]) {
+        let url = self.queue_url(queue).await;
+        let entries: Vec<Value> =
+            bodies.iter().enumerate().map(|(at, body)| json!({"Id": format!("m{at}"), "MessageBody": body})).collect();
+        let answer = self.sqs("SendMessageBatch", json!({"QueueUrl": url, "Entries": entries})).await;
+        assert_eq!(answer["Successful"].as_array().map(Vec::len), Some(bodies.len()), "{answer}");
+    }
+
+    /// Waits for a message of a queue whose body is as given, removes it, and gives its attributes.
+    pub(crate) async fn take_message(&self, queue: &str, body: &str) -> Value {
+        let url = self.queue_url(queue).await;
+        let begin = std::time::Instant::now();
+        while begin.elapsed() < PATIENCE {
+            let answer = self
+                .sqs(
+                    "ReceiveMessage",
+                    json!({"QueueUrl": url, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 1,
+                           "VisibilityTimeout": 1, "MessageAttributeNames": ["All"]}),
+                )
+                .await;
+            let messages = answer["Messages"].as_array().cloned().unwrap_or_default();
+            if let Some(found) = messages.into_iter().find(|message| message["Body"] == body) {
+                self.sqs("DeleteMessage", json!({"QueueUrl": url, "ReceiptHandle": found["ReceiptHandle"]})).await;
+                return found["MessageAttributes"].clone();
+            }
+        }
+        panic!("{queue} does not hold the message {body} after {PATIENCE:?}");
+    }
+
+    /// Messages of a queue, hidden ones included.
+    pub(crate) async fn messages_in(&self, queue: &str) -> u64 {
+        let url = self.queue_url(queue).await;
+        let names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"];
+        let answer = self.sqs("GetQueueAttributes", json!({"QueueUrl": url, "AttributeNames": names})).await;
+        let count =
+            |name: &str| answer["Attributes"][name].as_str().and_then(|n| n.parse::<u64>().ok()).expect("a count");
+        names.into_iter().map(count).sum()
+    }
+
+    /// Sets a text attribute of a control item.
+    pub(crate) async fn set_control(&self, pk: &str, sk: &str, attribute: &str, value: &str) {
+        let body = json!({
+            "TableName": self.control_table().await,
+            "Key": {"pk": {"S": pk}, "sk": {"S": sk}},
+            "UpdateExpression": "SET #a = :v",
+            "ConditionExpression": "attribute_exists(pk)",
+            "ExpressionAttributeNames": {"#a": attribute},
+            "ExpressionAttributeValues": {":v": {"S": value}},
+        });
+        self.json_call("dynamodb", "DynamoDB_20120810.UpdateItem", "1.0", body).await;
+    }
+
+    async fn control_table(&self) -> String {
+        let answer = self.json_call("dynamodb", "DynamoDB_20120810.ListTables", "1.0", json!({})).await;
+        let names = answer["TableNames"].as_array().cloned().unwrap_or_default();
+        let found = names.iter().filter_map(Value::as_str).find(|name| name.to_lowercase().contains("control"));
+        found.expect("the table Control").to_owned()
+    }
+}

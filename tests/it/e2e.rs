@@ -1,0 +1,8 @@
+//! End to end on the deployed stack: real binaries, real template, simulators in place of third parties.
+
+mod bad_input;
+mod faults;
+mod frontend;
+mod idempotency;
+mod sync;
+mod webhook;

@@ -1,0 +1,96 @@
+"""Puts two organisations into a local stack: records, polling, secrets, users, tokens.
+
+Everything is written only where it is missing, so a second run changes nothing that was worked with since; the ID
+tokens are fresh each time.
+"""
+
+import hashlib
+import json
+import secrets
+from datetime import datetime, timezone
+
+ORGANISATIONS = {"acme": "Acme Robotics", "globex": "Globex Shipping"}
+PASSWORD = "Local-password-1"
+
+
+def seed(clients, outputs, stage, api_keys):
+    """Returns the organisations as `stack.json` shows them, without addresses."""
+    prefix = f"/hiring-integrations/{stage}"
+    parameter(clients["ssm"], f"{prefix}/gemini/api_key", "local-gemini-key")
+    parameter(clients["ssm"], f"{prefix}/mail/smtp_username", "hiring")
+    parameter(clients["ssm"], f"{prefix}/mail/smtp_password", "local-smtp-password")
+    return [organisation(clients, outputs, prefix, org, name, api_keys) for org, name in ORGANISATIONS.items()]
+
+
+def organisation(clients, outputs, prefix, org, name, api_keys):
+    now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    records, control = outputs["RecordsTableName"], outputs["ControlTableName"]
+    greenhouse, bamboohr = f"gh-{org}", f"bamboo-{org}"
+    api_key = api_keys.get(org) or f"hi_{org}_{secrets.token_hex(16)}"
+    key_hash = hashlib.sha256(api_key.encode()).hexdigest()
+    webhook_secret = f"local-webhook-secret-{greenhouse}"
+
+    def record(kind, sk, **fields):
+        item = {"pk": f"ORG#{org}#{kind}", "sk": sk, "v": 1, "id": sk, "created_at": now, "updated_at": now, **fields}
+        missing(clients["dynamodb"], records, item)
+
+    record("organisation", org, name=name, notify_email=f"hiring@{org}.example")
+    record("connection", greenhouse, provider="greenhouse", status="active", listed_at=f"{now}#{greenhouse}")
+    record("connection", bamboohr, provider="bamboohr", status="active", account=org, listed_at=f"{now}#{bamboohr}")
+    record("api_key", key_hash, name="local")
+    sync = {"pk": f"ORG#{org}#sync", "sk": bamboohr, "v": 1, "org": org, "connection": bamboohr, "provider": "bamboohr"}
+    missing(clients["dynamodb"], control, {**sync, "due_shard": "due#0", "next_at": now, "reason": "new connection"})
+
+    connections = f"{prefix}/orgs/{org}/connections"
+    parameter(clients["ssm"], f"{connections}/{greenhouse}/webhook_secret", webhook_secret)
+    parameter(clients["ssm"], f"{connections}/{bamboohr}/api_key", f"local-bamboohr-key-{org}")
+
+    return {
+        "id": org,
+        "token": id_token(clients["cognito-idp"], outputs, f"recruiter@{org}.example", org),
+        "api_key": api_key,
+        "connections": {
+            "greenhouse": {"id": greenhouse, "webhook_secret": webhook_secret},
+            "bamboohr": {"id": bamboohr, "webhook_secret": None},
+        },
+    }
+
+
+def missing(dynamodb, table, item):
+    encoded = {key: {"N": str(value)} if isinstance(value, int) else {"S": value} for key, value in item.items()}
+    try:
+        dynamodb.put_item(TableName=table, Item=encoded, ConditionExpression="attribute_not_exists(pk)")
+    except dynamodb.exceptions.ConditionalCheckFailedException:
+        pass
+
+
+def parameter(ssm, name, value):
+    ssm.put_parameter(Name=name, Value=value, Type="SecureString", Overwrite=True)
+
+
+def id_token(cognito, outputs, email, org):
+    pool, client = outputs["UserPoolId"], outputs["UserPoolClientId"]
+    try:
+        cognito.admin_create_user(
+            UserPoolId=pool,
+            Username=email,
+            MessageAction="SUPPRESS",
+            UserAttributes=[
+                {"Name": "email", "Value": email},
+                {"Name": "email_verified", "Value": "true"},
+                {"Name": "custom:organisation", "Value": org},
+                {"Name": "custom:role", "Value": "admin"},
+            ],
+        )
+    except cognito.exceptions.UsernameExistsException:
+        pass
+    cognito.admin_set_user_password(UserPoolId=pool, Username=email, Password=PASSWORD, Permanent=True)
+    answer = cognito.admin_initiate_auth(
+        UserPoolId=pool,
+        ClientId=client,
+        AuthFlow="ADMIN_USER_PASSWORD_AUTH",
+        AuthParameters={"USERNAME": email, "PASSWORD": PASSWORD},
+    )
+    if "AuthenticationResult" not in answer:
+        raise SystemExit(f"signing in {email} ended in the challenge {json.dumps(answer.get('ChallengeName'))}")
+    return answer["AuthenticationResult"]["IdToken"]

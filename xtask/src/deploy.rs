@@ -1,0 +1,187 @@
+//! Deploys the SAM template to the emulator with the SAM CLI.
+//!
+//! The template that is deployed is the one of the repository, with two differences that are printed or harmless: the code
+//! is a zip that lies ready instead of a folder to build, and the few things that the emulator refuses are left out.
+
+use std::{collections::BTreeMap, fs, path::Path, time::Instant};
+
+use anyhow::{Context, Result};
+use serde_yaml_ng::{Mapping, Value};
+use sha2::{Digest, Sha256};
+use tokio::process::Command;
+
+use crate::{
+    package::{Package, Template},
+    processes, report,
+    site::Site,
+};
+
+pub(crate) const STAGE: &str = "local";
+pub(crate) const STACK: &str = "hiring-integrations-local";
+
+/// What the emulator does not know: resource types, and properties of functions.
+const REFUSED_TYPES: [&str; 1] = ["AWS::CloudWatch::CompositeAlarm"];
+const REFUSED_PROPERTIES: [&str; 1] = ["DeploymentPreference"];
+
+/// Deploys unless exactly this is deployed already; whether it did.
+pub(crate) async fn deploy(
+    site: &Site,
+    template: Template,
+    packages: &BTreeMap<String, Package>,
+    sam_build: bool,
+    emulator_is_new: bool,
+) -> Result<bool> {
+    let began = Instant::now();
+    let parameters = parameters(site);
+    let (content, left_out) = derive(template, packages, sam_build)?;
+    let text = serde_json::to_string_pretty(&content)?;
+    let fingerprint = fingerprint(&text, packages, &parameters);
+    let mark = site.state.join("deployed");
+    if !emulator_is_new && fs::read_to_string(&mark).is_ok_and(|found| found == fingerprint) {
+        return Ok(false);
+    }
+    // A deployment that fails half way must not look done.
+    if mark.exists() {
+        fs::remove_file(&mark)?;
+    }
+    for item in &left_out {
+        report::note(format!("left out, because the emulator does not know it: {item}"));
+    }
+    let path = site.state.join("template.json");
+    fs::write(&path, text)?;
+    let log = site.log("deploy");
+    let mut command = Command::new(site.tool("sam"));
+    command
+        .args(["deploy", "--stack-name", STACK, "--config-env", "local", "--no-progressbar", "--config-file"])
+        .arg(site.root.join("samconfig.toml"))
+        .arg("--template-file")
+        .arg(&path)
+        .arg("--parameter-overrides")
+        .args(&parameters)
+        .current_dir(&site.root)
+        .env_clear()
+        .envs(site.environment());
+    processes::log("sam deploy", command, &log).await?;
+    fs::write(&mark, fingerprint)?;
+    report::tick(began, format!("template.yaml deployed with the SAM CLI; log: {}", site.shown(&log)));
+    Ok(true)
+}
+
+fn parameters(site: &Site) -> Vec<String> {
+    vec![
+        format!("Stage={STAGE}"),
+        "CorsOrigins=http://localhost:3000,http://localhost:5173".to_owned(),
+        format!("ProviderBaseUrl=http://127.0.0.1:{}", site.simulators()),
+        "MailFrom=notifications@hiring.example".to_owned(),
+        "SmtpHost=127.0.0.1".to_owned(),
+        format!("SmtpPort={}", site.smtp()),
+    ]
+}
+
+fn fingerprint(template: &str, packages: &BTreeMap<String, Package>, parameters: &[String]) -> String {
+    let mut hash = Sha256::new();
+    hash.update(template);
+    for package in packages.values() {
+        hash.update(&package.sha256);
+    }
+    for parameter in parameters {
+        hash.update(parameter);
+    }
+    hex::encode(hash.finalize())
+}
+
+/// The template to deploy, and what was left out of it.
+fn derive(template: Template, packages: &BTreeMap<String, Package>, sam_build: bool) -> Result<(Value, Vec<String>)> {
+    let functions = template.functions()?;
+    let folder = template.folder();
+    let mut content = template.content;
+    let mut left_out = Vec::new();
+    // Functions name their code one by one below.
+    let globals = content.get_mut("Globals").and_then(|globals| globals.get_mut("Function"));
+    if let Some(globals) = globals.and_then(Value::as_mapping_mut) {
+        globals.remove("CodeUri");
+        left_out.extend(remove_refused("Globals", globals));
+    }
+    let resources =
+        content.get_mut("Resources").and_then(Value::as_mapping_mut).context("the template has no Resources")?;
+    for refused in REFUSED_TYPES {
+        let ids: Vec<Value> = resources
+            .iter()
+            .filter(|(_, resource)| resource.get("Type").and_then(Value::as_str) == Some(refused))
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in ids {
+            resources.remove(&id);
+            left_out.push(format!("{} ({refused})", id.as_str().unwrap_or_default()));
+        }
+    }
+    for (id, binary) in functions {
+        let resource =
+            resources.get_mut(id.as_str()).and_then(Value::as_mapping_mut).context("a function is not a map")?;
+        resource.remove("Metadata");
+        let properties =
+            resource.get_mut("Properties").and_then(Value::as_mapping_mut).context("a function has no Properties")?;
+        left_out.extend(remove_refused(&id, properties));
+        let code = if sam_build {
+            built_code(&folder, &id)
+        } else {
+            packages
+                .get(&binary)
+                .with_context(|| format!("{id} names the unknown binary {binary}"))?
+                .zip
+                .display()
+                .to_string()
+        };
+        properties.insert("CodeUri".into(), code.into());
+    }
+    Ok((content, left_out))
+}
+
+fn built_code(folder: &Path, id: &str) -> String {
+    folder.join(id).display().to_string()
+}
+
+fn remove_refused(owner: &str, properties: &mut Mapping) -> Vec<String> {
+    REFUSED_PROPERTIES
+        .into_iter()
+        .filter(|name| properties.remove(*name).is_some())
+        .map(|name| format!("{name} of {owner}"))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    #[test]
+    fn only_code_and_what_the_emulator_refuses_differ() -> Result<()> {
+        let content = serde_yaml_ng::from_str(
+            "Globals: {Function: {CodeUri: ., Timeout: 3}}
+Resources:
+  A:
+    Type: AWS::Serverless::Function
+    Metadata: {BuildProperties: {Binary: a}}
+    Properties: {MemorySize: 256, DeploymentPreference: {Type: Canary}}
+  B: {Type: AWS::CloudWatch::CompositeAlarm}
+  C: {Type: AWS::SQS::Queue}
+",
+        )?;
+        let template = Template { path: PathBuf::from("/repo/template.yaml"), content };
+        let package = Package { zip: PathBuf::from("/zips/a.zip"), sha256: "1".to_owned(), bytes: 1 };
+        let (derived, left_out) = derive(template, &BTreeMap::from([("a".to_owned(), package)]), false)?;
+        let expected: Value = serde_yaml_ng::from_str(
+            "Globals: {Function: {Timeout: 3}}
+Resources:
+  A:
+    Type: AWS::Serverless::Function
+    Properties: {MemorySize: 256, CodeUri: /zips/a.zip}
+  C: {Type: AWS::SQS::Queue}
+",
+        )?;
+        assert_eq!(derived, expected);
+        assert_eq!(left_out, ["B (AWS::CloudWatch::CompositeAlarm)", "DeploymentPreference of A"]);
+        Ok(())
+    }
+}

@@ -1,0 +1,158 @@
+//! `cargo xtask`: the local platform and the chores of this repository.
+//!
+//! `main` reads the command line and owns interruption; each chore has its own file. What talks to the AWS APIs of the
+//! emulator is Python (`xtask/platform`), because the AWS SAM CLI brings boto3 with it and an AWS SDK for this binary
+//! would cost a minute of every first build. Nothing of the product may be here.
+
+mod compile;
+mod daemons;
+mod demo;
+mod deploy;
+mod logs;
+mod package;
+mod processes;
+mod python;
+mod report;
+mod services;
+mod site;
+mod stack;
+mod test;
+mod tls;
+mod up;
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Args, Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::site::Site;
+
+/// Runs the whole of Hiring Integrations on this machine: the real SAM template and the real Lambda binaries against an
+/// AWS emulator with IAM enforced and TLS, simulators of the third parties, and a real SMTP server.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start the local stack, or bring a running one up to date.
+    ///
+    /// Installs the pinned Python tools into .venv while the functions compile, starts the AWS emulator, the simulators and
+    /// the SMTP server, deploys template.yaml with the SAM CLI, seeds two organisations and writes .local/stack.json with
+    /// everything that a client needs. The first time takes 5 to 10 minutes on two cores (compiling), later a few seconds;
+    /// only functions whose binary changed are deployed again. Run it again when the ID tokens (12 hours) have expired.
+    ///
+    /// Logs: .local/logs/ (ministack.log, simulators.log, mailbox.log, deploy.log, python.log); those of the functions with
+    /// `cargo xtask logs FUNCTION`.
+    Up(UpArgs),
+    /// Stop everything that `up` or `demo` started. Takes a second; the data of the stack goes with it.
+    Down(StateArgs),
+    /// Print the log of a function or of a part of the platform.
+    Logs(logs::LogsArgs),
+    /// Show the three main flows on real input: webhook to e-mail, frontend requests, scheduled polling.
+    ///
+    /// Starts the stack when it does not run, then uses the public API alone, one line a step with its time. Leaves the stack
+    /// up and says how to use and stop it. The first time takes up to 12 minutes on two cores, later well under a minute.
+    /// A step that fails says what was expected, what came, and which log to read.
+    Demo(demo::DemoArgs),
+    /// The gate: everything that must hold before a commit, each phase with its time.
+    ///
+    /// fmt, clippy (warnings are errors), unit tests, the linters of the SAM template, then the integration tests against a
+    /// stack of their own on port 4666, which ends with the run. Up to 40 minutes cold on two cores, a few minutes warm.
+    /// Logs: .local/test/logs/, one file a phase.
+    Test(test::TestArgs),
+}
+
+#[derive(Args)]
+struct UpArgs {
+    /// Deploy what `sam build` made (.aws-sam/build), the binaries that go to AWS, instead of development builds.
+    #[arg(long)]
+    sam_build: bool,
+    /// Also listen on the addresses that containers see (for `sam local invoke`). The emulator trusts every caller who
+    /// knows its well-known key: use this on a network that you trust.
+    #[arg(long)]
+    containers: bool,
+    #[command(flatten)]
+    site: StateArgs,
+}
+
+/// Which stack: ports and state directory.
+#[derive(Args, Clone)]
+struct StateArgs {
+    /// Port of the AWS emulator; simulators, SMTP server and mailbox take the three ports after it.
+    #[arg(long, default_value_t = site::DEFAULT_PORT)]
+    port: u16,
+    /// Folder for state and logs, relative to the repository.
+    #[arg(long, default_value = site::DEFAULT_STATE)]
+    state: String,
+}
+
+impl StateArgs {
+    fn site(&self) -> Result<Site> {
+        Site::new(&self.state, self.port)
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = tokio::select! {
+        outcome = run(cli) => outcome,
+        signal = interrupted() => {
+            // The unfinished command is dropped after this, and with it every process that it started.
+            report::interrupted(signal);
+            return ExitCode::from(130);
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report::failed(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Cli) -> Result<()> {
+    match cli.command {
+        Command::Up(args) => {
+            let site = args.site.site()?;
+            let _lock = site.lock()?;
+            let mode = up::Mode { sam_build: args.sam_build, containers: args.containers };
+            let daemons = daemons::Daemons::new(&site);
+            let stack = up::up(&site, &daemons, &mode).await?;
+            daemons.keep();
+            stack.explain(&site);
+            Ok(())
+        }
+        Command::Down(args) => {
+            let site = args.site()?;
+            let _lock = site.lock()?;
+            up::down(&site)
+        }
+        Command::Logs(args) => logs::logs(&args).await,
+        Command::Demo(args) => demo::demo(&args).await,
+        Command::Test(args) => test::test(&args).await,
+    }
+}
+
+/// Resolves at Ctrl-C, at the end of the terminal and at a polite kill.
+async fn interrupted() -> &'static str {
+    let listen = |kind, name: &'static str| async move {
+        match signal(kind).context("failed to listen for signals") {
+            Ok(mut signals) => signals.recv().await,
+            // Without a listener the default action ends the process, which is what a user expects.
+            Err(_) => std::future::pending().await,
+        };
+        name
+    };
+    tokio::select! {
+        name = listen(SignalKind::interrupt(), "Ctrl-C") => name,
+        name = listen(SignalKind::terminate(), "SIGTERM") => name,
+        name = listen(SignalKind::hangup(), "SIGHUP") => name,
+    }
+}

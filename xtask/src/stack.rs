@@ -1,0 +1,124 @@
+//! `.local/stack.json`: what a client needs to use a running stack. Its shape is a documented contract.
+
+use std::{collections::BTreeMap, fs, time::Duration};
+
+use anyhow::{Context, Result};
+use reqwest::{Certificate, Client};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    report,
+    site::{DEFAULT_PORT, DEFAULT_STATE, Site},
+};
+
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Stack {
+    /// Base address of the HTTP API; paths such as `/api/health` follow it.
+    pub(crate) api_url: String,
+    pub(crate) aws_endpoint: String,
+    /// Path of the certificate authority to trust.
+    pub(crate) ca_cert: String,
+    pub(crate) orgs: Vec<Organisation>,
+    pub(crate) simulators: BTreeMap<String, Simulator>,
+    /// `GET` answers the received e-mails as a JSON list, `DELETE` clears them.
+    pub(crate) mailbox_url: String,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Organisation {
+    pub(crate) id: String,
+    /// ID token of a recruiter, for `Authorization: Bearer`; valid for 12 hours.
+    pub(crate) token: String,
+    pub(crate) api_key: String,
+    pub(crate) connections: BTreeMap<String, Connection>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Connection {
+    pub(crate) id: String,
+    #[serde(default)]
+    pub(crate) webhook_url: Option<String>,
+    #[serde(default)]
+    pub(crate) webhook_secret: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Simulator {
+    pub(crate) url: String,
+    pub(crate) control_url: String,
+}
+
+const PROVIDERS: [&str; 3] = ["gemini", "bamboohr", "greenhouse"];
+
+impl Stack {
+    pub(crate) fn new(site: &Site, api_id: &str, mut orgs: Vec<Organisation>) -> Self {
+        let endpoint = site.endpoint();
+        let api_url = format!("{endpoint}/_aws/execute-api/{api_id}");
+        for org in &mut orgs {
+            for (provider, connection) in &mut org.connections {
+                if connection.webhook_secret.is_some() {
+                    let id = &connection.id;
+                    connection.webhook_url = Some(format!("{api_url}/api/webhooks/{provider}/{}/{id}", org.id));
+                }
+            }
+        }
+        let base = format!("http://127.0.0.1:{}", site.simulators());
+        let simulator = |provider: &str| Simulator {
+            url: format!("{base}/{provider}"),
+            control_url: format!("{base}/_control/{provider}"),
+        };
+        Self {
+            api_url,
+            aws_endpoint: endpoint,
+            ca_cert: site.ca().display().to_string(),
+            orgs,
+            simulators: PROVIDERS.into_iter().map(|provider| (provider.to_owned(), simulator(provider))).collect(),
+            mailbox_url: format!("http://127.0.0.1:{}/", site.mailbox()),
+        }
+    }
+
+    pub(crate) fn read(site: &Site) -> Result<Self> {
+        let path = site.stack_json();
+        let text = fs::read_to_string(&path).with_context(|| format!("failed to read {}", path.display()))?;
+        serde_json::from_str(&text).with_context(|| format!("failed to parse {}", path.display()))
+    }
+
+    pub(crate) fn write(&self, site: &Site) -> Result<()> {
+        fs::write(site.stack_json(), serde_json::to_string_pretty(self)? + "\n").context("failed to write stack.json")
+    }
+
+    /// Tells a person what to do with the stack.
+    pub(crate) fn explain(&self, site: &Site) {
+        let file = site.shown(&site.stack_json());
+        let (ca, api, mailbox) = (site.shown(&site.ca()), &self.api_url, &self.mailbox_url);
+        report::heading("The stack is up. For example:");
+        println!(
+            "    TOKEN=$(python3 -c \"import json; print(json.load(open('{file}'))['orgs'][0]['token'])\")
+    curl --cacert {ca} {api}/api/health
+    curl --cacert {ca} -H \"Authorization: Bearer $TOKEN\" '{api}/api/applications?limit=5'
+    curl {mailbox}    # the e-mails that were sent"
+        );
+        let mut flags = String::new();
+        if site.gateway != DEFAULT_PORT {
+            flags.push_str(&format!(" --port {}", site.gateway));
+        }
+        let state = site.shown(&site.state);
+        if state != DEFAULT_STATE {
+            flags.push_str(&format!(" --state {state}"));
+        }
+        println!("  Everything a client needs: {file}");
+        println!("  Logs:  cargo xtask logs FUNCTION{flags} [--follow]");
+        println!("  Stop:  cargo xtask down{flags}");
+    }
+}
+
+/// A client that trusts the certificate of this stack and nothing else.
+pub(crate) fn client(ca_cert: &str) -> Result<Client> {
+    let pem = fs::read(ca_cert).with_context(|| format!("failed to read {ca_cert}"))?;
+    let client = Client::builder()
+        .tls_certs_only([Certificate::from_pem(&pem)?])
+        .no_proxy()
+        .timeout(Duration::from_secs(30))
+        .build()?;
+    Ok(client)
+}

@@ -1,0 +1,148 @@
+//! `test`: the gate. Each phase writes a log of its own; the first one that fails ends the run.
+
+use std::{fmt, path::PathBuf, time::Instant};
+
+use anyhow::{Result, bail};
+use clap::{Args, ValueEnum};
+use tokio::process::Command;
+
+use crate::{
+    compile,
+    daemons::Daemons,
+    logs, processes, python, report,
+    site::Site,
+    up::{self, Mode},
+};
+
+#[derive(Args)]
+pub(crate) struct TestArgs {
+    /// Run one phase only.
+    #[arg(long, value_enum)]
+    only: Option<Phase>,
+    /// Leave the stack of the integration tests up afterwards, to look at.
+    #[arg(long)]
+    keep: bool,
+    /// Names of integration tests to run, as `cargo test` takes them.
+    #[arg(last = true)]
+    filter: Vec<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Phase {
+    /// Every file is formatted.
+    Fmt,
+    /// No warning of the compiler or of clippy.
+    Clippy,
+    /// Tests that need nothing but the workspace.
+    Unit,
+    /// `sam validate --lint`.
+    Sam,
+    /// `cfn-lint`.
+    Cfn,
+    /// Rules of the repository and end-to-end tests, against a stack on port 4666.
+    Integration,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Fmt => "fmt",
+            Self::Clippy => "clippy",
+            Self::Unit => "unit",
+            Self::Sam => "sam",
+            Self::Cfn => "cfn",
+            Self::Integration => "integration",
+        })
+    }
+}
+
+/// The stack of the tests has ports of its own, so that a stack in use is not in the way.
+const PORT: u16 = 4666;
+const STATE: &str = ".local/test";
+
+pub(crate) async fn test(args: &TestArgs) -> Result<()> {
+    let site = Site::new(STATE, PORT)?;
+    let _lock = site.lock()?;
+    let began = Instant::now();
+    report::heading(format!("Tests; logs: {}", site.shown(&site.state.join("logs"))));
+    for phase in Phase::value_variants() {
+        if args.only.is_none_or(|only| only == *phase) {
+            run(*phase, &site, args).await?;
+        }
+    }
+    report::heading(format!("All tests passed in {}.", report::duration(began.elapsed())));
+    Ok(())
+}
+
+async fn run(phase: Phase, site: &Site, args: &TestArgs) -> Result<()> {
+    let began = Instant::now();
+    report::begun(phase);
+    match phase {
+        Phase::Fmt => cargo(site, phase, &["fmt", "--all", "--check"]).await?,
+        Phase::Clippy => {
+            cargo(site, phase, &["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"])
+                .await?;
+        }
+        Phase::Unit => cargo(site, phase, &["test", "--workspace", "--lib", "--bins", "--locked"]).await?,
+        Phase::Sam => tool(site, phase, "sam", &["validate", "--lint", "--config-env", "default"]).await?,
+        Phase::Cfn => tool(site, phase, "cfn-lint", &["template.yaml"]).await?,
+        Phase::Integration => integration(site, args).await?,
+    }
+    report::tick(began, phase);
+    Ok(())
+}
+
+async fn cargo(site: &Site, phase: Phase, arguments: &[&str]) -> Result<()> {
+    let mut command = compile::cargo(site);
+    command.args(arguments).env("CARGO_TERM_COLOR", "never");
+    logged(site, phase, command).await
+}
+
+async fn tool(site: &Site, phase: Phase, name: &str, arguments: &[&str]) -> Result<()> {
+    python::ensure(site).await?;
+    let mut command = Command::new(site.tool(name));
+    command.args(arguments).current_dir(&site.root).env_clear().envs(site.environment());
+    std::fs::create_dir_all(site.state.join("tmp"))?;
+    logged(site, phase, command).await
+}
+
+async fn logged(site: &Site, phase: Phase, command: Command) -> Result<()> {
+    processes::log(&format!("phase {phase}"), command, &site.log(&phase.to_string())).await
+}
+
+async fn integration(site: &Site, args: &TestArgs) -> Result<()> {
+    // What a killed run left is not what is tested.
+    up::clear(site)?;
+    let daemons = Daemons::new(site);
+    up::up(site, &daemons, &Mode::default()).await?;
+    let mut command = compile::cargo(site);
+    command
+        .args(["test", "--workspace", "--test", "it", "--locked"])
+        .env("CARGO_TERM_COLOR", "never")
+        .env("STACK_JSON", site.stack_json());
+    if let Some(fixtures) = fixtures(site) {
+        command.env("FIXTURES", fixtures);
+    }
+    if !args.filter.is_empty() {
+        command.arg("--").args(&args.filter);
+    }
+    let outcome = logged(site, Phase::Integration, command).await;
+    logs::collect(site).await;
+    if args.keep {
+        daemons.keep();
+        report::note(format!("the stack stays; stop it with: cargo xtask down --port {PORT} --state {STATE}"));
+    } else {
+        drop(daemons);
+        up::clear(site)?;
+    }
+    if let Err(error) = outcome {
+        bail!("{error}\n    logs of the functions: {}", site.shown(&site.state.join("logs/functions")));
+    }
+    Ok(())
+}
+
+/// Recorded answers of third parties, where this machine has them beside the repository.
+fn fixtures(site: &Site) -> Option<PathBuf> {
+    let folder = site.root.parent()?.join("shared/fixtures");
+    folder.is_dir().then_some(folder)
+}

@@ -1,0 +1,244 @@
+//! `up` and `down`: brings the whole stack to the state of the working tree, and takes it away.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    compile,
+    daemons::{self, Daemons},
+    deploy, logs,
+    package::{self, Package, Template},
+    processes, python, report, services,
+    site::Site,
+    stack::{self, Organisation, Stack},
+    tls,
+};
+
+#[derive(Default)]
+pub(crate) struct Mode {
+    pub(crate) sam_build: bool,
+    pub(crate) containers: bool,
+}
+
+/// What `stack.py finish` answers.
+#[derive(Deserialize)]
+struct Finished {
+    outputs: BTreeMap<String, String>,
+    routes: usize,
+    routes_changed: bool,
+    orgs: Vec<Organisation>,
+    functions: BTreeMap<String, String>,
+}
+
+/// What `stack.py warm` answers for a function.
+#[derive(Serialize, Deserialize)]
+struct Start {
+    /// Until the runtime asked for its first event, as the function logged it itself.
+    init_ms: Option<f64>,
+    /// The first call as its caller saw it, start included.
+    first_ms: f64,
+    error: Option<String>,
+}
+
+/// A line of the table of functions.
+#[derive(Serialize, Deserialize)]
+struct Line {
+    name: String,
+    sha256: String,
+    bytes: u64,
+    start: Start,
+}
+
+/// Starts the stack or brings it up to date.
+pub(crate) async fn up(site: &Site, daemons: &Daemons<'_>, mode: &Mode) -> Result<Stack> {
+    report::heading("Local stack");
+    let outcome = bring_up(site, daemons, mode).await;
+    if outcome.is_err() {
+        // The logs of the functions live in the emulator, which may end with this failure.
+        logs::collect(site).await;
+    }
+    outcome
+}
+
+async fn bring_up(site: &Site, daemons: &Daemons<'_>, mode: &Mode) -> Result<Stack> {
+    let whole = Instant::now();
+    tokio::try_join!(python::ensure(site), compile(site, mode))?;
+    let certificate = tls::ensure(site).await?;
+    let fresh = services::ensure(site, daemons, &certificate, mode.containers).await?;
+
+    let template = Template::read(site, mode.sam_build)?;
+    let functions = template.functions()?;
+    let binaries = functions.iter().map(|(id, name)| (name.clone(), template.binary(site, mode.sam_build, id, name)));
+    let packages = package::pack(site, &binaries.collect()).await?;
+    deploy::deploy(site, template, &packages, mode.sam_build, fresh).await?;
+
+    let stack = finish(site, fresh, &packages).await?;
+    report::tick(whole, format!("the stack answers at {}", stack.api_url));
+    Ok(stack)
+}
+
+async fn compile(site: &Site, mode: &Mode) -> Result<()> {
+    let began = Instant::now();
+    compile::build(site, !mode.sam_build).await?;
+    let what = if mode.sam_build {
+        "simulators compiled; functions as `sam build` made them"
+    } else {
+        "functions and simulators compiled"
+    };
+    report::tick(began, what);
+    Ok(())
+}
+
+/// Everything after the deployment: routes, seeds, tokens, `stack.json`, the first call of each function.
+async fn finish(site: &Site, fresh: bool, packages: &BTreeMap<String, Package>) -> Result<Stack> {
+    let began = Instant::now();
+    let mut command = python::script(site, "stack.py")?;
+    command.args(["finish", "--stack", deploy::STACK, "--state"]).arg(&site.state);
+    if !fresh && let Ok(old) = Stack::read(site) {
+        let keys: BTreeMap<&str, &str> = old.orgs.iter().map(|org| (org.id.as_str(), org.api_key.as_str())).collect();
+        command.args(["--api-keys", &serde_json::to_string(&keys)?]);
+    }
+    let log = site.log("finish");
+    let answer = processes::capture("routes, seeds and tokens (xtask/platform/stack.py finish)", command, &log).await?;
+    let finished: Finished = serde_json::from_str(&answer).context("failed to read the answer of stack.py finish")?;
+    let api_id = finished.outputs.get("ApiId").context("the stack has no output ApiId")?;
+    let stack = Stack::new(site, api_id, finished.orgs);
+    stack.write(site)?;
+    copy_ca(site, &finished.functions)?;
+    let routes = if finished.routes_changed {
+        format!("{} routes made", finished.routes)
+    } else {
+        "routes unchanged".to_owned()
+    };
+    report::tick(began, format!("{routes}, organisations {} seeded, fresh ID tokens", org_names(&stack)));
+    healthy(&stack).await?;
+    let lines = starts(site, fresh, packages, &finished.functions).await?;
+    print_table(&lines);
+    let broken = lines.iter().filter_map(|line| Some(format!("{}: {}", line.name, line.start.error.as_ref()?)));
+    let broken: Vec<String> = broken.collect();
+    if !broken.is_empty() {
+        bail!("functions that fail at their first call:\n    {}", broken.join("\n    "));
+    }
+    Ok(stack)
+}
+
+fn org_names(stack: &Stack) -> String {
+    stack.orgs.iter().map(|org| org.id.as_str()).collect::<Vec<_>>().join(" and ")
+}
+
+/// In a container of `sam local` the folder of the function is all that it sees of this machine.
+fn copy_ca(site: &Site, functions: &BTreeMap<String, String>) -> Result<()> {
+    for id in functions.keys() {
+        let folder = site.root.join(".aws-sam/build").join(id);
+        if folder.is_dir() {
+            fs::copy(site.ca(), folder.join("ca.pem")).context("failed to copy the CA for sam local")?;
+        }
+    }
+    Ok(())
+}
+
+async fn healthy(stack: &Stack) -> Result<()> {
+    let client = stack::client(&stack.ca_cert)?;
+    let url = format!("{}/api/health", stack.api_url);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let answer = match client.get(&url).send().await {
+            Ok(response) => format!("{} {}", response.status().as_u16(), response.text().await.unwrap_or_default()),
+            Err(error) => error.to_string(),
+        };
+        if answer.starts_with("200 ") {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            bail!("GET {url} does not answer 200 after 30 s; it answered: {answer}; log: cargo xtask logs health");
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// Calls each function whose binary is new once, and remembers the times for the next `up`.
+async fn starts(
+    site: &Site,
+    fresh: bool,
+    packages: &BTreeMap<String, Package>,
+    functions: &BTreeMap<String, String>,
+) -> Result<Vec<Line>> {
+    let path = site.state.join("functions.json");
+    let mut lines: Vec<Line> =
+        fs::read_to_string(&path).ok().and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+    lines.retain(|line| {
+        !fresh
+            && line.start.error.is_none()
+            && packages.get(&line.name).is_some_and(|package| package.sha256 == line.sha256)
+    });
+    let new: Vec<&String> = packages.keys().filter(|name| !lines.iter().any(|line| line.name == **name)).collect();
+    if new.is_empty() {
+        return Ok(lines);
+    }
+    let physical = |name: &String| format!("hiring-integrations-{}-{name}", deploy::STAGE);
+    let known: Vec<String> = functions.values().cloned().collect();
+    let mut command = python::script(site, "stack.py")?;
+    command.arg("warm").args(new.iter().map(|name| physical(name)).filter(|name| known.contains(name)));
+    let answer = processes::capture("the first call of each function", command, &site.log("warm")).await?;
+    let mut started: BTreeMap<String, Start> =
+        serde_json::from_str(&answer).context("failed to read the answer of warm")?;
+    for name in new {
+        if let (Some(package), Some(start)) = (packages.get(name), started.remove(&physical(name))) {
+            lines.push(Line { name: name.clone(), sha256: package.sha256.clone(), bytes: package.bytes, start });
+        }
+    }
+    lines.sort_by(|left, right| left.name.cmp(&right.name));
+    fs::write(&path, serde_json::to_string_pretty(&lines)?)?;
+    Ok(lines)
+}
+
+fn print_table(lines: &[Line]) {
+    report::note(format!("{:<20} {:>9}  {:>10}  {:>10}", "function", "zip", "start", "first call"));
+    for line in lines {
+        let start = line.start.init_ms.map_or_else(|| "not logged".to_owned(), |ms| format!("{ms:.0} ms"));
+        let first = format!("{:.0} ms", line.start.first_ms);
+        report::note(format!("{:<20} {:>9}  {start:>10}  {first:>10}", line.name, megabytes(line.bytes)));
+    }
+}
+
+fn megabytes(bytes: u64) -> String {
+    let tenths = bytes.div_ceil(100_000);
+    format!("{}.{} MB", tenths / 10, tenths % 10)
+}
+
+/// Ends everything that is on record.
+pub(crate) fn down(site: &Site) -> Result<()> {
+    let began = Instant::now();
+    let stopped = clear(site)?;
+    if stopped.is_empty() {
+        println!("nothing was running");
+    } else {
+        report::tick(began, format!("stopped {}", stopped.join(", ")));
+    }
+    Ok(())
+}
+
+/// Ends what is on record and removes what described it; logs, certificate and zips stay. The names of what was ended.
+pub(crate) fn clear(site: &Site) -> Result<Vec<String>> {
+    let mut stopped: Vec<String> = daemons::recorded(site);
+    stopped.retain(|name| daemons::stop(site, name));
+    for leftover in ["stack.json", "deployed", "functions.json", "sam-env.json", "template.json"] {
+        let path = site.state.join(leftover);
+        if path.exists() {
+            fs::remove_file(path)?;
+        }
+    }
+    for folder in ["tmp", "functions"] {
+        let path = site.state.join(folder);
+        if path.exists() {
+            fs::remove_dir_all(path)?;
+        }
+    }
+    Ok(stopped)
+}
