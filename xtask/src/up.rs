@@ -110,7 +110,7 @@ async fn finish(site: &Site, fresh: bool, packages: &BTreeMap<String, Package>) 
     let api_id = finished.outputs.get("ApiId").context("the stack has no output ApiId")?;
     let stack = Stack::new(site, api_id, finished.orgs);
     stack.write(site)?;
-    copy_ca(site, &finished.functions)?;
+    prepare_sam_local(site, &finished.functions)?;
     let routes = if finished.routes_changed {
         format!("{} routes made", finished.routes)
     } else {
@@ -132,15 +132,27 @@ fn org_names(stack: &Stack) -> String {
     stack.orgs.iter().map(|org| org.id.as_str()).collect::<Vec<_>>().join(" and ")
 }
 
-/// In a container of `sam local` the folder of the function is all that it sees of this machine.
-fn copy_ca(site: &Site, functions: &BTreeMap<String, String>) -> Result<()> {
+/// Prepares what `sam build` made for `sam local invoke` against this stack. In a container the folder of the function is all
+/// that it sees of this machine, so the CA goes there; and the SAM CLI hands over only variables that the template names, so
+/// a copy of the template names the two that exist on this stack only.
+fn prepare_sam_local(site: &Site, functions: &BTreeMap<String, String>) -> Result<()> {
+    let build = site.root.join(".aws-sam/build");
+    let Ok(text) = fs::read_to_string(build.join("template.yaml")) else { return Ok(()) };
+    let mut template: serde_json::Value =
+        serde_yaml_ng::from_str(&text).context("failed to parse what `sam build` made")?;
     for id in functions.keys() {
-        let folder = site.root.join(".aws-sam/build").join(id);
+        let folder = build.join(id);
         if folder.is_dir() {
             fs::copy(site.ca(), folder.join("ca.pem")).context("failed to copy the CA for sam local")?;
         }
+        let variables = template.pointer_mut(&format!("/Resources/{id}/Properties/Environment/Variables"));
+        if let Some(variables) = variables.and_then(serde_json::Value::as_object_mut) {
+            for name in ["AWS_ENDPOINT_URL", "SSL_CERT_FILE"] {
+                variables.insert(name.to_owned(), "".into());
+            }
+        }
     }
-    Ok(())
+    fs::write(build.join("local.yaml"), serde_yaml_ng::to_string(&template)?).context("failed to write local.yaml")
 }
 
 async fn healthy(stack: &Stack) -> Result<()> {
