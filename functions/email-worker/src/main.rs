@@ -2,9 +2,7 @@
 
 use std::time::Instant;
 
-use aws_lambda_events::sqs::SqsEvent;
 use email_worker::{Worker, mailer::Mailers, template::Templates};
-use lambda_runtime::{LambdaEvent, service_fn};
 use platform::batch::Batches;
 use platform::clients::{Aws, preconnect};
 use platform::records::Records;
@@ -20,9 +18,5 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let worker = Worker::new(records, Mailers::from_environment(aws.secrets()?)?, Templates::built_in()?);
     preconnect(async { _ = tokio::join!(worker.preconnect(), batches.preconnect()) }).await;
     telemetry::started(begin);
-    let (worker, batches) = (&worker, &batches);
-    lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| async move {
-        Ok::<_, lambda_runtime::Error>(batches.run(event, |job, turn| worker.handle(job, turn)).await)
-    }))
-    .await
+    batches.serve(|job, turn| worker.handle(job, turn)).await
 }

@@ -1,18 +1,14 @@
 //! Applications, newest first.
 
-use axum::extract::{Path, State};
+use axum::Router;
 use axum::routing::get;
-use axum::{Json, Router};
 use domain::application::{Application, ApplicationStatus, CandidateRef, JobRef, Source};
 use domain::id::ApplicationId;
 use jiff::Timestamp;
 use platform::records::Recorded;
 use serde::Serialize;
-use web::identity::Identity;
-use web::page::{List, PageRequest};
-use web::problem::Problem;
 
-use crate::{Api, cursor, id, not_found, unavailable};
+use crate::{Api, list, read};
 
 /// An application as the frontend sees it.
 #[derive(Debug, Serialize)]
@@ -37,19 +33,7 @@ impl From<Recorded<Application>> for View {
 }
 
 pub(crate) fn routes() -> Router<Api> {
-    Router::new().route("/api/applications", get(list)).route("/api/applications/{id}", get(read))
-}
-
-async fn list(State(api): State<Api>, identity: Identity, page: PageRequest) -> Result<Json<List<View>>, Problem> {
-    let after = cursor(&page)?;
-    let found = api.records.list::<Application>(&identity.org, page.limit, after.as_ref()).await;
-    let (items, next) = found.map_err(|e| unavailable(&e))?;
-    Ok(Json(List { items: items.into_iter().map(View::from).collect(), next_cursor: next.map(|c| c.to_string()) }))
-}
-
-async fn read(State(api): State<Api>, identity: Identity, Path(text): Path<String>) -> Result<Json<View>, Problem> {
-    let id: ApplicationId = id(&text, "application")?;
-    let found = api.records.get_recorded::<Application>(&identity.org, &id.to_string()).await;
-    let found = found.map_err(|e| unavailable(&e))?;
-    found.map(|recorded| Json(View::from(recorded))).ok_or_else(|| not_found("application"))
+    Router::new()
+        .route("/api/applications", get(list::<Application, View>))
+        .route("/api/applications/{id}", get(read::<Application, View, ApplicationId>))
 }

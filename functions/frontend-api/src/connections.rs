@@ -9,12 +9,13 @@ use domain::connection::{Connection, ConnectionStatus, EventOutcome, WebhookEven
 use domain::id::ConnectionId;
 use domain::sync::{LastRun, SyncState};
 use jiff::Timestamp;
+use platform::records::Recorded;
 use serde::Serialize;
 use web::identity::Identity;
 use web::page::{List, PageRequest};
 use web::problem::Problem;
 
-use crate::{Api, cursor, id, not_found, unavailable};
+use crate::{Api, cursor, id, not_found, page_of, unavailable};
 
 /// A connection as the frontend sees it.
 #[derive(Debug, Serialize)]
@@ -45,10 +46,19 @@ struct EventView {
     received_at: Timestamp,
 }
 
-fn view(connection: Connection, sync: Option<SyncState>) -> View {
-    let Connection { v: _, id, provider, status, account, created_at } = connection;
-    let sync = sync.map(|SyncState { next_at, reason, last_run, .. }| SyncView { next_at, reason, last_run });
-    View { id, provider, status, account, created_at, sync }
+impl From<(Connection, Option<SyncState>)> for View {
+    fn from((connection, sync): (Connection, Option<SyncState>)) -> Self {
+        let Connection { v: _, id, provider, status, account, created_at } = connection;
+        let sync = sync.map(|SyncState { next_at, reason, last_run, .. }| SyncView { next_at, reason, last_run });
+        Self { id, provider, status, account, created_at, sync }
+    }
+}
+
+impl From<WebhookEvent> for EventView {
+    fn from(event: WebhookEvent) -> Self {
+        let WebhookEvent { v: _, event_id, action, outcome, detail, received_at } = event;
+        Self { event_id, action, outcome, detail, received_at }
+    }
 }
 
 pub(crate) fn routes() -> Router<Api> {
@@ -65,17 +75,14 @@ async fn list(State(api): State<Api>, identity: Identity, page: PageRequest) -> 
         api.control.sync_states(&identity.org),
     )
     .map_err(|e| unavailable(&e))?;
-    let (items, next) = found;
     let mut syncs: HashMap<ConnectionId, SyncState> =
         syncs.into_iter().map(|sync| (sync.connection.clone(), sync)).collect();
-    let items = items
-        .into_iter()
-        .map(|recorded| {
-            let sync = syncs.remove(&recorded.value.id);
-            view(recorded.value, sync)
-        })
-        .collect();
-    Ok(Json(List { items, next_cursor: next.map(|c| c.to_string()) }))
+    let (items, next) = found;
+    let with_sync = items.into_iter().map(|Recorded { value, .. }| {
+        let sync = syncs.remove(&value.id);
+        (value, sync)
+    });
+    Ok(page_of((with_sync.collect(), next)))
 }
 
 async fn read(State(api): State<Api>, identity: Identity, Path(text): Path<String>) -> Result<Json<View>, Problem> {
@@ -85,7 +92,7 @@ async fn read(State(api): State<Api>, identity: Identity, Path(text): Path<Strin
         api.control.sync_state(&identity.org, &id)
     )
     .map_err(|e| unavailable(&e))?;
-    connection.map(|connection| Json(view(connection, sync))).ok_or_else(|| not_found("connection"))
+    connection.map(|connection| Json((connection, sync).into())).ok_or_else(|| not_found("connection"))
 }
 
 async fn events(
@@ -104,16 +111,5 @@ async fn events(
     if connection.is_none() {
         return Err(not_found("connection"));
     }
-    let (items, next) = found;
-    let items = items
-        .into_iter()
-        .map(|WebhookEvent { v: _, event_id, action, outcome, detail, received_at }| EventView {
-            event_id,
-            action,
-            outcome,
-            detail,
-            received_at,
-        })
-        .collect();
-    Ok(Json(List { items, next_cursor: next.map(|c| c.to_string()) }))
+    Ok(page_of(found))
 }

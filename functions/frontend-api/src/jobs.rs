@@ -1,6 +1,6 @@
 //! Jobs: those that an ATS brought and those made here.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -15,11 +15,10 @@ use platform::records::{Created, Recorded};
 use serde::{Deserialize, Serialize};
 use web::body::Checked;
 use web::identity::Identity;
-use web::page::{List, PageRequest};
 use web::problem::Problem;
 
 use crate::accept::id_for;
-use crate::{Api, cursor, id, not_found, unavailable};
+use crate::{Api, list, not_found, read, unavailable};
 
 /// A new job.
 #[derive(Debug, Serialize, Deserialize, Validate)]
@@ -57,21 +56,9 @@ impl From<Recorded<Job>> for View {
 }
 
 pub(crate) fn routes() -> Router<Api> {
-    Router::new().route("/api/jobs", get(list).post(create)).route("/api/jobs/{id}", get(read))
-}
-
-async fn list(State(api): State<Api>, identity: Identity, page: PageRequest) -> Result<Json<List<View>>, Problem> {
-    let after = cursor(&page)?;
-    let found = api.records.list::<Job>(&identity.org, page.limit, after.as_ref()).await;
-    let (items, next) = found.map_err(|e| unavailable(&e))?;
-    Ok(Json(List { items: items.into_iter().map(View::from).collect(), next_cursor: next.map(|c| c.to_string()) }))
-}
-
-async fn read(State(api): State<Api>, identity: Identity, Path(text): Path<String>) -> Result<Json<View>, Problem> {
-    let id: JobId = id(&text, "job")?;
-    let found = api.records.get_recorded::<Job>(&identity.org, &id.to_string()).await;
-    let found = found.map_err(|e| unavailable(&e))?;
-    found.map(|recorded| Json(View::from(recorded))).ok_or_else(|| not_found("job"))
+    Router::new()
+        .route("/api/jobs", get(list::<Job, View>).post(create))
+        .route("/api/jobs/{id}", get(read::<Job, View, JobId>))
 }
 
 async fn create(

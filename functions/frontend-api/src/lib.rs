@@ -10,12 +10,17 @@ mod jobs;
 mod notifications;
 mod suggestions;
 
-use axum::Router;
+use std::fmt::Display;
+use std::str::FromStr;
+
+use axum::extract::{Path, State};
+use axum::{Json, Router};
 use platform::control::Control;
 use platform::error::PlatformError;
 use platform::queue::Queue;
-use platform::records::{Cursor, Records};
-use web::page::{PageRequest, bad_cursor};
+use platform::records::{Cursor, Recorded, Records, Stored};
+use web::identity::Identity;
+use web::page::{List, PageRequest, bad_cursor};
 use web::problem::Problem;
 
 /// The API and what it needs.
@@ -64,8 +69,36 @@ fn cursor(page: &PageRequest) -> Result<Option<Cursor>, Problem> {
     page.cursor.as_deref().map(|text| Cursor::parse(text).ok_or_else(bad_cursor)).transpose()
 }
 
+/// A page of a list, as the frontend sees it.
+fn page_of<T, V: From<T>>((items, next): (Vec<T>, Option<Cursor>)) -> Json<List<V>> {
+    let items = items.into_iter().map(V::from).collect();
+    Json(List { items, next_cursor: next.map(|cursor| cursor.to_string()) })
+}
+
+/// Lists the caller's records of a kind, newest first.
+async fn list<R: Stored, V: From<Recorded<R>>>(
+    State(api): State<Api>,
+    identity: Identity,
+    page: PageRequest,
+) -> Result<Json<List<V>>, Problem> {
+    let after = cursor(&page)?;
+    let found = api.records.list::<R>(&identity.org, page.limit, after.as_ref()).await;
+    Ok(page_of(found.map_err(|e| unavailable(&e))?))
+}
+
+/// Reads one of the caller's records.
+async fn read<R: Stored, V: From<Recorded<R>>, I: FromStr + Display>(
+    State(api): State<Api>,
+    identity: Identity,
+    Path(text): Path<String>,
+) -> Result<Json<V>, Problem> {
+    let id: I = id(&text, R::KIND)?;
+    let found = api.records.get_recorded::<R>(&identity.org, &id.to_string()).await.map_err(|e| unavailable(&e))?;
+    found.map(|recorded| Json(V::from(recorded))).ok_or_else(|| not_found(R::KIND))
+}
+
 /// Reads an id of the path: what is not an id names nothing.
-fn id<T: std::str::FromStr>(text: &str, what: &str) -> Result<T, Problem> {
+fn id<T: FromStr>(text: &str, what: &str) -> Result<T, Problem> {
     text.parse().map_err(|_| not_found(what))
 }
 

@@ -1,9 +1,9 @@
 //! Notifications: asked for here, sent by a worker.
 
-use axum::extract::{Path, State};
+use axum::Router;
+use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
-use axum::{Json, Router};
 use domain::FORMAT_VERSION;
 use domain::application::content_hash;
 use domain::id::NotificationId;
@@ -17,17 +17,16 @@ use garde::Validate;
 use http::HeaderMap;
 use jiff::Timestamp;
 use platform::clock;
-use platform::records::Created;
+use platform::records::{Created, Recorded};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use web::body::{Checked, parse};
 use web::identity::Identity;
-use web::page::{List, PageRequest};
 use web::problem::Problem;
 
 use crate::accept::{accepted, id_for, not_enqueued};
-use crate::{Api, cursor, id, not_found, unavailable};
+use crate::{Api, list, read, unavailable};
 
 /// A request for a notification. What `data` must hold follows from the kind.
 #[derive(Debug, Serialize, Deserialize, Validate)]
@@ -76,22 +75,17 @@ impl From<Notification> for View {
     }
 }
 
+impl From<Recorded<Notification>> for View {
+    fn from(recorded: Recorded<Notification>) -> Self {
+        // A notification keeps its times itself.
+        recorded.value.into()
+    }
+}
+
 pub(crate) fn routes() -> Router<Api> {
-    Router::new().route("/api/notifications", get(list).post(create)).route("/api/notifications/{id}", get(read))
-}
-
-async fn list(State(api): State<Api>, identity: Identity, page: PageRequest) -> Result<Json<List<View>>, Problem> {
-    let after = cursor(&page)?;
-    let found = api.records.list::<Notification>(&identity.org, page.limit, after.as_ref()).await;
-    let (items, next) = found.map_err(|e| unavailable(&e))?;
-    let items = items.into_iter().map(|recorded| View::from(recorded.value)).collect();
-    Ok(Json(List { items, next_cursor: next.map(|c| c.to_string()) }))
-}
-
-async fn read(State(api): State<Api>, identity: Identity, Path(text): Path<String>) -> Result<Json<View>, Problem> {
-    let id: NotificationId = id(&text, "notification")?;
-    let found = api.records.get::<Notification>(&identity.org, &id.to_string()).await.map_err(|e| unavailable(&e))?;
-    found.map(|notification| Json(View::from(notification))).ok_or_else(|| not_found("notification"))
+    Router::new()
+        .route("/api/notifications", get(list::<Notification, View>).post(create))
+        .route("/api/notifications/{id}", get(read::<Notification, View, NotificationId>))
 }
 
 async fn create(

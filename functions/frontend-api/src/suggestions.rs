@@ -1,9 +1,9 @@
 //! Suggestions: asked for here, made by a worker.
 
-use axum::extract::{Path, State};
+use axum::Router;
+use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
-use axum::{Json, Router};
 use domain::FORMAT_VERSION;
 use domain::application::{Application, content_hash};
 use domain::id::{ApplicationId, SuggestionId};
@@ -13,15 +13,14 @@ use garde::Validate;
 use http::HeaderMap;
 use jiff::Timestamp;
 use platform::clock;
-use platform::records::Created;
+use platform::records::{Created, Recorded};
 use serde::{Deserialize, Serialize};
 use web::body::Checked;
 use web::identity::Identity;
-use web::page::{List, PageRequest};
 use web::problem::Problem;
 
 use crate::accept::{accepted, id_for, not_enqueued};
-use crate::{Api, cursor, id, not_found, unavailable};
+use crate::{Api, list, not_found, read, unavailable};
 
 /// A request for a suggestion.
 #[derive(Debug, Serialize, Deserialize, Validate)]
@@ -68,22 +67,17 @@ impl From<Suggestion> for View {
     }
 }
 
+impl From<Recorded<Suggestion>> for View {
+    fn from(recorded: Recorded<Suggestion>) -> Self {
+        // A suggestion keeps its times itself.
+        recorded.value.into()
+    }
+}
+
 pub(crate) fn routes() -> Router<Api> {
-    Router::new().route("/api/suggestions", get(list).post(create)).route("/api/suggestions/{id}", get(read))
-}
-
-async fn list(State(api): State<Api>, identity: Identity, page: PageRequest) -> Result<Json<List<View>>, Problem> {
-    let after = cursor(&page)?;
-    let found = api.records.list::<Suggestion>(&identity.org, page.limit, after.as_ref()).await;
-    let (items, next) = found.map_err(|e| unavailable(&e))?;
-    let items = items.into_iter().map(|recorded| View::from(recorded.value)).collect();
-    Ok(Json(List { items, next_cursor: next.map(|c| c.to_string()) }))
-}
-
-async fn read(State(api): State<Api>, identity: Identity, Path(text): Path<String>) -> Result<Json<View>, Problem> {
-    let id: SuggestionId = id(&text, "suggestion")?;
-    let found = api.records.get::<Suggestion>(&identity.org, &id.to_string()).await.map_err(|e| unavailable(&e))?;
-    found.map(|suggestion| Json(View::from(suggestion))).ok_or_else(|| not_found("suggestion"))
+    Router::new()
+        .route("/api/suggestions", get(list::<Suggestion, View>).post(create))
+        .route("/api/suggestions/{id}", get(read::<Suggestion, View, SuggestionId>))
 }
 
 async fn create(

@@ -2,8 +2,6 @@
 
 use std::time::Instant;
 
-use aws_lambda_events::sqs::SqsEvent;
-use lambda_runtime::{LambdaEvent, service_fn};
 use platform::batch::Batches;
 use platform::clients::{Aws, preconnect};
 use platform::control::Control;
@@ -29,9 +27,5 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     };
     preconnect(async { _ = tokio::join!(worker.preconnect(), batches.preconnect()) }).await;
     telemetry::started(begin);
-    let (worker, batches) = (&worker, &batches);
-    lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| async move {
-        Ok::<_, lambda_runtime::Error>(batches.run(event, |job, turn| worker.handle(job, turn)).await)
-    }))
-    .await
+    batches.serve(|job, turn| worker.handle(job, turn)).await
 }

@@ -10,7 +10,7 @@ use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMe
 use futures::future::FutureExt as _;
 use futures::stream::{self, StreamExt as _};
 use jiff::Timestamp;
-use lambda_runtime::LambdaEvent;
+use lambda_runtime::{LambdaEvent, service_fn};
 use resilience::batch::{CONCURRENCY, Outcome, RESERVE};
 use serde::de::DeserializeOwned;
 
@@ -60,8 +60,25 @@ impl Batches {
         let _ignored = self.source.waiting().await;
     }
 
+    /// Takes batches from Lambda until the process ends.
+    ///
+    /// # Errors
+    /// When the runtime's API cannot be used.
+    pub async fn serve<M, F, Fut>(&self, handle: F) -> Result<(), lambda_runtime::Error>
+    where
+        M: DeserializeOwned,
+        F: Fn(M, Turn) -> Fut,
+        Fut: Future<Output = Outcome>,
+    {
+        let handle = &handle;
+        lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| async move {
+            Ok::<_, lambda_runtime::Error>(self.run(event, handle).await)
+        }))
+        .await
+    }
+
     /// Works on a batch and says which messages the queue must keep.
-    pub async fn run<M, F, Fut>(&self, event: LambdaEvent<SqsEvent>, handle: F) -> SqsBatchResponse
+    async fn run<M, F, Fut>(&self, event: LambdaEvent<SqsEvent>, handle: F) -> SqsBatchResponse
     where
         M: DeserializeOwned,
         F: Fn(M, Turn) -> Fut,
