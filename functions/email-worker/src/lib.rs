@@ -143,8 +143,9 @@ impl Worker {
         notification: &Notification,
         outcome: Result<(&'static str, Accepted), MailError>,
     ) -> Result<Outcome, PlatformError> {
-        let again = |detail: &str| match MAIL.next(notification.attempts, clock::chance(), None) {
-            Next::After(after) => Some(Outcome::retry(after, detail)),
+        // The relay's words may name a recipient: they belong into the record and not into the log.
+        let again = || match MAIL.next(notification.attempts, clock::chance(), None) {
+            Next::After(after) => Some(Outcome::retry(after, "not sent yet; the notification says why")),
             Next::GiveUp => None,
         };
         let (set, outcome) = match outcome {
@@ -157,13 +158,13 @@ impl Worker {
             Err(MailError::Rejected(detail)) => {
                 (ended(NotificationState::Rejected, Some(failure("rejected", detail)))?, Outcome::Done)
             }
-            Err(MailError::NotSent(detail)) => match again(&detail) {
+            Err(MailError::NotSent(detail)) => match again() {
                 Some(retry) => (ended(NotificationState::Queued, Some(failure("not-sent", detail)))?, retry),
                 None => (ended(NotificationState::Rejected, Some(failure("undeliverable", detail)))?, Outcome::Done),
             },
             Err(MailError::Unknown(detail)) => {
                 let retry = match notification.kind.guarantee() {
-                    Guarantee::AtLeastOnce => again(&detail),
+                    Guarantee::AtLeastOnce => again(),
                     Guarantee::AtMostOnce => None,
                 };
                 let failure = failure("outcome-unknown", detail);

@@ -125,7 +125,9 @@ impl Worker {
             Claim::Refused(Refusal::Busy(after)) => return Ok(Outcome::retry(after, "another worker has it")),
             Claim::Refused(Refusal::Missing) => return Ok(Outcome::dead("there is no such suggestion")),
             // A worker may have died between the result and the mail; the mail has one id, so asking again is harmless.
-            Claim::Refused(Refusal::Finished | Refusal::Abandoned) => return self.finished(job, &id).await,
+            Claim::Refused(Refusal::Finished) => return self.finished(job, &id).await,
+            // Cannot be: this claim takes over what was left.
+            Claim::Refused(Refusal::Abandoned) => return Ok(Outcome::retry(WORKER.base, "the lease has just passed")),
         };
         let application: Option<Application> =
             self.records.get(&job.org, &suggestion.application_id.to_string()).await?;

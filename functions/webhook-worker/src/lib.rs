@@ -70,7 +70,11 @@ impl Worker {
         let (hold, mut recorded) = match self.control.claim_event(delivery, turn.deadline, clock::now()).await? {
             Claim::Held(hold, recorded) => (hold, recorded),
             Claim::Refused(Refusal::Busy(after)) => return Ok(Outcome::retry(after, "another worker has this event")),
-            Claim::Refused(Refusal::Finished | Refusal::Missing | Refusal::Abandoned) => return Ok(Outcome::Done),
+            Claim::Refused(Refusal::Finished) => return Ok(Outcome::Done),
+            // Neither can be: this claim makes what is missing and takes over what was left.
+            Claim::Refused(refusal @ (Refusal::Missing | Refusal::Abandoned)) => {
+                return Ok(Outcome::retry(WORKER.base, format!("the event could not be claimed: {refusal:?}")));
+            }
         };
         let applied = self.apply(delivery, &event).await;
         let (outcome, detail) = match applied {

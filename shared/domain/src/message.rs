@@ -64,8 +64,8 @@ pub struct SyncJob {
 /// Why a queue message cannot be read. Completes "failed to …".
 #[derive(Debug, thiserror::Error)]
 pub enum MessageError {
-    /// Not JSON, or not this message.
-    #[error("read the message: {0}")]
+    /// Not JSON, or not this message. What stood there is not repeated: this text is logged.
+    #[error("read the message: it is not the JSON of this kind of message (line {}, column {})", .0.line(), .0.column())]
     Malformed(#[from] serde_json::Error),
     /// Written by a newer version.
     #[error("read the message: format version {0} is newer than {FORMAT_VERSION}")]

@@ -17,6 +17,7 @@ use std::time::Duration;
 use url::Url;
 
 use crate::http::Reply;
+use crate::json;
 use crate::polling::{Page, PageError, PageRequest, PolledSource};
 use crate::spec::{Category, Spec, SyncMethod};
 
@@ -86,7 +87,7 @@ impl PolledSource for BambooHr {
             _ => return Err(PageError::Refused(said())),
         }
         let List { applications, pagination_complete, error } =
-            serde_json::from_slice(&reply.body).map_err(|e| PageError::Malformed(e.to_string()))?;
+            json::read(&reply.body).map_err(PageError::Malformed)?;
         if let Some(WireError { code, message }) = error {
             // Some endpoints answer 200 with an error inside.
             return Err(match code {

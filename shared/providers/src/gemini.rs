@@ -11,9 +11,10 @@ use std::time::Duration;
 use http::StatusCode;
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::http::Reply;
+use crate::json;
 use crate::model::{Generated, ModelError, Prompt};
 use crate::spec::{Category, Spec, SyncMethod};
 
@@ -42,7 +43,7 @@ pub fn path(model: &str) -> String {
 /// The request's body.
 #[must_use]
 pub fn body(prompt: &Prompt) -> Value {
-    json!({
+    serde_json::json!({
         "systemInstruction": {"parts": [{"text": prompt.system}]},
         "contents": [{"role": "user", "parts": [{"text": prompt.user}]}],
         "generationConfig": {
@@ -63,7 +64,7 @@ pub fn read(reply: &Reply, now: Timestamp) -> Result<Generated, ModelError> {
         return Err(read_error(reply, now));
     }
     let Answer { candidates, prompt_feedback, usage_metadata, model_version } =
-        serde_json::from_slice(&reply.body).map_err(|e| ModelError::Malformed(e.to_string()))?;
+        json::read(&reply.body).map_err(ModelError::Malformed)?;
     let Some(candidate) = candidates.into_iter().next() else {
         let reason = prompt_feedback.and_then(|f| f.block_reason).unwrap_or_else(|| "no reason given".to_owned());
         return Err(ModelError::PromptBlocked(reason));
@@ -81,7 +82,7 @@ pub fn read(reply: &Reply, now: Timestamp) -> Result<Generated, ModelError> {
     if text.trim().is_empty() {
         return Err(ModelError::Malformed("the answer is empty".to_owned()));
     }
-    let value = serde_json::from_str(&text).map_err(|e| ModelError::Malformed(format!("the answer is not JSON: {e}")))?;
+    let value = json::read(text.as_bytes()).map_err(|e| ModelError::Malformed(format!("the answer is not JSON: {e}")))?;
     let usage = usage_metadata.unwrap_or_default();
     Ok(Generated {
         value,
@@ -213,7 +214,7 @@ mod tests {
     fn an_answer_is_read_without_the_models_thoughts() {
         let body = r#"{"candidates":[{"content":{"role":"model","parts":[{"text":"hm","thought":true},{"text":"{\"a\""},{"text":":1}"}]},"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":14,"candidatesTokenCount":2,"thoughtsTokenCount":24,"totalTokenCount":40},"modelVersion":"gemini-3.8-flash"}"#;
         let answer = check(200, body).expect("readable");
-        assert_eq!(answer.value, json!({"a": 1}));
+        assert_eq!(answer.value, serde_json::json!({"a": 1}));
         assert_eq!((answer.input_tokens, answer.output_tokens), (14, 26));
         assert_eq!(answer.model, "gemini-3.8-flash");
     }

@@ -13,6 +13,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use sha2::Sha256;
 
+use crate::json;
 use crate::spec::{Category, Spec, SyncMethod};
 use crate::webhook::{Event, Meaning, NotAuthentic, Unreadable, WebhookSource, event_id};
 
@@ -61,12 +62,11 @@ impl WebhookSource for Greenhouse {
     }
 
     fn interpret(&self, body: &[u8], received_at: Timestamp) -> Result<Event, Unreadable> {
-        let unreadable = |e: serde_json::Error| Unreadable(e.to_string());
-        let Envelope { action, payload } = serde_json::from_slice(body).map_err(unreadable)?;
+        let Envelope { action, payload } = json::read(body).map_err(Unreadable)?;
         let meaning = if action == "ping" {
             Meaning::Ping
         } else if WITH_APPLICATION.contains(&action.as_str()) {
-            let Payload { application } = serde_json::from_value(payload).map_err(unreadable)?;
+            let Payload { application } = json::read_value(payload).map_err(Unreadable)?;
             Meaning::Application {
                 new: action == "new_candidate_application",
                 observed: Box::new(observed(application, &action, received_at)),

@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod http;
+mod json;
 pub mod mail;
 pub mod mock_model;
 pub mod model;
