@@ -72,7 +72,8 @@ fn the_recorded_bamboohr_pages_are_read() {
 fn the_recorded_gemini_answers_are_read() {
     let check = |name: &str, status: u16| {
         let recorded = read(&format!("providers/gemini/{name}.json"))?;
-        Some(providers::gemini::read(&reply(status, &recorded), Timestamp::UNIX_EPOCH))
+        let api = providers::find("gemini").and_then(|spec| spec.model).expect("gemini has a model");
+        Some(api.read(&reply(status, &recorded), Timestamp::UNIX_EPOCH))
     };
     let Some(answer) = check("200_json_constrained", 200) else { return };
     assert_eq!(answer.expect("an answer").value[0]["name"], "Fuji Dawn");

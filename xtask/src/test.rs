@@ -71,7 +71,18 @@ pub(crate) async fn test(args: &TestArgs) -> Result<()> {
         }
     }
     report::heading(format!("All tests passed in {}.", report::duration(began.elapsed())));
+    let phases = Phase::value_variants().iter().filter(|phase| args.only.is_none_or(|only| only == **phase));
+    let passed: u64 = phases.map(|phase| passed_in(&site, *phase)).sum();
+    println!("{passed} passed, 0 failed");
     Ok(())
+}
+
+/// How many tests a phase ran, as the closing lines of its log say.
+fn passed_in(site: &Site, phase: Phase) -> u64 {
+    let log = std::fs::read_to_string(site.log(&phase.to_string())).unwrap_or_default();
+    let counts =
+        log.lines().filter_map(|line| line.strip_prefix("test result: ok. ")?.split(' ').next()?.parse::<u64>().ok());
+    counts.sum()
 }
 
 async fn run(phase: Phase, site: &Site, args: &TestArgs) -> Result<()> {

@@ -22,9 +22,9 @@ use platform::table::{Item, to_item};
 use platform::work::{Claim, Hold, Terms, claim, finish};
 use platform::{clock, table};
 use providers::access::{AccessError, model_access};
-use providers::gemini;
 use providers::http::{Outbound, SendError};
-use providers::model::{Again, Generated, ModelClient, ModelError};
+use providers::model::{Again, Generated, ModelError};
+use providers::model_client::ModelClient;
 use resilience::batch::Outcome;
 use resilience::retry::{MODEL, Next, WORKER};
 use resilience::work::{self, Refusal};
@@ -50,25 +50,28 @@ pub enum StartError {
     /// The stage forbids a setting.
     #[error(transparent)]
     Access(#[from] AccessError),
+    /// The prompts are for a provider that has no model.
+    #[error("find the model provider `{0}` that the prompts are for")]
+    UnknownModel(String),
     /// No HTTP client.
     #[error(transparent)]
     Http(#[from] SendError),
 }
 
-/// The model as this stage may use it.
+/// The model of a provider, as this stage may use it.
 ///
 /// # Errors
 /// When `PROVIDER_BASE_URL` is set where the stage forbids it: then the function does not start.
-pub fn model_from_environment() -> Result<ModelClient, StartError> {
+pub fn model_from_environment(provider: &str) -> Result<ModelClient, StartError> {
+    let unknown = || StartError::UnknownModel(provider.to_owned());
+    let (spec, api) = providers::find(provider).and_then(|spec| Some((spec, spec.model?))).ok_or_else(unknown)?;
     let stage: Stage = environment::stage()?;
     let replacement = environment::optional("PROVIDER_BASE_URL");
-    let live = gemini::SPEC.base_url.unwrap_or_default();
-    let access = model_access(stage, live, replacement.as_deref(), gemini::SPEC.id)?;
-    Ok(ModelClient::new(access, Outbound::new()?))
+    let access = model_access(stage, spec.base_url.unwrap_or_default(), replacement.as_deref(), spec.id)?;
+    Ok(ModelClient::new(api, access, Outbound::new()?))
 }
 
 /// The worker and what it needs.
-#[derive(Debug)]
 pub struct Worker {
     records: Records,
     secrets: Secrets,
@@ -94,9 +97,7 @@ impl Worker {
     /// Opens the connections and reads the key.
     pub async fn preconnect(&self) {
         let key = async {
-            if self.model.needs_key() {
-                let _read_again_when_needed = self.key().await;
-            }
+            let _read_again_when_needed = self.key().await;
         };
         tokio::join!(self.records.table().preconnect(), self.model.preconnect(), key);
     }
@@ -178,8 +179,9 @@ impl Worker {
         finish(self.records.table(), hold, set.clone(), clock::now()).await
     }
 
+    /// The model's key; none for the mock, which needs none.
     async fn key(&self) -> Result<Option<secrecy::SecretString>, Failure> {
-        let name = gemini::SPEC.secrets.first().copied().unwrap_or_default();
+        let Some(name) = self.model.secret() else { return Ok(None) };
         self.secrets.read(name).await.map_err(|error| failure("key-unavailable", format!("failed to {error}")))
     }
 
@@ -188,13 +190,9 @@ impl Worker {
             Ok(rendered) => rendered,
             Err(error) => return Answer::Never(failure("prompt-unusable", format!("failed to {error}"))),
         };
-        let key = if self.model.needs_key() {
-            match self.key().await {
-                Ok(key) => key,
-                Err(failure) => return Answer::NotNow { wait: Duration::ZERO, failure },
-            }
-        } else {
-            None
+        let key = match self.key().await {
+            Ok(key) => key,
+            Err(failure) => return Answer::NotNow { wait: Duration::ZERO, failure },
         };
         let timeout = turn.left().saturating_sub(TO_RECORD).min(LONGEST_ANSWER);
         let begin = clock::now();

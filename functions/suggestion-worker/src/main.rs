@@ -15,8 +15,9 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let aws = Aws::from_environment()?;
     let batches = Batches::from_environment(&aws)?;
     let records = Records::new(aws.table("RECORDS_TABLE")?);
-    let model = model_from_environment()?;
-    let worker = Worker::new(records, aws.secrets()?, model, Prompts::built_in()?, aws.queue("EMAIL_QUEUE_URL")?);
+    let prompts = Prompts::built_in()?;
+    let model = model_from_environment(prompts.provider())?;
+    let worker = Worker::new(records, aws.secrets()?, model, prompts, aws.queue("EMAIL_QUEUE_URL")?);
     preconnect(async { _ = tokio::join!(worker.preconnect(), batches.preconnect()) }).await;
     telemetry::started(begin);
     batches.serve(|job, turn| worker.handle(job, turn)).await

@@ -32,6 +32,8 @@ struct Texts {
 #[serde(deny_unknown_fields)]
 struct Manifest {
     v: u8,
+    /// The provider whose models the prompts name.
+    provider: String,
     prompts: Vec<Entry>,
 }
 
@@ -76,6 +78,7 @@ pub struct Rendered {
 /// All prompts.
 #[derive(Debug)]
 pub struct Prompts {
+    provider: String,
     templates: Environment<'static>,
     entries: Vec<Known>,
 }
@@ -96,7 +99,7 @@ impl Prompts {
     /// # Errors
     /// When one is not valid: then the function does not start.
     pub fn built_in() -> Result<Self, PromptError> {
-        let Manifest { v, prompts } = serde_json::from_str(MANIFEST)?;
+        let Manifest { v, provider, prompts } = serde_json::from_str(MANIFEST)?;
         if v != FORMAT_VERSION {
             return Err(PromptError::Version(v));
         }
@@ -111,7 +114,13 @@ impl Prompts {
             let schema = serde_json::from_str(texts.schema)?;
             entries.push(Known { id, version, model, temperature, max_output_tokens, schema });
         }
-        Ok(Self { templates, entries })
+        Ok(Self { provider, templates, entries })
+    }
+
+    /// The provider whose models the prompts name.
+    #[must_use]
+    pub fn provider(&self) -> &str {
+        &self.provider
     }
 
     /// The prompt that asks for a review of an application.

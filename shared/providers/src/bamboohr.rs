@@ -32,6 +32,7 @@ pub static SPEC: Spec = Spec {
     secrets: &["api_key"],
     webhooks: None,
     polling: Some(&BambooHr),
+    model: None,
 };
 
 struct BambooHr;

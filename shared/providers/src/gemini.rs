@@ -8,14 +8,16 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{HeaderMap, HeaderValue, StatusCode};
 use jiff::Timestamp;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde_json::Value;
+use url::Url;
 
 use crate::http::Reply;
 use crate::json;
-use crate::model::{Generated, ModelError, Prompt};
+use crate::model::{Generated, ModelApi, ModelError, ModelRequest, Prompt};
 use crate::spec::{Category, Spec, SyncMethod};
 
 /// This provider.
@@ -26,23 +28,49 @@ pub static SPEC: Spec = Spec {
     reference: "https://ai.google.dev/api/generate-content",
     base_url: Some("https://generativelanguage.googleapis.com"),
     sync: SyncMethod::None,
-    secrets: &["gemini/api_key"],
+    secrets: &[KEY],
     webhooks: None,
     polling: None,
+    model: Some(&Gemini),
 };
+
+/// Name of the secret.
+const KEY: &str = "gemini/api_key";
 
 /// The hour (UTC) at which daily quotas have surely begun anew: midnight Pacific standard time; one hour late in summer.
 const DAILY_QUOTA_RESET_HOUR: i8 = 8;
 
-/// Path below the base URL.
-#[must_use]
-pub fn path(model: &str) -> String {
-    format!("v1beta/models/{model}:generateContent")
+struct Gemini;
+
+impl ModelApi for Gemini {
+    fn secret(&self) -> &'static str {
+        KEY
+    }
+
+    fn request(
+        &self,
+        base: &Url,
+        prompt: &Prompt,
+        key: &SecretString,
+        timeout: Duration,
+    ) -> Result<ModelRequest, ModelError> {
+        let refused = |what: &str| ModelError::Refused(format!("{what} cannot be sent"));
+        let url = format!("{}/v1beta/models/{}:generateContent", base.as_str().trim_end_matches('/'), prompt.model);
+        let url = Url::parse(&url).map_err(|_| refused("the model's name"))?;
+        let mut key = HeaderValue::from_str(key.expose_secret()).map_err(|_| refused("the API key"))?;
+        key.set_sensitive(true);
+        let mut headers = HeaderMap::new();
+        headers.insert("x-goog-api-key", key);
+        headers.insert("x-server-timeout", HeaderValue::from(timeout.as_secs().max(1)));
+        Ok(ModelRequest { url, headers, body: body(prompt) })
+    }
+
+    fn read(&self, reply: &Reply, now: Timestamp) -> Result<Generated, ModelError> {
+        if reply.status == StatusCode::OK { read_answer(&reply.body) } else { Err(read_error(reply, now)) }
+    }
 }
 
-/// The request's body.
-#[must_use]
-pub fn body(prompt: &Prompt) -> Value {
+fn body(prompt: &Prompt) -> Value {
     serde_json::json!({
         "systemInstruction": {"parts": [{"text": prompt.system}]},
         "contents": [{"role": "user", "parts": [{"text": prompt.user}]}],
@@ -55,16 +83,9 @@ pub fn body(prompt: &Prompt) -> Value {
     })
 }
 
-/// Reads a reply.
-///
-/// # Errors
-/// When it is an error, was blocked, was cut off, or does not have the documented shape.
-pub fn read(reply: &Reply, now: Timestamp) -> Result<Generated, ModelError> {
-    if reply.status != StatusCode::OK {
-        return Err(read_error(reply, now));
-    }
+fn read_answer(body: &[u8]) -> Result<Generated, ModelError> {
     let Answer { candidates, prompt_feedback, usage_metadata, model_version } =
-        json::read(&reply.body).map_err(ModelError::Malformed)?;
+        json::read(body).map_err(ModelError::Malformed)?;
     let Some(candidate) = candidates.into_iter().next() else {
         let reason = prompt_feedback.and_then(|f| f.block_reason).unwrap_or_else(|| "no reason given".to_owned());
         return Err(ModelError::PromptBlocked(reason));
@@ -199,7 +220,6 @@ struct Violation {
 mod tests {
     use super::*;
     use bytes::Bytes;
-    use http::HeaderMap;
 
     fn check(status: u16, body: &str) -> Result<Generated, ModelError> {
         let reply = Reply {
@@ -207,7 +227,7 @@ mod tests {
             headers: HeaderMap::new(),
             body: Bytes::copy_from_slice(body.as_bytes()),
         };
-        read(&reply, "2026-11-22T07:00:00Z".parse().expect("time"))
+        Gemini.read(&reply, "2026-11-22T07:00:00Z".parse().expect("time"))
     }
 
     #[test]

@@ -28,6 +28,7 @@ pub static SPEC: Spec = Spec {
     secrets: &["webhook_secret"],
     webhooks: Some(&Greenhouse),
     polling: None,
+    model: None,
 };
 
 struct Greenhouse;

@@ -2,7 +2,7 @@
 //!
 //! Architecture invariants: a provider is one file and one line of `providers!`; what follows from its [`Spec`] is written
 //! nowhere else; nothing here knows AWS or a table. Requests are built and replies are read by plain functions, so that
-//! every provider can be tested without a network; only `http`, `model` and `smtp` send anything.
+//! every provider can be tested without a network; only `http` and `smtp` send anything.
 
 pub mod access;
 pub mod http;
@@ -10,6 +10,7 @@ mod json;
 pub mod mail;
 pub mod mock_model;
 pub mod model;
+pub mod model_client;
 pub mod polling;
 pub mod spec;
 pub mod webhook;
@@ -42,7 +43,7 @@ pub fn find(id: &str) -> Option<&'static Spec> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::SyncMethod;
+    use crate::spec::{Category, SyncMethod};
 
     #[test]
     fn every_provider_is_complete_and_its_spec_agrees_with_its_capabilities() {
@@ -50,6 +51,7 @@ mod tests {
             assert_eq!(find(spec.id).map(|found| found.id), Some(spec.id), "ids are unique");
             assert!(spec.reference.starts_with("https://"), "{} names its reference", spec.id);
             assert_eq!(spec.webhooks.is_some(), matches!(spec.sync, SyncMethod::Webhook), "{}", spec.id);
+            assert_eq!(spec.model.is_some(), matches!(spec.category, Category::Model), "{}", spec.id);
             assert_eq!(spec.polling.is_some(), matches!(spec.sync, SyncMethod::Polled { .. }), "{}", spec.id);
         }
     }

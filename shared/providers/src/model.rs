@@ -1,16 +1,14 @@
-//! Asking a model: one prompt in, one JSON document out, by the access that the stage allows.
+//! What a model provider must be able to do: put a prompt into a request, and read the reply as one JSON document.
 
 use std::time::Duration;
 
+use http::HeaderMap;
 use jiff::Timestamp;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use serde_json::Value;
 use url::Url;
 
-use crate::access::ModelAccess;
-use crate::gemini;
-use crate::http::{Outbound, SendError};
-use crate::mock_model;
+use crate::http::Reply;
 
 /// A rendered prompt.
 #[derive(Debug, Clone, PartialEq)]
@@ -108,79 +106,37 @@ impl ModelError {
     }
 }
 
-/// The model, as this stage may use it.
-#[derive(Debug, Clone)]
-pub struct ModelClient {
-    access: ModelAccess,
-    http: Outbound,
+/// A request to a model.
+#[derive(Debug)]
+pub struct ModelRequest {
+    /// Where.
+    pub url: Url,
+    /// With which headers; the key among them is marked sensitive.
+    pub headers: HeaderMap,
+    /// What.
+    pub body: Value,
 }
 
-impl ModelClient {
-    /// A client for the given access.
-    #[must_use]
-    pub fn new(access: ModelAccess, http: Outbound) -> Self {
-        Self { access, http }
-    }
+/// A model provider.
+pub trait ModelApi: Sync {
+    /// Name of the deployment's secret that requests carry.
+    fn secret(&self) -> &'static str;
 
-    /// True unless the live model is asked.
-    #[must_use]
-    pub const fn is_mock(&self) -> bool {
-        !matches!(self.access, ModelAccess::Live(_))
-    }
-
-    /// Whether a key is needed.
-    #[must_use]
-    pub const fn needs_key(&self) -> bool {
-        !matches!(self.access, ModelAccess::Mock)
-    }
-
-    /// Opens the connection, in INIT.
-    pub async fn preconnect(&self) {
-        match &self.access {
-            ModelAccess::Live(base) | ModelAccess::Simulator(base) => self.http.preconnect(base).await,
-            ModelAccess::Mock => {}
-        }
-    }
-
-    /// Asks once, within `timeout`.
+    /// Builds the request; `timeout` is how long we wait, so that the provider can give up, too.
     ///
     /// # Errors
-    /// When there is no usable answer.
-    pub async fn ask(
-        &self,
-        prompt: &Prompt,
-        key: Option<&SecretString>,
-        timeout: Duration,
-        now: Timestamp,
-    ) -> Result<Generated, ModelError> {
-        match &self.access {
-            ModelAccess::Mock => Ok(mock_model::answer(prompt)),
-            ModelAccess::Live(base) | ModelAccess::Simulator(base) => {
-                let key = key.ok_or_else(|| ModelError::Refused("there is no API key".to_owned()))?;
-                self.ask_over_http(base, prompt, key, timeout, now).await
-            }
-        }
-    }
-
-    async fn ask_over_http(
+    /// When the model's name or the key cannot be sent.
+    fn request(
         &self,
         base: &Url,
         prompt: &Prompt,
         key: &SecretString,
         timeout: Duration,
-        now: Timestamp,
-    ) -> Result<Generated, ModelError> {
-        let url = format!("{}/{}", base.as_str().trim_end_matches('/'), gemini::path(&prompt.model));
-        let request = self
-            .http
-            .client()
-            .post(url)
-            .header("x-goog-api-key", key.expose_secret())
-            .header("x-server-timeout", timeout.as_secs().max(1).to_string())
-            .json(&gemini::body(prompt));
-        match self.http.send(request, timeout).await {
-            Ok(reply) => gemini::read(&reply, now),
-            Err(SendError::NotSent(detail) | SendError::NoReply(detail)) => Err(ModelError::Unavailable(detail)),
-        }
-    }
+    ) -> Result<ModelRequest, ModelError>;
+
+    /// Reads a reply.
+    ///
+    /// # Errors
+    /// When it is an error, was blocked, was cut off, or does not have the documented shape.
+    fn read(&self, reply: &Reply, now: Timestamp) -> Result<Generated, ModelError>;
 }

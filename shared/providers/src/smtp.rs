@@ -31,6 +31,7 @@ pub static SPEC: Spec = Spec {
     secrets: &CREDENTIALS,
     webhooks: None,
     polling: None,
+    model: None,
 };
 
 /// Names of the secrets: user, then password.

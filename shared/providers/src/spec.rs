@@ -2,6 +2,7 @@
 
 use jiff::SignedDuration;
 
+use crate::model::ModelApi;
 use crate::polling::PolledSource;
 use crate::webhook::WebhookSource;
 
@@ -50,4 +51,6 @@ pub struct Spec {
     pub webhooks: Option<&'static dyn WebhookSource>,
     /// Reads its pages.
     pub polling: Option<&'static dyn PolledSource>,
+    /// Speaks to its model.
+    pub model: Option<&'static dyn ModelApi>,
 }
