@@ -12,9 +12,11 @@ mod suggestions;
 
 use std::fmt::Display;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use axum::{Json, Router};
+use platform::breaker::SharedBreaker;
 use platform::control::Control;
 use platform::error::PlatformError;
 use platform::queue::Queue;
@@ -26,6 +28,8 @@ use web::problem::Problem;
 /// The API and what it needs.
 #[derive(Debug, Clone)]
 pub struct Api {
+    /// Whether the model can be asked.
+    pub model_breaker: Arc<SharedBreaker>,
     /// Business data.
     pub records: Records,
     /// Sync states and webhook events.

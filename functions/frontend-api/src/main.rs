@@ -1,19 +1,24 @@
 //! Wires the frontend's API.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use frontend_api::Api;
+use platform::breaker::{self, SharedBreaker};
 use platform::clients::{Aws, preconnect};
 use platform::control::Control;
 use platform::records::Records;
 use platform::telemetry;
+use resilience::breaker::POLICY;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     let begin = Instant::now();
     telemetry::init();
     let aws = Aws::from_environment()?;
+    let breaker = SharedBreaker::of_deployment(aws.table("CONTROL_TABLE")?, breaker::MODEL, POLICY);
     let api = Api {
+        model_breaker: Arc::new(breaker),
         records: Records::new(aws.table("RECORDS_TABLE")?),
         control: Control::new(aws.table("CONTROL_TABLE")?),
         suggestion_queue: aws.queue("SUGGESTION_QUEUE_URL")?,

@@ -93,8 +93,15 @@ async fn create(
     let application_id: ApplicationId = application_id
         .parse()
         .map_err(|_| Problem::invalid_field("application_id", "invalid", "the id of an application is expected"))?;
-    let application: Option<Application> =
-        api.records.get(&org, &application_id.to_string()).await.map_err(|e| unavailable(&e))?;
+    let now = clock::now();
+    let id_text = application_id.to_string();
+    let (application, closed_until) =
+        tokio::join!(api.records.get::<Application>(&org, &id_text), api.model_breaker.closed_until(now));
+    let application = application.map_err(|e| unavailable(&e))?;
+    if let Some(until) = closed_until {
+        let seconds = u32::try_from(until.duration_since(now).as_secs().max(1)).unwrap_or(u32::MAX);
+        return Err(Problem::dependency_unavailable("the model does not answer at present; ask again later", seconds));
+    }
     if application.is_none() {
         return Err(not_found("application"));
     }

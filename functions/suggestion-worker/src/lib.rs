@@ -13,6 +13,7 @@ use domain::message::SuggestionJob;
 use domain::stage::Stage;
 use domain::suggestion::{ApplicationReview, Failure, Generation, Suggestion, SuggestionState};
 use platform::batch::Turn;
+use platform::breaker::{SharedBreaker, Verdict};
 use platform::environment::{self, EnvironmentError};
 use platform::error::PlatformError;
 use platform::queue::Queue;
@@ -35,6 +36,8 @@ const READY: &str = "accepted";
 const HELD: &str = "running";
 /// Longest wait for an answer of the model.
 const LONGEST_ANSWER: Duration = Duration::from_secs(20);
+/// A message that waits for the breaker waits at least this long.
+const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 /// What is kept of the invocation's time to record the answer.
 const TO_RECORD: Duration = Duration::from_secs(4);
 /// Most points of a list and most characters of a text that are kept of an answer.
@@ -78,6 +81,7 @@ pub struct Worker {
     model: ModelClient,
     prompts: Prompts,
     emails: Queue,
+    breaker: SharedBreaker,
 }
 
 /// How asking the model ended.
@@ -90,8 +94,15 @@ enum Answer {
 impl Worker {
     /// A worker on these records, sending to the queue of e-mails.
     #[must_use]
-    pub fn new(records: Records, secrets: Secrets, model: ModelClient, prompts: Prompts, emails: Queue) -> Self {
-        Self { records, secrets, model, prompts, emails }
+    pub fn new(
+        records: Records,
+        secrets: Secrets,
+        model: ModelClient,
+        prompts: Prompts,
+        emails: Queue,
+        breaker: SharedBreaker,
+    ) -> Self {
+        Self { records, secrets, model, prompts, emails, breaker }
     }
 
     /// Opens the connections and reads the key.
@@ -111,7 +122,28 @@ impl Worker {
         }
     }
 
+    /// Asks the breaker first: while it is open, neither the work nor the message is touched.
     async fn work(&self, job: &SuggestionJob, turn: Turn) -> Result<Outcome, PlatformError> {
+        let now = clock::now();
+        let permit = match self.breaker.permit(turn.deadline, now).await {
+            Ok(permit) => permit,
+            Err(until) => {
+                let wait = Duration::try_from(until.duration_since(now)).unwrap_or(Duration::ZERO);
+                return Ok(Outcome::postpone(wait.max(SHORTEST_WAIT), "the model's breaker is open"));
+            }
+        };
+        let mut verdict = Verdict::NotTried;
+        let outcome = self.claim_and_ask(job, turn, &mut verdict).await;
+        self.breaker.settle(&permit, verdict, clock::now()).await;
+        outcome
+    }
+
+    async fn claim_and_ask(
+        &self,
+        job: &SuggestionJob,
+        turn: Turn,
+        verdict: &mut Verdict,
+    ) -> Result<Outcome, PlatformError> {
         let id = job.suggestion.to_string();
         let terms = Terms {
             condition: work::CLAIM_RECORDED,
@@ -137,7 +169,7 @@ impl Worker {
             self.record(&hold, &ended(SuggestionState::Failed, Some(failure))?).await?;
             return Ok(Outcome::Done);
         };
-        let (state, set, summary) = match self.ask(&application, turn).await {
+        let (state, set, summary) = match self.ask(&application, turn, verdict).await {
             Answer::Given(review, generation) => {
                 let mut set = ended(SuggestionState::Succeeded, None)?;
                 set.insert("result".to_owned(), table::map(to_item(&review)?));
@@ -185,7 +217,7 @@ impl Worker {
         self.secrets.read(name).await.map_err(|error| failure("key-unavailable", format!("failed to {error}")))
     }
 
-    async fn ask(&self, application: &Application, turn: Turn) -> Answer {
+    async fn ask(&self, application: &Application, turn: Turn, verdict: &mut Verdict) -> Answer {
         let rendered = match self.prompts.application_review(application) {
             Ok(rendered) => rendered,
             Err(error) => return Answer::Never(failure("prompt-unusable", format!("failed to {error}"))),
@@ -197,6 +229,11 @@ impl Worker {
         let timeout = turn.left().saturating_sub(TO_RECORD).min(LONGEST_ANSWER);
         let begin = clock::now();
         let asked = self.model.ask(&rendered.prompt, key.as_ref(), timeout, begin).await;
+        *verdict = match &asked {
+            Err(ModelError::Unavailable(_) | ModelError::Malformed(_)) => Verdict::Failed,
+            // Whatever else it says, the API answered.
+            Ok(_) | Err(_) => Verdict::Works,
+        };
         let duration = clock::now().duration_since(begin).as_millis();
         let duration_ms = u64::try_from(duration).unwrap_or(0);
         match asked.and_then(|generated| Ok((read(&generated)?, generated))) {

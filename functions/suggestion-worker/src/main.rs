@@ -3,9 +3,11 @@
 use std::time::Instant;
 
 use platform::batch::Batches;
+use platform::breaker::{self, SharedBreaker};
 use platform::clients::{Aws, preconnect};
 use platform::records::Records;
 use platform::telemetry;
+use resilience::breaker::POLICY;
 use suggestion_worker::{Worker, model_from_environment, prompt::Prompts};
 
 #[tokio::main(flavor = "current_thread")]
@@ -17,7 +19,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let records = Records::new(aws.table("RECORDS_TABLE")?);
     let prompts = Prompts::built_in()?;
     let model = model_from_environment(prompts.provider())?;
-    let worker = Worker::new(records, aws.secrets()?, model, prompts, aws.queue("EMAIL_QUEUE_URL")?);
+    let breaker = SharedBreaker::of_deployment(aws.table("CONTROL_TABLE")?, breaker::MODEL, POLICY);
+    let worker = Worker::new(records, aws.secrets()?, model, prompts, aws.queue("EMAIL_QUEUE_URL")?, breaker);
     preconnect(async { _ = tokio::join!(worker.preconnect(), batches.preconnect()) }).await;
     telemetry::started(begin);
     batches.serve(|job, turn| worker.handle(job, turn)).await

@@ -123,17 +123,25 @@ impl Batches {
                 None
             }
             Outcome::Retry { after, reason } => {
-                tracing::warn!(
-                    message.id = id,
-                    message.received = received,
-                    duration_ms,
-                    retry.after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX),
-                    reason,
-                    "message put back"
-                );
-                self.hide(&message.receipt_handle.unwrap_or_default(), after).await;
-                Some(failure(id))
+                self.put_back(&id, received, &message.receipt_handle.unwrap_or_default(), after, &reason).await
             }
+            Outcome::Postpone { after, reason } => match self.source.send_later(&body, after).await {
+                Ok(()) => {
+                    tracing::info!(
+                        message.id = id,
+                        message.received = received,
+                        duration_ms,
+                        reason,
+                        "message postponed"
+                    );
+                    None
+                }
+                // Only after its copy is durable may the message go.
+                Err(error) => {
+                    let reason = format!("{reason}; failed to {error}");
+                    self.put_back(&id, received, &message.receipt_handle.unwrap_or_default(), after, &reason).await
+                }
+            },
             Outcome::Dead { reason } => {
                 tracing::error!(message.id = id, message.received = received, duration_ms, reason, "message is dead");
                 match self.dead.send_dead(&body, &reason, &id).await {
@@ -147,11 +155,27 @@ impl Batches {
         }
     }
 
-    async fn hide(&self, receipt: &str, after: Duration) {
+    async fn put_back(
+        &self,
+        id: &str,
+        received: u32,
+        receipt: &str,
+        after: Duration,
+        reason: &str,
+    ) -> Option<BatchItemFailure> {
+        let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+        tracing::warn!(
+            message.id = id,
+            message.received = received,
+            retry.after_ms = after_ms,
+            reason,
+            "message put back"
+        );
         if let Err(error) = self.source.hide(receipt, after).await {
             // Harmless: the queue's own visibility timeout brings the message back, only later.
-            tracing::warn!(%error, "the message comes back later than asked");
+            tracing::warn!(message.id = id, %error, "the message comes back later than asked");
         }
+        Some(failure(id.to_owned()))
     }
 }
 

@@ -1,9 +1,11 @@
 //! The AWS side of the product: tables, queues, secrets, clients, telemetry, the batch runner.
 //!
 //! Architecture invariants: only this crate names `aws_sdk_*`; nothing here knows a provider; every key begins with the
-//! organisation, and no function can be called without one (the list of what is due is the one exception).
+//! organisation, and no function can be called without one (the list of what is due and the deployment's breakers are the
+//! exceptions).
 
 pub mod batch;
+pub mod breaker;
 pub mod clients;
 pub mod clock;
 pub mod control;

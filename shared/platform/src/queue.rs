@@ -37,6 +37,22 @@ impl Queue {
             .map_err(|e| PlatformError::from_sdk("send to the queue", &e))
     }
 
+    /// Sends a copy of a received message that becomes visible after the given time.
+    ///
+    /// # Errors
+    /// When the queue did not take it.
+    pub async fn send_later(&self, body: &str, after: Duration) -> Result<(), PlatformError> {
+        self.client
+            .send_message()
+            .queue_url(&self.url)
+            .message_body(body)
+            .delay_seconds(resilience::batch::delay_seconds(after))
+            .send()
+            .await
+            .map(|_| ())
+            .map_err(|e| PlatformError::from_sdk("postpone the message", &e))
+    }
+
     /// Sends a message that will not be worked on to a dead-letter queue, with the reason beside it.
     ///
     /// # Errors

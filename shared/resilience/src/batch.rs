@@ -14,6 +14,14 @@ pub enum Outcome {
         /// Why, for the log.
         reason: String,
     },
+    /// Not now, and through no fault of this message: a copy is sent that becomes visible after this time. Unlike a retry it
+    /// burns no receives, however often it happens.
+    Postpone {
+        /// How long to leave it.
+        after: Duration,
+        /// Why, for the log.
+        reason: String,
+    },
     /// Never: the message goes to the dead-letter queue at once, with the reason, instead of burning its receives.
     Dead {
         /// Why, for the log and the dead letter.
@@ -26,6 +34,12 @@ impl Outcome {
     #[must_use]
     pub fn retry(after: Duration, reason: impl Into<String>) -> Self {
         Self::Retry { after, reason: reason.into() }
+    }
+
+    /// Shorthand for a postponement.
+    #[must_use]
+    pub fn postpone(after: Duration, reason: impl Into<String>) -> Self {
+        Self::Postpone { after, reason: reason.into() }
     }
 
     /// Shorthand for a dead letter.
@@ -43,6 +57,15 @@ pub const RESERVE: Duration = Duration::from_secs(3);
 
 /// SQS lets a message be hidden for at most 12 hours from its receipt.
 const LONGEST_DELAY: Duration = Duration::from_secs(12 * 60 * 60 - 60);
+
+/// SQS delays a new message by at most a quarter of an hour.
+const LONGEST_POSTPONEMENT: Duration = Duration::from_secs(900);
+
+/// The delay of a postponed message's copy, in whole seconds, rounded up and kept within what SQS takes.
+#[must_use]
+pub fn delay_seconds(after: Duration) -> i32 {
+    visibility_seconds(after.min(LONGEST_POSTPONEMENT))
+}
 
 /// The visibility timeout for a delay, in whole seconds, rounded up and kept within what SQS takes.
 #[must_use]
@@ -62,5 +85,7 @@ mod tests {
         assert_eq!(visibility_seconds(Duration::from_millis(1)), 1);
         assert_eq!(visibility_seconds(Duration::from_secs(30)), 30);
         assert_eq!(visibility_seconds(Duration::from_secs(u64::MAX)), 43_140);
+        assert_eq!(delay_seconds(Duration::from_millis(59_001)), 60);
+        assert_eq!(delay_seconds(Duration::from_secs(u64::MAX)), 900);
     }
 }

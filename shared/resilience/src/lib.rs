@@ -4,6 +4,7 @@
 //! the condition expressions stand beside the state that they guard and are carried out by `platform`.
 
 pub mod batch;
+pub mod breaker;
 pub mod poll;
 pub mod retry;
 pub mod work;

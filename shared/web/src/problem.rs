@@ -135,6 +135,19 @@ impl Problem {
         problem
     }
 
+    /// 503: a third party that this request needs does not answer; its breaker is open for so many seconds.
+    #[must_use]
+    pub fn dependency_unavailable(detail: impl Into<String>, retry_after_seconds: u32) -> Self {
+        let mut problem = Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "dependency-unavailable",
+            "A service that this needs does not answer",
+            detail,
+        );
+        problem.retry_after = Some(retry_after_seconds);
+        problem
+    }
+
     /// 500: our fault. The cause is in the log, not in the answer.
     #[must_use]
     pub fn internal() -> Self {

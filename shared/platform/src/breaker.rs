@@ -1,0 +1,242 @@
+//! The circuit breaker's stored item: the DynamoDB side of `resilience::breaker`.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use resilience::breaker::{self, Admission, Breaker, Phase, Policy};
+
+use crate::clock;
+use crate::error::PlatformError;
+use crate::table::{Key, Table, Write, Written, from_item, number, text};
+
+/// Name of the breaker of the model, whichever provider it is.
+pub const MODEL: &str = "model";
+
+/// How long a closed breaker is believed without asking. An open one is believed until its probe time.
+const BELIEVED: Duration = Duration::from_secs(5);
+
+/// The breaker of one external API.
+#[derive(Debug)]
+pub struct SharedBreaker {
+    table: Table,
+    key: Key,
+    policy: Policy,
+    seen: Mutex<Option<(Breaker, Timestamp)>>,
+}
+
+/// The right to make one call, and the duty to say how it went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Permit {
+    /// The breaker was closed in this epoch.
+    Call {
+        /// The epoch.
+        epoch: u64,
+        /// Whether failures had been counted, so that a success has something to reset.
+        after_failures: bool,
+    },
+    /// This is the one probe.
+    Probe {
+        /// Its epoch.
+        epoch: u64,
+        /// Its token.
+        owner: String,
+        /// How often the breaker opened before.
+        reopened: u32,
+    },
+}
+
+/// How a call went, as far as the API is to blame. Blocked prompts, refused requests and rate limits are answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The API answered.
+    Works,
+    /// It did not.
+    Failed,
+    /// No call was made.
+    NotTried,
+}
+
+impl SharedBreaker {
+    /// The breaker of an API whose credentials belong to the deployment and not to an organisation.
+    #[must_use]
+    pub fn of_deployment(table: Table, api: &str, policy: Policy) -> Self {
+        let key = Key { pk: "DEPLOYMENT#breaker".to_owned(), sk: api.to_owned() };
+        Self { table, key, policy, seen: Mutex::new(None) }
+    }
+
+    /// When calls are possible again; none when they are possible now. At most one read in five seconds, none while open.
+    pub async fn closed_until(&self, now: Timestamp) -> Option<Timestamp> {
+        match self.view(now).await.admit(now.as_millisecond()) {
+            Admission::Allow | Admission::Probe => None,
+            Admission::Refuse { until_ms } => Timestamp::from_millisecond(until_ms).ok(),
+        }
+    }
+
+    /// Asks for the right to call. `lease_until` is when this process will have ended.
+    ///
+    /// # Errors
+    /// The time before which no call may be made.
+    pub async fn permit(&self, lease_until: Timestamp, now: Timestamp) -> Result<Permit, Timestamp> {
+        let state = self.view(now).await;
+        match state.admit(now.as_millisecond()) {
+            Admission::Allow => Ok(Permit::Call { epoch: state.epoch, after_failures: state.failures > 0 }),
+            Admission::Refuse { until_ms } => Err(Timestamp::from_millisecond(until_ms).unwrap_or(now)),
+            Admission::Probe => self.claim_probe(&state, lease_until, now).await,
+        }
+    }
+
+    /// Says how the call went. A success in the closed state without failures before it writes nothing.
+    pub async fn settle(&self, permit: &Permit, verdict: Verdict, now: Timestamp) {
+        let written = match (permit, verdict) {
+            (Permit::Call { .. }, Verdict::NotTried) | (Permit::Call { after_failures: false, .. }, Verdict::Works) => {
+                return;
+            }
+            (Permit::Call { epoch, .. }, Verdict::Works) => {
+                let write =
+                    self.fenced(breaker::RESET, *epoch).value("closed", text("closed")).set("failures", number(0));
+                self.write(write, now).await
+            }
+            (Permit::Call { epoch, .. }, Verdict::Failed) => self.count(*epoch, now).await,
+            (Permit::Probe { epoch, owner, reopened }, verdict) => {
+                let write = self
+                    .fenced(breaker::SETTLE, *epoch)
+                    .value("half_open", text("half_open"))
+                    .value("owner", text(owner.clone()))
+                    .remove("probe_owner")
+                    .remove("probe_until_ms");
+                self.write(self.after_probe(write, verdict, *reopened, now).add("epoch", 1), now).await
+            }
+        };
+        if let Err(error) = written {
+            // Fail open: the breaker protects the work, and must not stop it. A probe is free again after its lease.
+            tracing::warn!(breaker = self.key.sk, %error, "the breaker could not be written");
+        }
+    }
+
+    fn after_probe(&self, write: Write, verdict: Verdict, reopened: u32, now: Timestamp) -> Write {
+        let open_for = |wait: Duration, reopened: u32| {
+            let wait = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
+            write
+                .clone()
+                .set("phase", text(Phase::Open.as_str()))
+                .set("reopened", number(i64::from(reopened)))
+                .set("next_probe_ms", number(now.as_millisecond().saturating_add(wait)))
+        };
+        match verdict {
+            Verdict::Works => {
+                tracing::info!(breaker = self.key.sk, "breaker closed");
+                let closed = write.set("phase", text(Phase::Closed.as_str()));
+                closed.set("failures", number(0)).set("reopened", number(0))
+            }
+            Verdict::Failed => {
+                let again = reopened.saturating_add(1);
+                let wait = self.policy.wait_after(again, clock::chance());
+                tracing::warn!(breaker = self.key.sk, wait_ms = ms(wait), "breaker opened again");
+                open_for(wait, again)
+            }
+            Verdict::NotTried => open_for(Duration::ZERO, reopened),
+        }
+    }
+
+    async fn count(&self, epoch: u64, now: Timestamp) -> Result<(), PlatformError> {
+        let write = self
+            .fenced(breaker::COUNT, epoch)
+            .value("closed", text("closed"))
+            .set("phase", text(Phase::Closed.as_str()))
+            .set_once("epoch", number(0))
+            .add("failures", 1);
+        self.write(write, now).await?;
+        let Some(counted) = self.believed().filter(|state| state.phase == Phase::Closed && state.epoch == epoch) else {
+            return Ok(());
+        };
+        if counted.failures < self.policy.threshold {
+            return Ok(());
+        }
+        let wait = self.policy.wait_after(0, 0.0);
+        tracing::warn!(breaker = self.key.sk, failures = counted.failures, wait_ms = ms(wait), "breaker opened");
+        let until = now.as_millisecond().saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX));
+        let write = self
+            .fenced(breaker::TRIP, epoch)
+            .value("closed", text("closed"))
+            .set("phase", text(Phase::Open.as_str()))
+            .set("reopened", number(0))
+            .set("next_probe_ms", number(until))
+            .add("epoch", 1);
+        self.write(write, now).await
+    }
+
+    async fn claim_probe(&self, state: &Breaker, lease_until: Timestamp, now: Timestamp) -> Result<Permit, Timestamp> {
+        let owner = clock::owner_token();
+        let write = Write::when(breaker::CLAIM_PROBE)
+            .value("open", text("open"))
+            .value("half_open", text("half_open"))
+            .value("now", number(now.as_millisecond()))
+            .set("phase", text(Phase::HalfOpen.as_str()))
+            .set("probe_owner", text(owner.clone()))
+            .set("probe_until_ms", number(lease_until.as_millisecond()))
+            .add("epoch", 1);
+        let Ok(()) = self.write(write, now).await else {
+            // The table cannot be reached: fail open.
+            return Ok(Permit::Call { epoch: state.epoch, after_failures: true });
+        };
+        let state = self.believed().unwrap_or_default();
+        if state.phase == Phase::HalfOpen && state.probe_owner.as_deref() == Some(owner.as_str()) {
+            tracing::info!(breaker = self.key.sk, "breaker probes");
+            return Ok(Permit::Probe { epoch: state.epoch, owner, reopened: state.reopened });
+        }
+        match state.admit(now.as_millisecond()) {
+            Admission::Allow => Ok(Permit::Call { epoch: state.epoch, after_failures: state.failures > 0 }),
+            Admission::Refuse { until_ms } => Err(Timestamp::from_millisecond(until_ms).unwrap_or(now)),
+            // Somebody took it and gave it back within this call; the next message tries again.
+            Admission::Probe => Err(now),
+        }
+    }
+
+    fn fenced(&self, condition: &'static str, epoch: u64) -> Write {
+        Write::when(condition).value("epoch", number(i64::try_from(epoch).unwrap_or(i64::MAX)))
+    }
+
+    /// Writes, and remembers what stands there now, whether the write happened or not.
+    async fn write(&self, write: Write, now: Timestamp) -> Result<(), PlatformError> {
+        let item = match self.table.update(&self.key, write, true).await? {
+            Written::Applied(item) | Written::Refused(Some(item)) => from_item(item)?,
+            Written::Refused(None) => Breaker::default(),
+        };
+        self.remember(item, now);
+        Ok(())
+    }
+
+    async fn view(&self, now: Timestamp) -> Breaker {
+        let seen = self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        if let Some((state, at)) = seen {
+            let age = Duration::try_from(now.duration_since(at)).unwrap_or(Duration::ZERO);
+            let refuses = matches!(state.admit(now.as_millisecond()), Admission::Refuse { .. });
+            if refuses || age < BELIEVED {
+                return state;
+            }
+        }
+        let state = match self.table.get::<Breaker>(&self.key).await {
+            Ok(state) => state.unwrap_or_default(),
+            Err(error) => {
+                tracing::warn!(breaker = self.key.sk, %error, "the breaker could not be read; calls are made");
+                Breaker::default()
+            }
+        };
+        self.remember(state.clone(), now);
+        state
+    }
+
+    fn believed(&self) -> Option<Breaker> {
+        let seen = self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        seen.as_ref().map(|(state, _)| state.clone())
+    }
+
+    fn remember(&self, state: Breaker, now: Timestamp) {
+        *self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some((state, now));
+    }
+}
+
+fn ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

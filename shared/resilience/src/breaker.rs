@@ -1,0 +1,146 @@
+//! The circuit breaker of one external API, shared by all processes through one stored item.
+//!
+//! Closed: everybody calls; failures in a row are counted across the fleet, a success resets the count. Open: nobody calls
+//! until the probe time. Half open: one process holds the probe lease and calls once; its success closes the breaker, its
+//! failure opens it again for longer, and its death frees the probe when the lease has passed.
+//!
+//! Invariants, guarded by the conditions below and explored exhaustively in the tests:
+//! - at most one unexpired probe is in flight;
+//! - only the holder of the probe settles it, and only in the epoch in which it was given;
+//! - an open breaker is never stranded: after the wait, or after the lease, a probe is possible.
+//!
+//! Cost: a success in the closed state writes nothing; while open nothing is read or written until the probe time.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Where the breaker stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Calls are made.
+    #[default]
+    Closed,
+    /// No calls are made.
+    Open,
+    /// One call is made.
+    HalfOpen,
+}
+
+impl Phase {
+    /// The phase as it is stored.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half_open",
+        }
+    }
+}
+
+/// The stored item. One that does not exist is a closed breaker without failures.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Breaker {
+    /// Where it stands.
+    pub phase: Phase,
+    /// Grows with every change of phase; a write names the epoch that it read.
+    pub epoch: u64,
+    /// Failures in a row while closed.
+    pub failures: u32,
+    /// How often it opened again without having been closed.
+    pub reopened: u32,
+    /// When a probe is possible, in milliseconds since 1970 UTC; meaningful while open.
+    pub next_probe_ms: i64,
+    /// Who probes; meaningful while half open.
+    pub probe_owner: Option<String>,
+    /// When the probe's lease ends, in milliseconds since 1970 UTC; meaningful while half open.
+    pub probe_until_ms: i64,
+}
+
+/// When to open and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    /// Failures in a row, across the fleet, that open it.
+    pub threshold: u32,
+    /// The first wait.
+    pub wait: Duration,
+    /// The longest wait.
+    pub longest: Duration,
+}
+
+/// Five failures in a row, a minute, at most a quarter of an hour.
+pub const POLICY: Policy =
+    Policy { threshold: 5, wait: Duration::from_secs(60), longest: Duration::from_secs(15 * 60) };
+
+/// Counting a failure. Guards: only a closed breaker counts, and only in the epoch in which the call was allowed.
+pub const COUNT: &str = "attribute_not_exists(pk) OR (#phase = :closed AND #epoch = :epoch)";
+
+/// A success after failures. Guards: as for counting.
+pub const RESET: &str = "#phase = :closed AND #epoch = :epoch";
+
+/// Opening. Guards: one process opens; a breaker that somebody else moved stays as it is.
+pub const TRIP: &str = "#phase = :closed AND #epoch = :epoch";
+
+/// Taking the probe. Guards: the wait has passed, or the last prober's lease has.
+pub const CLAIM_PROBE: &str =
+    "(#phase = :open AND #next_probe_ms <= :now) OR (#phase = :half_open AND #probe_until_ms < :now)";
+
+/// Settling the probe. Guards: only its holder, only in its epoch.
+pub const SETTLE: &str = "#phase = :half_open AND #probe_owner = :owner AND #epoch = :epoch";
+
+/// What a breaker says to somebody who wants to call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// Call.
+    Allow,
+    /// Take the probe, and call when you got it.
+    Probe,
+    /// Do not call before this time, in milliseconds since 1970 UTC.
+    Refuse {
+        /// The time.
+        until_ms: i64,
+    },
+}
+
+impl Breaker {
+    /// Whether to call now.
+    #[must_use]
+    pub const fn admit(&self, now_ms: i64) -> Admission {
+        match self.phase {
+            Phase::Closed => Admission::Allow,
+            Phase::Open if self.next_probe_ms <= now_ms => Admission::Probe,
+            Phase::Open => Admission::Refuse { until_ms: self.next_probe_ms },
+            Phase::HalfOpen if self.probe_until_ms < now_ms => Admission::Probe,
+            Phase::HalfOpen => Admission::Refuse { until_ms: self.probe_until_ms.saturating_add(1) },
+        }
+    }
+}
+
+impl Policy {
+    /// How long to stay open. The first wait is the plain one; later ones double to the cap, each drawn between the plain wait
+    /// and its bound (`jitter` in 0..1), so that the processes of several regions do not probe in step.
+    #[must_use]
+    pub fn wait_after(&self, reopened: u32, jitter: f64) -> Duration {
+        let bound = self.wait.saturating_mul(1 << reopened.min(16)).min(self.longest);
+        self.wait.saturating_add(bound.saturating_sub(self.wait).mul_f64(jitter.clamp(0.0, 1.0)))
+    }
+}
+
+#[cfg(test)]
+#[path = "breaker_model.rs"]
+mod model;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wait_doubles_to_the_cap_and_is_never_shorter_than_the_first() {
+        let seconds = |reopened, jitter| POLICY.wait_after(reopened, jitter).as_secs();
+        assert_eq!([seconds(0, 1.0), seconds(1, 1.0), seconds(2, 1.0), seconds(3, 1.0)], [60, 120, 240, 480]);
+        assert_eq!([seconds(4, 1.0), seconds(u32::MAX, 1.0), seconds(4, 0.0)], [900, 900, 60]);
+    }
+}
