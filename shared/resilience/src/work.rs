@@ -76,6 +76,10 @@ pub fn refusal(standing: Option<Standing>, now_ms: i64) -> Refusal {
 }
 
 #[cfg(test)]
+#[path = "work_model.rs"]
+mod model;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
