@@ -18,7 +18,7 @@ use platform::clock;
 use platform::error::PlatformError;
 use platform::records::{Records, key_of};
 use platform::table::{self, Item, Key, to_item};
-use platform::work::{Claim, Hold, Terms, claim, finish, settle_abandoned};
+use platform::work::{Claim, Hold, Terms, claim, finish, give_back, settle_abandoned};
 use providers::mail::{Accepted, Mail, MailError, Mailer};
 use resilience::batch::Outcome;
 use resilience::retry::{MAIL, Next, WORKER};
@@ -174,7 +174,11 @@ impl Worker {
                 }
             }
         };
-        let recorded = finish(self.records.table(), hold, set, clock::now()).await?;
+        let (table, now) = (self.records.table(), clock::now());
+        let recorded = match &outcome {
+            Outcome::Retry { after, .. } => give_back(table, hold, set, *after, now).await?,
+            Outcome::Done | Outcome::Postpone { .. } | Outcome::Dead { .. } => finish(table, hold, set, now).await?,
+        };
         tracing::info!(
             notification.id = %notification.id, notification.kind = notification.kind.as_str(),
             notification.attempts = notification.attempts, recorded, done = (outcome == Outcome::Done), "mail settled"

@@ -20,7 +20,7 @@ use platform::queue::Queue;
 use platform::records::{Records, key_of};
 use platform::secrets::Secrets;
 use platform::table::{Item, to_item};
-use platform::work::{Claim, Hold, Terms, claim, finish};
+use platform::work::{Claim, Hold, Terms, claim, finish, give_back};
 use platform::{clock, table};
 use providers::access::{AccessError, model_access};
 use providers::http::{Outbound, SendError};
@@ -179,7 +179,8 @@ impl Worker {
             Answer::NotNow { wait, failure } => match MODEL.next(suggestion.attempts, clock::chance(), Some(wait)) {
                 Next::After(after) => {
                     let detail = failure.detail.clone();
-                    self.record(&hold, &ended(SuggestionState::Accepted, Some(failure))?).await?;
+                    let set = ended(SuggestionState::Accepted, Some(failure))?;
+                    give_back(self.records.table(), &hold, set, after, clock::now()).await?;
                     return Ok(Outcome::retry(after, detail));
                 }
                 Next::GiveUp => (SuggestionState::Failed, ended(SuggestionState::Failed, Some(failure))?, None),

@@ -1,8 +1,8 @@
 //! The AWS side of the product: tables, queues, secrets, clients, telemetry, the batch runner.
 //!
 //! Architecture invariants: only this crate names `aws_sdk_*`; nothing here knows a provider; every key begins with the
-//! organisation, and no function can be called without one (the list of what is due and the deployment's breakers are the
-//! exceptions).
+//! organisation, and no function can be called without one (the lists of what is due and of what is overdue, and the
+//! deployment's breakers, are the exceptions).
 
 pub mod batch;
 pub mod breaker;
@@ -11,6 +11,7 @@ pub mod clock;
 pub mod control;
 pub mod environment;
 pub mod error;
+pub mod outbox;
 pub mod queue;
 pub mod records;
 pub mod secrets;

@@ -5,15 +5,16 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::application::{Application, Candidate, Job, content_hash};
 use domain::connection::Connection;
 use domain::id::OrgId;
-use domain::notification::Notification;
+use domain::notification::{Notification, NotificationState};
 use domain::organisation::Organisation;
-use domain::suggestion::Suggestion;
-use jiff::Timestamp;
+use domain::suggestion::{Suggestion, SuggestionState};
+use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::sortable;
 use crate::error::PlatformError;
+use crate::outbox;
 use crate::table::{Item, Key, Page, Query, Table, Write, Written, from_item, number, text, to_item};
 
 /// A kind of record.
@@ -24,10 +25,12 @@ pub trait Stored: Serialize + DeserializeOwned {
     fn key(&self) -> String;
     /// The time that lists of this kind are ordered by; none when the record is new in the list as it is written.
     fn listed_by(&self) -> Option<Timestamp>;
+    /// Whether it waits for a worker as it is: then it is in the index `waiting` until it is claimed.
+    fn waits(&self) -> bool;
 }
 
 macro_rules! stored {
-    ($($record:ty, $kind:literal, $listed:expr;)+) => {
+    ($($record:ty, $kind:literal, $listed:expr, $waits:expr;)+) => {
         $(impl Stored for $record {
             const KIND: &'static str = $kind;
             fn key(&self) -> String {
@@ -37,18 +40,22 @@ macro_rules! stored {
                 let listed: fn(&Self) -> Option<Timestamp> = $listed;
                 listed(self)
             }
+            fn waits(&self) -> bool {
+                let waits: fn(&Self) -> bool = $waits;
+                waits(self)
+            }
         })+
     };
 }
 
 stored! {
-    Organisation, "organisation", |_| None;
-    Connection, "connection", |r| Some(r.created_at);
-    Candidate, "candidate", |_| None;
-    Application, "application", |r| r.applied_at;
-    Job, "job", |_| None;
-    Suggestion, "suggestion", |r| Some(r.created_at);
-    Notification, "notification", |r| Some(r.created_at);
+    Organisation, "organisation", |_| None, |_| false;
+    Connection, "connection", |r| Some(r.created_at), |_| false;
+    Candidate, "candidate", |_| None, |_| false;
+    Application, "application", |r| r.applied_at, |_| false;
+    Job, "job", |_| None, |_| false;
+    Suggestion, "suggestion", |r| Some(r.created_at), |r| r.state == SuggestionState::Accepted;
+    Notification, "notification", |r| Some(r.created_at), |r| r.state == NotificationState::Queued;
 }
 
 /// The key of one record.
@@ -137,7 +144,7 @@ impl Records {
     }
 
     /// Writes a record that must not exist. `request` is a hash of what asked for it: the same request finds its own record.
-    /// One call.
+    /// A record that waits for a worker is in the index `waiting` by the same write. One call.
     ///
     /// # Errors
     /// When the table cannot be reached or refuses.
@@ -148,14 +155,7 @@ impl Records {
         request: &str,
         now: Timestamp,
     ) -> Result<Created<T>, PlatformError> {
-        let mut item = to_item(record)?;
-        let key = key_of::<T>(org, &record.key());
-        item.insert("listed_at".to_owned(), text(listed_at(record, now)));
-        item.insert("pk".to_owned(), text(key.pk));
-        item.insert("sk".to_owned(), text(key.sk));
-        item.insert("request_hash".to_owned(), text(request));
-        item.entry("created_at".to_owned()).or_insert_with(|| text(now.to_string()));
-        item.entry("updated_at".to_owned()).or_insert_with(|| text(now.to_string()));
+        let item = new_item(org, record, request, now)?;
         match self.table.create(item).await? {
             Written::Applied(_) => Ok(Created::New),
             Written::Refused(Some(old)) => {
@@ -215,6 +215,21 @@ impl Records {
     }
 }
 
+fn new_item<T: Stored>(org: &OrgId, record: &T, request: &str, now: Timestamp) -> Result<Item, PlatformError> {
+    let mut item = to_item(record)?;
+    let key = key_of::<T>(org, &record.key());
+    item.insert("listed_at".to_owned(), text(listed_at(record, now)));
+    if record.waits() {
+        item.extend(outbox::waiting(&key.sk, now, SignedDuration::ZERO));
+    }
+    item.insert("pk".to_owned(), text(key.pk));
+    item.insert("sk".to_owned(), text(key.sk));
+    item.insert("request_hash".to_owned(), text(request));
+    item.entry("created_at".to_owned()).or_insert_with(|| text(now.to_string()));
+    item.entry("updated_at".to_owned()).or_insert_with(|| text(now.to_string()));
+    Ok(item)
+}
+
 pub(crate) fn newest_first(pk: String, limit: u16, after: Option<&Cursor>) -> Query {
     let after = after.map(|cursor| cursor.key(&pk));
     Query { index: Some("by_time"), partition: ("pk", pk), up_to: None, ascending: false, limit, after }
@@ -270,7 +285,30 @@ impl std::fmt::Display for Cursor {
 
 #[cfg(test)]
 mod tests {
+    use domain::id::{ApplicationId, NotificationId, SuggestionId};
+    use domain::notification::NotificationKind;
+
     use super::*;
+
+    #[test]
+    fn what_waits_for_a_worker_is_in_the_index_from_its_first_write_and_nothing_else_is() -> Result<(), String> {
+        let org: OrgId = "acme".parse().map_err(|e| format!("{e}"))?;
+        let now: Timestamp = "2026-11-22T10:00:00.123Z".parse().map_err(|e| format!("{e}"))?;
+        let application = ApplicationId::derived(&org, &["a"]);
+        let mut suggestion = Suggestion::accepted(SuggestionId::derived(&org, &["s"]), application, false, now);
+        let id = NotificationId::derived(&org, &["n"]);
+        let data = serde_json::json!({});
+        let notification = Notification::queued(id, NotificationKind::FlagResolved, "a@b.example".into(), data, now);
+        let item = |item: Result<Item, PlatformError>| item.map_err(|e| format!("{e}"));
+        for item in [item(new_item(&org, &suggestion, "r", now))?, item(new_item(&org, &notification, "r", now))?] {
+            assert_eq!(item.get("waiting_since"), Some(&text("2026-11-22T10:00:00Z")));
+            assert!(item.contains_key("waiting_shard") && item.contains_key("listed_at"));
+        }
+        suggestion.state = SuggestionState::Succeeded;
+        let done = item(new_item(&org, &suggestion, "r", now))?;
+        assert!(!done.contains_key("waiting_since") && !done.contains_key("waiting_shard"));
+        Ok(())
+    }
 
     #[test]
     fn a_cursor_survives_the_way_to_the_client_and_back_and_nothing_else_is_one() {

@@ -1,11 +1,15 @@
 //! Leases on stored work: the DynamoDB side of `resilience::work`.
 
-use jiff::Timestamp;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use resilience::outbox::{WAITING_SHARD, WAITING_SINCE};
 use resilience::work::{self, ATTEMPTS, LEASE, OWNER, Refusal, STATE, Standing};
 use serde::de::DeserializeOwned;
 
 use crate::clock;
 use crate::error::PlatformError;
+use crate::outbox;
 use crate::table::{Item, Key, Table, Write, Written, from_item, number, text};
 
 /// What a claim asks for.
@@ -29,6 +33,7 @@ pub struct Hold {
     key: Key,
     owner: String,
     held: &'static str,
+    ready: Option<&'static str>,
 }
 
 /// What became of a claim.
@@ -40,7 +45,7 @@ pub enum Claim<T> {
     Refused(Refusal),
 }
 
-/// Claims a piece of work. One write.
+/// Claims a piece of work; what waited leaves the index `waiting` by the same write. One write.
 ///
 /// # Errors
 /// When the table cannot be reached or the item is not readable.
@@ -60,7 +65,7 @@ pub async fn claim<T: DeserializeOwned>(
         .set("updated_at", text(now.to_string()))
         .add(ATTEMPTS, 1);
     if let Some(ready) = ready {
-        write = write.value("ready", text(ready));
+        write = write.value("ready", text(ready)).remove(WAITING_SHARD).remove(WAITING_SINCE);
     }
     if condition.contains(":held") {
         write = write.value("held", text(held));
@@ -69,11 +74,11 @@ pub async fn claim<T: DeserializeOwned>(
         write = write.value("now", number(now.as_millisecond()));
     }
     match table.update(&key, write, true).await? {
-        Written::Applied(item) => Ok(Claim::Held(Hold { key, owner, held }, from_item(item)?)),
+        Written::Applied(item) => Ok(Claim::Held(Hold { key, owner, held, ready }, from_item(item)?)),
         Written::Refused(None) => Ok(Claim::Refused(work::refusal(None, now.as_millisecond()))),
         // The SDK repeats a call whose reply was lost; then the claim that "somebody" holds is our own.
         Written::Refused(Some(item)) if is_text(&item, OWNER, &owner) && is_text(&item, STATE, held) => {
-            Ok(Claim::Held(Hold { key, owner, held }, from_item(item)?))
+            Ok(Claim::Held(Hold { key, owner, held, ready }, from_item(item)?))
         }
         Written::Refused(Some(item)) => {
             let lease_until_ms = item.get(LEASE).and_then(|v| v.as_n().ok()).and_then(|n| n.parse().ok());
@@ -83,8 +88,8 @@ pub async fn claim<T: DeserializeOwned>(
     }
 }
 
-/// Records the end of the work, or gives it back: `set` must contain the new state. One write, fenced. False when the lease
-/// had passed: then nothing was recorded.
+/// Records the end of the work: `set` must contain the new state. One write, fenced. False when the lease had passed: then
+/// nothing was recorded.
 ///
 /// # Errors
 /// When the table cannot be reached.
@@ -102,6 +107,29 @@ pub async fn finish(table: &Table, hold: &Hold, set: Item, now: Timestamp) -> Re
         Written::Refused(Some(item)) => Ok(is_text(&item, OWNER, &hold.owner) && !is_text(&item, STATE, hold.held)),
         Written::Refused(None) => Ok(false),
     }
+}
+
+/// Gives work back to its waiting state after a try that failed; `set` says why, and the message comes again after the given
+/// time. The work is in the index `waiting` again by the same write, as from that time: the sweep must not be faster than
+/// the message. One write, fenced. False when the lease had passed: then nothing was recorded.
+///
+/// # Errors
+/// When the table cannot be reached, or the claim of this work named no waiting state.
+pub async fn give_back(
+    table: &Table,
+    hold: &Hold,
+    mut set: Item,
+    after: Duration,
+    now: Timestamp,
+) -> Result<bool, PlatformError> {
+    let Some(ready) = hold.ready else {
+        let detail = "this work has no waiting state".to_owned();
+        return Err(PlatformError::Refused { operation: "give work back", detail });
+    };
+    let delay = SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX);
+    set.extend(outbox::waiting(&hold.key.sk, now, delay));
+    set.insert(STATE.to_owned(), text(ready));
+    finish(table, hold, set, now).await
 }
 
 /// Settles work whose holder's lease passed and that may not be taken over. One write. False when it was not so.

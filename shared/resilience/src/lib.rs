@@ -1,10 +1,11 @@
-//! Decisions that keep promises: who may work, when to try again, what is due.
+//! Decisions that keep promises: who may work, when to try again, what is due, what is overdue.
 //!
 //! Architecture invariant: nothing here does IO, reads a clock or draws a random number. Time and chance are arguments;
 //! the condition expressions stand beside the state that they guard and are carried out by `platform`.
 
 pub mod batch;
 pub mod breaker;
+pub mod outbox;
 pub mod poll;
 pub mod retry;
 pub mod work;

@@ -1,0 +1,132 @@
+//! Records that wait for a worker, in the sparse index `waiting` of the table `Records`: the DynamoDB side of
+//! `resilience::outbox`.
+
+use domain::id::{NotificationId, OrgId, SuggestionId};
+use domain::notification::Notification;
+use domain::suggestion::Suggestion;
+use jiff::{SignedDuration, Timestamp};
+use resilience::outbox::{self, WAITING_SHARD, WAITING_SINCE};
+use serde::Deserialize;
+
+use crate::error::PlatformError;
+use crate::records::{Records, Stored};
+use crate::table::{Item, Key, Page, Query, Write, Written, text};
+
+/// A record that waits, as the index knows it: its keys and nothing else. All of them are texts, so that no record can
+/// make a page unreadable.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Waiting {
+    pk: String,
+    sk: String,
+    waiting_since: String,
+}
+
+/// What waits, and so which message is missing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Awaited {
+    /// A suggestion waits to be made.
+    Suggestion(OrgId, SuggestionId),
+    /// A notification waits to be sent.
+    Notification(OrgId, NotificationId),
+}
+
+impl Waiting {
+    /// Reads what waits from the key; none when it is of a kind that this version does not know.
+    #[must_use]
+    pub fn awaited(&self) -> Option<Awaited> {
+        let (org, kind) = self.pk.strip_prefix("ORG#")?.split_once('#')?;
+        let org = org.parse().ok()?;
+        match kind {
+            Suggestion::KIND => Some(Awaited::Suggestion(org, self.sk.parse().ok()?)),
+            Notification::KIND => Some(Awaited::Notification(org, self.sk.parse().ok()?)),
+            _ => None,
+        }
+    }
+
+    /// The kind's part of the key, for the log.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        self.pk.rsplit('#').next().unwrap_or_default()
+    }
+}
+
+/// The attributes of a record that waits and whose own message comes after the given delay.
+pub(crate) fn waiting(id: &str, now: Timestamp, delay: SignedDuration) -> Item {
+    Item::from([
+        (WAITING_SHARD.to_owned(), text(format!("waiting#{}", outbox::shard_of(id)))),
+        (WAITING_SINCE.to_owned(), text(outbox::waiting_since(now, delay).to_string())),
+    ])
+}
+
+impl Records {
+    /// A page of what waits for too long in one partition of the index, longest first, across organisations. One call.
+    ///
+    /// # Errors
+    /// When the table cannot be reached.
+    pub async fn overdue(
+        &self,
+        shard: u8,
+        now: Timestamp,
+        after: Option<Item>,
+    ) -> Result<Page<Waiting>, PlatformError> {
+        self.table()
+            .query(Query {
+                index: Some("waiting"),
+                partition: (WAITING_SHARD, format!("waiting#{shard}")),
+                up_to: Some((WAITING_SINCE, outbox::overdue_since(now).to_string())),
+                ascending: true,
+                limit: 100,
+                after,
+            })
+            .await
+    }
+
+    /// Lets a record wait from now on after its message was sent again, unless it was claimed meanwhile. One write.
+    ///
+    /// # Errors
+    /// When the table cannot be reached.
+    pub async fn push_waiting(&self, waiting: &Waiting, now: Timestamp) -> Result<bool, PlatformError> {
+        let Waiting { pk, sk, waiting_since } = waiting.clone();
+        let until = outbox::waiting_since(now, SignedDuration::ZERO);
+        let write = Write::when(outbox::PUSH_WAITING)
+            .value("seen", text(waiting_since))
+            .set(WAITING_SINCE, text(until.to_string()));
+        Ok(matches!(self.table().update(&Key { pk, sk }, write, false).await?, Written::Applied(_)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "0190a1b2-0000-7000-8000-000000000000";
+
+    fn at(pk: &str, sk: &str) -> Waiting {
+        Waiting { pk: pk.to_owned(), sk: sk.to_owned(), waiting_since: "2026-11-22T10:00:00Z".to_owned() }
+    }
+
+    #[test]
+    fn what_waits_is_read_from_the_key_and_strangers_are_nothing() {
+        assert!(matches!(at("ORG#acme#suggestion", ID).awaited(), Some(Awaited::Suggestion(..))));
+        assert!(matches!(at("ORG#acme#notification", ID).awaited(), Some(Awaited::Notification(..))));
+        for (pk, sk) in [
+            ("ORG#acme#carrier-pigeon", ID),
+            ("ORG#acme#suggestion", "not-an-id"),
+            ("ORG#Not An Org#suggestion", ID),
+            ("ORG#acme", ID),
+            ("ORG##suggestion", ID),
+            ("", ""),
+        ] {
+            assert_eq!(at(pk, sk).awaited(), None, "{pk} {sk}");
+        }
+    }
+
+    #[test]
+    fn the_attributes_are_those_of_the_index() {
+        let item = waiting(ID, Timestamp::UNIX_EPOCH, SignedDuration::from_secs(90));
+        assert_eq!(item.get("waiting_since"), Some(&text("1970-01-01T00:01:30Z")));
+        let shard = item.get("waiting_shard").and_then(|v| v.as_s().ok()).cloned();
+        assert_eq!(shard, Some(format!("waiting#{}", outbox::shard_of(ID))));
+        assert_eq!(item.len(), 2);
+    }
+}
