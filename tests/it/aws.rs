@@ -113,10 +113,10 @@ impl Stack {
         names.into_iter().map(count).sum()
     }
 
-    /// Sets a text attribute of a control item.
-    pub(crate) async fn set_control(&self, pk: &str, sk: &str, attribute: &str, value: &str) {
+    /// Sets a text attribute of an item of the table `control` or `records`.
+    pub(crate) async fn set_text(&self, table: &str, (pk, sk): (&str, &str), attribute: &str, value: &str) {
         let body = json!({
-            "TableName": self.control_table().await,
+            "TableName": self.table(table).await,
             "Key": {"pk": {"S": pk}, "sk": {"S": sk}},
             "UpdateExpression": "SET #a = :v",
             "ConditionExpression": "attribute_exists(pk)",
@@ -126,10 +126,42 @@ impl Stack {
         self.json_call("dynamodb", "DynamoDB_20120810.UpdateItem", "1.0", body).await;
     }
 
-    async fn control_table(&self) -> String {
+    /// Writes a record as a function would have left it.
+    pub(crate) async fn put_record(&self, item: &Value) {
+        let item: serde_json::Map<String, Value> =
+            item.as_object().expect("an item").iter().map(|(name, value)| (name.clone(), attribute(value))).collect();
+        let body = json!({"TableName": self.table("records").await, "Item": item,
+                          "ConditionExpression": "attribute_not_exists(pk)"});
+        self.json_call("dynamodb", "DynamoDB_20120810.PutItem", "1.0", body).await;
+    }
+
+    /// A record as the table holds it, each attribute with its type.
+    pub(crate) async fn record(&self, pk: &str, sk: &str) -> Value {
+        let key = json!({"pk": {"S": pk}, "sk": {"S": sk}});
+        let body = json!({"TableName": self.table("records").await, "Key": key, "ConsistentRead": true});
+        self.json_call("dynamodb", "DynamoDB_20120810.GetItem", "1.0", body).await["Item"].clone()
+    }
+
+    async fn table(&self, part: &str) -> String {
         let answer = self.json_call("dynamodb", "DynamoDB_20120810.ListTables", "1.0", json!({})).await;
         let names = answer["TableNames"].as_array().cloned().unwrap_or_default();
-        let found = names.iter().filter_map(Value::as_str).find(|name| name.to_lowercase().contains("control"));
-        found.expect("the table Control").to_owned()
+        let found = names.iter().filter_map(Value::as_str).find(|name| name.to_lowercase().contains(part));
+        found.unwrap_or_else(|| panic!("no table {part}: {names:?}")).to_owned()
+    }
+}
+
+/// A JSON value as DynamoDB writes it.
+fn attribute(value: &Value) -> Value {
+    match value {
+        Value::Null => json!({"NULL": true}),
+        Value::Bool(value) => json!({"BOOL": value}),
+        Value::Number(value) => json!({"N": value.to_string()}),
+        Value::String(value) => json!({"S": value}),
+        Value::Array(values) => json!({"L": values.iter().map(attribute).collect::<Vec<_>>()}),
+        Value::Object(fields) => {
+            let fields: serde_json::Map<String, Value> =
+                fields.iter().map(|(name, value)| (name.clone(), attribute(value))).collect();
+            json!({"M": fields})
+        }
     }
 }

@@ -5,5 +5,6 @@ mod breaker;
 mod faults;
 mod frontend;
 mod idempotency;
+mod outbox;
 mod sync;
 mod webhook;

@@ -14,13 +14,13 @@ enum Expected {
     Http(u16, &'static str),
     /// No message is left on the queue: done, or dead with its reason.
     NothingLeft,
-    /// A count of enqueued runs.
+    /// A count of what was enqueued.
     Enqueued,
 }
 
 use Expected::{Enqueued, Http, NothingLeft};
 
-const EXPECTED: [(&str, &str, Expected); 22] = [
+const EXPECTED: [(&str, &str, Expected); 24] = [
     ("webhook-receiver", "signed-application", Http(200, "replay-880001")),
     ("webhook-receiver", "signed-application-base64", Http(200, "replay-880001")),
     ("webhook-receiver", "tampered-body", Http(401, "problem:unauthenticated")),
@@ -39,6 +39,8 @@ const EXPECTED: [(&str, &str, Expected); 22] = [
     ("frontend-api", "access-token", Http(403, "problem:forbidden")),
     ("sync-scheduler", "every-minute", Enqueued),
     ("sync-scheduler", "not-a-schedule", Enqueued),
+    ("maintenance", "every-five-minutes", Enqueued),
+    ("maintenance", "not-a-schedule", Enqueued),
     ("sync-worker", "worked-before", NothingLeft),
     ("sync-worker", "malformed-and-unknown", NothingLeft),
     ("health", "check", Http(200, "records-table")),

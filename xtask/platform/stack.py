@@ -175,6 +175,7 @@ IDLE_EVENTS = {
     "frontend-api": http_event("GET", "/api/jobs", "GET /api/jobs"),
     "health": http_event("GET", "/api/health", "GET /api/health"),
     "sync-scheduler": {"detail-type": "Scheduled Event", "source": "aws.scheduler", "detail": {}},
+    "maintenance": {"detail-type": "Scheduled Event", "source": "aws.scheduler", "detail": {}},
 }
 
 

@@ -34,8 +34,11 @@ pub(crate) fn accepted<T: Serialize>(location: &str, resource: &T) -> Response {
     response
 }
 
-/// 503 after the record was written and the queue did not take the job.
+/// 503 after the record was written and the queue did not take the job. The record stays and is enqueued later; the client
+/// is told, because its repetition without the key would be a second piece of work.
 pub(crate) fn not_enqueued(error: &platform::error::PlatformError) -> Problem {
     tracing::error!(%error, "recorded, but not enqueued");
-    Problem::unavailable("the request could not be queued; send it again with the same Idempotency-Key", 5)
+    let detail = "the request is recorded and will be queued within 10 minutes; to hurry it, send it again with the same \
+                  Idempotency-Key";
+    Problem::unavailable(detail, 5)
 }

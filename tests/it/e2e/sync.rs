@@ -23,7 +23,7 @@ async fn poll(stack: &Stack, org: &Org<'_>) -> Value {
     // Due times have whole seconds and each is worked once, so this one must be later than the last.
     tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
     let due = jiff::Timestamp::from_second(jiff::Timestamp::now().as_second()).expect("a time").to_string();
-    stack.set_control(&format!("ORG#{ORG}#sync"), CONNECTION, "next_at", &due).await;
+    stack.set_text("control", (&format!("ORG#{ORG}#sync"), CONNECTION), "next_at", &due).await;
     stack.invoke("sync-scheduler", &json!({})).await.expect("the scheduler works");
     let ended = |answer: &Answer| {
         let finished = &answer.body["sync"]["last_run"]["finished_at"];

@@ -1,0 +1,115 @@
+//! Every five minutes: what was accepted and waits for too long gets its message again.
+//!
+//! A record is written before its message is sent, and whoever dies between the two leaves a record that nobody works on.
+//! The message is sent before the record's time is pushed: a tick that dies between the two leaves a second message behind,
+//! and workers claim, so that it finds nothing to do; the other order could lose the message once more.
+
+use domain::FORMAT_VERSION;
+use domain::message::{EmailJob, SuggestionJob};
+use futures::stream::{self, StreamExt as _};
+use platform::clock;
+use platform::error::PlatformError;
+use platform::outbox::{Awaited, Waiting};
+use platform::queue::Queue;
+use platform::records::Records;
+use resilience::outbox::WAITING_SHARDS;
+use serde_json::{Value, json};
+
+/// Most records that one tick sweeps for each shard; what is left is overdue in the next tick, oldest first. It bounds what
+/// a sweep adds to a queue that is merely long: then messages are not missing, and each one more costs a refused claim.
+const MOST_RECORDS: usize = 500;
+/// How many are sent at once.
+const AT_ONCE: usize = 10;
+
+/// The sweep and what it needs.
+#[derive(Debug, Clone)]
+pub struct Sweep {
+    records: Records,
+    suggestions: Queue,
+    emails: Queue,
+}
+
+/// What a tick did.
+#[derive(Debug, Default)]
+struct Counts {
+    enqueued: usize,
+    unknown: usize,
+}
+
+impl Sweep {
+    /// A sweep of these records, sending to the queues of suggestions and of e-mails.
+    #[must_use]
+    pub fn new(records: Records, suggestions: Queue, emails: Queue) -> Self {
+        Self { records, suggestions, emails }
+    }
+
+    /// Opens the connections.
+    pub async fn preconnect(&self) {
+        let _ignored =
+            tokio::join!(self.records.table().preconnect(), self.suggestions.waiting(), self.emails.waiting());
+    }
+
+    /// Sends what is missing and says how much. A failure ends its shard; what it did not reach is overdue in the next tick.
+    ///
+    /// # Errors
+    /// When the table or a queue cannot be reached.
+    pub async fn tick(&self) -> Result<Value, PlatformError> {
+        let mut counts = Counts::default();
+        let mut outcome = Ok(());
+        for shard in 0..WAITING_SHARDS {
+            outcome = outcome.and(self.shard(shard, &mut counts).await);
+        }
+        let Counts { enqueued, unknown } = counts;
+        tracing::info!(enqueued, unknown, whole = outcome.is_ok(), "outbox swept");
+        outcome?;
+        Ok(json!({"enqueued": enqueued, "unknown": unknown}))
+    }
+
+    async fn shard(&self, shard: u8, counts: &mut Counts) -> Result<(), PlatformError> {
+        let now = clock::now();
+        let mut after = None;
+        let mut swept = 0;
+        loop {
+            let page = self.records.overdue(shard, now, after).await?;
+            let results: Vec<Result<bool, PlatformError>> = stream::iter(&page.items)
+                .map(|waiting| async move {
+                    let known = self.send(waiting).await?;
+                    // What nobody knows is pushed as well, so that it does not keep its place before all others.
+                    self.records.push_waiting(waiting, clock::now()).await?;
+                    Ok(known)
+                })
+                .buffer_unordered(AT_ONCE)
+                .collect()
+                .await;
+            swept += results.len();
+            let count =
+                |wanted: bool| results.iter().filter(|result| matches!(result, Ok(known) if *known == wanted)).count();
+            counts.enqueued += count(true);
+            counts.unknown += count(false);
+            results.into_iter().collect::<Result<Vec<bool>, _>>()?;
+            after = page.next;
+            if after.is_none() || swept >= MOST_RECORDS {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Sends the message that a record waits for. False when this version does not know which that is.
+    async fn send(&self, waiting: &Waiting) -> Result<bool, PlatformError> {
+        match waiting.awaited() {
+            Some(Awaited::Suggestion(org, suggestion)) => {
+                tracing::warn!(%org, suggestion.id = %suggestion, "a suggestion waited for too long; enqueued again");
+                self.suggestions.send(&SuggestionJob { v: FORMAT_VERSION, org, suggestion }).await?;
+            }
+            Some(Awaited::Notification(org, notification)) => {
+                tracing::warn!(%org, notification.id = %notification, "a notification waited for too long; enqueued again");
+                self.emails.send(&EmailJob { v: FORMAT_VERSION, org, notification }).await?;
+            }
+            None => {
+                tracing::error!(kind = waiting.kind(), "a record waits for something unknown; nothing sent");
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}

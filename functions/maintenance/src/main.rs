@@ -1,0 +1,25 @@
+//! Wires the sweep of the outbox.
+
+use std::time::Instant;
+
+use lambda_runtime::{LambdaEvent, service_fn};
+use maintenance::Sweep;
+use platform::clients::{Aws, preconnect};
+use platform::records::Records;
+use platform::telemetry;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    let begin = Instant::now();
+    telemetry::init();
+    let aws = Aws::from_environment()?;
+    let records = Records::new(aws.table("RECORDS_TABLE")?);
+    let sweep = Sweep::new(records, aws.queue("SUGGESTION_QUEUE_URL")?, aws.queue("EMAIL_QUEUE_URL")?);
+    preconnect(sweep.preconnect()).await;
+    telemetry::started(begin);
+    let sweep = &sweep;
+    lambda_runtime::run(service_fn(|_: LambdaEvent<serde_json::Value>| async move {
+        Ok::<_, lambda_runtime::Error>(sweep.tick().await?)
+    }))
+    .await
+}
