@@ -7,6 +7,7 @@
 use domain::FORMAT_VERSION;
 use domain::message::{EmailJob, SuggestionJob};
 use futures::stream::{self, StreamExt as _};
+use platform::breaker::SharedBreaker;
 use platform::clock;
 use platform::error::PlatformError;
 use platform::outbox::{Awaited, Waiting};
@@ -22,11 +23,12 @@ const MOST_RECORDS: usize = 500;
 const AT_ONCE: usize = 10;
 
 /// The sweep and what it needs.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Sweep {
     records: Records,
     suggestions: Queue,
     emails: Queue,
+    model: SharedBreaker,
 }
 
 /// What a tick did.
@@ -39,8 +41,8 @@ struct Counts {
 impl Sweep {
     /// A sweep of these records, sending to the queues of suggestions and of e-mails.
     #[must_use]
-    pub fn new(records: Records, suggestions: Queue, emails: Queue) -> Self {
-        Self { records, suggestions, emails }
+    pub fn new(records: Records, suggestions: Queue, emails: Queue, model: SharedBreaker) -> Self {
+        Self { records, suggestions, emails, model }
     }
 
     /// Opens the connections.
@@ -97,6 +99,8 @@ impl Sweep {
     /// Sends the message that a record waits for. False when this version does not know which that is.
     async fn send(&self, waiting: &Waiting) -> Result<bool, PlatformError> {
         match waiting.awaited() {
+            // While the model is left alone its messages are postponed, not missing; a copy with each tick would only pile up.
+            Some(Awaited::Suggestion(..)) if self.model.closed_until(clock::now()).await.is_some() => {}
             Some(Awaited::Suggestion(org, suggestion)) => {
                 tracing::warn!(%org, suggestion.id = %suggestion, "a suggestion waited for too long; enqueued again");
                 self.suggestions.send(&SuggestionJob { v: FORMAT_VERSION, org, suggestion }).await?;

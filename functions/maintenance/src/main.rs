@@ -4,9 +4,11 @@ use std::time::Instant;
 
 use lambda_runtime::{LambdaEvent, service_fn};
 use maintenance::Sweep;
+use platform::breaker::{self, SharedBreaker};
 use platform::clients::{Aws, preconnect};
 use platform::records::Records;
 use platform::telemetry;
+use resilience::breaker::POLICY;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
@@ -14,7 +16,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init();
     let aws = Aws::from_environment()?;
     let records = Records::new(aws.table("RECORDS_TABLE")?);
-    let sweep = Sweep::new(records, aws.queue("SUGGESTION_QUEUE_URL")?, aws.queue("EMAIL_QUEUE_URL")?);
+    let model = SharedBreaker::of_deployment(aws.table("CONTROL_TABLE")?, breaker::MODEL, POLICY);
+    let sweep = Sweep::new(records, aws.queue("SUGGESTION_QUEUE_URL")?, aws.queue("EMAIL_QUEUE_URL")?, model);
     preconnect(sweep.preconnect()).await;
     telemetry::started(begin);
     let sweep = &sweep;
