@@ -1,9 +1,8 @@
 //! A bounded exhaustive exploration of the breaker: three processes, every interleaving, a crash before and after every call,
 //! stale reads, and time that passes at any moment. The writes below mirror the condition expressions beside the state.
 
-use std::collections::{HashSet, VecDeque};
-
 use super::*;
+use crate::exploration;
 
 const WORKERS: usize = 3;
 const THRESHOLD: u32 = 2;
@@ -177,21 +176,9 @@ fn successors(world: &World, defect: Defect) -> Result<Vec<World>, &'static str>
 fn explore(defect: Defect) -> Result<usize, &'static str> {
     let idle = [const { Process::Idle }; WORKERS];
     let first = World { item: Breaker::default(), now: 0, processes: idle };
-    let mut seen = HashSet::from([first.clone()]);
-    let mut queue = VecDeque::from([first]);
-    while let Some(world) = queue.pop_front() {
-        check(&world, defect)?;
-        // Epochs only grow; beyond these many changes of phase nothing new can happen.
-        if world.item.epoch > 5 {
-            continue;
-        }
-        for next in successors(&world, defect)? {
-            if seen.insert(next.clone()) {
-                queue.push_back(next);
-            }
-        }
-    }
-    Ok(seen.len())
+    // Epochs only grow; beyond these many changes of phase nothing new can happen.
+    let next = |world: &World| if world.item.epoch > 5 { Ok(vec![]) } else { successors(world, defect) };
+    exploration::explore(first, |world| check(world, defect), next)
 }
 
 #[test]

@@ -5,6 +5,8 @@
 
 pub mod batch;
 pub mod breaker;
+#[cfg(test)]
+mod exploration;
 pub mod outbox;
 pub mod poll;
 pub mod retry;

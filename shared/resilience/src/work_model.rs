@@ -2,7 +2,7 @@
 //! every effect, workers that outlive their lease, and time that passes at any moment. The writes below mirror the condition
 //! expressions beside the state.
 
-use std::collections::{HashSet, VecDeque};
+use crate::exploration;
 
 const WORKERS: usize = 3;
 const LEASE: i64 = 2;
@@ -156,21 +156,9 @@ fn successors(world: &World, mode: Mode, defect: Defect) -> Result<Vec<World>, &
 /// Explores every world that can be reached; gives their number, or what was found broken.
 fn explore(mode: Mode, defect: Defect) -> Result<usize, &'static str> {
     let first = World { item: Item::Ready, now: 0, next_owner: 0, effects: 0, workers: [Worker::Idle; WORKERS] };
-    let mut seen = HashSet::from([first.clone()]);
-    let mut queue = VecDeque::from([first]);
-    while let Some(world) = queue.pop_front() {
-        check(&world, mode, defect)?;
-        // Four generations of leases show everything that more would.
-        if world.next_owner > 4 {
-            continue;
-        }
-        for next in successors(&world, mode, defect)? {
-            if seen.insert(next.clone()) {
-                queue.push_back(next);
-            }
-        }
-    }
-    Ok(seen.len())
+    // Four generations of leases show everything that more would.
+    let next = |world: &World| if world.next_owner > 4 { Ok(vec![]) } else { successors(world, mode, defect) };
+    exploration::explore(first, |world| check(world, mode, defect), next)
 }
 
 #[test]
