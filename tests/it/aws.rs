@@ -103,6 +103,12 @@ impl Stack {
         panic!("{queue} does not hold the message {body} after {PATIENCE:?}");
     }
 
+    /// Removes all messages of a queue, hidden ones included.
+    pub(crate) async fn purge(&self, queue: &str) {
+        let url = self.queue_url(queue).await;
+        self.sqs("PurgeQueue", json!({"QueueUrl": url})).await;
+    }
+
     /// Messages of a queue, hidden ones included.
     pub(crate) async fn messages_in(&self, queue: &str) -> u64 {
         let url = self.queue_url(queue).await;

@@ -5,6 +5,7 @@ mod breaker;
 mod faults;
 mod frontend;
 mod idempotency;
+mod killed;
 mod outbox;
 mod sync;
 mod webhook;
