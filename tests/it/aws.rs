@@ -103,6 +103,14 @@ impl Stack {
         panic!("{queue} does not hold the message {body} after {PATIENCE:?}");
     }
 
+    /// Waits until a queue holds no message, hidden ones included.
+    pub(crate) async fn until_empty(&self, queue: &str, deadline: std::time::Instant) {
+        while self.messages_in(queue).await > 0 {
+            assert!(std::time::Instant::now() < deadline, "messages are left in {queue}");
+            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        }
+    }
+
     /// Removes all messages of a queue, hidden ones included.
     pub(crate) async fn purge(&self, queue: &str) {
         let url = self.queue_url(queue).await;
