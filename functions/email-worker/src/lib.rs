@@ -9,19 +9,19 @@ pub mod template;
 
 use std::time::Duration;
 
+use domain::failure::Failure;
 use domain::id::OrgId;
 use domain::message::EmailJob;
 use domain::notification::{Guarantee, Notification, NotificationState};
-use domain::suggestion::Failure;
 use platform::batch::Turn;
 use platform::clock;
 use platform::error::PlatformError;
 use platform::records::{Records, key_of};
-use platform::table::{self, Item, Key, to_item};
-use platform::work::{Claim, Hold, Terms, claim, finish, give_back, settle_abandoned};
+use platform::table::{self, Item, Key};
+use platform::work::{Claim, Hold, Terms, claim, ending, finish, give_back, settle_abandoned};
 use providers::mail::{Accepted, Mail, MailError, Mailer};
 use resilience::batch::Outcome;
-use resilience::retry::{MAIL, Next, WORKER};
+use resilience::retry::{MAIL, Next};
 use resilience::work::{self, Refusal};
 
 use crate::mailer::Mailers;
@@ -60,8 +60,7 @@ impl Worker {
     pub async fn handle(&self, job: EmailJob, turn: Turn) -> Outcome {
         match self.work(&job, turn).await {
             Ok(outcome) => outcome,
-            Err(error) if error.retry() => Outcome::retry(WORKER.cap, format!("failed to {error}")),
-            Err(error) => Outcome::dead(format!("failed to {error}")),
+            Err(error) => error.outcome(),
         }
     }
 
@@ -106,7 +105,7 @@ impl Worker {
             },
             Guarantee::AtMostOnce => {
                 let failure =
-                    failure("outcome-unknown", "the worker ended while it was sending; see the provider's log");
+                    Failure::new("outcome-unknown", "the worker ended while it was sending; see the provider's log");
                 let set = ended(NotificationState::NeedsReview, Some(failure))?;
                 if settle_abandoned(self.records.table(), key, HELD, set, clock::now()).await? {
                     tracing::error!(%org, notification.id = key.sk, "it is not known whether a mail was sent");
@@ -156,18 +155,20 @@ impl Worker {
                 (set, Outcome::Done)
             }
             Err(MailError::Rejected(detail)) => {
-                (ended(NotificationState::Rejected, Some(failure("rejected", detail)))?, Outcome::Done)
+                (ended(NotificationState::Rejected, Some(Failure::new("rejected", detail)))?, Outcome::Done)
             }
             Err(MailError::NotSent(detail)) => match again() {
-                Some(retry) => (ended(NotificationState::Queued, Some(failure("not-sent", detail)))?, retry),
-                None => (ended(NotificationState::Rejected, Some(failure("undeliverable", detail)))?, Outcome::Done),
+                Some(retry) => (ended(NotificationState::Queued, Some(Failure::new("not-sent", detail)))?, retry),
+                None => {
+                    (ended(NotificationState::Rejected, Some(Failure::new("undeliverable", detail)))?, Outcome::Done)
+                }
             },
             Err(MailError::Unknown(detail)) => {
                 let retry = match notification.kind.guarantee() {
                     Guarantee::AtLeastOnce => again(),
                     Guarantee::AtMostOnce => None,
                 };
-                let failure = failure("outcome-unknown", detail);
+                let failure = Failure::new("outcome-unknown", detail);
                 match retry {
                     Some(retry) => (ended(NotificationState::Queued, Some(failure))?, retry),
                     None => (ended(NotificationState::NeedsReview, Some(failure))?, Outcome::Done),
@@ -187,10 +188,6 @@ impl Worker {
     }
 }
 
-fn failure(code: &str, detail: impl Into<String>) -> Failure {
-    Failure { code: code.to_owned(), detail: detail.into() }
-}
-
 fn ended(state: NotificationState, failure: Option<Failure>) -> Result<Item, PlatformError> {
     let state = match state {
         NotificationState::Queued => READY,
@@ -199,9 +196,5 @@ fn ended(state: NotificationState, failure: Option<Failure>) -> Result<Item, Pla
         NotificationState::Rejected => "rejected",
         NotificationState::NeedsReview => "needs_review",
     };
-    let failure = match failure {
-        Some(failure) => table::map(to_item(&failure)?),
-        None => table::null(),
-    };
-    Ok(Item::from([(work::STATE.to_owned(), table::text(state)), ("failure".to_owned(), failure)]))
+    ending(state, failure.as_ref())
 }

@@ -6,13 +6,13 @@ use axum::response::Response;
 use axum::routing::get;
 use domain::FORMAT_VERSION;
 use domain::application::content_hash;
+use domain::failure::Failure;
 use domain::id::NotificationId;
 use domain::message::EmailJob;
 use domain::notification::{
     ApplicationReceived, FlagResolved, ImportCompleted, Notification, NotificationKind, NotificationState,
     PasswordReset, UniversityVerification,
 };
-use domain::suggestion::Failure;
 use garde::Validate;
 use http::HeaderMap;
 use jiff::Timestamp;

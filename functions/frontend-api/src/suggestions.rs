@@ -6,9 +6,10 @@ use axum::response::Response;
 use axum::routing::get;
 use domain::FORMAT_VERSION;
 use domain::application::{Application, content_hash};
+use domain::failure::Failure;
 use domain::id::{ApplicationId, SuggestionId};
 use domain::message::SuggestionJob;
-use domain::suggestion::{ApplicationReview, Failure, Generation, Suggestion, SuggestionKind, SuggestionState};
+use domain::suggestion::{ApplicationReview, Generation, Suggestion, SuggestionKind, SuggestionState};
 use garde::Validate;
 use http::HeaderMap;
 use jiff::Timestamp;
@@ -95,10 +96,10 @@ async fn create(
         .map_err(|_| Problem::invalid_field("application_id", "invalid", "the id of an application is expected"))?;
     let now = clock::now();
     let id_text = application_id.to_string();
-    let (application, closed_until) =
-        tokio::join!(api.records.get::<Application>(&org, &id_text), api.model_breaker.closed_until(now));
+    let (application, open_until) =
+        tokio::join!(api.records.get::<Application>(&org, &id_text), api.model_breaker.open_until(now));
     let application = application.map_err(|e| unavailable(&e))?;
-    if let Some(until) = closed_until {
+    if let Some(until) = open_until {
         let seconds = u32::try_from(until.duration_since(now).as_secs().max(1)).unwrap_or(u32::MAX);
         return Err(Problem::dependency_unavailable("the model does not answer at present; ask again later", seconds));
     }

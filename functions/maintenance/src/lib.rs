@@ -47,8 +47,7 @@ impl Sweep {
 
     /// Opens the connections.
     pub async fn preconnect(&self) {
-        let _ignored =
-            tokio::join!(self.records.table().preconnect(), self.suggestions.waiting(), self.emails.waiting());
+        let _ignored = tokio::join!(self.records.table().preconnect(), self.emails.waiting());
     }
 
     /// Sends what is missing and says how much. A failure ends its shard; what it did not reach is overdue in the next tick.
@@ -100,7 +99,7 @@ impl Sweep {
     async fn send(&self, waiting: &Waiting) -> Result<bool, PlatformError> {
         match waiting.awaited() {
             // While the model is left alone its messages are postponed, not missing; a copy with each tick would only pile up.
-            Some(Awaited::Suggestion(..)) if self.model.closed_until(clock::now()).await.is_some() => {}
+            Some(Awaited::Suggestion(..)) if self.model.open_until(clock::now()).await.is_some() => {}
             Some(Awaited::Suggestion(org, suggestion)) => {
                 tracing::warn!(%org, suggestion.id = %suggestion, "a suggestion waited for too long; enqueued again");
                 self.suggestions.send(&SuggestionJob { v: FORMAT_VERSION, org, suggestion }).await?;

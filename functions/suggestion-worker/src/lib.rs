@@ -9,9 +9,10 @@ pub mod prompt;
 use std::time::Duration;
 
 use domain::application::Application;
+use domain::failure::Failure;
 use domain::message::SuggestionJob;
 use domain::stage::Stage;
-use domain::suggestion::{ApplicationReview, Failure, Generation, Suggestion, SuggestionState};
+use domain::suggestion::{ApplicationReview, Generation, Suggestion, SuggestionState};
 use platform::batch::Turn;
 use platform::breaker::{SharedBreaker, Verdict};
 use platform::environment::{self, EnvironmentError};
@@ -20,7 +21,7 @@ use platform::queue::Queue;
 use platform::records::{Records, key_of};
 use platform::secrets::Secrets;
 use platform::table::{Item, to_item};
-use platform::work::{Claim, Hold, Terms, claim, finish, give_back};
+use platform::work::{Claim, Hold, Terms, claim, ending, finish, give_back};
 use platform::{clock, table};
 use providers::access::{AccessError, model_access};
 use providers::http::{Outbound, SendError};
@@ -117,8 +118,7 @@ impl Worker {
     pub async fn handle(&self, job: SuggestionJob, turn: Turn) -> Outcome {
         match self.work(&job, turn).await {
             Ok(outcome) => outcome,
-            Err(error) if error.retry() => Outcome::retry(WORKER.cap, format!("failed to {error}")),
-            Err(error) => Outcome::dead(format!("failed to {error}")),
+            Err(error) => error.outcome(),
         }
     }
 
@@ -165,8 +165,8 @@ impl Worker {
         let application: Option<Application> =
             self.records.get(&job.org, &suggestion.application_id.to_string()).await?;
         let Some(application) = application else {
-            let failure = failure("application-missing", "the application was removed");
-            self.record(&hold, &ended(SuggestionState::Failed, Some(failure))?).await?;
+            let failure = Failure::new("application-missing", "the application was removed");
+            self.record(&hold, ended(SuggestionState::Failed, Some(failure))?).await?;
             return Ok(Outcome::Done);
         };
         let (state, set, summary) = match self.ask(&application, turn, verdict).await {
@@ -187,7 +187,7 @@ impl Worker {
             },
             Answer::Never(failure) => (SuggestionState::Failed, ended(SuggestionState::Failed, Some(failure))?, None),
         };
-        if !self.record(&hold, &set).await? {
+        if !self.record(&hold, set).await? {
             return Ok(Outcome::retry(Duration::ZERO, "the lease had passed before the result could be recorded"));
         }
         tracing::info!(org = %job.org, suggestion.id = id, suggestion.state = ?state, "suggestion ended");
@@ -208,20 +208,20 @@ impl Worker {
         Ok(Outcome::Done)
     }
 
-    async fn record(&self, hold: &Hold, set: &Item) -> Result<bool, PlatformError> {
-        finish(self.records.table(), hold, set.clone(), clock::now()).await
+    async fn record(&self, hold: &Hold, set: Item) -> Result<bool, PlatformError> {
+        finish(self.records.table(), hold, set, clock::now()).await
     }
 
     /// The model's key; none for the mock, which needs none.
     async fn key(&self) -> Result<Option<secrecy::SecretString>, Failure> {
         let Some(name) = self.model.secret() else { return Ok(None) };
-        self.secrets.read(name).await.map_err(|error| failure("key-unavailable", format!("failed to {error}")))
+        self.secrets.read(name).await.map_err(|error| Failure::new("key-unavailable", format!("failed to {error}")))
     }
 
     async fn ask(&self, application: &Application, turn: Turn, verdict: &mut Verdict) -> Answer {
         let rendered = match self.prompts.application_review(application) {
             Ok(rendered) => rendered,
-            Err(error) => return Answer::Never(failure("prompt-unusable", format!("failed to {error}"))),
+            Err(error) => return Answer::Never(Failure::new("prompt-unusable", format!("failed to {error}"))),
         };
         let key = match self.key().await {
             Ok(key) => key,
@@ -252,7 +252,7 @@ impl Worker {
             ),
             Err(error) => {
                 tracing::warn!(model.error = error.code(), duration_ms, %error, "the model gave no answer");
-                let failure = failure(error.code(), format!("failed to {error}"));
+                let failure = Failure::new(error.code(), format!("failed to {error}"));
                 match error.again() {
                     Again::After(wait) => Answer::NotNow { wait, failure },
                     Again::Never => Answer::Never(failure),
@@ -277,10 +277,6 @@ fn read(generated: &Generated) -> Result<ApplicationReview, ModelError> {
     })
 }
 
-fn failure(code: &str, detail: impl Into<String>) -> Failure {
-    Failure { code: code.to_owned(), detail: detail.into() }
-}
-
 fn ended(state: SuggestionState, failure: Option<Failure>) -> Result<Item, PlatformError> {
     let state = match state {
         SuggestionState::Accepted => READY,
@@ -288,9 +284,5 @@ fn ended(state: SuggestionState, failure: Option<Failure>) -> Result<Item, Platf
         SuggestionState::Succeeded => "succeeded",
         SuggestionState::Failed => "failed",
     };
-    let failure = match failure {
-        Some(failure) => table::map(to_item(&failure)?),
-        None => table::null(),
-    };
-    Ok(Item::from([(work::STATE.to_owned(), table::text(state)), ("failure".to_owned(), failure)]))
+    ending(state, failure.as_ref())
 }

@@ -21,7 +21,7 @@ use providers::http::Outbound;
 use providers::spec::SyncMethod;
 use resilience::batch::Outcome;
 use resilience::poll::{Ended, next_poll};
-use resilience::retry::{Next, SYNC, WORKER};
+use resilience::retry::{Next, SYNC};
 use std::time::Duration;
 
 use crate::run::{Halt, Progress};
@@ -47,17 +47,16 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Opens the connection to the tables.
+    /// Opens the connection to the tables: both are one service, so one call is enough.
     pub async fn preconnect(&self) {
-        tokio::join!(self.records.table().preconnect(), self.control.table().preconnect());
+        self.records.table().preconnect().await;
     }
 
     /// Works on one due time of one connection.
     pub async fn handle(&self, job: SyncJob, turn: Turn) -> Outcome {
         match self.work(&job, turn).await {
             Ok(outcome) => outcome,
-            Err(error) if error.retry() => Outcome::retry(WORKER.cap, format!("failed to {error}")),
-            Err(error) => Outcome::dead(format!("failed to {error}")),
+            Err(error) => error.outcome(),
         }
     }
 

@@ -37,9 +37,9 @@ impl Worker {
         Self { records, control, suggestions }
     }
 
-    /// Opens the connections. Both tables are one service, so one call is enough.
+    /// Opens the connection to the tables: both are one service, so one call is enough.
     pub async fn preconnect(&self) {
-        tokio::join!(self.records.table().preconnect(), self.control.table().preconnect());
+        self.records.table().preconnect().await;
     }
 
     /// Works on one delivery.

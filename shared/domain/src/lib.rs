@@ -5,6 +5,7 @@
 
 pub mod application;
 pub mod connection;
+pub mod failure;
 pub mod id;
 pub mod message;
 pub mod notification;

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::FORMAT_VERSION;
+use crate::failure::Failure;
 use crate::id::{NotificationId, OrgId, SuggestionId};
-use crate::suggestion::Failure;
 
 /// What happened that somebody is told of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

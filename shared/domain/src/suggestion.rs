@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::FORMAT_VERSION;
+use crate::failure::Failure;
 use crate::id::{ApplicationId, OrgId, SuggestionId};
 
 /// What is asked of the model.
@@ -58,15 +59,6 @@ pub struct Generation {
     pub duration_ms: u64,
     /// True when no live model was asked, as everywhere outside production.
     pub mock: bool,
-}
-
-/// Why work ended without its result, or why its last attempt did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Failure {
-    /// Stable word for programs, for example `prompt-blocked`.
-    pub code: String,
-    /// A sentence for people.
-    pub detail: String,
 }
 
 /// One suggestion.

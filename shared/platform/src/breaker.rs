@@ -65,8 +65,8 @@ impl SharedBreaker {
         Self { table, key, policy, seen: Mutex::new(None) }
     }
 
-    /// When calls are possible again; none when they are possible now. At most one read in five seconds, none while open.
-    pub async fn closed_until(&self, now: Timestamp) -> Option<Timestamp> {
+    /// Until when it is open; none when a call is possible now. At most one read in five seconds, none while open.
+    pub async fn open_until(&self, now: Timestamp) -> Option<Timestamp> {
         match self.view(now).await.admit(now.as_millisecond()) {
             Admission::Allow | Admission::Probe => None,
             Admission::Refuse { until_ms } => Timestamp::from_millisecond(until_ms).ok(),
@@ -95,7 +95,7 @@ impl SharedBreaker {
             (Permit::Call { epoch, .. }, Verdict::Works) => {
                 let write =
                     self.fenced(breaker::RESET, *epoch).value("closed", text("closed")).set("failures", number(0));
-                self.write(write, now).await
+                self.write(write, now).await.map(|_| ())
             }
             (Permit::Call { epoch, .. }, Verdict::Failed) => self.count(*epoch, now).await,
             (Permit::Probe { epoch, owner, reopened }, verdict) => {
@@ -105,7 +105,7 @@ impl SharedBreaker {
                     .value("owner", text(owner.clone()))
                     .remove("probe_owner")
                     .remove("probe_until_ms");
-                self.write(self.after_probe(write, verdict, *reopened, now).add("epoch", 1), now).await
+                self.write(self.after_probe(write, verdict, *reopened, now).add("epoch", 1), now).await.map(|_| ())
             }
         };
         if let Err(error) = written {
@@ -146,11 +146,9 @@ impl SharedBreaker {
             .set("phase", text(Phase::Closed.as_str()))
             .set_once("epoch", number(0))
             .add("failures", 1);
-        self.write(write, now).await?;
-        let Some(counted) = self.believed().filter(|state| state.phase == Phase::Closed && state.epoch == epoch) else {
-            return Ok(());
-        };
-        if counted.failures < self.policy.threshold {
+        let counted = self.write(write, now).await?;
+        let ours = counted.phase == Phase::Closed && counted.epoch == epoch;
+        if !ours || counted.failures < self.policy.threshold {
             return Ok(());
         }
         let wait = self.policy.wait_after(0, 0.0);
@@ -163,7 +161,7 @@ impl SharedBreaker {
             .set("reopened", number(0))
             .set("next_probe_ms", number(until))
             .add("epoch", 1);
-        self.write(write, now).await
+        self.write(write, now).await.map(|_| ())
     }
 
     async fn claim_probe(&self, state: &Breaker, lease_until: Timestamp, now: Timestamp) -> Result<Permit, Timestamp> {
@@ -176,11 +174,10 @@ impl SharedBreaker {
             .set("probe_owner", text(owner.clone()))
             .set("probe_until_ms", number(lease_until.as_millisecond()))
             .add("epoch", 1);
-        let Ok(()) = self.write(write, now).await else {
+        let Ok(state) = self.write(write, now).await else {
             // The table cannot be reached: fail open.
             return Ok(Permit::Call { epoch: state.epoch, after_failures: true });
         };
-        let state = self.believed().unwrap_or_default();
         if state.phase == Phase::HalfOpen && state.probe_owner.as_deref() == Some(owner.as_str()) {
             tracing::info!(breaker = self.key.sk, "breaker probes");
             return Ok(Permit::Probe { epoch: state.epoch, owner, reopened: state.reopened });
@@ -197,14 +194,14 @@ impl SharedBreaker {
         Write::when(condition).value("epoch", number(i64::try_from(epoch).unwrap_or(i64::MAX)))
     }
 
-    /// Writes, and remembers what stands there now, whether the write happened or not.
-    async fn write(&self, write: Write, now: Timestamp) -> Result<(), PlatformError> {
-        let item = match self.table.update(&self.key, write, true).await? {
+    /// Writes, and gives and remembers what stands there now, whether the write happened or not.
+    async fn write(&self, write: Write, now: Timestamp) -> Result<Breaker, PlatformError> {
+        let state: Breaker = match self.table.update(&self.key, write, true).await? {
             Written::Applied(item) | Written::Refused(Some(item)) => from_item(item)?,
             Written::Refused(None) => Breaker::default(),
         };
-        self.remember(item, now);
-        Ok(())
+        self.remember(state.clone(), now);
+        Ok(state)
     }
 
     async fn view(&self, now: Timestamp) -> Breaker {
@@ -225,11 +222,6 @@ impl SharedBreaker {
         };
         self.remember(state.clone(), now);
         state
-    }
-
-    fn believed(&self) -> Option<Breaker> {
-        let seen = self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        seen.as_ref().map(|(state, _)| state.clone())
     }
 
     fn remember(&self, state: Breaker, now: Timestamp) {

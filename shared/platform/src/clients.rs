@@ -20,10 +20,12 @@ const ATTEMPT: Duration = Duration::from_secs(4);
 /// Longest wait for a call with its tries, well under every function's timeout.
 const OPERATION: Duration = Duration::from_secs(10);
 
-/// What all clients share.
+/// One client for each service; what is made from it shares its connections.
 #[derive(Debug, Clone)]
 pub struct Aws {
-    shared: SdkConfig,
+    dynamodb: aws_sdk_dynamodb::Client,
+    sqs: aws_sdk_sqs::Client,
+    ssm: aws_sdk_ssm::Client,
 }
 
 impl Aws {
@@ -47,7 +49,12 @@ impl Aws {
         if let Some(endpoint) = environment::optional("AWS_ENDPOINT_URL") {
             shared = shared.endpoint_url(endpoint);
         }
-        Ok(Self { shared: shared.build() })
+        let shared = shared.build();
+        Ok(Self {
+            dynamodb: aws_sdk_dynamodb::Client::new(&shared),
+            sqs: aws_sdk_sqs::Client::new(&shared),
+            ssm: aws_sdk_ssm::Client::new(&shared),
+        })
     }
 
     /// The table whose name stands in the variable.
@@ -56,7 +63,7 @@ impl Aws {
     /// When the variable is not set.
     pub fn table(&self, variable: &'static str) -> Result<Table, EnvironmentError> {
         let name = environment::required(variable)?;
-        Ok(Table::new(aws_sdk_dynamodb::Client::new(&self.shared), name))
+        Ok(Table::new(self.dynamodb.clone(), name))
     }
 
     /// The queue whose URL stands in the variable.
@@ -65,7 +72,7 @@ impl Aws {
     /// When the variable is not set.
     pub fn queue(&self, variable: &'static str) -> Result<Queue, EnvironmentError> {
         let url = environment::required(variable)?;
-        Ok(Queue::new(aws_sdk_sqs::Client::new(&self.shared), url))
+        Ok(Queue::new(self.sqs.clone(), url))
     }
 
     /// The secrets below `SECRETS_PREFIX`.
@@ -74,7 +81,7 @@ impl Aws {
     /// When the variable is not set.
     pub fn secrets(&self) -> Result<Secrets, EnvironmentError> {
         let prefix = environment::required("SECRETS_PREFIX")?;
-        Ok(Secrets::new(aws_sdk_ssm::Client::new(&self.shared), prefix))
+        Ok(Secrets::new(self.ssm.clone(), prefix))
     }
 }
 

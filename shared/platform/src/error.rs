@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt::Write as _;
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use resilience::batch::Outcome;
+use resilience::retry::WORKER;
 
 /// A call to AWS that did not do its work. Completes "failed to …".
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +44,13 @@ impl PlatformError {
             Self::Unavailable { .. } => true,
             Self::Refused { .. } | Self::Unreadable { .. } => false,
         }
+    }
+
+    /// What becomes of the message whose work it stopped.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        let reason = format!("failed to {self}");
+        if self.retry() { Outcome::retry(WORKER.cap, reason) } else { Outcome::dead(reason) }
     }
 
     /// Sorts an SDK error by whether a later call may succeed.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use domain::failure::Failure;
 use jiff::{SignedDuration, Timestamp};
 use resilience::outbox::{WAITING_SHARD, WAITING_SINCE};
 use resilience::work::{self, ATTEMPTS, LEASE, OWNER, Refusal, STATE, Standing};
@@ -10,7 +11,7 @@ use serde::de::DeserializeOwned;
 use crate::clock;
 use crate::error::PlatformError;
 use crate::outbox;
-use crate::table::{Item, Key, Table, Write, Written, from_item, number, text};
+use crate::table::{Item, Key, Table, Write, Written, from_item, map, null, number, text, to_item};
 
 /// What a claim asks for.
 #[derive(Debug)]
@@ -86,6 +87,18 @@ pub async fn claim<T: DeserializeOwned>(
             Ok(Claim::Refused(work::refusal(Some(standing), now.as_millisecond())))
         }
     }
+}
+
+/// What the end of work sets: its state, and why it has no result, or that it has one.
+///
+/// # Errors
+/// Never in practice: a failure is an item.
+pub fn ending(state: &str, failure: Option<&Failure>) -> Result<Item, PlatformError> {
+    let failure = match failure {
+        Some(failure) => map(to_item(failure)?),
+        None => null(),
+    };
+    Ok(Item::from([(STATE.to_owned(), text(state)), ("failure".to_owned(), failure)]))
 }
 
 /// Records the end of the work: `set` must contain the new state. One write, fenced. False when the lease had passed: then

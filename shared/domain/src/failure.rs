@@ -1,0 +1,20 @@
+//! Why work ended without its result, as people and programs are told.
+
+use serde::{Deserialize, Serialize};
+
+/// Why work ended without its result, or why its last attempt did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Stable word for programs, for example `prompt-blocked`.
+    pub code: String,
+    /// A sentence for people.
+    pub detail: String,
+}
+
+impl Failure {
+    /// A failure.
+    #[must_use]
+    pub fn new(code: &str, detail: impl Into<String>) -> Self {
+        Self { code: code.to_owned(), detail: detail.into() }
+    }
+}
