@@ -171,10 +171,12 @@ pub(crate) fn fresh_number() -> u64 {
     high >> 14
 }
 
-/// A Greenhouse body for a new application, and its ids at the provider.
+/// A Greenhouse body for a new application, and its id at the provider. Nobody else has this candidate's name: what the model
+/// was asked is told apart by it.
 pub(crate) fn new_application() -> (String, u64) {
     let (application, candidate) = (fresh_number(), fresh_number());
-    let event = simulators::greenhouse::new_candidate_application(application, candidate, application);
+    let mut event = simulators::greenhouse::new_candidate_application(application, candidate, application);
+    event["payload"]["application"]["candidate"]["first_name"] = Value::from(format!("Nadia {application}"));
     (simulators::greenhouse::escape(&event), application)
 }
 

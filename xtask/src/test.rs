@@ -105,7 +105,8 @@ async fn run(phase: Phase, site: &Site, args: &TestArgs) -> Result<()> {
 
 async fn cargo(site: &Site, phase: Phase, arguments: &[&str]) -> Result<()> {
     let mut command = compile::cargo(site);
-    command.args(arguments).env("CARGO_TERM_COLOR", "never");
+    // What failed is said in the last lines, which a report shows; a trace would push it out of them.
+    command.args(arguments).env("CARGO_TERM_COLOR", "never").env("RUST_BACKTRACE", "0");
     logged(site, phase, command).await
 }
 
@@ -130,6 +131,7 @@ async fn integration(site: &Site, args: &TestArgs) -> Result<()> {
     command
         .args(["test", "--workspace", "--test", "it", "--locked"])
         .env("CARGO_TERM_COLOR", "never")
+        .env("RUST_BACKTRACE", "0")
         .env("STACK_JSON", site.stack_json());
     if let Some(fixtures) = fixtures(site) {
         command.env("FIXTURES", fixtures);
