@@ -6,6 +6,7 @@ mod faults;
 mod frontend;
 mod idempotency;
 mod killed;
+mod operations;
 mod outbox;
 mod sync;
 mod webhook;

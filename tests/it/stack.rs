@@ -114,13 +114,18 @@ impl Org<'_> {
         self.json["id"].as_str().expect("id")
     }
 
+    /// The token of one of its administrators.
+    pub(crate) fn token(&self) -> &str {
+        self.json["token"].as_str().expect("token")
+    }
+
     pub(crate) fn connection(&self, provider: &str) -> &Value {
         &self.json["connections"][provider]
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         let url = format!("{}{path}", self.stack.text("/api_url"));
-        self.stack.http.request(method, url).bearer_auth(self.json["token"].as_str().expect("token"))
+        self.stack.http.request(method, url).bearer_auth(self.token())
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -141,6 +146,19 @@ impl Org<'_> {
             }
             assert!(begin.elapsed() < PATIENCE, "{path} is not as wanted after {PATIENCE:?}: {answer:?}");
             tokio::time::sleep(Duration::from_millis(150)).await;
+        }
+    }
+
+    /// Sends a request until it is refused with 503: a process may believe for some seconds what it knew.
+    pub(crate) async fn until_refused(&self, request: reqwest::RequestBuilder) -> Answer {
+        let begin = Instant::now();
+        loop {
+            let answer = self.stack.send(request.try_clone().expect("a body in memory")).await;
+            if answer.status == 503 {
+                return answer;
+            }
+            assert!(begin.elapsed() < PATIENCE, "not refused after {PATIENCE:?}: {answer:?}");
+            tokio::time::sleep(Duration::from_millis(500)).await;
         }
     }
 

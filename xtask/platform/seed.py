@@ -22,6 +22,11 @@ def seed(clients, outputs, stage, api_keys):
     return [organisation(clients, outputs, prefix, org, name, api_keys) for org, name in ORGANISATIONS.items()]
 
 
+def operator_token(clients, outputs):
+    """The token of a person who may give orders about what all organisations share; of an organisation without records."""
+    return id_token(clients["cognito-idp"], outputs, "operator@operations.example", "operations", "operator")
+
+
 def organisation(clients, outputs, prefix, org, name, api_keys):
     now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     records, control = outputs["RecordsTableName"], outputs["ControlTableName"]
@@ -47,7 +52,7 @@ def organisation(clients, outputs, prefix, org, name, api_keys):
 
     return {
         "id": org,
-        "token": id_token(clients["cognito-idp"], outputs, f"recruiter@{org}.example", org),
+        "token": id_token(clients["cognito-idp"], outputs, f"recruiter@{org}.example", org, "admin"),
         "api_key": api_key,
         "connections": {
             "greenhouse": {"id": greenhouse, "webhook_secret": webhook_secret},
@@ -68,7 +73,7 @@ def parameter(ssm, name, value):
     ssm.put_parameter(Name=name, Value=value, Type="SecureString", Overwrite=True)
 
 
-def id_token(cognito, outputs, email, org):
+def id_token(cognito, outputs, email, org, role):
     pool, client = outputs["UserPoolId"], outputs["UserPoolClientId"]
     try:
         cognito.admin_create_user(
@@ -79,7 +84,7 @@ def id_token(cognito, outputs, email, org):
                 {"Name": "email", "Value": email},
                 {"Name": "email_verified", "Value": "true"},
                 {"Name": "custom:organisation", "Value": org},
-                {"Name": "custom:role", "Value": "admin"},
+                {"Name": "custom:role", "Value": role},
             ],
         )
     except cognito.exceptions.UsernameExistsException:

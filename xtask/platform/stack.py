@@ -72,7 +72,14 @@ def finish(args):
     api_keys = json.loads(args.api_keys) if args.api_keys else {}
     organisations = seeding.seed(clients, outputs, parameters["Stage"], api_keys)
     environments(client("lambda"), lambdas, Path(args.state))
-    return {"outputs": outputs, "routes": count, "routes_changed": changed, "orgs": organisations, "functions": lambdas}
+    return {
+        "outputs": outputs,
+        "routes": count,
+        "routes_changed": changed,
+        "orgs": organisations,
+        "operator_token": seeding.operator_token(clients, outputs),
+        "functions": lambdas,
+    }
 
 
 def expire(dynamodb, template, resources):

@@ -19,6 +19,9 @@ pub(crate) struct Stack {
     /// Path of the certificate authority to trust.
     pub(crate) ca_cert: String,
     pub(crate) orgs: Vec<Organisation>,
+    /// ID token of an operator of the deployment; valid for 12 hours.
+    #[serde(default)]
+    pub(crate) operator_token: String,
     pub(crate) simulators: BTreeMap<String, Simulator>,
     /// `GET` answers the received e-mails as a JSON list, `DELETE` clears them.
     pub(crate) mailbox_url: String,
@@ -51,7 +54,7 @@ pub(crate) struct Simulator {
 const PROVIDERS: [&str; 3] = ["gemini", "bamboohr", "greenhouse"];
 
 impl Stack {
-    pub(crate) fn new(site: &Site, api_id: &str, mut orgs: Vec<Organisation>) -> Self {
+    pub(crate) fn new(site: &Site, api_id: &str, mut orgs: Vec<Organisation>, operator_token: String) -> Self {
         let endpoint = site.endpoint();
         let api_url = format!("{endpoint}/_aws/execute-api/{api_id}");
         for org in &mut orgs {
@@ -72,6 +75,7 @@ impl Stack {
             aws_endpoint: endpoint,
             ca_cert: site.ca().display().to_string(),
             orgs,
+            operator_token,
             simulators: PROVIDERS.into_iter().map(|provider| (provider.to_owned(), simulator(provider))).collect(),
             mailbox_url: format!("http://127.0.0.1:{}/", site.mailbox()),
         }

@@ -33,6 +33,7 @@ struct Finished {
     routes: usize,
     routes_changed: bool,
     orgs: Vec<Organisation>,
+    operator_token: String,
     functions: BTreeMap<String, String>,
 }
 
@@ -108,7 +109,7 @@ async fn finish(site: &Site, fresh: bool, packages: &BTreeMap<String, Package>) 
     let answer = processes::capture("routes, seeds and tokens (xtask/platform/stack.py finish)", command, &log).await?;
     let finished: Finished = serde_json::from_str(&answer).context("failed to read the answer of stack.py finish")?;
     let api_id = finished.outputs.get("ApiId").context("the stack has no output ApiId")?;
-    let stack = Stack::new(site, api_id, finished.orgs);
+    let stack = Stack::new(site, api_id, finished.orgs, finished.operator_token);
     stack.write(site)?;
     prepare_sam_local(site, &finished.functions)?;
     let routes = if finished.routes_changed {

@@ -14,6 +14,7 @@ use domain::id::OrgId;
 use domain::message::EmailJob;
 use domain::notification::{Guarantee, Notification, NotificationState};
 use platform::batch::Turn;
+use platform::breaker::{SharedBreaker, Verdict};
 use platform::clock;
 use platform::error::PlatformError;
 use platform::records::{Records, key_of};
@@ -34,18 +35,22 @@ const LONGEST_DIALOGUE: Duration = Duration::from_secs(20);
 /// What is kept of the invocation's time to record the outcome.
 const TO_RECORD: Duration = Duration::from_secs(4);
 
+/// A message that waits for the breaker waits at least this long.
+const SHORTEST_WAIT: Duration = Duration::from_secs(1);
+
 /// The worker and what it needs.
 pub struct Worker {
     records: Records,
     mailers: Mailers,
     templates: Templates,
+    breaker: SharedBreaker,
 }
 
 impl Worker {
     /// A worker on these records.
     #[must_use]
-    pub fn new(records: Records, mailers: Mailers, templates: Templates) -> Self {
-        Self { records, mailers, templates }
+    pub fn new(records: Records, mailers: Mailers, templates: Templates, breaker: SharedBreaker) -> Self {
+        Self { records, mailers, templates, breaker }
     }
 
     /// Opens the connection to the table and reads the credentials.
@@ -64,7 +69,28 @@ impl Worker {
         }
     }
 
+    /// Asks the breaker first: while it is open, neither the notification nor the message is touched.
     async fn work(&self, job: &EmailJob, turn: Turn) -> Result<Outcome, PlatformError> {
+        let now = clock::now();
+        let permit = match self.breaker.permit(turn.deadline, now).await {
+            Ok(permit) => permit,
+            Err(until) => {
+                let wait = Duration::try_from(until.duration_since(now)).unwrap_or(Duration::ZERO);
+                return Ok(Outcome::postpone(wait.max(SHORTEST_WAIT), "the mail provider's breaker is open"));
+            }
+        };
+        let mut verdict = Verdict::NotTried;
+        let outcome = self.claim_and_send(job, turn, &mut verdict).await;
+        self.breaker.settle(&permit, verdict, clock::now()).await;
+        outcome
+    }
+
+    async fn claim_and_send(
+        &self,
+        job: &EmailJob,
+        turn: Turn,
+        verdict: &mut Verdict,
+    ) -> Result<Outcome, PlatformError> {
         let key = key_of::<Notification>(&job.org, &job.notification.to_string());
         let (hold, notification) = match self.claim(&key, work::CLAIM_WAITING, turn).await? {
             Claim::Held(hold, notification) => (hold, notification),
@@ -76,7 +102,7 @@ impl Worker {
                 None => return Ok(Outcome::Done),
             },
         };
-        let outcome = self.send(&notification, turn).await;
+        let outcome = self.send(&notification, turn, verdict).await;
         self.settle(&hold, &notification, outcome).await
     }
 
@@ -115,7 +141,12 @@ impl Worker {
         }
     }
 
-    async fn send(&self, notification: &Notification, turn: Turn) -> Result<(&'static str, Accepted), MailError> {
+    async fn send(
+        &self,
+        notification: &Notification,
+        turn: Turn,
+        verdict: &mut Verdict,
+    ) -> Result<(&'static str, Accepted), MailError> {
         let Rendered { subject, text, html } = self
             .templates
             .render(notification.kind, &notification.data)
@@ -132,8 +163,13 @@ impl Worker {
             correlation: id,
         };
         let timeout = turn.left().saturating_sub(TO_RECORD).min(LONGEST_DIALOGUE);
-        let accepted = mailer.send(&mail, timeout / 2).await?;
-        Ok((mailer.id(), accepted))
+        let sent = mailer.send(&mail, timeout / 2).await;
+        *verdict = match &sent {
+            Err(MailError::Unreachable(_) | MailError::Unknown(_)) => Verdict::Failed,
+            // Whatever it says of this message, the provider answered.
+            Ok(_) | Err(MailError::NotSent(_) | MailError::Rejected(_)) => Verdict::Works,
+        };
+        Ok((mailer.id(), sent?))
     }
 
     async fn settle(
@@ -157,7 +193,7 @@ impl Worker {
             Err(MailError::Rejected(detail)) => {
                 (ended(NotificationState::Rejected, Some(Failure::new("rejected", detail)))?, Outcome::Done)
             }
-            Err(MailError::NotSent(detail)) => match again() {
+            Err(MailError::NotSent(detail) | MailError::Unreachable(detail)) => match again() {
                 Some(retry) => (ended(NotificationState::Queued, Some(Failure::new("not-sent", detail)))?, retry),
                 None => {
                     (ended(NotificationState::Rejected, Some(Failure::new("undeliverable", detail)))?, Outcome::Done)

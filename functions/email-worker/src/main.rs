@@ -4,9 +4,11 @@ use std::time::Instant;
 
 use email_worker::{Worker, mailer::Mailers, template::Templates};
 use platform::batch::Batches;
+use platform::breaker::{self, SharedBreaker};
 use platform::clients::{Aws, preconnect};
 use platform::records::Records;
 use platform::telemetry;
+use resilience::breaker::POLICY;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
@@ -15,7 +17,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let aws = Aws::from_environment()?;
     let batches = Batches::from_environment(&aws)?;
     let records = Records::new(aws.table("RECORDS_TABLE")?);
-    let worker = Worker::new(records, Mailers::from_environment(aws.secrets()?)?, Templates::built_in()?);
+    let breaker = SharedBreaker::of_deployment(aws.table("CONTROL_TABLE")?, breaker::MAIL, POLICY);
+    let worker = Worker::new(records, Mailers::from_environment(aws.secrets()?)?, Templates::built_in()?, breaker);
     preconnect(async { _ = tokio::join!(worker.preconnect(), batches.preconnect()) }).await;
     telemetry::started(begin);
     batches.serve(|job, turn| worker.handle(job, turn)).await

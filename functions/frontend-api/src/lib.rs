@@ -8,6 +8,7 @@ mod applications;
 mod connections;
 mod jobs;
 mod notifications;
+mod operations;
 mod suggestions;
 
 use std::fmt::Display;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use axum::{Json, Router};
+use platform::audit::Audit;
 use platform::breaker::SharedBreaker;
 use platform::control::Control;
 use platform::error::PlatformError;
@@ -30,6 +32,8 @@ use web::problem::Problem;
 pub struct Api {
     /// Whether the model can be asked.
     pub model_breaker: Arc<SharedBreaker>,
+    /// What operators ordered.
+    pub audit: Audit,
     /// Business data.
     pub records: Records,
     /// Sync states and webhook events.
@@ -53,6 +57,7 @@ impl Api {
             .merge(connections::routes())
             .merge(jobs::routes())
             .merge(notifications::routes())
+            .merge(operations::routes())
             .merge(suggestions::routes())
             .with_state(self)
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use frontend_api::Api;
+use platform::audit::Audit;
 use platform::breaker::{self, SharedBreaker};
 use platform::clients::{Aws, preconnect};
 use platform::control::Control;
@@ -19,6 +20,7 @@ async fn main() -> Result<(), lambda_http::Error> {
     let breaker = SharedBreaker::of_deployment(aws.table("CONTROL_TABLE")?, breaker::MODEL, POLICY);
     let api = Api {
         model_breaker: Arc::new(breaker),
+        audit: Audit::new(aws.table("CONTROL_TABLE")?),
         records: Records::new(aws.table("RECORDS_TABLE")?),
         control: Control::new(aws.table("CONTROL_TABLE")?),
         suggestion_queue: aws.queue("SUGGESTION_QUEUE_URL")?,

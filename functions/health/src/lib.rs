@@ -1,5 +1,6 @@
-//! Says whether the product can do its work: tables readable, queues reachable.
+//! Says whether the product can do its work: tables readable, queues reachable; and which third parties are left alone.
 //!
+//! A third party that does not answer does not make the product fail: its work waits. So a breaker is told and changes no status.
 //! It is public, so it says what is wrong by name and nothing more; causes and numbers are in the log.
 
 use std::time::{Duration, Instant};
@@ -10,11 +11,14 @@ use axum::routing::get;
 use axum::{Json, Router};
 use futures::future::{BoxFuture, FutureExt as _, join_all};
 use http::{StatusCode, header};
+use platform::breaker::{OF_DEPLOYMENT, of_deployment};
 use platform::clients::Aws;
+use platform::clock;
 use platform::environment::{self, EnvironmentError};
 use platform::error::PlatformError;
 use platform::queue::Queue;
 use platform::table::{Key, Table};
+use resilience::breaker::Admission;
 use serde_json::{Value, json};
 
 /// Longest wait for one check.
@@ -31,6 +35,8 @@ const QUEUES: [(&str, &str); 4] = [
 #[derive(Debug, Clone)]
 pub struct Health {
     stage: &'static str,
+    aws: Aws,
+    control: Table,
     tables: Vec<(&'static str, Table)>,
     queues: Vec<(&'static str, Queue)>,
 }
@@ -41,11 +47,11 @@ impl Health {
     /// # Errors
     /// When one is not set.
     pub fn from_environment(aws: &Aws) -> Result<Self, EnvironmentError> {
-        let tables =
-            vec![("records-table", aws.table("RECORDS_TABLE")?), ("control-table", aws.table("CONTROL_TABLE")?)];
+        let control = aws.table("CONTROL_TABLE")?;
+        let tables = vec![("records-table", aws.table("RECORDS_TABLE")?), ("control-table", control.clone())];
         let queues =
             QUEUES.iter().map(|(name, url)| Ok((*name, aws.queue(url)?))).collect::<Result<_, EnvironmentError>>()?;
-        Ok(Self { stage: environment::stage()?.as_str(), tables, queues })
+        Ok(Self { stage: environment::stage()?.as_str(), aws: aws.clone(), control, tables, queues })
     }
 
     /// Opens the connections.
@@ -56,6 +62,27 @@ impl Health {
     /// The routes.
     pub fn routes(self) -> Router {
         Router::new().route("/api/health", get(answer)).with_state(self)
+    }
+
+    /// The third parties that all organisations share, as their breakers stand; none when that cannot be read.
+    async fn dependencies(&self) -> Vec<Value> {
+        let stored = match tokio::time::timeout(LONGEST, of_deployment(&self.control)).await {
+            Ok(Ok(stored)) => stored,
+            Ok(Err(error)) => {
+                tracing::error!(%error, "the breakers could not be read");
+                return Vec::new();
+            }
+            Err(_) => return Vec::new(),
+        };
+        let status = |name: &str| {
+            let breaker = stored.iter().find(|(stored, _)| stored == name).map(|(_, breaker)| breaker);
+            match breaker.map_or(Admission::Allow, |breaker| breaker.admit(clock::now().as_millisecond())) {
+                Admission::Allow => "called",
+                Admission::Probe => "about-to-be-probed",
+                Admission::Refuse { .. } => "left-alone",
+            }
+        };
+        OF_DEPLOYMENT.iter().map(|name| json!({"name": name, "status": status(name)})).collect()
     }
 
     async fn checks(&self) -> Vec<Value> {
@@ -92,7 +119,7 @@ async fn check(name: &'static str, call: BoxFuture<'_, Result<(), PlatformError>
 }
 
 async fn answer(State(health): State<Health>) -> Response {
-    let checks = health.checks().await;
+    let (checks, dependencies) = tokio::join!(health.checks(), health.dependencies());
     let ok = checks.iter().all(|check| check.get("status").and_then(Value::as_str) == Some("ok"));
     let status = if ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let body = json!({
@@ -100,6 +127,8 @@ async fn answer(State(health): State<Health>) -> Response {
         "stage": health.stage,
         "version": env!("CARGO_PKG_VERSION"),
         "checks": checks,
+        "dependencies": dependencies,
+        "pools": [health.aws.database()],
     });
     (status, [(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
 }

@@ -29,6 +29,7 @@ pub struct Sweep {
     suggestions: Queue,
     emails: Queue,
     model: SharedBreaker,
+    mail: SharedBreaker,
 }
 
 /// What a tick did.
@@ -41,8 +42,8 @@ struct Counts {
 impl Sweep {
     /// A sweep of these records, sending to the queues of suggestions and of e-mails.
     #[must_use]
-    pub fn new(records: Records, suggestions: Queue, emails: Queue, model: SharedBreaker) -> Self {
-        Self { records, suggestions, emails, model }
+    pub fn new(records: Records, suggestions: Queue, emails: Queue, model: SharedBreaker, mail: SharedBreaker) -> Self {
+        Self { records, suggestions, emails, model, mail }
     }
 
     /// Opens the connections.
@@ -98,8 +99,9 @@ impl Sweep {
     /// Sends the message that a record waits for. False when this version does not know which that is.
     async fn send(&self, waiting: &Waiting) -> Result<bool, PlatformError> {
         match waiting.awaited() {
-            // While the model is left alone its messages are postponed, not missing; a copy with each tick would only pile up.
+            // While a third party is left alone its messages are postponed, not missing; a copy with each tick would only pile up.
             Some(Awaited::Suggestion(..)) if self.model.open_until(clock::now()).await.is_some() => {}
+            Some(Awaited::Notification(..)) if self.mail.open_until(clock::now()).await.is_some() => {}
             Some(Awaited::Suggestion(org, suggestion)) => {
                 tracing::warn!(%org, suggestion.id = %suggestion, "a suggestion waited for too long; enqueued again");
                 self.suggestions.send(&SuggestionJob { v: FORMAT_VERSION, org, suggestion }).await?;

@@ -16,8 +16,10 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init();
     let aws = Aws::from_environment()?;
     let records = Records::new(aws.table("RECORDS_TABLE")?);
-    let model = SharedBreaker::of_deployment(aws.table("CONTROL_TABLE")?, breaker::MODEL, POLICY);
-    let sweep = Sweep::new(records, aws.queue("SUGGESTION_QUEUE_URL")?, aws.queue("EMAIL_QUEUE_URL")?, model);
+    let control = aws.table("CONTROL_TABLE")?;
+    let model = SharedBreaker::of_deployment(control.clone(), breaker::MODEL, POLICY);
+    let mail = SharedBreaker::of_deployment(control, breaker::MAIL, POLICY);
+    let sweep = Sweep::new(records, aws.queue("SUGGESTION_QUEUE_URL")?, aws.queue("EMAIL_QUEUE_URL")?, model, mail);
     preconnect(sweep.preconnect()).await;
     telemetry::started(begin);
     let sweep = &sweep;

@@ -12,6 +12,7 @@ use domain::stage::Stage;
 use domain::sync::{Checkpoint, Counts, LastRun, RunOutcome, SyncState};
 use jiff::{SignedDuration, Timestamp};
 use platform::batch::Turn;
+use platform::breaker::{SharedBreaker, Verdict};
 use platform::clock;
 use platform::control::{Control, RunClaim, RunHold};
 use platform::error::PlatformError;
@@ -20,6 +21,7 @@ use platform::secrets::Secrets;
 use providers::http::Outbound;
 use providers::spec::SyncMethod;
 use resilience::batch::Outcome;
+use resilience::breaker::POLICY;
 use resilience::poll::{Ended, next_poll};
 use resilience::retry::{Next, SYNC};
 use std::time::Duration;
@@ -28,6 +30,9 @@ use crate::run::{Halt, Progress};
 
 /// The interval where a provider is not known: nothing is asked, only the time moves.
 const UNKNOWN_CONTRACT: SignedDuration = SignedDuration::from_mins(60);
+
+/// A message that waits for the breaker waits at least this long.
+const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 
 /// The worker and what it needs.
 #[derive(Debug, Clone)]
@@ -60,7 +65,25 @@ impl Worker {
         }
     }
 
+    /// Asks the connection's breaker first: while it is open, neither the run nor the message is touched.
     async fn work(&self, job: &SyncJob, turn: Turn) -> Result<Outcome, PlatformError> {
+        let now = clock::now();
+        let table = self.control.table().clone();
+        let breaker = SharedBreaker::of_connection(table, &job.org, &job.connection, POLICY);
+        let permit = match breaker.permit(turn.deadline, now).await {
+            Ok(permit) => permit,
+            Err(until) => {
+                let wait = Duration::try_from(until.duration_since(now)).unwrap_or(Duration::ZERO);
+                return Ok(Outcome::postpone(wait.max(SHORTEST_WAIT), "the breaker of this connection is open"));
+            }
+        };
+        let mut verdict = Verdict::NotTried;
+        let outcome = self.claim_and_run(job, turn, &mut verdict).await;
+        breaker.settle(&permit, verdict, clock::now()).await;
+        outcome
+    }
+
+    async fn claim_and_run(&self, job: &SyncJob, turn: Turn, verdict: &mut Verdict) -> Result<Outcome, PlatformError> {
         let now = clock::now();
         let claimed = self.control.claim_run(&job.org, &job.connection, job.due_at, turn.deadline, now).await?;
         let (hold, state) = match claimed {
@@ -71,7 +94,7 @@ impl Worker {
                 return Ok(Outcome::retry(Duration::from_millis(left + 1), "another worker polls this connection"));
             }
         };
-        let worked = self.claimed(job, &hold, *state, turn).await;
+        let worked = self.claimed(job, &hold, *state, turn, verdict).await;
         if worked.is_err() {
             // The next delivery need not wait for the lease; when this fails too, it waits.
             let _ignored = self.control.release_run(&hold).await;
@@ -85,6 +108,7 @@ impl Worker {
         hold: &RunHold,
         state: SyncState,
         turn: Turn,
+        verdict: &mut Verdict,
     ) -> Result<Outcome, PlatformError> {
         let attempts = state.attempts;
         let mut progress = Progress::resume(state.checkpoint, clock::now());
@@ -94,7 +118,7 @@ impl Worker {
             None => Err(Halt::Failed("the connection was removed".to_owned())),
             Some(connection) => match connection.status {
                 ConnectionStatus::Paused => Err(Halt::Failed("the connection is paused".to_owned())),
-                ConnectionStatus::Active => self.run(job, hold, &connection, &mut progress, turn).await,
+                ConnectionStatus::Active => self.run(job, hold, &connection, &mut progress, turn, verdict).await,
             },
         };
         let end = End { job, hold, contract, progress: &progress };

@@ -9,6 +9,7 @@ use domain::sync::Counts;
 use futures::stream::{self, StreamExt as _};
 use jiff::Timestamp;
 use platform::batch::Turn;
+use platform::breaker::Verdict;
 use platform::clock;
 use platform::control::RunHold;
 use platform::error::PlatformError;
@@ -84,6 +85,7 @@ impl Worker {
         connection: &Connection,
         progress: &mut Progress,
         turn: Turn,
+        verdict: &mut Verdict,
     ) -> Result<(), Halt> {
         let (spec, source) = providers::find(&connection.provider)
             .and_then(|spec| Some((spec, spec.polling?)))
@@ -100,7 +102,13 @@ impl Worker {
                 return Err(Halt::OutOfTime);
             }
             let page = progress.page.clone().unwrap_or_else(|| source.first_page());
-            let Page { rows, next } = self.read(source, &base, &page, &secret).await?;
+            let read = self.read(source, &base, &page, &secret).await;
+            *verdict = match &read {
+                Err(Halt::Unavailable(_)) => Verdict::Failed,
+                // Whatever it says, the provider answered.
+                Ok(_) | Err(_) => Verdict::Works,
+            };
+            let Page { rows, next } = read?;
             self.apply(job, spec, rows, &mut progress.counts).await?;
             let Some(next) = next else { return Ok(()) };
             progress.page = Some(next);

@@ -4,6 +4,7 @@
 //! rule can be tested as a plain function.
 
 pub mod application;
+pub mod audit;
 pub mod connection;
 pub mod failure;
 pub mod id;

@@ -17,6 +17,7 @@ use serde::de::DeserializeOwned;
 use crate::clients::Aws;
 use crate::clock;
 use crate::environment::EnvironmentError;
+use crate::metrics::{self, Unit};
 use crate::queue::Queue;
 
 /// How long a message is left alone after its handler panicked.
@@ -27,6 +28,16 @@ const AFTER_PANIC: Duration = Duration::from_secs(30);
 pub struct Batches {
     source: Queue,
     dead: Queue,
+}
+
+/// How a message ended, for the metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Done,
+    PutBack,
+    Postponed,
+    Dead,
+    Panicked,
 }
 
 /// What a handler may use besides its message.
@@ -86,18 +97,37 @@ impl Batches {
     {
         let deadline = i64::try_from(event.context.deadline).unwrap_or(i64::MAX);
         let deadline = Timestamp::from_millisecond(deadline).unwrap_or(Timestamp::MAX);
-        let handle = &handle;
-        let failures: Vec<Option<BatchItemFailure>> = stream::iter(event.payload.records)
+        let (handle, begin) = (&handle, clock::now());
+        let endings: Vec<(End, Option<BatchItemFailure>)> = stream::iter(event.payload.records)
             .map(|message| async move { self.one(message, deadline, handle).await })
             .buffer_unordered(CONCURRENCY)
             .collect()
             .await;
+        let count =
+            |wanted: End| u64::try_from(endings.iter().filter(|(end, _)| *end == wanted).count()).unwrap_or(u64::MAX);
+        let duration_ms = u64::try_from(clock::now().duration_since(begin).as_millis()).unwrap_or(0);
+        metrics::emit(
+            None,
+            &[
+                ("MessagesDone", count(End::Done), Unit::Count),
+                ("MessagesPutBack", count(End::PutBack), Unit::Count),
+                ("MessagesPostponed", count(End::Postponed), Unit::Count),
+                ("MessagesDead", count(End::Dead), Unit::Count),
+                ("MessagesPanicked", count(End::Panicked), Unit::Count),
+                ("BatchDuration", duration_ms, Unit::Milliseconds),
+            ],
+        );
         let mut response = SqsBatchResponse::default();
-        response.batch_item_failures = failures.into_iter().flatten().collect();
+        response.batch_item_failures = endings.into_iter().filter_map(|(_, failure)| failure).collect();
         response
     }
 
-    async fn one<M, F, Fut>(&self, message: SqsMessage, deadline: Timestamp, handle: &F) -> Option<BatchItemFailure>
+    async fn one<M, F, Fut>(
+        &self,
+        message: SqsMessage,
+        deadline: Timestamp,
+        handle: &F,
+    ) -> (End, Option<BatchItemFailure>)
     where
         M: DeserializeOwned,
         F: Fn(M, Turn) -> Fut,
@@ -108,22 +138,28 @@ impl Batches {
         let received = message.attributes.get("ApproximateReceiveCount").and_then(|n| n.parse().ok()).unwrap_or(1);
         let turn = Turn { deadline, received };
         let begin = clock::now();
+        let mut panicked = false;
         let outcome = match domain::message::read::<M>(&body) {
             Err(error) => Outcome::dead(format!("failed to {error}")),
             Ok(_) if turn.left() < RESERVE => Outcome::retry(Duration::ZERO, "the invocation is about to end"),
             Ok(parsed) => match AssertUnwindSafe(handle(parsed, turn)).catch_unwind().await {
                 Ok(outcome) => outcome,
-                Err(_) => Outcome::retry(AFTER_PANIC, "the handler panicked"),
+                Err(_) => {
+                    panicked = true;
+                    Outcome::retry(AFTER_PANIC, "the handler panicked")
+                }
             },
         };
         let duration_ms = clock::now().duration_since(begin).as_millis();
         match outcome {
             Outcome::Done => {
                 tracing::info!(message.id = id, message.received = received, duration_ms, "message done");
-                None
+                (End::Done, None)
             }
             Outcome::Retry { after, reason } => {
-                self.put_back(&id, received, &message.receipt_handle.unwrap_or_default(), after, &reason).await
+                let receipt = message.receipt_handle.unwrap_or_default();
+                let failure = self.put_back(&id, received, &receipt, after, &reason).await;
+                (if panicked { End::Panicked } else { End::PutBack }, failure)
             }
             Outcome::Postpone { after, reason } => match self.source.send_later(&body, after).await {
                 Ok(()) => {
@@ -134,21 +170,22 @@ impl Batches {
                         reason,
                         "message postponed"
                     );
-                    None
+                    (End::Postponed, None)
                 }
                 // Only after its copy is durable may the message go.
                 Err(error) => {
                     let reason = format!("{reason}; failed to {error}");
-                    self.put_back(&id, received, &message.receipt_handle.unwrap_or_default(), after, &reason).await
+                    let receipt = message.receipt_handle.unwrap_or_default();
+                    (End::PutBack, self.put_back(&id, received, &receipt, after, &reason).await)
                 }
             },
             Outcome::Dead { reason } => {
                 tracing::error!(message.id = id, message.received = received, duration_ms, reason, "message is dead");
                 match self.dead.send_dead(&body, &reason, &id).await {
-                    Ok(()) => None,
+                    Ok(()) => (End::Dead, None),
                     Err(error) => {
                         tracing::error!(message.id = id, %error, "the dead letter was not taken; the message stays");
-                        Some(failure(id))
+                        (End::PutBack, Some(failure(id)))
                     }
                 }
             }

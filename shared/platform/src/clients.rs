@@ -8,6 +8,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::SharedCredentialsProvider;
 
+use crate::bulkhead::{Bulkhead, Occupancy};
 use crate::environment::{self, EnvironmentError};
 use crate::queue::Queue;
 use crate::secrets::Secrets;
@@ -23,16 +24,18 @@ const OPERATION: Duration = Duration::from_secs(10);
 /// One client for each service; what is made from it shares its connections.
 #[derive(Debug, Clone)]
 pub struct Aws {
+    database: Bulkhead,
     dynamodb: aws_sdk_dynamodb::Client,
     sqs: aws_sdk_sqs::Client,
     ssm: aws_sdk_ssm::Client,
 }
 
 impl Aws {
-    /// Reads region, credentials and (for an emulator) the endpoint from the environment that Lambda provides.
+    /// Reads region, credentials and (for an emulator) the endpoint from the environment that Lambda provides, and from
+    /// `POOL_DATABASE` how many calls to the tables may be in flight at once.
     ///
     /// # Errors
-    /// When `AWS_REGION` is not set.
+    /// When `AWS_REGION` is not set, or `POOL_DATABASE` is not a size.
     pub fn from_environment() -> Result<Self, EnvironmentError> {
         let region = environment::required("AWS_REGION")?;
         let timeouts = TimeoutConfig::builder()
@@ -51,6 +54,7 @@ impl Aws {
         }
         let shared = shared.build();
         Ok(Self {
+            database: Bulkhead::from_environment("database", "POOL_DATABASE")?,
             dynamodb: aws_sdk_dynamodb::Client::new(&shared),
             sqs: aws_sdk_sqs::Client::new(&shared),
             ssm: aws_sdk_ssm::Client::new(&shared),
@@ -63,7 +67,13 @@ impl Aws {
     /// When the variable is not set.
     pub fn table(&self, variable: &'static str) -> Result<Table, EnvironmentError> {
         let name = environment::required(variable)?;
-        Ok(Table::new(self.dynamodb.clone(), name))
+        Ok(Table::new(self.dynamodb.clone(), name, self.database.clone()))
+    }
+
+    /// How the calls to the tables stand in this process.
+    #[must_use]
+    pub fn database(&self) -> Occupancy {
+        self.database.occupancy()
     }
 
     /// The queue whose URL stands in the variable.

@@ -8,6 +8,14 @@ pub enum EnvironmentError {
     /// The template does not set it.
     #[error("read the environment: {0} is not set")]
     Missing(&'static str),
+    /// It is set to something else than it must be.
+    #[error("read the environment: {name} must be {rule}")]
+    Invalid {
+        /// The variable.
+        name: &'static str,
+        /// What is expected.
+        rule: &'static str,
+    },
     /// `STAGE` is not a stage.
     #[error(transparent)]
     Stage(#[from] UnknownStage),

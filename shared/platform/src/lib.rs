@@ -4,13 +4,16 @@
 //! organisation, and no function can be called without one (the lists of what is due and of what is overdue, and the
 //! deployment's breakers, are the exceptions).
 
+pub mod audit;
 pub mod batch;
 pub mod breaker;
+pub mod bulkhead;
 pub mod clients;
 pub mod clock;
 pub mod control;
 pub mod environment;
 pub mod error;
+pub mod metrics;
 pub mod outbox;
 pub mod queue;
 pub mod records;

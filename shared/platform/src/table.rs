@@ -1,4 +1,5 @@
 //! One DynamoDB table: get, conditional put and update, page-wise query. There is no scan, and no write without a condition.
+//! The calls in flight are bounded; one that finds no room in time fails like one that the service did not answer.
 
 use std::collections::HashMap;
 
@@ -9,6 +10,7 @@ use domain::FORMAT_VERSION;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::bulkhead::Bulkhead;
 use crate::error::PlatformError;
 
 /// An item as the SDK has it.
@@ -144,6 +146,7 @@ fn names_in(expression: &str) -> HashMap<String, String> {
 pub struct Table {
     client: Client,
     name: String,
+    calls: Bulkhead,
 }
 
 /// A page of items and where the next begins.
@@ -173,8 +176,8 @@ pub struct Query {
 }
 
 impl Table {
-    pub(crate) fn new(client: Client, name: String) -> Self {
-        Self { client, name }
+    pub(crate) fn new(client: Client, name: String, calls: Bulkhead) -> Self {
+        Self { client, name, calls }
     }
 
     /// Reads one item, strongly consistent. One call.
@@ -182,6 +185,7 @@ impl Table {
     /// # Errors
     /// When the table cannot be reached or the item is not readable.
     pub async fn get<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<T>, PlatformError> {
+        let _slot = self.calls.enter().await?;
         let answer = self
             .client
             .get_item()
@@ -209,6 +213,7 @@ impl Table {
     pub async fn update(&self, key: &Key, write: Write, all_new: bool) -> Result<Written, PlatformError> {
         let (update, values) = write.expression();
         let names = names_in(&format!("{update} {}", write.condition));
+        let _slot = self.calls.enter().await?;
         let sent = self
             .client
             .update_item()
@@ -240,6 +245,7 @@ impl Table {
     /// # Errors
     /// When the table cannot be reached or refuses the write for another reason.
     pub async fn create(&self, item: Item) -> Result<Written, PlatformError> {
+        let _slot = self.calls.enter().await?;
         let sent = self
             .client
             .put_item()
@@ -273,6 +279,7 @@ impl Table {
             condition.push_str(&format!(" AND #{attribute} <= :bound"));
             values.insert(":bound".to_owned(), AttributeValue::S(bound));
         }
+        let _slot = self.calls.enter().await?;
         let answer = self
             .client
             .query()

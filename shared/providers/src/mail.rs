@@ -36,6 +36,9 @@ pub enum MailError {
     /// Certainly not sent; a later try may succeed.
     #[error("send the mail: {0}")]
     NotSent(String),
+    /// Certainly not sent, and through no fault of this message: the provider cannot be reached or does not let us in.
+    #[error("send the mail: {0}")]
+    Unreachable(String),
     /// Refused for good.
     #[error("send the mail: refused: {0}")]
     Rejected(String),

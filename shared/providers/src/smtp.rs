@@ -97,8 +97,8 @@ impl SmtpMailer<'_> {
         let mut connection = match tokio::time::timeout(timeout, opening).await {
             Ok(Ok(connection)) => connection,
             // Even a permanent refusal here blames our settings, not the message: it waits until they are mended.
-            Ok(Err(error)) => return Err(MailError::NotSent(describe(&error))),
-            Err(_) => return Err(MailError::NotSent("the relay did not answer in time".to_owned())),
+            Ok(Err(error)) => return Err(MailError::Unreachable(describe(&error))),
+            Err(_) => return Err(MailError::Unreachable("the relay did not answer in time".to_owned())),
         };
         let result = match tokio::time::timeout(timeout, connection.send(&envelope, &message)).await {
             Ok(Ok(reply)) => {

@@ -4,10 +4,15 @@
 //! until the probe time. Half open: one process holds the probe lease and calls once; its success closes the breaker, its
 //! failure opens it again for longer, and its death frees the probe when the lease has passed.
 //!
+//! An operator may force it open or closed, lift that order, or reset it; an order stands above the phase, and what was begun
+//! before it can change nothing after it.
+//!
 //! Invariants, guarded by the conditions below and explored exhaustively in the tests:
 //! - at most one unexpired probe is in flight;
 //! - only the holder of the probe settles it, and only in the epoch in which it was given;
-//! - an open breaker is never stranded: after the wait, or after the lease, a probe is possible.
+//! - an open breaker is never stranded: after the wait, or after the lease, a probe is possible;
+//! - failures are counted across the fleet: once the threshold is reached, nobody who looks begins a call;
+//! - while it is forced open nobody who looks calls or takes the probe.
 //!
 //! Cost: a success in the closed state writes nothing; while open nothing is read or written until the probe time.
 
@@ -40,6 +45,38 @@ impl Phase {
     }
 }
 
+/// What an operator ordered. It holds until it is lifted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Forced {
+    /// No calls are made.
+    Open,
+    /// Calls are made, and nothing is counted.
+    Closed,
+}
+
+impl Forced {
+    /// The order as it is stored.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+/// What an operator may do. Each is one write under [`ORDER`] that begins a new epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Order {
+    /// Forces it open or closed; phase and counts stay as they are beneath.
+    Force(Forced),
+    /// Lifts the force: the phase beneath counts again.
+    Lift,
+    /// Closes it and forgets everything, the force too.
+    Reset,
+}
+
 /// The stored item. One that does not exist is a closed breaker without failures.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
@@ -58,6 +95,8 @@ pub struct Breaker {
     pub probe_owner: Option<String>,
     /// When the probe's lease ends, in milliseconds since 1970 UTC; meaningful while half open.
     pub probe_until_ms: i64,
+    /// What an operator ordered; stands above the phase.
+    pub forced: Option<Forced>,
 }
 
 /// When to open and for how long.
@@ -84,12 +123,19 @@ pub const RESET: &str = "#phase = :closed AND #epoch = :epoch";
 /// Opening. Guards: one process opens; a breaker that somebody else moved stays as it is.
 pub const TRIP: &str = "#phase = :closed AND #epoch = :epoch";
 
-/// Taking the probe. Guards: the wait has passed, or the last prober's lease has.
-pub const CLAIM_PROBE: &str =
-    "(#phase = :open AND #next_probe_ms <= :now) OR (#phase = :half_open AND #probe_until_ms < :now)";
+/// Taking the probe. Guards: the wait has passed, or the last prober's lease has, and no operator ordered otherwise. It names no
+/// epoch, so it has to name the order itself.
+pub const CLAIM_PROBE: &str = "attribute_not_exists(#forced) AND \
+     ((#phase = :open AND #next_probe_ms <= :now) OR (#phase = :half_open AND #probe_until_ms < :now))";
 
 /// Settling the probe. Guards: only its holder, only in its epoch.
 pub const SETTLE: &str = "#phase = :half_open AND #probe_owner = :owner AND #epoch = :epoch";
+
+/// An operator's order. Guards: it is given about the state that the operator saw.
+pub const ORDER: &str = "attribute_not_exists(pk) OR #epoch = :epoch";
+
+/// How long a forced-open breaker is believed before somebody looks whether the order was lifted, in milliseconds.
+pub const LOOK_AGAIN_MS: i64 = 60_000;
 
 /// What a breaker says to somebody who wants to call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,6 +155,11 @@ impl Breaker {
     /// Whether to call now.
     #[must_use]
     pub const fn admit(&self, now_ms: i64) -> Admission {
+        match self.forced {
+            Some(Forced::Closed) => return Admission::Allow,
+            Some(Forced::Open) => return Admission::Refuse { until_ms: now_ms.saturating_add(LOOK_AGAIN_MS) },
+            None => (),
+        }
         match self.phase {
             Phase::Closed => Admission::Allow,
             Phase::Open if self.next_probe_ms <= now_ms => Admission::Probe,
@@ -142,5 +193,15 @@ mod tests {
         let seconds = |reopened, jitter| POLICY.wait_after(reopened, jitter).as_secs();
         assert_eq!([seconds(0, 1.0), seconds(1, 1.0), seconds(2, 1.0), seconds(3, 1.0)], [60, 120, 240, 480]);
         assert_eq!([seconds(4, 1.0), seconds(u32::MAX, 1.0), seconds(4, 0.0)], [900, 900, 60]);
+    }
+
+    #[test]
+    fn an_order_stands_above_every_phase() {
+        for phase in [Phase::Closed, Phase::Open, Phase::HalfOpen] {
+            let forced = |forced| Breaker { phase, forced: Some(forced), ..Breaker::default() };
+            assert_eq!(forced(Forced::Closed).admit(5), Admission::Allow, "{phase:?}");
+            let until_ms = 5 + LOOK_AGAIN_MS;
+            assert_eq!(forced(Forced::Open).admit(5), Admission::Refuse { until_ms }, "{phase:?}");
+        }
     }
 }

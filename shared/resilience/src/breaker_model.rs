@@ -1,23 +1,44 @@
-//! A bounded exhaustive exploration of the breaker: three processes, every interleaving, a crash before and after every call,
-//! stale reads, and time that passes at any moment. The writes below mirror the condition expressions beside the state.
+//! A bounded exhaustive exploration of the breaker: two and three processes, every interleaving, a crash before and after every
+//! call, stale reads, time that passes and an operator who gives orders at any moment. The writes below mirror the condition
+//! expressions beside the state.
 
 use super::*;
 use crate::exploration;
 
+/// Most processes; an exploration with fewer leaves the others idle.
 const WORKERS: usize = 3;
 const THRESHOLD: u32 = 2;
 const WAIT: i64 = 2;
 const LEASE: i64 = 2;
-const HORIZON: i64 = 6;
+
+/// How far an exploration goes.
+#[derive(Clone, Copy)]
+struct Bounds {
+    workers: usize,
+    horizon: i64,
+    epochs: u64,
+    orders: u8,
+}
+
+/// What the gate explores.
+const BOUNDED: [Bounds; 2] =
+    [Bounds { workers: 2, horizon: 6, epochs: 4, orders: 1 }, Bounds { workers: 3, horizon: 5, epochs: 3, orders: 0 }];
+/// What the long form explores besides.
+const LONG: [Bounds; 2] =
+    [Bounds { workers: 2, horizon: 7, epochs: 6, orders: 2 }, Bounds { workers: 3, horizon: 4, epochs: 4, orders: 1 }];
 
 /// A rule that is left out on purpose, to see that the exploration notices.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Defect {
     None,
-    /// A prober that died keeps the probe for ever.
+    /// A prober that died keeps the probe for ever (G1).
     NoLease,
-    /// Whoever called as a prober may settle, even after another took the probe over.
+    /// Whoever called as a prober may settle, even after another took the probe over (G2).
     NoOwner,
+    /// Each process counts the failures that it saw itself (G3).
+    CountedAlone,
+    /// The probe may be taken whatever an operator ordered.
+    OrderIgnored,
     /// Everybody may take the probe after the wait.
     ManyProbes,
     /// Failures are counted whatever became of the breaker meanwhile.
@@ -49,6 +70,14 @@ struct World {
     item: Breaker,
     now: i64,
     processes: [Process; WORKERS],
+    /// Failures that each process counted itself: only the defect looks at them.
+    alone: [u32; WORKERS],
+    /// Failures that were counted in this epoch of a closed breaker, by whomever.
+    failed: u32,
+    /// Somebody died between the failure that crossed the threshold and the opening.
+    trip_lost: bool,
+    /// Orders that the operator may still give.
+    orders: u8,
 }
 
 fn owner(at: usize) -> Option<String> {
@@ -59,7 +88,8 @@ fn claim(item: &Breaker, at: usize, now: i64, defect: Defect) -> Option<Breaker>
     let waited = item.phase == Phase::Open && item.next_probe_ms <= now;
     let left = item.phase == Phase::HalfOpen && item.probe_until_ms < now && defect != Defect::NoLease;
     let anyway = item.phase == Phase::HalfOpen && defect == Defect::ManyProbes;
-    (waited || left || anyway).then(|| Breaker {
+    let ordered = item.forced.is_some() && defect != Defect::OrderIgnored;
+    (!ordered && (waited || left || anyway)).then(|| Breaker {
         phase: Phase::HalfOpen,
         epoch: item.epoch + 1,
         probe_owner: owner(at),
@@ -72,6 +102,15 @@ fn count(item: &Breaker, epoch: u64, defect: Defect) -> Option<Breaker> {
     let fits = item.phase == Phase::Closed && item.epoch == epoch || defect == Defect::NoEpoch;
     // Beyond the threshold the number does not matter.
     fits.then(|| Breaker { failures: (item.failures + 1).min(THRESHOLD), ..item.clone() })
+}
+
+fn order(item: &Breaker, order: Order) -> Breaker {
+    let next = Breaker { epoch: item.epoch + 1, ..item.clone() };
+    match order {
+        Order::Force(forced) => Breaker { forced: Some(forced), ..next },
+        Order::Lift => Breaker { forced: None, ..next },
+        Order::Reset => Breaker { epoch: next.epoch, ..Breaker::default() },
+    }
 }
 
 fn trip(item: &Breaker, epoch: u64, now: i64) -> Option<Breaker> {
@@ -98,6 +137,10 @@ fn check(world: &World, defect: Defect) -> Result<(), &'static str> {
     if world.processes.iter().filter(live).count() > 1 {
         return Err("two probes in flight");
     }
+    if world.item.forced.is_some() {
+        // An order waits for the operator who lifts it.
+        return Ok(());
+    }
     let freed = match world.item.phase {
         Phase::Closed => true,
         Phase::Open => world.now < world.item.next_probe_ms || claim(&world.item, 0, world.now, defect).is_some(),
@@ -109,20 +152,46 @@ fn check(world: &World, defect: Defect) -> Result<(), &'static str> {
     Ok(())
 }
 
-fn successors(world: &World, defect: Defect) -> Result<Vec<World>, &'static str> {
+fn successors(world: &World, bounds: Bounds, defect: Defect) -> Result<Vec<World>, &'static str> {
     let mut next = Vec::new();
     let with = |at: usize, item: &Breaker, process: Process| {
         let mut world = World { item: item.clone(), ..world.clone() };
+        if item.epoch != world.item.epoch || item.phase != Phase::Closed {
+            world.failed = 0;
+            world.trip_lost = false;
+        }
         world.processes[at] = process;
         world
     };
-    if world.now < HORIZON {
+    if world.now < bounds.horizon {
         next.push(World { now: world.now + 1, ..world.clone() });
     }
-    for (at, process) in world.processes.iter().enumerate() {
+    if world.orders > 0 {
+        for given in [Order::Force(Forced::Open), Order::Force(Forced::Closed), Order::Lift, Order::Reset] {
+            let item = order(&world.item, given);
+            let mut next_world = World { item, failed: 0, trip_lost: false, orders: world.orders - 1, ..world.clone() };
+            if given == Order::Reset {
+                // The operator takes the probe away: what its holder still does is a call like any other.
+                for process in &mut next_world.processes {
+                    if let Process::Probing { until, .. } = process {
+                        *until = -1;
+                    }
+                }
+            }
+            next.push(next_world);
+        }
+    }
+    for (at, process) in world.processes.iter().enumerate().take(bounds.workers) {
         let item = &world.item;
         match process {
-            Process::Idle => next.push(with(at, item, Process::Read(item.clone()))),
+            Process::Idle => {
+                let tripping = world.processes.iter().any(|process| matches!(process, Process::Tripping { .. }));
+                let called = matches!(item.admit(world.now), Admission::Allow) && item.forced.is_none();
+                if called && world.failed >= THRESHOLD && !tripping && !world.trip_lost {
+                    return Err("called after the threshold was reached");
+                }
+                next.push(with(at, item, Process::Read(item.clone())));
+            }
             Process::Read(seen) => match seen.admit(world.now) {
                 Admission::Allow => next.push(with(at, item, Process::Calling { epoch: seen.epoch })),
                 Admission::Refuse { .. } if defect != Defect::ManyProbes || seen.phase == Phase::Open => {
@@ -130,6 +199,9 @@ fn successors(world: &World, defect: Defect) -> Result<Vec<World>, &'static str>
                 }
                 Admission::Refuse { .. } | Admission::Probe => match claim(item, at, world.now, defect) {
                     Some(claimed) => {
+                        if item.forced == Some(Forced::Open) {
+                            return Err("probed while forced open");
+                        }
                         let probing = Process::Probing { epoch: claimed.epoch, until: world.now + LEASE };
                         next.push(with(at, &claimed, probing));
                         // A crash right after the write: the lease is taken and nobody probes.
@@ -144,14 +216,21 @@ fn successors(world: &World, defect: Defect) -> Result<Vec<World>, &'static str>
                     if item.phase != Phase::Closed {
                         return Err("counted after it had opened");
                     }
-                    let crossed = counted.failures >= THRESHOLD;
+                    let mine = (world.alone[at] + 1).min(THRESHOLD);
+                    let crossed =
+                        if defect == Defect::CountedAlone { mine >= THRESHOLD } else { counted.failures >= THRESHOLD };
                     let then = if crossed { Process::Tripping { epoch: *epoch } } else { Process::Idle };
-                    next.push(with(at, &counted, then));
+                    let mut world = with(at, &counted, then);
+                    world.failed = (world.failed + 1).min(THRESHOLD);
+                    if defect == Defect::CountedAlone {
+                        world.alone[at] = mine;
+                    }
+                    next.push(world);
                 }
             }
             Process::Tripping { epoch } => {
                 // A crash here leaves the count at the threshold, and the next failure opens.
-                next.push(with(at, item, Process::Idle));
+                next.push(World { trip_lost: true, ..with(at, item, Process::Idle) });
                 if let Some(open) = trip(item, *epoch, world.now) {
                     next.push(with(at, &open, Process::Idle));
                 }
@@ -173,28 +252,45 @@ fn successors(world: &World, defect: Defect) -> Result<Vec<World>, &'static str>
 }
 
 /// Explores every world that can be reached; gives their number, or what was found broken.
-fn explore(defect: Defect) -> Result<usize, &'static str> {
-    let idle = [const { Process::Idle }; WORKERS];
-    let first = World { item: Breaker::default(), now: 0, processes: idle };
-    // Epochs only grow; beyond these many changes of phase nothing new can happen.
-    let next = |world: &World| if world.item.epoch > 5 { Ok(vec![]) } else { successors(world, defect) };
+fn explore(bounds: Bounds, defect: Defect) -> Result<usize, &'static str> {
+    let first = World {
+        item: Breaker::default(),
+        now: 0,
+        processes: [const { Process::Idle }; WORKERS],
+        alone: [0; WORKERS],
+        failed: 0,
+        trip_lost: false,
+        orders: bounds.orders,
+    };
+    // Epochs only grow; beyond these many changes nothing new can happen.
+    let next = |world: &World| {
+        if world.item.epoch > bounds.epochs { Ok(vec![]) } else { successors(world, bounds, defect) }
+    };
     exploration::explore(first, |world| check(world, defect), next)
 }
 
 #[test]
-fn in_every_interleaving_there_is_one_probe_and_nothing_is_stranded() {
-    let worlds = explore(Defect::None).expect("no property is broken");
-    assert!(worlds > 10_000, "the exploration is too small to mean anything: {worlds}");
-}
-
-#[test]
-fn the_exploration_notices_every_rule_that_is_left_out() {
-    for (defect, wanted) in [
+fn in_every_interleaving_the_rules_hold_and_every_rule_that_is_left_out_is_noticed() {
+    let long = std::env::var_os("PROVE_LONG").map_or(&[][..], |_| &LONG[..]);
+    let mut states = 0;
+    for bounds in BOUNDED.iter().chain(long) {
+        let worlds = explore(*bounds, Defect::None).expect("no property is broken");
+        assert!(worlds > 10_000, "the exploration is too small to mean anything: {worlds}");
+        states += worlds;
+    }
+    let defects = [
         (Defect::NoLease, "stranded"),
         (Defect::NoOwner, "settled by somebody who had lost the probe"),
+        (Defect::CountedAlone, "called after the threshold was reached"),
         (Defect::ManyProbes, "two probes in flight"),
         (Defect::NoEpoch, "counted after it had opened"),
-    ] {
-        assert_eq!(explore(defect), Err(wanted), "{defect:?}");
+        (Defect::OrderIgnored, "probed while forced open"),
+    ];
+    let mut caught = 0;
+    for (defect, wanted) in defects {
+        let found = BOUNDED.iter().find_map(|bounds| explore(*bounds, defect).err());
+        assert_eq!(found, Some(wanted), "{defect:?}");
+        caught += 1;
     }
+    println!("model: name=breaker states={states} mutations_caught={caught}/{}", defects.len());
 }

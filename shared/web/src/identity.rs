@@ -12,6 +12,20 @@ const ORGANISATION: &str = "custom:organisation";
 /// Claim that names the user.
 const SUBJECT: &str = "sub";
 
+/// Claim that names the user's role.
+const ROLE: &str = "custom:role";
+
+/// What a user may do besides reading and asking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Nothing; what every user is whose token names no known role.
+    Member,
+    /// May give orders about what belongs to the organisation.
+    Admin,
+    /// May also give orders about what all organisations share.
+    Operator,
+}
+
 /// The caller, as the verified token names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
@@ -19,6 +33,23 @@ pub struct Identity {
     pub org: OrgId,
     /// The user, for the audit.
     pub subject: String,
+    /// What the user may do.
+    pub role: Role,
+}
+
+impl Identity {
+    /// Refuses everybody below a role.
+    ///
+    /// # Errors
+    /// 403.
+    pub fn at_least(&self, role: Role) -> Result<(), Problem> {
+        let wanted = match role {
+            Role::Member => "member",
+            Role::Admin => "admin",
+            Role::Operator => "operator",
+        };
+        if self.role >= role { Ok(()) } else { Err(Problem::forbidden(format!("this needs the role `{wanted}`"))) }
+    }
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Identity {
@@ -37,6 +68,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Identity {
         })?;
         let org = org.parse().map_err(|_| Problem::forbidden("the token's organisation is not valid"))?;
         let subject = claims.get(SUBJECT).cloned().unwrap_or_default();
-        Ok(Self { org, subject })
+        let role = match claims.get(ROLE).map(String::as_str) {
+            Some("admin") => Role::Admin,
+            Some("operator") => Role::Operator,
+            Some(_) | None => Role::Member,
+        };
+        Ok(Self { org, subject, role })
     }
 }

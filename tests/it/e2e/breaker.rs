@@ -1,4 +1,4 @@
-//! The model is down: after five failures it is left alone, callers are told when to come back, and nothing is lost.
+//! A third party is down: after five failures it is left alone, callers are told when to come back, and nothing is lost.
 
 use std::time::{Duration, Instant};
 
@@ -98,5 +98,56 @@ fn a_model_that_is_down_is_left_alone_probed_once_and_asked_again_without_an_ope
         let location = accepted.location.expect("location");
         assert_eq!(acme.until_state(&location, &["succeeded", "failed"]).await["state"], "succeeded");
         assert_eq!(stack.messages_in("suggestion-dlq").await, dead, "no message burned its receives");
+    });
+}
+
+#[test]
+fn a_relay_that_is_down_burns_no_tries_and_every_mail_goes_out_once_after_the_probe() {
+    let _guard = alone();
+    run(async {
+        let stack = Stack::open();
+        let acme = stack.org("acme");
+        let faults = format!("{}faults", stack.text("/mailbox_url"));
+        let down = json!({"stage": "connect", "code": 421, "times": null});
+        assert!(stack.send(stack.http.post(&faults).json(&down)).await.status.is_success());
+        let notify = async || {
+            let body = json!({"kind": "flag-resolved", "to": "down@example.com",
+                              "data": {"name": "Ada", "flag": "f", "resolution": "r"}});
+            let accepted = acme.post("/api/notifications", &body).await;
+            assert_eq!(accepted.status, 202, "a mail can wait, so it is taken: {accepted:?}");
+            accepted.body["id"].as_str().expect("id").to_owned()
+        };
+        let mut waiting = Vec::new();
+        for _ in 0..5 {
+            waiting.push(notify().await);
+        }
+        acme.until("/api/admin/breakers", |answer| {
+            let items = answer.body["items"].as_array().map(Vec::as_slice).unwrap_or_default();
+            items.iter().any(|item| item["name"] == "mail" && item["phase"] == "open")
+        })
+        .await;
+        // Longer than a worker believes a closed breaker.
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        let late = notify().await;
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let untouched = acme.get(&format!("/api/notifications/{late}")).await.body;
+        let got = (untouched["state"].as_str(), untouched["attempts"].as_u64());
+        assert_eq!(got, (Some("queued"), Some(0)), "{untouched}");
+        waiting.push(late);
+
+        assert!(stack.send(stack.http.delete(&faults)).await.status.is_success());
+        let begin = Instant::now();
+        for id in &waiting {
+            loop {
+                let sent = acme.get(&format!("/api/notifications/{id}")).await.body;
+                match sent["state"].as_str() {
+                    Some("accepted") => break,
+                    Some("rejected" | "needs_review") => panic!("a mail was lost to an outage: {sent}"),
+                    _ => assert!(begin.elapsed() < PATIENCE, "{sent}"),
+                }
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+            assert_eq!(stack.mails_of(id).await.len(), 1, "one mail for {id}");
+        }
     });
 }
