@@ -83,7 +83,7 @@ struct UpArgs {
 /// Which stack: ports and state directory.
 #[derive(Args, Clone)]
 struct StateArgs {
-    /// Port of the AWS emulator; simulators, SMTP server and mailbox take the three ports after it.
+    /// Port of the AWS emulator; simulators, SMTP server, mailbox and call counter take the four ports after it.
     #[arg(long, default_value_t = site::DEFAULT_PORT)]
     port: u16,
     /// Folder for state and logs, relative to the repository.

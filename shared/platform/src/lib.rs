@@ -11,6 +11,7 @@ pub mod clock;
 pub mod control;
 pub mod environment;
 pub mod error;
+mod fault;
 pub mod outbox;
 pub mod queue;
 pub mod records;
