@@ -13,7 +13,7 @@ use crate::stack::{PATIENCE, Stack, alone, run};
 /// The processes of a function on this stack: the emulator starts each with the environment that Lambda gives.
 fn processes(stack: &Stack, function: &str) -> Vec<u32> {
     let name = format!("AWS_LAMBDA_FUNCTION_NAME=hiring-integrations-local-{function}");
-    let endpoint = format!("AWS_ENDPOINT_URL={}", stack.text("/aws_endpoint"));
+    let endpoint = format!("AWS_ENDPOINT_URL={}", stack.functions_endpoint());
     let ours = |pid: &u32| {
         let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
         let has = |wanted: &str| environment.split(|byte| *byte == 0).any(|pair| pair == wanted.as_bytes());
