@@ -111,10 +111,11 @@ impl Stack {
         }
     }
 
-    /// Removes all messages of a queue, hidden ones included.
-    pub(crate) async fn purge(&self, queue: &str) {
+    /// Sets for how long a queue hides a message that it hands out.
+    pub(crate) async fn set_visibility(&self, queue: &str, seconds: u64) {
         let url = self.queue_url(queue).await;
-        self.sqs("PurgeQueue", json!({"QueueUrl": url})).await;
+        let attributes = json!({"VisibilityTimeout": seconds.to_string()});
+        self.sqs("SetQueueAttributes", json!({"QueueUrl": url, "Attributes": attributes})).await;
     }
 
     /// Messages of a queue, hidden ones included.

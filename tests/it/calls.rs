@@ -55,9 +55,4 @@ impl Stack {
         }
         calls
     }
-
-    /// Where the functions of this stack reach AWS.
-    pub(crate) fn functions_endpoint(&self) -> &str {
-        self.text("/calls_url").strip_suffix("/_calls").expect("the counter's address")
-    }
 }

@@ -6,7 +6,7 @@ mod budgets;
 mod faults;
 mod frontend;
 mod idempotency;
-mod killed;
+mod kill_points;
 mod outbox;
 mod sync;
 mod webhook;

@@ -9,6 +9,7 @@ use domain::notification::{Notification, NotificationState};
 use domain::organisation::Organisation;
 use domain::suggestion::{Suggestion, SuggestionState};
 use jiff::{SignedDuration, Timestamp};
+use resilience::work::same_request;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -163,8 +164,8 @@ impl Records {
                 Ok(Created::New)
             }
             Written::Refused(Some(old)) => {
-                let same = old.get("request_hash").and_then(|v| v.as_s().ok()).is_some_and(|hash| hash == request);
-                if same { Ok(Created::Same(from_item(old)?)) } else { Ok(Created::Other) }
+                let recorded = old.get("request_hash").and_then(|v| v.as_s().ok()).map(String::as_str);
+                if same_request(recorded, request) { Ok(Created::Same(from_item(old)?)) } else { Ok(Created::Other) }
             }
             Written::Refused(None) => Ok(Created::Other),
         }

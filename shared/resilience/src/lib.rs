@@ -6,6 +6,8 @@
 pub mod batch;
 pub mod breaker;
 #[cfg(test)]
+mod condition;
+#[cfg(test)]
 mod exploration;
 pub mod outbox;
 pub mod poll;
