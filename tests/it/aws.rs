@@ -152,12 +152,18 @@ impl Stack {
 
     /// A record as the table holds it, each attribute with its type.
     pub(crate) async fn record(&self, pk: &str, sk: &str) -> Value {
+        self.item("records", pk, sk).await
+    }
+
+    /// An item of the table `control` or `records`, each attribute with its type.
+    pub(crate) async fn item(&self, table: &str, pk: &str, sk: &str) -> Value {
         let key = json!({"pk": {"S": pk}, "sk": {"S": sk}});
-        let body = json!({"TableName": self.table("records").await, "Key": key, "ConsistentRead": true});
+        let body = json!({"TableName": self.table(table).await, "Key": key, "ConsistentRead": true});
         self.json_call("dynamodb", "DynamoDB_20120810.GetItem", "1.0", body).await["Item"].clone()
     }
 
-    async fn table(&self, part: &str) -> String {
+    /// The name of a table, by a part of it.
+    pub(crate) async fn table(&self, part: &str) -> String {
         let answer = self.json_call("dynamodb", "DynamoDB_20120810.ListTables", "1.0", json!({})).await;
         let names = answer["TableNames"].as_array().cloned().unwrap_or_default();
         let found = names.iter().filter_map(Value::as_str).find(|name| name.to_lowercase().contains(part));
