@@ -118,14 +118,14 @@ impl Stack {
         self.sqs("SetQueueAttributes", json!({"QueueUrl": url, "Attributes": attributes})).await;
     }
 
-    /// Messages of a queue, hidden ones included.
+    /// Messages of a queue, hidden and delayed ones included.
     pub(crate) async fn messages_in(&self, queue: &str) -> u64 {
         let url = self.queue_url(queue).await;
-        let names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"];
-        let answer = self.sqs("GetQueueAttributes", json!({"QueueUrl": url, "AttributeNames": names})).await;
+        let names = ["", "NotVisible", "Delayed"].map(|which| format!("ApproximateNumberOfMessages{which}"));
+        let answer = self.sqs("GetQueueAttributes", json!({"QueueUrl": url, "AttributeNames": &names})).await;
         let count =
             |name: &str| answer["Attributes"][name].as_str().and_then(|n| n.parse::<u64>().ok()).expect("a count");
-        names.into_iter().map(count).sum()
+        names.iter().map(|name| count(name)).sum()
     }
 
     /// Sets a text attribute of an item of the table `control` or `records`.

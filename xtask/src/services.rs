@@ -42,11 +42,12 @@ pub(crate) async fn ensure(site: &Site, daemons: &Daemons<'_>, certificate: &str
         report::tick(
             began,
             format!(
-                "AWS emulator at {} (IAM enforced), simulators on {}, SMTP on {}, mailbox on {}",
+                "AWS emulator at {} (IAM enforced), simulators on {}, SMTP on {}, mailbox on {}, calls counted on {}",
                 site.endpoint(),
                 site.simulators(),
                 site.smtp(),
-                site.mailbox()
+                site.mailbox(),
+                site.calls()
             ),
         );
     }

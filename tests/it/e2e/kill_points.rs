@@ -166,11 +166,11 @@ async fn kill(stack: &Stack, case: &'static Case) -> Killed {
 async fn asked_about(stack: &Stack, acme: &Org<'_>, suggestion: &Value) -> u64 {
     let id = suggestion["application_id"].as_str().expect("id");
     let application = acme.get(&format!("/api/applications/{id}")).await.body;
-    let wanted = [&application["candidate"]["name"], &application["applied_at"]].map(|v| v.as_str().expect("text"));
+    let name = application["candidate"]["name"].as_str().expect("a name");
     let asked = stack.control("gemini", Method::GET, "/requests?limit=5000", None).await.body;
     let about = |request: &&Value| {
         let text = request["body"]["contents"][0]["parts"][0]["text"].as_str().unwrap_or_default();
-        wanted.iter().all(|part| text.contains(part))
+        text.contains(name)
     };
     let count = asked["items"].as_array().expect("requests").iter().filter(about).count();
     u64::try_from(count).expect("a small number")
