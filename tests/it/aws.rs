@@ -111,20 +111,21 @@ impl Stack {
         }
     }
 
-    /// Removes all messages of a queue, hidden ones included.
-    pub(crate) async fn purge(&self, queue: &str) {
+    /// Sets for how long a queue hides a message that it hands out.
+    pub(crate) async fn set_visibility(&self, queue: &str, seconds: u64) {
         let url = self.queue_url(queue).await;
-        self.sqs("PurgeQueue", json!({"QueueUrl": url})).await;
+        let attributes = json!({"VisibilityTimeout": seconds.to_string()});
+        self.sqs("SetQueueAttributes", json!({"QueueUrl": url, "Attributes": attributes})).await;
     }
 
-    /// Messages of a queue, hidden ones included.
+    /// Messages of a queue, hidden and delayed ones included.
     pub(crate) async fn messages_in(&self, queue: &str) -> u64 {
         let url = self.queue_url(queue).await;
-        let names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"];
-        let answer = self.sqs("GetQueueAttributes", json!({"QueueUrl": url, "AttributeNames": names})).await;
+        let names = ["", "NotVisible", "Delayed"].map(|which| format!("ApproximateNumberOfMessages{which}"));
+        let answer = self.sqs("GetQueueAttributes", json!({"QueueUrl": url, "AttributeNames": &names})).await;
         let count =
             |name: &str| answer["Attributes"][name].as_str().and_then(|n| n.parse::<u64>().ok()).expect("a count");
-        names.into_iter().map(count).sum()
+        names.iter().map(|name| count(name)).sum()
     }
 
     /// Sets a text attribute of an item of the table `control` or `records`.
@@ -151,12 +152,18 @@ impl Stack {
 
     /// A record as the table holds it, each attribute with its type.
     pub(crate) async fn record(&self, pk: &str, sk: &str) -> Value {
+        self.item("records", pk, sk).await
+    }
+
+    /// An item of the table `control` or `records`, each attribute with its type.
+    pub(crate) async fn item(&self, table: &str, pk: &str, sk: &str) -> Value {
         let key = json!({"pk": {"S": pk}, "sk": {"S": sk}});
-        let body = json!({"TableName": self.table("records").await, "Key": key, "ConsistentRead": true});
+        let body = json!({"TableName": self.table(table).await, "Key": key, "ConsistentRead": true});
         self.json_call("dynamodb", "DynamoDB_20120810.GetItem", "1.0", body).await["Item"].clone()
     }
 
-    async fn table(&self, part: &str) -> String {
+    /// The name of a table, by a part of it.
+    pub(crate) async fn table(&self, part: &str) -> String {
         let answer = self.json_call("dynamodb", "DynamoDB_20120810.ListTables", "1.0", json!({})).await;
         let names = answer["TableNames"].as_array().cloned().unwrap_or_default();
         let found = names.iter().filter_map(Value::as_str).find(|name| name.to_lowercase().contains(part));

@@ -2,10 +2,12 @@
 
 mod bad_input;
 mod breaker;
+mod budgets;
+mod contention;
 mod faults;
 mod frontend;
 mod idempotency;
-mod killed;
+mod kill_points;
 mod operations;
 mod outbox;
 mod sync;

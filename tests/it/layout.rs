@@ -254,3 +254,42 @@ fn names_say_what_a_thing_is_for() -> Result<()> {
     }
     Ok(())
 }
+
+/// What could end a process on purpose in what ships. The needles are put together here, so that this file does not hold them.
+fn deadly(sources: &[(String, String)]) -> Vec<String> {
+    let armed = "shared/platform/src/fault/armed.rs";
+    let needles = [["FAULT", "POINTS"].join("_"), ["std::", "process"].concat()];
+    let ships = sources.iter().filter(|(name, _)| name.starts_with("shared/") || name.starts_with("functions/"));
+    let outside = ships.filter(|(name, _)| name != armed);
+    let mut found: Vec<String> = outside
+        .filter(|(_, text)| needles.iter().any(|needle| text.contains(needle)))
+        .map(|(name, _)| format!("{name} may end its process"))
+        .collect();
+    let fault = sources.iter().find(|(name, _)| name == "shared/platform/src/fault.rs");
+    let only_in_development = "#[cfg(debug_assertions)]\nmod armed;";
+    if !fault.is_some_and(|(_, text)| text.contains(only_in_development) && text.matches("mod armed").count() == 1) {
+        found.push("the fault points are not only in development builds".to_owned());
+    }
+    found
+}
+
+#[test]
+fn a_release_has_no_fault_points() -> Result<()> {
+    let sources = sources()?;
+    let violations = deadly(&sources);
+    ensure!(violations.is_empty(), "{}", violations.join("; "));
+    let workspace: Table = fs::read_to_string(root().join("Cargo.toml"))?.parse()?;
+    let release = workspace.get("profile").and_then(|profile| profile.get("release"));
+    let release = release.context("the release profile is gone")?;
+    ensure!(
+        release.get("debug-assertions").is_none(),
+        "a release without debug assertions is what has no fault points"
+    );
+
+    let mut broken = sources.clone();
+    broken.push(("functions/health/src/lib.rs".to_owned(), ["use std::", "process::Command;"].concat()));
+    ensure!(!deadly(&broken).is_empty(), "a function that may end its process goes unnoticed");
+    let armed_always = |(name, text): &(String, String)| (name.clone(), text.replace("#[cfg(debug_assertions)]\n", ""));
+    ensure!(!deadly(&sources.iter().map(armed_always).collect::<Vec<_>>()).is_empty(), "armed releases go unnoticed");
+    Ok(())
+}

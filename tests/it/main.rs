@@ -8,6 +8,7 @@
 )]
 
 mod aws;
+mod calls;
 mod e2e;
 mod events;
 mod fixtures;

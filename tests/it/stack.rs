@@ -189,12 +189,13 @@ pub(crate) fn fresh_number() -> u64 {
     high >> 14
 }
 
-/// A Greenhouse body for a new application, and its id at the provider. Nobody else has this candidate's name: what the model
-/// was asked is told apart by it.
+/// A Greenhouse body for a new application, and its ids at the provider. The candidate's name holds the id, so that what the
+/// model was asked can be told from what it was asked about others.
 pub(crate) fn new_application() -> (String, u64) {
     let (application, candidate) = (fresh_number(), fresh_number());
     let mut event = simulators::greenhouse::new_candidate_application(application, candidate, application);
-    event["payload"]["application"]["candidate"]["first_name"] = Value::from(format!("Nadia {application}"));
+    let name = &mut event["payload"]["application"]["candidate"]["last_name"];
+    *name = format!("{} {application}", name.as_str().expect("a name")).into();
     (simulators::greenhouse::escape(&event), application)
 }
 

@@ -1,13 +1,17 @@
-"""Starts MiniStack with the two things that its command line cannot say.
+"""Starts MiniStack with the three things that its command line cannot say.
 
 MiniStack fetches the keys of its own user pools at `http://localhost:PORT`, also when it serves TLS there; then no token
 is ever valid. And with TLS it also takes port 443 where it may. Neither is wanted on a developer's machine.
+
+And its functions call AWS through the proxy that counts their calls (`tests/simulators/src/calls.rs`), each with its name
+as execution environment, which the SDK puts into its user agent.
 """
 
 import os
 import urllib.request
 
 from ministack import app
+from ministack.services import lambda_svc
 
 
 class OwnGatewayOverTls(urllib.request.BaseHandler):
@@ -21,7 +25,16 @@ class OwnGatewayOverTls(urllib.request.BaseHandler):
         return request
 
 
+def environment_of_a_function(config, *rest, original=lambda_svc._provided_worker_env):
+    environment = original(config, *rest)
+    environment["AWS_ENDPOINT_URL"] = os.environ["FUNCTIONS_ENDPOINT_URL"]
+    # hiring-integrations-STAGE-NAME
+    environment["AWS_EXECUTION_ENV"] = "AWS_Lambda_" + config["FunctionName"].split("-", 3)[-1]
+    return environment
+
+
 if __name__ == "__main__":
+    lambda_svc._provided_worker_env = environment_of_a_function
     urllib.request.install_opener(urllib.request.build_opener(OwnGatewayOverTls))
     app._port_is_bindable = lambda host, port: False
     app.main()

@@ -11,6 +11,7 @@ mod deploy;
 mod logs;
 mod package;
 mod processes;
+mod prove;
 mod python;
 mod report;
 mod services;
@@ -65,6 +66,9 @@ enum Command {
     /// stack of their own on port 4666, which ends with the run. Up to 40 minutes cold on two cores, a few minutes warm.
     /// Logs: .local/test/logs/, one file a phase.
     Test(test::TestArgs),
+    /// Prove in the long form what the gate tests in short, and print the numbers.
+    #[command(subcommand)]
+    Prove(prove::Proof),
 }
 
 #[derive(Args)]
@@ -83,7 +87,7 @@ struct UpArgs {
 /// Which stack: ports and state directory.
 #[derive(Args, Clone)]
 struct StateArgs {
-    /// Port of the AWS emulator; simulators, SMTP server and mailbox take the three ports after it.
+    /// Port of the AWS emulator; simulators, SMTP server, mailbox and call counter take the four ports after it.
     #[arg(long, default_value_t = site::DEFAULT_PORT)]
     port: u16,
     /// Folder for state and logs, relative to the repository.
@@ -109,7 +113,8 @@ async fn main() -> ExitCode {
         }
     };
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             report::failed(&error);
             ExitCode::FAILURE
@@ -117,8 +122,9 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(cli: Cli) -> Result<()> {
-    match cli.command {
+/// Whether all is well; false where the output says already what is not.
+async fn run(cli: Cli) -> Result<bool> {
+    let done = match cli.command {
         Command::Up(args) => {
             let site = args.site.site()?;
             let _lock = site.lock()?;
@@ -137,7 +143,9 @@ async fn run(cli: Cli) -> Result<()> {
         Command::Logs(args) => logs::logs(&args).await,
         Command::Demo(args) => demo::demo(&args).await,
         Command::Test(args) => test::test(&args).await,
-    }
+        Command::Prove(proof) => return prove::prove(&proof).await,
+    };
+    done.map(|()| true)
 }
 
 /// Resolves at Ctrl-C, at the end of the terminal and at a polite kill.

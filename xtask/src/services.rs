@@ -29,22 +29,25 @@ const SMTP_PASSWORD: &str = "local-smtp-password";
 pub(crate) async fn ensure(site: &Site, daemons: &Daemons<'_>, certificate: &str, containers: bool) -> Result<bool> {
     let began = Instant::now();
     fs::create_dir_all(site.state.join("tmp"))?;
+    fs::create_dir_all(site.fault_points())?;
     let fresh = ensure_one(site, daemons, &emulator(site, certificate, containers)?, site.gateway)?;
-    ensure_one(site, daemons, &simulators(site)?, site.simulators())?;
+    ensure_one(site, daemons, &simulators(site, certificate)?, site.simulators())?;
     ensure_one(site, daemons, &mailbox(site, certificate)?, site.smtp())?;
     for (name, port) in [(EMULATOR, site.gateway), (SIMULATORS, site.simulators()), (MAILBOX, site.smtp())] {
         answers(site, name, port).await?;
     }
     answers(site, MAILBOX, site.mailbox()).await?;
+    answers(site, SIMULATORS, site.calls()).await?;
     if fresh {
         report::tick(
             began,
             format!(
-                "AWS emulator at {} (IAM enforced), simulators on {}, SMTP on {}, mailbox on {}",
+                "AWS emulator at {} (IAM enforced), simulators on {}, SMTP on {}, mailbox on {}, calls counted on {}",
                 site.endpoint(),
                 site.simulators(),
                 site.smtp(),
-                site.mailbox()
+                site.mailbox(),
+                site.calls()
             ),
         );
     }
@@ -65,6 +68,9 @@ fn emulator(site: &Site, certificate: &str, containers: bool) -> Result<Program>
         ("MINISTACK_SSL_KEY", tls.join("server.key").display().to_string()),
         ("IOT_MTLS_ENABLED", "0".to_owned()),
         ("SFTP_ENABLED", "0".to_owned()),
+        // Of the functions, which inherit the emulator's environment.
+        ("FUNCTIONS_ENDPOINT_URL", site.functions_endpoint()),
+        ("FAULT_POINTS", site.fault_points().display().to_string()),
     ] {
         environment.insert(name.to_owned(), value);
     }
@@ -76,11 +82,21 @@ fn emulator(site: &Site, certificate: &str, containers: bool) -> Result<Program>
     Ok(Program { name: EMULATOR, arguments, environment, fingerprint })
 }
 
-fn simulators(site: &Site) -> Result<Program> {
+fn simulators(site: &Site, certificate: &str) -> Result<Program> {
     let binary = site.binaries().join("simulators");
     let port = site.simulators().to_string();
-    let fingerprint = fingerprint(&[&binary], &port)?;
-    let arguments = vec![binary.into(), "--port".into(), port.into()];
+    let fingerprint = fingerprint(&[&binary], &format!("{certificate} {port}"))?;
+    let arguments = vec![
+        binary.into(),
+        "--port".into(),
+        port.into(),
+        "--calls-port".into(),
+        site.calls().to_string().into(),
+        "--gateway".into(),
+        site.endpoint().into(),
+        "--ca".into(),
+        site.ca().into(),
+    ];
     Ok(Program { name: SIMULATORS, arguments, environment: site.environment(), fingerprint })
 }
 

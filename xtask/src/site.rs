@@ -25,8 +25,8 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) fn new(state: &str, gateway: u16) -> Result<Self> {
-        if gateway > u16::MAX - 3 {
-            bail!("--port must leave room for three more ports after it");
+        if gateway > u16::MAX - 4 {
+            bail!("--port must leave room for four more ports after it");
         }
         let root = repository()?;
         let state = root.join(state);
@@ -44,6 +44,21 @@ impl Site {
 
     pub(crate) const fn mailbox(&self) -> u16 {
         self.gateway + 3
+    }
+
+    /// Port of the proxy between the functions and the emulator, which counts their calls.
+    pub(crate) const fn calls(&self) -> u16 {
+        self.gateway + 4
+    }
+
+    /// Where the functions reach AWS: the proxy before the emulator.
+    pub(crate) fn functions_endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.calls())
+    }
+
+    /// Where tests say which work kills its worker; functions of development builds look there (`platform::fault`).
+    pub(crate) fn fault_points(&self) -> PathBuf {
+        self.state.join("fault-points")
     }
 
     pub(crate) fn log(&self, name: &str) -> PathBuf {

@@ -25,6 +25,10 @@ pub(crate) struct Stack {
     pub(crate) simulators: BTreeMap<String, Simulator>,
     /// `GET` answers the received e-mails as a JSON list, `DELETE` clears them.
     pub(crate) mailbox_url: String,
+    /// `GET` answers how often each function called each operation of AWS, `DELETE` begins anew.
+    pub(crate) calls_url: String,
+    /// The folder in which a test names the work whose worker is to be killed.
+    pub(crate) fault_points: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -78,6 +82,8 @@ impl Stack {
             operator_token,
             simulators: PROVIDERS.into_iter().map(|provider| (provider.to_owned(), simulator(provider))).collect(),
             mailbox_url: format!("http://127.0.0.1:{}/", site.mailbox()),
+            calls_url: format!("{}/_calls", site.functions_endpoint()),
+            fault_points: site.fault_points().display().to_string(),
         }
     }
 

@@ -97,7 +97,10 @@ async fn run(phase: Phase, site: &Site, args: &TestArgs) -> Result<()> {
         Phase::Unit => cargo(site, phase, &["test", "--workspace", "--lib", "--bins", "--locked"]).await?,
         Phase::Sam => tool(site, phase, "sam", &["validate", "--lint", "--config-env", "default"]).await?,
         Phase::Cfn => tool(site, phase, "cfn-lint", &["template.yaml"]).await?,
-        Phase::Integration => integration(site, args).await?,
+        Phase::Integration => {
+            let run = Integration { log: "integration", long: false, arguments: &args.filter, keep: args.keep };
+            integration(site, &run).await?;
+        }
     }
     report::tick(began, phase);
     Ok(())
@@ -122,7 +125,20 @@ async fn logged(site: &Site, phase: Phase, command: Command) -> Result<()> {
     processes::log(&format!("phase {phase}"), command, &site.log(&phase.to_string())).await
 }
 
-async fn integration(site: &Site, args: &TestArgs) -> Result<()> {
+/// A run of the integration tests.
+pub(crate) struct Integration<'a> {
+    /// The name of its log.
+    pub(crate) log: &'static str,
+    /// Whether tests that have a longer form run in it.
+    pub(crate) long: bool,
+    /// For the test binary.
+    pub(crate) arguments: &'a [String],
+    /// Whether the stack stays afterwards.
+    pub(crate) keep: bool,
+}
+
+/// Runs integration tests against a stack of their own.
+pub(crate) async fn integration(site: &Site, run: &Integration<'_>) -> Result<()> {
     // What a killed run left is not what is tested.
     up::clear(site)?;
     let daemons = Daemons::new(site);
@@ -133,17 +149,21 @@ async fn integration(site: &Site, args: &TestArgs) -> Result<()> {
         .env("CARGO_TERM_COLOR", "never")
         .env("RUST_BACKTRACE", "0")
         .env("STACK_JSON", site.stack_json());
+    if run.long {
+        command.env("PROVE_LONG", "1");
+    }
     if let Some(fixtures) = fixtures(site) {
         command.env("FIXTURES", fixtures);
     }
-    if !args.filter.is_empty() {
-        command.arg("--").args(&args.filter);
+    if !run.arguments.is_empty() {
+        command.arg("--").args(run.arguments);
     }
-    let outcome = logged(site, Phase::Integration, command).await;
+    let outcome = processes::log(&format!("phase {}", run.log), command, &site.log(run.log)).await;
     logs::collect(site).await;
-    if args.keep {
+    if run.keep {
         daemons.keep();
-        report::note(format!("the stack stays; stop it with: cargo xtask down --port {PORT} --state {STATE}"));
+        let (port, state) = (site.gateway, site.shown(&site.state));
+        report::note(format!("the stack stays; stop it with: cargo xtask down --port {port} --state {state}"));
     } else {
         drop(daemons);
         up::clear(site)?;

@@ -247,7 +247,7 @@ pub(crate) fn clear(site: &Site) -> Result<Vec<String>> {
             fs::remove_file(path)?;
         }
     }
-    for folder in ["tmp", "functions"] {
+    for folder in ["tmp", "functions", "fault-points"] {
         let path = site.state.join(folder);
         if path.exists() {
             fs::remove_dir_all(path)?;

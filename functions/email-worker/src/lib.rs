@@ -220,6 +220,10 @@ impl Worker {
             notification.id = %notification.id, notification.kind = notification.kind.as_str(),
             notification.attempts = notification.attempts, recorded, done = (outcome == Outcome::Done), "mail settled"
         );
+        if !recorded {
+            // Only a message that comes again can settle what this lease did not: it may be the last one.
+            return Ok(Outcome::retry(Duration::ZERO, "the lease had passed before the outcome could be recorded"));
+        }
         Ok(outcome)
     }
 }

@@ -166,8 +166,8 @@ impl Worker {
             self.records.get(&job.org, &suggestion.application_id.to_string()).await?;
         let Some(application) = application else {
             let failure = Failure::new("application-missing", "the application was removed");
-            self.record(&hold, ended(SuggestionState::Failed, Some(failure))?).await?;
-            return Ok(Outcome::Done);
+            let recorded = self.record(&hold, ended(SuggestionState::Failed, Some(failure))?).await?;
+            return Ok(if recorded { Outcome::Done } else { not_recorded() });
         };
         let (state, set, summary) = match self.ask(&application, turn, verdict).await {
             Answer::Given(review, generation) => {
@@ -188,7 +188,7 @@ impl Worker {
             Answer::Never(failure) => (SuggestionState::Failed, ended(SuggestionState::Failed, Some(failure))?, None),
         };
         if !self.record(&hold, set).await? {
-            return Ok(Outcome::retry(Duration::ZERO, "the lease had passed before the result could be recorded"));
+            return Ok(not_recorded());
         }
         tracing::info!(org = %job.org, suggestion.id = id, suggestion.state = ?state, "suggestion ended");
         if suggestion.notify {
@@ -260,6 +260,11 @@ impl Worker {
             }
         }
     }
+}
+
+/// Only a message that comes again can settle what this lease did not: it may be the last one.
+fn not_recorded() -> Outcome {
+    Outcome::retry(Duration::ZERO, "the lease had passed before the result could be recorded")
 }
 
 /// Reads the answer as the review that the schema asks for; a model may still say something else.

@@ -3,6 +3,8 @@
 //! Every step may be repeated: the event is claimed first, records have derived ids and are written only when newer, the
 //! suggestion of an application has one id. So a delivery that comes five times at once does its work once.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::FORMAT_VERSION;
@@ -89,7 +91,10 @@ impl Worker {
         *action = Some(event.action);
         *recorded_outcome = Some(outcome);
         *recorded_detail = Some(detail);
-        self.control.finish_event(&hold, &recorded, clock::now()).await?;
+        if !self.control.finish_event(&hold, &recorded, clock::now()).await? {
+            // Only a message that comes again can settle what this lease did not: it may be the last one.
+            return Ok(Outcome::retry(Duration::ZERO, "the lease had passed before the event could be recorded"));
+        }
         Ok(Outcome::Done)
     }
 

@@ -13,6 +13,7 @@ pub mod clock;
 pub mod control;
 pub mod environment;
 pub mod error;
+mod fault;
 pub mod metrics;
 pub mod outbox;
 pub mod queue;

@@ -9,11 +9,13 @@ use domain::notification::{Notification, NotificationState};
 use domain::organisation::Organisation;
 use domain::suggestion::{Suggestion, SuggestionState};
 use jiff::{SignedDuration, Timestamp};
+use resilience::work::same_request;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::sortable;
 use crate::error::PlatformError;
+use crate::fault;
 use crate::outbox;
 use crate::table::{Item, Key, Page, Query, Table, Write, Written, from_item, number, text, to_item};
 
@@ -157,10 +159,13 @@ impl Records {
     ) -> Result<Created<T>, PlatformError> {
         let item = new_item(org, record, request, now)?;
         match self.table.create(item).await? {
-            Written::Applied(_) => Ok(Created::New),
+            Written::Applied(_) => {
+                fault::point(fault::CREATED, &record.key()).await;
+                Ok(Created::New)
+            }
             Written::Refused(Some(old)) => {
-                let same = old.get("request_hash").and_then(|v| v.as_s().ok()).is_some_and(|hash| hash == request);
-                if same { Ok(Created::Same(from_item(old)?)) } else { Ok(Created::Other) }
+                let recorded = old.get("request_hash").and_then(|v| v.as_s().ok()).map(String::as_str);
+                if same_request(recorded, request) { Ok(Created::Same(from_item(old)?)) } else { Ok(Created::Other) }
             }
             Written::Refused(None) => Ok(Created::Other),
         }

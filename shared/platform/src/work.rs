@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 
 use crate::clock;
 use crate::error::PlatformError;
+use crate::fault;
 use crate::outbox;
 use crate::table::{Item, Key, Table, Write, Written, from_item, map, null, number, text, to_item};
 
@@ -74,7 +75,12 @@ pub async fn claim<T: DeserializeOwned>(
     if condition.contains(":now") {
         write = write.value("now", number(now.as_millisecond()));
     }
-    match table.update(&key, write, true).await? {
+    fault::point(fault::CLAIMING, &key.sk).await;
+    let written = table.update(&key, write, true).await?;
+    if matches!(written, Written::Applied(_)) {
+        fault::point(fault::CLAIMED, &key.sk).await;
+    }
+    match written {
         Written::Applied(item) => Ok(Claim::Held(Hold { key, owner, held, ready }, from_item(item)?)),
         Written::Refused(None) => Ok(Claim::Refused(work::refusal(None, now.as_millisecond()))),
         // The SDK repeats a call whose reply was lost; then the claim that "somebody" holds is our own.
@@ -114,8 +120,12 @@ pub async fn finish(table: &Table, hold: &Hold, set: Item, now: Timestamp) -> Re
         .set_all(set)
         .set("updated_at", text(now.to_string()))
         .remove(LEASE);
+    fault::point(fault::FINISHING, &hold.key.sk).await;
     match table.update(&hold.key, write, false).await? {
-        Written::Applied(_) => Ok(true),
+        Written::Applied(_) => {
+            fault::point(fault::FINISHED, &hold.key.sk).await;
+            Ok(true)
+        }
         // The reply to our own first try was lost: the owner stays in the finished item for this comparison.
         Written::Refused(Some(item)) => Ok(is_text(&item, OWNER, &hold.owner) && !is_text(&item, STATE, hold.held)),
         Written::Refused(None) => Ok(false),

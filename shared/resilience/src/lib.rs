@@ -7,6 +7,8 @@ pub mod batch;
 pub mod breaker;
 pub mod bulkhead;
 #[cfg(test)]
+mod condition;
+#[cfg(test)]
 mod exploration;
 pub mod outbox;
 pub mod poll;

@@ -75,6 +75,13 @@ pub fn refusal(standing: Option<Standing>, now_ms: i64) -> Refusal {
     }
 }
 
+/// Whether a request that names work which is recorded already asked for that work: `recorded` is the hash of the request
+/// that recorded it. Another request with the same key is refused; it must not get the answer of the first.
+#[must_use]
+pub fn same_request(recorded: Option<&str>, request: &str) -> bool {
+    recorded == Some(request)
+}
+
 #[cfg(test)]
 #[path = "work_model.rs"]
 mod model;
@@ -82,6 +89,13 @@ mod model;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_names_one_request() {
+        assert!(same_request(Some("a"), "a"));
+        assert!(!same_request(Some("a"), "b"));
+        assert!(!same_request(None, "a"), "a record without a hash is nobody's repetition");
+    }
 
     #[test]
     fn a_refusal_tells_duplicates_from_held_and_abandoned_work() {

@@ -76,6 +76,7 @@ fn a_model_that_is_down_is_left_alone_probed_once_and_asked_again_without_an_ope
             (Some("accepted"), Some(0)),
             "{untouched}"
         );
+        super::budgets::while_open(&stack, untouched["id"].as_str().expect("id")).await;
         assert_eq!(asked(&stack).await, before, "the model was asked while the breaker was open");
         waiting.push(late);
 

@@ -30,8 +30,11 @@
 //! | `POST /_control/bamboohr/{company}/rate_limit` | `{"remaining": n or null, "retry_after_s"?: n}` |
 //! | `POST /_control/bamboohr/{company}/keys` | `{"keys": [..]}` replaces the accepted API keys |
 //! | `POST /_control/greenhouse/deliver` | sends signed webhooks, [`greenhouse::Delivery`] |
+//!
+//! On a port of its own stands no third party, but what counts the calls of the functions to AWS: [`calls`].
 
 pub mod bamboohr;
+pub mod calls;
 pub mod control;
 pub mod faults;
 pub mod gemini;

@@ -1,7 +1,9 @@
 //! `simulators --port P`: serves every simulated third party on a loopback address until SIGTERM or SIGINT.
 
 use std::{
+    fs,
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -29,6 +31,15 @@ struct Arguments {
     /// Loopback address to listen on.
     #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     host: IpAddr,
+    /// Port of the proxy that counts the calls of the functions to AWS (GET, DELETE /_calls); needs --gateway and --ca.
+    #[arg(long, requires_all = ["gateway", "ca"])]
+    calls_port: Option<u16>,
+    /// The AWS emulator that the proxy stands before, such as https://localhost:4566.
+    #[arg(long)]
+    gateway: Option<String>,
+    /// The authority (PEM) that signed the emulator's certificate.
+    #[arg(long)]
+    ca: Option<PathBuf>,
 }
 
 #[tokio::main]
@@ -40,6 +51,15 @@ async fn main() -> anyhow::Result<()> {
     let address = SocketAddr::new(arguments.host, arguments.port);
     let listener = TcpListener::bind(address).await.with_context(|| format!("failed to listen on {address}"))?;
     println!("simulators listen on http://{}", listener.local_addr()?);
+
+    if let (Some(port), Some(gateway), Some(ca)) = (arguments.calls_port, &arguments.gateway, &arguments.ca) {
+        let ca = fs::read(ca).with_context(|| format!("failed to read {}", ca.display()))?;
+        let calls = simulators::calls::app(gateway, &ca)?;
+        let address = SocketAddr::new(arguments.host, port);
+        let listener = TcpListener::bind(address).await.with_context(|| format!("failed to listen on {address}"))?;
+        // It ends with the process.
+        tokio::spawn(async move { axum::serve(listener, calls).await });
+    }
 
     let (stop, mut stopped) = watch::channel(false);
     let mut interrupt = signal(SignalKind::interrupt())?;

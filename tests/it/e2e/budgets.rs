@@ -1,0 +1,199 @@
+//! What one piece of work costs in calls to AWS, counted between the deployed functions and the emulator. ARCHITECTURE.md says
+//! the same numbers.
+
+use std::time::{Duration, Instant};
+
+use domain::message::{EmailJob, SuggestionJob};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::webhook::{application, followers};
+use crate::calls::Calls;
+use crate::stack::{Org, PATIENCE, Stack, alone, new_application, run};
+
+/// A closed breaker is believed for five seconds; what takes longer may look at it once more.
+const BELIEVED: Duration = Duration::from_secs(4);
+/// How often a measurement that took longer is repeated on a busy machine.
+const TRIES: usize = 5;
+/// Most processes of suggestion-worker.
+const PROCESSES: u64 = 5;
+
+const UPDATE: &str = "DynamoDB.UpdateItem";
+const GET: &str = "DynamoDB.GetItem";
+const PUT: &str = "DynamoDB.PutItem";
+const SEND: &str = "SQS.SendMessage";
+
+async fn until_empty(stack: &Stack, queues: &[&str]) {
+    let deadline = Instant::now() + PATIENCE;
+    for queue in queues {
+        stack.until_empty(queue, deadline).await;
+    }
+}
+
+async fn notify(acme: &Org<'_>, stack: &Stack) -> String {
+    let data = json!({"name": "Ada", "flag": "f", "resolution": "r"});
+    let accepted = acme
+        .post("/api/notifications", &json!({"kind": "flag-resolved", "to": "budget@example.com", "data": data}))
+        .await;
+    assert_eq!(accepted.status, 202, "{accepted:?}");
+    let asked = stack.calls_of("frontend-api").await;
+    assert_eq!(asked, Calls::of(&[(PUT, 1), (SEND, 1)]), "POST /api/notifications");
+    until_empty(stack, &["email"]).await;
+    accepted.body["id"].as_str().expect("id").to_owned()
+}
+
+#[test]
+fn a_mail_costs_two_writes_and_no_read_and_a_second_message_one_refused_write() {
+    let _guard = alone();
+    run(async {
+        let stack = Stack::open();
+        let acme = stack.org("acme");
+        for attempt in 1..=TRIES {
+            acme.get("/api/jobs?limit=1").await;
+            stack.forget_calls().await;
+            let id = notify(&acme, &stack).await;
+            let success = stack.calls_of("email-worker").await;
+            let state = acme.get(&format!("/api/notifications/{id}")).await.body;
+            assert_eq!((state["state"].as_str(), state["attempts"].as_u64()), (Some("accepted"), Some(1)), "{state}");
+
+            stack.forget_calls().await;
+            let job = EmailJob { v: 1, org: "acme".parse().expect("org"), notification: id.parse().expect("id") };
+            stack.send_message("email", &json!(job).to_string()).await;
+            until_empty(&stack, &["email"]).await;
+            let duplicate = stack.calls_of("email-worker").await;
+            // A process that has just started, or was idle for 5 s, looks at the breaker; the next mail finds that it has.
+            if attempt < TRIES && [&success, &duplicate].iter().any(|calls| calls.starting_with(GET) > 0) {
+                continue;
+            }
+            println!("measured: calls_success={} calls_duplicate={}", success.total(), duplicate.total());
+            assert_eq!(success, Calls::of(&[(UPDATE, 2)]), "first delivery");
+            assert_eq!(duplicate, Calls::of(&[(UPDATE, 1)]).refused(1), "second message");
+            return;
+        }
+    });
+}
+
+/// Delivers a new application and waits until everything that follows from it is done.
+async fn apply(stack: &Stack, acme: &Org<'_>) -> (String, Value, Duration) {
+    let begin = Instant::now();
+    let (body, number) = new_application();
+    assert_eq!(acme.deliver(&body, &format!("budget-{number}")).await.status, 200);
+    until_empty(stack, &["webhook", "suggestion", "email"]).await;
+    let took = begin.elapsed();
+    (body, application(acme, &number.to_string()).await, took)
+}
+
+#[test]
+fn a_webhook_costs_seventeen_calls_until_the_mail_is_sent_and_a_healthy_model_adds_none_for_the_breaker() {
+    let _guard = alone();
+    run(async {
+        let stack = Stack::open();
+        let acme = stack.org("acme");
+        assert!(stack.control("gemini", Method::POST, "/reset", None).await.status.is_success());
+        apply(&stack, &acme).await;
+        for attempt in 1..=TRIES {
+            stack.forget_calls().await;
+            let (body, application, took) = apply(&stack, &acme).await;
+            let worker = stack.calls_of("suggestion-worker").await;
+            let mailer = stack.calls_of("email-worker").await;
+            let looked = worker.total() > 6 || mailer.starting_with(GET) > 0;
+            if looked && attempt < TRIES {
+                continue;
+            }
+            assert_eq!(stack.calls_of("webhook-receiver").await, Calls::of(&[(SEND, 1)]));
+            // The connection; the claim, three records and the end; the suggestion.
+            // The write of a job that is known as it is costs the same, refused.
+            assert_eq!(
+                stack.calls_of("webhook-worker").await.refused(0),
+                Calls::of(&[(GET, 1), (UPDATE, 5), (PUT, 1), (SEND, 1)])
+            );
+            // Application and organisation; claim and end; the notification. The breaker is closed and adds nothing.
+            assert_eq!(worker, Calls::of(&[(GET, 2), (UPDATE, 2), (PUT, 1), (SEND, 1)]), "after {took:?}");
+            assert_eq!(mailer, Calls::of(&[(UPDATE, 2)]));
+
+            // The same event again: one message, one refused claim.
+            let (suggestion, _) = followers("acme", &application);
+            let number = application["source"]["provider_id"].as_str().expect("id");
+            stack.forget_calls().await;
+            assert_eq!(acme.deliver(&body, &format!("budget-{number}")).await.status, 200);
+            until_empty(&stack, &["webhook"]).await;
+            assert_eq!(stack.calls_of("webhook-worker").await, Calls::of(&[(UPDATE, 1)]).refused(1));
+            // A second message of the suggestion makes sure that the mail was asked for: claim and notification are refused.
+            stack.forget_calls().await;
+            let copy =
+                SuggestionJob { v: 1, org: "acme".parse().expect("org"), suggestion: suggestion.parse().expect("id") };
+            stack.send_message("suggestion", &json!(copy).to_string()).await;
+            until_empty(&stack, &["suggestion", "email"]).await;
+            let again = stack.calls_of("suggestion-worker").await;
+            assert_eq!((again.refused, again.starting_with("SQS")), (2, 0), "{again:?}");
+            assert!(again.total() <= 6, "{again:?}");
+            assert_eq!(stack.calls_of("email-worker").await.total(), 0);
+            return;
+        }
+    });
+}
+
+#[test]
+fn requests_of_a_frontend_cost_what_the_document_says() {
+    let _guard = alone();
+    run(async {
+        let stack = Stack::open();
+        let acme = stack.org("acme");
+        let (_, application, _) = apply(&stack, &acme).await;
+        let id = application["id"].as_str().expect("id");
+        let spent = async |path: &str| {
+            stack.forget_calls().await;
+            let answer = acme.get(path).await;
+            assert_eq!(answer.status, 200, "{answer:?}");
+            stack.calls_of("frontend-api").await
+        };
+        assert_eq!(spent(&format!("/api/applications/{id}")).await, Calls::of(&[(GET, 1)]));
+        assert_eq!(spent("/api/applications?limit=5").await, Calls::of(&[("DynamoDB.Query", 1)]));
+        assert_eq!(spent("/api/connections").await.total(), 2);
+        stack.forget_calls().await;
+        assert_eq!(acme.post("/api/jobs", &json!({"title": "Analyst"})).await.status, 201);
+        assert_eq!(stack.calls_of("frontend-api").await, Calls::of(&[(PUT, 1)]));
+
+        let body = json!({"kind": "application-review", "application_id": id});
+        for attempt in 1..=TRIES {
+            // The first one looks at the breaker, so that the second one need not.
+            assert_eq!(acme.post("/api/suggestions", &body).await.status, 202);
+            let begin = Instant::now();
+            stack.forget_calls().await;
+            assert_eq!(acme.post("/api/suggestions", &body).await.status, 202);
+            let asked = stack.calls_of("frontend-api").await;
+            if begin.elapsed() < BELIEVED || attempt == TRIES {
+                assert_eq!(asked, Calls::of(&[(GET, 1), (PUT, 1), (SEND, 1)]), "POST /api/suggestions");
+                break;
+            }
+        }
+        until_empty(&stack, &["suggestion"]).await;
+    });
+}
+
+/// While the breaker is open: a worker that knows it puts messages back without a look at a table.
+pub(super) async fn while_open(stack: &Stack, suggestion: &str) {
+    let copy = SuggestionJob { v: 1, org: "acme".parse().expect("org"), suggestion: suggestion.parse().expect("id") };
+    let copy = json!(copy).to_string();
+    let mut looked = 0;
+    // Every process that is still unaware looks once; then nobody does.
+    let mut newest = [1; 3];
+    while newest.iter().sum::<u64>() > 0 {
+        stack.forget_calls().await;
+        stack.send_message("suggestion", &copy).await;
+        let begin = Instant::now();
+        let calls = loop {
+            let calls = stack.calls_of("suggestion-worker").await;
+            if calls.starting_with("SQS.SendMessage") > 0 {
+                break calls;
+            }
+            assert!(begin.elapsed() < Duration::from_secs(20), "the message is not postponed: {calls:?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        };
+        let reads = calls.starting_with("DynamoDB");
+        newest = [newest[1], newest[2], reads];
+        looked += reads;
+        assert!(looked <= 2 * PROCESSES, "every process looks once when it starts and once at the breaker: {looked}");
+    }
+    println!("measured: calls_breaker_open={}", newest.iter().sum::<u64>());
+}
