@@ -24,6 +24,12 @@ impl Calls {
         Self { refused, ..self }
     }
 
+    /// The same and one call more.
+    pub(crate) fn and(mut self, operation: &str) -> Self {
+        *self.made.entry(operation.to_owned()).or_default() += 1;
+        self
+    }
+
     pub(crate) fn total(&self) -> u64 {
         self.made.values().sum()
     }
