@@ -6,6 +6,7 @@
 
 pub mod batch;
 pub mod breaker;
+pub mod cache;
 pub mod clients;
 pub mod clock;
 pub mod control;

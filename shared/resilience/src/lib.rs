@@ -5,6 +5,7 @@
 
 pub mod batch;
 pub mod breaker;
+pub mod cache;
 #[cfg(test)]
 mod exploration;
 pub mod outbox;
