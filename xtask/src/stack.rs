@@ -22,6 +22,8 @@ pub(crate) struct Stack {
     pub(crate) simulators: BTreeMap<String, Simulator>,
     /// `GET` answers the received e-mails as a JSON list, `DELETE` clears them.
     pub(crate) mailbox_url: String,
+    /// The Redis that the functions share as a cache.
+    pub(crate) cache_url: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -74,6 +76,7 @@ impl Stack {
             orgs,
             simulators: PROVIDERS.into_iter().map(|provider| (provider.to_owned(), simulator(provider))).collect(),
             mailbox_url: format!("http://127.0.0.1:{}/", site.mailbox()),
+            cache_url: site.cache_url(),
         }
     }
 

@@ -5,6 +5,7 @@
 
 mod accept;
 mod applications;
+mod cached;
 mod connections;
 mod jobs;
 mod notifications;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::{Json, Router};
 use platform::breaker::SharedBreaker;
+use platform::cache::Cache;
 use platform::control::Control;
 use platform::error::PlatformError;
 use platform::queue::Queue;
@@ -30,6 +32,8 @@ use web::problem::Problem;
 pub struct Api {
     /// Whether the model can be asked.
     pub model_breaker: Arc<SharedBreaker>,
+    /// Kept lists.
+    pub cache: Cache,
     /// Business data.
     pub records: Records,
     /// Sync states and webhook events.
@@ -43,7 +47,8 @@ pub struct Api {
 impl Api {
     /// Opens the connections.
     pub async fn preconnect(&self) {
-        let _ignored = tokio::join!(self.records.table().preconnect(), self.email_queue.waiting());
+        let _ignored =
+            tokio::join!(self.records.table().preconnect(), self.email_queue.waiting(), self.cache.preconnect());
     }
 
     /// All routes.

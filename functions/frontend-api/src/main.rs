@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use frontend_api::Api;
 use platform::breaker::{self, SharedBreaker};
+use platform::cache::Cache;
 use platform::clients::{Aws, preconnect};
 use platform::control::Control;
 use platform::records::Records;
@@ -19,6 +20,7 @@ async fn main() -> Result<(), lambda_http::Error> {
     let breaker = SharedBreaker::of_deployment(aws.table("CONTROL_TABLE")?, breaker::MODEL, POLICY);
     let api = Api {
         model_breaker: Arc::new(breaker),
+        cache: Cache::from_environment()?,
         records: Records::new(aws.table("RECORDS_TABLE")?),
         control: Control::new(aws.table("CONTROL_TABLE")?),
         suggestion_queue: aws.queue("SUGGESTION_QUEUE_URL")?,
