@@ -255,10 +255,12 @@ impl Origin {
 }
 
 /// Two processes that share a tier, apart from the deployed functions.
-fn two_processes(stack: &Stack) -> (Cache, Cache) {
+async fn two_processes(stack: &Stack) -> (Cache, Cache) {
     let prefix = format!("test-{}", fresh_number());
     let cache = || Cache::of_fleet(stack.text("/cache_url"), &prefix).expect("an address");
-    (cache(), cache())
+    let (one, two) = (cache(), cache());
+    tokio::join!(one.preconnect(), two.preconnect());
+    (one, two)
 }
 
 #[test]
@@ -266,9 +268,7 @@ fn what_one_process_read_another_need_not_read_and_what_one_wrote_the_other_sees
     let _guard = alone();
     run(async {
         let stack = Stack::open();
-        let ((one, two), origin) = (two_processes(&stack), Origin::default());
-        one.preconnect().await;
-        two.preconnect().await;
+        let ((one, two), origin) = (two_processes(&stack).await, Origin::default());
         assert_eq!(origin.until_shared(&one, "acme").await, (0, Outcome::Miss));
         assert_eq!(origin.until_shared(&two, "acme").await, (0, Outcome::Hit));
         assert_eq!((origin.reads.load(Ordering::SeqCst), two.statistics().shared_hits), (1, 1));
@@ -291,9 +291,7 @@ fn a_write_that_redis_was_not_told_of_is_told_when_it_answers_again() {
     let _guard = alone();
     run(async {
         let stack = Stack::open();
-        let ((one, two), origin) = (two_processes(&stack), Origin::default());
-        one.preconnect().await;
-        two.preconnect().await;
+        let ((one, two), origin) = (two_processes(&stack).await, Origin::default());
         origin.until_shared(&one, "acme").await;
         origin.until_shared(&two, "acme").await;
         let held = Held::new(&stack);
@@ -314,9 +312,7 @@ fn after_an_outage_that_it_noticed_a_process_trusts_nothing_from_before_it() {
     let _guard = alone();
     run(async {
         let stack = Stack::open();
-        let ((one, two), origin) = (two_processes(&stack), Origin::default());
-        one.preconnect().await;
-        two.preconnect().await;
+        let ((one, two), origin) = (two_processes(&stack).await, Origin::default());
         origin.until_shared(&one, "acme").await;
         let held = Held::new(&stack);
         // The writer ends before it can tell.
@@ -333,9 +329,7 @@ fn a_server_that_closed_its_connections_or_forgot_everything_is_no_outage() {
     let _guard = alone();
     run(async {
         let stack = Stack::open();
-        let ((one, two), origin) = (two_processes(&stack), Origin::default());
-        one.preconnect().await;
-        two.preconnect().await;
+        let ((one, two), origin) = (two_processes(&stack).await, Origin::default());
         origin.until_shared(&one, "acme").await;
         // As after an hour in the freezer: the next question finds the connection closed, and makes a new one. A machine
         // that is too busy for the limits gets another chance.
