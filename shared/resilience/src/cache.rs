@@ -179,6 +179,10 @@ impl Outcome {
 }
 
 #[cfg(test)]
+#[path = "cache_model.rs"]
+mod model;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
