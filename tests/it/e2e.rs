@@ -3,6 +3,7 @@
 mod bad_input;
 mod breaker;
 mod budgets;
+mod cache;
 mod contention;
 mod faults;
 mod frontend;

@@ -75,6 +75,7 @@ fn parameters(site: &Site) -> Vec<String> {
         "MailFrom=notifications@hiring.example".to_owned(),
         "SmtpHost=127.0.0.1".to_owned(),
         format!("SmtpPort={}", site.smtp()),
+        format!("CacheUrl={}", site.cache_url()),
     ]
 }
 

@@ -13,7 +13,7 @@ use crate::{StateArgs, daemons, deploy, processes, python, services, site::Site}
 
 #[derive(Args)]
 pub(crate) struct LogsArgs {
-    /// A function (the folders of functions/), or ministack, simulators, mailbox, deploy, python. Without it: the names.
+    /// A function (the folders of functions/), or ministack, simulators, mailbox, redis, deploy, python. Without it: the names.
     name: Option<String>,
     /// Keep printing what is written, until Ctrl-C.
     #[arg(long, short)]

@@ -42,12 +42,12 @@ struct Cli {
 enum Command {
     /// Start the local stack, or bring a running one up to date.
     ///
-    /// Installs the pinned Python tools into .venv while the functions compile, starts the AWS emulator, the simulators and
-    /// the SMTP server, deploys template.yaml with the SAM CLI, seeds two organisations and writes .local/stack.json with
+    /// Installs the pinned Python tools into .venv while the functions compile, starts the AWS emulator, the simulators, the
+    /// SMTP server and Redis, deploys template.yaml with the SAM CLI, seeds two organisations and writes .local/stack.json with
     /// everything that a client needs. The first time takes 5 to 10 minutes on two cores (compiling), later a few seconds;
     /// only functions whose binary changed are deployed again. Run it again when the ID tokens (12 hours) have expired.
     ///
-    /// Logs: .local/logs/ (ministack.log, simulators.log, mailbox.log, deploy.log, python.log); those of the functions with
+    /// Logs: .local/logs/ (ministack.log, simulators.log, mailbox.log, redis.log, deploy.log, python.log); those of the functions with
     /// `cargo xtask logs FUNCTION`.
     Up(UpArgs),
     /// Stop everything that `up` or `demo` started. Takes a second; the data of the stack goes with it.
@@ -87,7 +87,7 @@ struct UpArgs {
 /// Which stack: ports and state directory.
 #[derive(Args, Clone)]
 struct StateArgs {
-    /// Port of the AWS emulator; simulators, SMTP server, mailbox and call counter take the four ports after it.
+    /// Port of the AWS emulator; simulators, SMTP server, mailbox, call counter and Redis take the five ports after it.
     #[arg(long, default_value_t = site::DEFAULT_PORT)]
     port: u16,
     /// Folder for state and logs, relative to the repository.

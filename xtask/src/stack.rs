@@ -29,6 +29,8 @@ pub(crate) struct Stack {
     pub(crate) calls_url: String,
     /// The folder in which a test names the work whose worker is to be killed.
     pub(crate) fault_points: String,
+    /// The Redis that the functions share as a cache.
+    pub(crate) cache_url: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -84,6 +86,7 @@ impl Stack {
             mailbox_url: format!("http://127.0.0.1:{}/", site.mailbox()),
             calls_url: format!("{}/_calls", site.functions_endpoint()),
             fault_points: site.fault_points().display().to_string(),
+            cache_url: site.cache_url(),
         }
     }
 

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use platform::records::Recorded;
 use serde::Serialize;
 
-use crate::{Api, list, read};
+use crate::{Api, cached, read};
 
 /// An application as the frontend sees it.
 #[derive(Debug, Serialize)]
@@ -34,6 +34,6 @@ impl From<Recorded<Application>> for View {
 
 pub(crate) fn routes() -> Router<Api> {
     Router::new()
-        .route("/api/applications", get(list::<Application, View>))
+        .route("/api/applications", get(cached::list::<Application, View>))
         .route("/api/applications/{id}", get(read::<Application, View, ApplicationId>))
 }

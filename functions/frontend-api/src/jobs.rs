@@ -12,13 +12,14 @@ use http::{HeaderMap, StatusCode, header};
 use jiff::Timestamp;
 use platform::clock;
 use platform::records::{Created, Recorded};
+use resilience::cache::Kind;
 use serde::{Deserialize, Serialize};
 use web::body::Checked;
 use web::identity::Identity;
 use web::problem::Problem;
 
 use crate::accept::id_for;
-use crate::{Api, list, not_found, read, unavailable};
+use crate::{Api, cached, not_found, read, unavailable};
 
 /// A new job.
 #[derive(Debug, Serialize, Deserialize, Validate)]
@@ -57,7 +58,7 @@ impl From<Recorded<Job>> for View {
 
 pub(crate) fn routes() -> Router<Api> {
     Router::new()
-        .route("/api/jobs", get(list::<Job, View>).post(create))
+        .route("/api/jobs", get(cached::list::<Job, View>).post(create))
         .route("/api/jobs/{id}", get(read::<Job, View, JobId>))
 }
 
@@ -73,6 +74,8 @@ async fn create(
     let job = Job { v: FORMAT_VERSION, id, title, department, location, description, source: None };
     let now = clock::now();
     let created = api.records.create(&identity.org, &job, &request, now).await.map_err(|e| unavailable(&e))?;
+    // Also when the job was there: whoever made it may have ended before this line.
+    api.cache.wrote(&identity.org, &[Kind::Jobs]).await;
     let job = match created {
         Created::New => Recorded { value: job, created_at: now, updated_at: now },
         Created::Same(_) => {

@@ -5,6 +5,7 @@
 
 mod accept;
 mod applications;
+mod cached;
 mod connections;
 mod jobs;
 mod notifications;
@@ -19,6 +20,7 @@ use axum::extract::{Path, State};
 use axum::{Json, Router};
 use platform::audit::Audit;
 use platform::breaker::SharedBreaker;
+use platform::cache::Cache;
 use platform::control::Control;
 use platform::error::PlatformError;
 use platform::queue::Queue;
@@ -34,6 +36,8 @@ pub struct Api {
     pub model_breaker: Arc<SharedBreaker>,
     /// What operators ordered.
     pub audit: Audit,
+    /// Kept lists.
+    pub cache: Cache,
     /// Business data.
     pub records: Records,
     /// Sync states and webhook events.
@@ -47,7 +51,8 @@ pub struct Api {
 impl Api {
     /// Opens the connections.
     pub async fn preconnect(&self) {
-        let _ignored = tokio::join!(self.records.table().preconnect(), self.email_queue.waiting());
+        let _ignored =
+            tokio::join!(self.records.table().preconnect(), self.email_queue.waiting(), self.cache.preconnect());
     }
 
     /// All routes.

@@ -6,6 +6,7 @@ use std::time::Instant;
 use frontend_api::Api;
 use platform::audit::Audit;
 use platform::breaker::{self, SharedBreaker};
+use platform::cache::Cache;
 use platform::clients::{Aws, preconnect};
 use platform::control::Control;
 use platform::records::Records;
@@ -21,6 +22,7 @@ async fn main() -> Result<(), lambda_http::Error> {
     let api = Api {
         model_breaker: Arc::new(breaker),
         audit: Audit::new(aws.table("CONTROL_TABLE")?),
+        cache: Cache::from_environment()?,
         records: Records::new(aws.table("RECORDS_TABLE")?),
         control: Control::new(aws.table("CONTROL_TABLE")?),
         suggestion_queue: aws.queue("SUGGESTION_QUEUE_URL")?,

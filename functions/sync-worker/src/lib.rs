@@ -13,6 +13,7 @@ use domain::sync::{Checkpoint, Counts, LastRun, RunOutcome, SyncState};
 use jiff::{SignedDuration, Timestamp};
 use platform::batch::Turn;
 use platform::breaker::{SharedBreaker, Verdict};
+use platform::cache::Cache;
 use platform::clock;
 use platform::control::{Control, RunClaim, RunHold};
 use platform::error::PlatformError;
@@ -41,6 +42,8 @@ pub struct Worker {
     pub records: Records,
     /// Sync states.
     pub control: Control,
+    /// Is told what was written.
+    pub cache: Cache,
     /// API keys.
     pub secrets: Secrets,
     /// The way out.
@@ -52,9 +55,9 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Opens the connection to the tables: both are one service, so one call is enough.
+    /// Opens the connections: both tables are one service, so one call is enough for them.
     pub async fn preconnect(&self) {
-        self.records.table().preconnect().await;
+        tokio::join!(self.records.table().preconnect(), self.cache.preconnect());
     }
 
     /// Works on one due time of one connection.

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use platform::batch::Batches;
+use platform::cache::Cache;
 use platform::clients::{Aws, preconnect};
 use platform::control::Control;
 use platform::environment;
@@ -20,6 +21,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let worker = Worker {
         records: Records::new(aws.table("RECORDS_TABLE")?),
         control: Control::new(aws.table("CONTROL_TABLE")?),
+        cache: Cache::from_environment()?,
         secrets: aws.secrets()?,
         http: Outbound::new()?,
         stage: environment::stage()?,

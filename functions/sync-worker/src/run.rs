@@ -18,6 +18,7 @@ use providers::access::ats_base;
 use providers::http::SendError;
 use providers::polling::{Page, PageError, PageRequest, PolledSource};
 use providers::spec::Spec;
+use resilience::cache::Kind;
 use secrecy::SecretString;
 
 use crate::Worker;
@@ -109,7 +110,7 @@ impl Worker {
                 Ok(_) | Err(_) => Verdict::Works,
             };
             let Page { rows, next } = read?;
-            self.apply(job, spec, rows, &mut progress.counts).await?;
+            self.apply(job, spec, rows, &mut progress.counts, turn).await?;
             let Some(next) = next else { return Ok(()) };
             progress.page = Some(next);
             if let Some(checkpoint) = progress.checkpoint()
@@ -139,28 +140,29 @@ impl Worker {
         Ok(source.read(page, &reply, clock::now())?)
     }
 
-    /// Applies the rows of a page. A job that stands in many rows is written once.
+    /// Applies the rows of a page. A job that stands in many rows is written once. The cache is told once, what changed; after a
+    /// repeated message everything, because the page may have been applied by a run that ended before it could tell.
     async fn apply(
         &self,
         job: &SyncJob,
         spec: &Spec,
         rows: Vec<ObservedApplication>,
         counts: &mut Counts,
+        turn: Turn,
     ) -> Result<(), PlatformError> {
         let now = clock::now();
         let sets: Vec<RecordSet> =
             rows.into_iter().map(|row| records(&job.org, spec.id, &job.connection, row)).collect();
         let jobs: std::collections::HashMap<_, _> =
             sets.iter().filter_map(|set| set.job.as_ref().map(|job| (job.id, (job, set.version_ms)))).collect();
-        let written: Vec<Result<(), PlatformError>> =
-            stream::iter(jobs.into_values())
-                .map(|(record, version)| async move {
-                    self.records.upsert(&job.org, record, version, now).await.map(|_| ())
-                })
-                .buffer_unordered(AT_ONCE)
-                .collect()
-                .await;
-        written.into_iter().collect::<Result<(), _>>()?;
+        let written: Vec<Result<Upserted, PlatformError>> = stream::iter(jobs.into_values())
+            .map(|(record, version)| async move { self.records.upsert(&job.org, record, version, now).await })
+            .buffer_unordered(AT_ONCE)
+            .collect()
+            .await;
+        let written = written.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let differs = |upserted: &Upserted| *upserted != Upserted::Unchanged || turn.received > 1;
+        let jobs_changed = written.iter().any(differs);
         let upserted: Vec<Result<Upserted, PlatformError>> = stream::iter(&sets)
             .map(|RecordSet { candidate, application, job: _, version_ms }| async move {
                 self.records.upsert(&job.org, candidate, *version_ms, now).await?;
@@ -169,14 +171,20 @@ impl Worker {
             .buffer_unordered(AT_ONCE)
             .collect()
             .await;
+        let mut applicants_changed = false;
         for upserted in upserted {
+            let upserted = upserted?;
+            applicants_changed |= differs(&upserted);
             counts.read += 1;
-            match upserted? {
+            match upserted {
                 Upserted::Created => counts.created += 1,
                 Upserted::Updated => counts.updated += 1,
                 Upserted::Unchanged => counts.unchanged += 1,
             }
         }
+        let changed = [(Kind::Applicants, applicants_changed), (Kind::Jobs, jobs_changed)];
+        let kinds: Vec<Kind> = changed.into_iter().filter(|(_, changed)| *changed).map(|(kind, _)| kind).collect();
+        self.cache.wrote(&job.org, &kinds).await;
         Ok(())
     }
 }

@@ -13,6 +13,7 @@ use domain::connection::{Connection, ConnectionStatus, EventOutcome, WebhookEven
 use domain::message::{SuggestionJob, WebhookDelivery};
 use domain::suggestion::{Suggestion, SuggestionState, id_for_new_application};
 use platform::batch::Turn;
+use platform::cache::Cache;
 use platform::clock;
 use platform::control::Control;
 use platform::error::PlatformError;
@@ -21,6 +22,7 @@ use platform::records::{Created, Records, Upserted};
 use platform::work::{Claim, release};
 use providers::webhook::{Event, Meaning};
 use resilience::batch::Outcome;
+use resilience::cache::Kind;
 use resilience::retry::{Next, WORKER};
 use resilience::work::Refusal;
 
@@ -30,18 +32,19 @@ pub struct Worker {
     records: Records,
     control: Control,
     suggestions: Queue,
+    cache: Cache,
 }
 
 impl Worker {
-    /// A worker on these tables, sending to the queue of suggestions.
+    /// A worker on these tables, sending to the queue of suggestions, telling the cache what it wrote.
     #[must_use]
-    pub fn new(records: Records, control: Control, suggestions: Queue) -> Self {
-        Self { records, control, suggestions }
+    pub fn new(records: Records, control: Control, suggestions: Queue, cache: Cache) -> Self {
+        Self { records, control, suggestions, cache }
     }
 
-    /// Opens the connection to the tables: both are one service, so one call is enough.
+    /// Opens the connections: both tables are one service, so one call is enough for them.
     pub async fn preconnect(&self) {
-        self.records.table().preconnect().await;
+        tokio::join!(self.records.table().preconnect(), self.cache.preconnect());
     }
 
     /// Works on one delivery.
@@ -78,7 +81,7 @@ impl Worker {
                 return Ok(Outcome::retry(WORKER.base, format!("the event could not be claimed: {refusal:?}")));
             }
         };
-        let applied = self.apply(delivery, &event).await;
+        let applied = self.apply(delivery, &event, turn).await;
         let (outcome, detail) = match applied {
             Ok(applied) => applied,
             Err(error) => {
@@ -98,7 +101,12 @@ impl Worker {
         Ok(Outcome::Done)
     }
 
-    async fn apply(&self, delivery: &WebhookDelivery, event: &Event) -> Result<(EventOutcome, String), PlatformError> {
+    async fn apply(
+        &self,
+        delivery: &WebhookDelivery,
+        event: &Event,
+        turn: Turn,
+    ) -> Result<(EventOutcome, String), PlatformError> {
         let (observed, new) = match &event.meaning {
             Meaning::Ping => return Ok((EventOutcome::Answered, "the provider tried the connection".to_owned())),
             Meaning::Ignored { reason } => return Ok((EventOutcome::Ignored, reason.clone())),
@@ -106,7 +114,7 @@ impl Worker {
         };
         let connection: Option<Connection> = self.records.get(&delivery.org, delivery.connection.as_str()).await?;
         match connection.map(|connection| connection.status) {
-            Some(ConnectionStatus::Active) => self.record(delivery, observed, new).await,
+            Some(ConnectionStatus::Active) => self.record(delivery, observed, new, turn).await,
             Some(ConnectionStatus::Paused) => Ok((EventOutcome::Ignored, "the connection is paused".to_owned())),
             None => Ok((EventOutcome::Ignored, "the connection was removed".to_owned())),
         }
@@ -117,12 +125,13 @@ impl Worker {
         delivery: &WebhookDelivery,
         observed: &ObservedApplication,
         new: bool,
+        turn: Turn,
     ) -> Result<(EventOutcome, String), PlatformError> {
         let WebhookDelivery { org, provider, connection, .. } = delivery;
         let RecordSet { candidate, application, job, version_ms } =
             records(org, provider, connection, observed.clone());
         let now = clock::now();
-        let (_, _, upserted) = tokio::try_join!(
+        let (_, upserted_job, upserted) = tokio::try_join!(
             self.records.upsert(org, &candidate, version_ms, now),
             async {
                 match &job {
@@ -132,6 +141,8 @@ impl Worker {
             },
             self.records.upsert(org, &application, version_ms, now),
         )?;
+        let written = [(Kind::Applicants, Some(upserted)), (Kind::Jobs, upserted_job)];
+        self.cache.wrote(org, &changed(&written, turn)).await;
         if new {
             let id = id_for_new_application(org, application.id);
             let suggestion = Suggestion::accepted(id, application.id, true, now);
@@ -152,6 +163,13 @@ impl Worker {
         };
         Ok((EventOutcome::Applied, format!("application {} was {what}", application.id)))
     }
+}
+
+/// The kinds whose lists are not right any more. A later delivery of the same message finds everything up to date; whether an
+/// earlier one ended before it could tell the cache is not known, so it counts as a change.
+fn changed(written: &[(Kind, Option<Upserted>)], turn: Turn) -> Vec<Kind> {
+    let changes = |upserted: Upserted| upserted != Upserted::Unchanged || turn.received > 1;
+    written.iter().filter(|(_, upserted)| upserted.is_some_and(changes)).map(|(kind, _)| *kind).collect()
 }
 
 /// What to do with a message when AWS did not do its part.

@@ -8,6 +8,7 @@ pub mod audit;
 pub mod batch;
 pub mod breaker;
 pub mod bulkhead;
+pub mod cache;
 pub mod clients;
 pub mod clock;
 pub mod control;

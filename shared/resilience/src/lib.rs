@@ -6,6 +6,7 @@
 pub mod batch;
 pub mod breaker;
 pub mod bulkhead;
+pub mod cache;
 #[cfg(test)]
 mod condition;
 #[cfg(test)]

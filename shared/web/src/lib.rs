@@ -1,8 +1,10 @@
-//! What HTTP functions share: errors as problem+json, the caller's identity, bodies checked once, pages.
+//! What HTTP functions share: errors as problem+json, the caller's identity, bodies checked once, pages, answers
+//! that may be kept.
 //!
 //! What must never be here: AWS calls, providers, business rules.
 
 pub mod body;
+pub mod cached;
 pub mod identity;
 pub mod page;
 pub mod problem;

@@ -163,7 +163,19 @@ fn requests_of_a_frontend_cost_what_the_document_says() {
             stack.calls_of("frontend-api").await
         };
         assert_eq!(spent(&format!("/api/applications/{id}")).await, Calls::of(&[(GET, 1)]));
-        assert_eq!(spent("/api/applications?limit=5").await, Calls::of(&[("DynamoDB.Query", 1)]));
+        // A list costs one query, and nothing while it is kept; right after a write it is kept for a second only.
+        let begin = Instant::now();
+        let mut queries = 0;
+        loop {
+            let calls = spent("/api/applications?limit=5").await;
+            if calls.total() == 0 && queries > 0 {
+                break;
+            }
+            assert!(calls == Calls::default() || calls == Calls::of(&[("DynamoDB.Query", 1)]), "{calls:?}");
+            queries += calls.total();
+            assert!(begin.elapsed() < PATIENCE, "the list is not kept: {calls:?}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
         assert_eq!(spent("/api/connections").await.total(), 2);
         stack.forget_calls().await;
         assert_eq!(acme.post("/api/jobs", &json!({"title": "Analyst"})).await.status, 201);

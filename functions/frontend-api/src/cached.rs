@@ -1,0 +1,61 @@
+//! Lists that are answered from the cache while nobody writes to their kind.
+//!
+//! What has a state that somebody waits for (suggestions, notifications, connections) and every read by id is never here.
+
+use axum::extract::State;
+use axum::response::Response;
+use domain::application::{Application, Job};
+use platform::cache::{Answer, Ask, Key};
+use platform::clock;
+use platform::error::PlatformError;
+use platform::records::{Recorded, Stored};
+use resilience::cache::Kind;
+use serde::Serialize;
+use web::cached::{Preconditions, Representation};
+use web::identity::Identity;
+use web::page::PageRequest;
+use web::problem::Problem;
+
+use crate::{Api, cursor, page_of, unavailable};
+
+/// A kind of record whose lists are kept.
+pub(crate) trait Kept: Stored {
+    /// How long, and which writes make them worthless.
+    const LISTS: Kind;
+    /// Their route.
+    const ROUTE: &'static str;
+}
+
+impl Kept for Application {
+    const LISTS: Kind = Kind::Applicants;
+    const ROUTE: &'static str = "/api/applications";
+}
+
+impl Kept for Job {
+    const LISTS: Kind = Kind::Jobs;
+    const ROUTE: &'static str = "/api/jobs";
+}
+
+/// Lists the caller's records of a kind, newest first.
+pub(crate) async fn list<R: Kept, V: From<Recorded<R>> + Serialize>(
+    State(api): State<Api>,
+    identity: Identity,
+    page: PageRequest,
+    preconditions: Preconditions,
+) -> Result<Response, Problem> {
+    let after = cursor(&page)?;
+    let (limit, from) = (page.limit.to_string(), after.as_ref().map(ToString::to_string));
+    // As it was read and with its defaults, so that one page has one key however it was asked for.
+    let mut query = vec![("limit", limit.as_str())];
+    query.extend(from.as_deref().map(|cursor| ("cursor", cursor)));
+    let key = Key::new(&identity.org, R::LISTS, R::ROUTE, &query);
+    let ask = if preconditions.origin { Ask::Origin } else { Ask::Kept };
+    let load = async move {
+        let found = api.records.list::<R>(&identity.org, page.limit, after.as_ref()).await?;
+        serde_json::to_string(&page_of::<_, V>(found).0)
+            .map_err(|error| PlatformError::Unreadable { operation: "write a list as JSON", detail: error.to_string() })
+    };
+    let answer = api.cache.answer(&key, ask, clock::now(), load).await.map_err(|e| unavailable(&e))?;
+    let Answer { content, etag, age, fresh, outcome } = answer;
+    Ok(Representation { content, etag, age, fresh, outcome }.respond(&preconditions))
+}
