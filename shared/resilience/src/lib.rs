@@ -1,4 +1,4 @@
-//! Decisions that keep promises: who may work, when to try again, what is due, what is overdue.
+//! Decisions that keep promises: who may work, when to try again, what is due, what is overdue, how many may come in.
 //!
 //! Architecture invariant: nothing here does IO, reads a clock or draws a random number. Time and chance are arguments;
 //! the condition expressions stand beside the state that they guard and are carried out by `platform`.
@@ -7,6 +7,7 @@ pub mod batch;
 pub mod breaker;
 #[cfg(test)]
 mod exploration;
+pub mod limit;
 pub mod outbox;
 pub mod poll;
 pub mod retry;
