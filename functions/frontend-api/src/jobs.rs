@@ -13,11 +13,11 @@ use jiff::Timestamp;
 use platform::clock;
 use platform::records::{Created, Recorded};
 use serde::{Deserialize, Serialize};
+use web::accept::id_for;
 use web::body::Checked;
 use web::identity::Identity;
 use web::problem::Problem;
 
-use crate::accept::id_for;
 use crate::{Api, list, not_found, read, unavailable};
 
 /// A new job.

@@ -8,6 +8,9 @@ pub enum EnvironmentError {
     /// The template does not set it.
     #[error("read the environment: {0} is not set")]
     Missing(&'static str),
+    /// The template sets it to something else than a number that fits.
+    #[error("read the environment: {0} is not a whole number that fits")]
+    NotANumber(&'static str),
     /// `STAGE` is not a stage.
     #[error(transparent)]
     Stage(#[from] UnknownStage),
@@ -19,6 +22,14 @@ pub enum EnvironmentError {
 /// When it is not.
 pub fn required(name: &'static str) -> Result<String, EnvironmentError> {
     optional(name).ok_or(EnvironmentError::Missing(name))
+}
+
+/// A variable that must be there and be a number of this type.
+///
+/// # Errors
+/// When it is not.
+pub fn number<T: std::str::FromStr>(name: &'static str) -> Result<T, EnvironmentError> {
+    required(name)?.parse().map_err(|_| EnvironmentError::NotANumber(name))
 }
 
 /// A variable that may be absent; empty counts as absent, because a template parameter cannot be left out.

@@ -4,6 +4,7 @@
 //! organisation, and no function can be called without one (the lists of what is due and of what is overdue, and the
 //! deployment's breakers, are the exceptions).
 
+pub mod api_keys;
 pub mod batch;
 pub mod breaker;
 pub mod clients;
@@ -11,6 +12,7 @@ pub mod clock;
 pub mod control;
 pub mod environment;
 pub mod error;
+pub mod limit;
 pub mod outbox;
 pub mod queue;
 pub mod records;
