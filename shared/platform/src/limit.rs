@@ -245,4 +245,15 @@ mod tests {
         assert_eq!((decision.allowed, decision.reset_ms), (false, AFTER_CONTENTION_MS));
         assert_eq!(asking.writes, MOST_WRITES);
     }
+
+    #[tokio::test]
+    async fn a_table_that_cannot_be_asked_lets_the_request_through() -> Result<(), domain::id::IdError> {
+        // Without a region and credentials no call leaves the process.
+        let config = aws_sdk_dynamodb::Config::builder().behavior_version_latest().build();
+        let table = Table::new(aws_sdk_dynamodb::Client::from_conf(config), "control".to_owned());
+        let limiter = SharedLimiter::new(table, "external", Duration::from_secs(60));
+        let asked = limiter.admit(&"acme".parse()?, "subject", POLICY, Timestamp::UNIX_EPOCH).await;
+        assert_eq!(asked, None);
+        Ok(())
+    }
 }
