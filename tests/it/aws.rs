@@ -141,6 +141,24 @@ impl Stack {
         self.json_call("dynamodb", "DynamoDB_20120810.UpdateItem", "1.0", body).await;
     }
 
+    /// Sets attributes of an item of the table `control`, which is made where it is missing.
+    pub(crate) async fn set_control(&self, (pk, sk): (&str, &str), attributes: &Value) {
+        let fields = attributes.as_object().expect("attributes");
+        let sets: Vec<String> = fields.keys().map(|name| format!("#{name} = :{name}")).collect();
+        let names: serde_json::Map<String, Value> =
+            fields.keys().map(|name| (format!("#{name}"), json!(name))).collect();
+        let values: serde_json::Map<String, Value> =
+            fields.iter().map(|(name, value)| (format!(":{name}"), attribute(value))).collect();
+        let body = json!({
+            "TableName": self.table("control").await,
+            "Key": {"pk": {"S": pk}, "sk": {"S": sk}},
+            "UpdateExpression": format!("SET {}", sets.join(", ")),
+            "ExpressionAttributeNames": names,
+            "ExpressionAttributeValues": values,
+        });
+        self.json_call("dynamodb", "DynamoDB_20120810.UpdateItem", "1.0", body).await;
+    }
+
     /// Writes a record as a function would have left it.
     pub(crate) async fn put_record(&self, item: &Value) {
         let item: serde_json::Map<String, Value> =

@@ -20,7 +20,7 @@ enum Expected {
 
 use Expected::{Enqueued, Http, NothingLeft};
 
-const EXPECTED: [(&str, &str, Expected); 24] = [
+const EXPECTED: [(&str, &str, Expected); 31] = [
     ("webhook-receiver", "signed-application", Http(200, "replay-880001")),
     ("webhook-receiver", "signed-application-base64", Http(200, "replay-880001")),
     ("webhook-receiver", "tampered-body", Http(401, "problem:unauthenticated")),
@@ -37,6 +37,13 @@ const EXPECTED: [(&str, &str, Expected); 24] = [
     ("frontend-api", "unknown-field", Http(400, "data.html")),
     ("frontend-api", "no-identity", Http(401, "problem:unauthenticated")),
     ("frontend-api", "access-token", Http(403, "problem:forbidden")),
+    ("application-intake", "new-application", Http(202, "candidate_id")),
+    ("application-intake", "urgent-application", Http(202, "high")),
+    ("application-intake", "unknown-field", Http(400, "candidate.is_admin")),
+    ("application-intake", "unknown-key", Http(401, "problem:unauthenticated")),
+    ("application-intake", "key-of-another-form", Http(401, "problem:unauthenticated")),
+    ("intake-worker", "malformed-and-unknown", NothingLeft),
+    ("intake-worker", "urgent-malformed-and-foreign", NothingLeft),
     ("sync-scheduler", "every-minute", Enqueued),
     ("sync-scheduler", "not-a-schedule", Enqueued),
     ("maintenance", "every-five-minutes", Enqueued),

@@ -6,20 +6,19 @@ tokens are fresh each time.
 
 import hashlib
 import json
-import secrets
 from datetime import datetime, timezone
 
 ORGANISATIONS = {"acme": "Acme Robotics", "globex": "Globex Shipping"}
 PASSWORD = "Local-password-1"
 
 
-def seed(clients, outputs, stage, api_keys):
+def seed(clients, outputs, stage):
     """Returns the organisations as `stack.json` shows them, without addresses."""
     prefix = f"/hiring-integrations/{stage}"
     parameter(clients["ssm"], f"{prefix}/gemini/api_key", "local-gemini-key")
     parameter(clients["ssm"], f"{prefix}/mail/smtp_username", "hiring")
     parameter(clients["ssm"], f"{prefix}/mail/smtp_password", "local-smtp-password")
-    return [organisation(clients, outputs, prefix, org, name, api_keys) for org, name in ORGANISATIONS.items()]
+    return [organisation(clients, outputs, prefix, org, name) for org, name in ORGANISATIONS.items()]
 
 
 def operator_token(clients, outputs):
@@ -27,11 +26,12 @@ def operator_token(clients, outputs):
     return id_token(clients["cognito-idp"], outputs, "operator@operations.example", "operations", "operator")
 
 
-def organisation(clients, outputs, prefix, org, name, api_keys):
+def organisation(clients, outputs, prefix, org, name):
     now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     records, control = outputs["RecordsTableName"], outputs["ControlTableName"]
     greenhouse, bamboohr = f"gh-{org}", f"bamboo-{org}"
-    api_key = api_keys.get(org) or f"hi_{org}_{secrets.token_hex(16)}"
+    # The same on each stack, so that a recorded event can hold it; a deployment's keys are random.
+    api_key = f"hi_{org}_{hashlib.sha256(f'local-api-key-{org}'.encode()).hexdigest()[:32]}"
     key_hash = hashlib.sha256(api_key.encode()).hexdigest()
     webhook_secret = f"local-webhook-secret-{greenhouse}"
 

@@ -69,8 +69,7 @@ def finish(args):
     dynamodb = client("dynamodb")
     expire(dynamodb, template["Resources"], resources)
     clients = {"dynamodb": dynamodb, "ssm": client("ssm"), "cognito-idp": client("cognito-idp")}
-    api_keys = json.loads(args.api_keys) if args.api_keys else {}
-    organisations = seeding.seed(clients, outputs, parameters["Stage"], api_keys)
+    organisations = seeding.seed(clients, outputs, parameters["Stage"])
     environments(client("lambda"), lambdas, Path(args.state))
     return {
         "outputs": outputs,
@@ -172,13 +171,14 @@ def http_event(method, path, route):
     }
 
 
-# Each is refused or finds nothing to do: an unsigned webhook, a read without a token, a batch without messages.
+# Each is refused or finds nothing to do: an unsigned webhook, a request without a key or token, a batch without messages.
 IDLE_EVENTS = {
     "webhook-receiver": {
         **http_event("POST", "/api/webhooks/none/none/none", "POST /api/webhooks/{provider}/{organisation}/{connection}"),
         "pathParameters": {"provider": "none", "organisation": "none", "connection": "none"},
         "body": "{}",
     },
+    "application-intake": http_event("POST", "/api/external/job-application", "POST /api/external/job-application"),
     "frontend-api": http_event("GET", "/api/jobs", "GET /api/jobs"),
     "health": http_event("GET", "/api/health", "GET /api/health"),
     "sync-scheduler": {"detail-type": "Scheduled Event", "source": "aws.scheduler", "detail": {}},
@@ -267,7 +267,6 @@ def main():
     command = commands.add_parser("finish", help=finish.__doc__)
     command.add_argument("--stack", required=True)
     command.add_argument("--state", required=True)
-    command.add_argument("--api-keys", help="JSON: organisation to the key it already has")
     command.set_defaults(run=finish)
     command = commands.add_parser("invoke", help="call one function with a payload")
     command.add_argument("--function", required=True)

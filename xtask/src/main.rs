@@ -54,7 +54,7 @@ enum Command {
     Down(StateArgs),
     /// Print the log of a function or of a part of the platform.
     Logs(logs::LogsArgs),
-    /// Show the three main flows on real input: webhook to e-mail, frontend requests, scheduled polling.
+    /// Show the four main flows on real input: webhook to e-mail, frontend requests, scheduled polling, intake by API key.
     ///
     /// Starts the stack when it does not run, then uses the public API alone, one line a step with its time. Leaves the stack
     /// up and says how to use and stop it. The first time takes up to 12 minutes on two cores, later well under a minute.

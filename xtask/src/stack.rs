@@ -90,12 +90,6 @@ impl Stack {
         }
     }
 
-    pub(crate) fn read(site: &Site) -> Result<Self> {
-        let path = site.stack_json();
-        let text = fs::read_to_string(&path).with_context(|| format!("failed to read {}", path.display()))?;
-        serde_json::from_str(&text).with_context(|| format!("failed to parse {}", path.display()))
-    }
-
     pub(crate) fn write(&self, site: &Site) -> Result<()> {
         fs::write(site.stack_json(), serde_json::to_string_pretty(self)? + "\n").context("failed to write stack.json")
     }

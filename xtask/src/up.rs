@@ -101,10 +101,6 @@ async fn finish(site: &Site, fresh: bool, packages: &BTreeMap<String, Package>) 
     let began = Instant::now();
     let mut command = python::script(site, "stack.py")?;
     command.args(["finish", "--stack", deploy::STACK, "--state"]).arg(&site.state);
-    if !fresh && let Ok(old) = Stack::read(site) {
-        let keys: BTreeMap<&str, &str> = old.orgs.iter().map(|org| (org.id.as_str(), org.api_key.as_str())).collect();
-        command.args(["--api-keys", &serde_json::to_string(&keys)?]);
-    }
     let log = site.log("finish");
     let answer = processes::capture("routes, seeds and tokens (xtask/platform/stack.py finish)", command, &log).await?;
     let finished: Finished = serde_json::from_str(&answer).context("failed to read the answer of stack.py finish")?;

@@ -14,11 +14,11 @@ use platform::clock;
 use platform::records::{Created, Recorded};
 use resilience::cache::Kind;
 use serde::{Deserialize, Serialize};
+use web::accept::id_for;
 use web::body::Checked;
 use web::identity::Identity;
 use web::problem::Problem;
 
-use crate::accept::id_for;
 use crate::{Api, cached, not_found, read, unavailable};
 
 /// A new job.

@@ -3,7 +3,6 @@
 //! Every handler takes the organisation from the verified token and from nowhere else, so another organisation's id is
 //! simply not found. What must never be here: a call to a third party.
 
-mod accept;
 mod applications;
 mod cached;
 mod connections;

@@ -21,11 +21,11 @@ use platform::records::{Created, Recorded};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use web::accept::{accepted, id_for, not_enqueued};
 use web::body::{Checked, parse};
 use web::identity::Identity;
 use web::problem::Problem;
 
-use crate::accept::{accepted, id_for, not_enqueued};
 use crate::{Api, list, read, unavailable};
 
 /// A request for a notification. What `data` must hold follows from the kind.

@@ -16,11 +16,11 @@ use jiff::Timestamp;
 use platform::clock;
 use platform::records::{Created, Recorded};
 use serde::{Deserialize, Serialize};
+use web::accept::{accepted, id_for, not_enqueued};
 use web::body::Checked;
 use web::identity::Identity;
 use web::problem::Problem;
 
-use crate::accept::{accepted, id_for, not_enqueued};
 use crate::{Api, list, not_found, read, unavailable};
 
 /// A request for a suggestion.

@@ -24,11 +24,13 @@ use serde_json::{Value, json};
 /// Longest wait for one check.
 const LONGEST: Duration = Duration::from_secs(2);
 /// The queues, by their name and the variable that holds their URL.
-const QUEUES: [(&str, &str); 4] = [
+const QUEUES: [(&str, &str); 6] = [
     ("webhook-queue", "WEBHOOK_QUEUE_URL"),
     ("suggestion-queue", "SUGGESTION_QUEUE_URL"),
     ("email-queue", "EMAIL_QUEUE_URL"),
     ("sync-queue", "SYNC_QUEUE_URL"),
+    ("intake-queue", "INTAKE_QUEUE_URL"),
+    ("intake-priority-queue", "INTAKE_PRIORITY_QUEUE_URL"),
 ];
 
 /// What is checked.

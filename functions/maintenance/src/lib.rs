@@ -5,7 +5,9 @@
 //! and workers claim, so that it finds nothing to do; the other order could lose the message once more.
 
 use domain::FORMAT_VERSION;
-use domain::message::{EmailJob, SuggestionJob};
+use domain::id::{IntakeId, OrgId};
+use domain::intake::{Intake, IntakeState, Priority};
+use domain::message::{EmailJob, IntakeJob, SuggestionJob};
 use futures::stream::{self, StreamExt as _};
 use platform::breaker::SharedBreaker;
 use platform::clock;
@@ -28,8 +30,18 @@ pub struct Sweep {
     records: Records,
     suggestions: Queue,
     emails: Queue,
+    intakes: Intakes,
     model: SharedBreaker,
     mail: SharedBreaker,
+}
+
+/// The queues of applications that came in by API.
+#[derive(Debug)]
+pub struct Intakes {
+    /// Of the ordinary ones.
+    pub normal: Queue,
+    /// Of the urgent ones.
+    pub priority: Queue,
 }
 
 /// What a tick did.
@@ -40,10 +52,17 @@ struct Counts {
 }
 
 impl Sweep {
-    /// A sweep of these records, sending to the queues of suggestions and of e-mails.
+    /// A sweep of these records, sending to the queues of suggestions, of e-mails and of intakes.
     #[must_use]
-    pub fn new(records: Records, suggestions: Queue, emails: Queue, model: SharedBreaker, mail: SharedBreaker) -> Self {
-        Self { records, suggestions, emails, model, mail }
+    pub fn new(
+        records: Records,
+        suggestions: Queue,
+        emails: Queue,
+        intakes: Intakes,
+        model: SharedBreaker,
+        mail: SharedBreaker,
+    ) -> Self {
+        Self { records, suggestions, emails, intakes, model, mail }
     }
 
     /// Opens the connections.
@@ -110,11 +129,24 @@ impl Sweep {
                 tracing::warn!(%org, notification.id = %notification, "a notification waited for too long; enqueued again");
                 self.emails.send(&EmailJob { v: FORMAT_VERSION, org, notification }).await?;
             }
+            Some(Awaited::Intake(org, intake)) => self.send_intake(org, intake).await?,
             None => {
                 tracing::error!(kind = waiting.kind(), "a record waits for something unknown; nothing sent");
                 return Ok(false);
             }
         }
         Ok(true)
+    }
+    /// Sends the message of an intake. Its queue follows from its priority, which the index does not hold.
+    async fn send_intake(&self, org: OrgId, intake: IntakeId) -> Result<(), PlatformError> {
+        let record: Option<Intake> = self.records.get(&org, &intake.to_string()).await?;
+        let queue = match record {
+            Some(Intake { state: IntakeState::Accepted, priority: Priority::High, .. }) => &self.intakes.priority,
+            Some(Intake { state: IntakeState::Accepted, priority: Priority::Normal, .. }) => &self.intakes.normal,
+            // A worker was faster than the index.
+            Some(_) | None => return Ok(()),
+        };
+        tracing::warn!(%org, intake.id = %intake, "an intake waited for too long; enqueued again");
+        queue.send(&IntakeJob { v: FORMAT_VERSION, org, intake }).await
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use lambda_runtime::{LambdaEvent, service_fn};
-use maintenance::Sweep;
+use maintenance::{Intakes, Sweep};
 use platform::breaker::{self, SharedBreaker};
 use platform::clients::{Aws, preconnect};
 use platform::records::Records;
@@ -19,7 +19,9 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let control = aws.table("CONTROL_TABLE")?;
     let model = SharedBreaker::of_deployment(control.clone(), breaker::MODEL, POLICY);
     let mail = SharedBreaker::of_deployment(control, breaker::MAIL, POLICY);
-    let sweep = Sweep::new(records, aws.queue("SUGGESTION_QUEUE_URL")?, aws.queue("EMAIL_QUEUE_URL")?, model, mail);
+    let intakes = Intakes { normal: aws.queue("INTAKE_QUEUE_URL")?, priority: aws.queue("INTAKE_PRIORITY_QUEUE_URL")? };
+    let (suggestions, emails) = (aws.queue("SUGGESTION_QUEUE_URL")?, aws.queue("EMAIL_QUEUE_URL")?);
+    let sweep = Sweep::new(records, suggestions, emails, intakes, model, mail);
     preconnect(sweep.preconnect()).await;
     telemetry::started(begin);
     let sweep = &sweep;

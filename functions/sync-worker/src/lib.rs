@@ -17,6 +17,7 @@ use platform::cache::Cache;
 use platform::clock;
 use platform::control::{Control, RunClaim, RunHold};
 use platform::error::PlatformError;
+use platform::limit::SharedLimiter;
 use platform::records::Records;
 use platform::secrets::Secrets;
 use providers::http::Outbound;
@@ -29,6 +30,8 @@ use std::time::Duration;
 
 use crate::run::{Halt, Progress};
 
+/// Name of the budget of requests to a provider, in the table.
+pub const BUDGET_NAME: &str = "outbound";
 /// The interval where a provider is not known: nothing is asked, only the time moves.
 const UNKNOWN_CONTRACT: SignedDuration = SignedDuration::from_mins(60);
 
@@ -46,6 +49,8 @@ pub struct Worker {
     pub cache: Cache,
     /// API keys.
     pub secrets: Secrets,
+    /// How many requests a connection may still cost its provider.
+    pub budget: SharedLimiter,
     /// The way out.
     pub http: Outbound,
     /// Decides which hosts may be called.
@@ -132,6 +137,11 @@ impl Worker {
                 let detail = format!("the provider asked to wait {} s", wait.as_secs());
                 self.finish(end, RunOutcome::RateLimited, Some(detail), &Ended::RateLimited { wait }).await
             }
+            Err(Halt::BudgetSpent(wait)) => {
+                let wait = SignedDuration::try_from(wait).unwrap_or(contract);
+                let detail = format!("the budget of requests to the provider is used up for {} s", wait.as_secs());
+                self.finish(end, RunOutcome::RateLimited, Some(detail), &Ended::BudgetSpent { wait }).await
+            }
             Err(Halt::Failed(detail)) => self.finish(end, RunOutcome::Failed, Some(detail), &Ended::Failed).await,
             Err(Halt::Unavailable(detail)) => match SYNC.next(attempts, clock::chance(), None) {
                 Next::After(after) => {
@@ -182,7 +192,7 @@ struct End<'a> {
 
 fn contract_of(provider: &str) -> SignedDuration {
     match providers::find(provider).map(|spec| spec.sync) {
-        Some(SyncMethod::Polled { contract }) => contract,
+        Some(SyncMethod::Polled { contract, .. }) => contract,
         Some(SyncMethod::Webhook | SyncMethod::None) | None => UNKNOWN_CONTRACT,
     }
 }

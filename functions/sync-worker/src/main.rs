@@ -1,16 +1,17 @@
 //! Wires the sync worker.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use platform::batch::Batches;
 use platform::cache::Cache;
 use platform::clients::{Aws, preconnect};
 use platform::control::Control;
 use platform::environment;
+use platform::limit::SharedLimiter;
 use platform::records::Records;
 use platform::telemetry;
 use providers::http::Outbound;
-use sync_worker::Worker;
+use sync_worker::{BUDGET_NAME, Worker};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
@@ -23,6 +24,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         control: Control::new(aws.table("CONTROL_TABLE")?),
         cache: Cache::from_environment()?,
         secrets: aws.secrets()?,
+        budget: SharedLimiter::new(aws.table("CONTROL_TABLE")?, BUDGET_NAME, Duration::from_secs(60)),
         http: Outbound::new()?,
         stage: environment::stage()?,
         replacement: environment::optional("PROVIDER_BASE_URL"),

@@ -17,8 +17,9 @@ use platform::records::Upserted;
 use providers::access::ats_base;
 use providers::http::SendError;
 use providers::polling::{Page, PageError, PageRequest, PolledSource};
-use providers::spec::Spec;
+use providers::spec::{Spec, SyncMethod};
 use resilience::cache::Kind;
+use resilience::limit::{Decision, Policy};
 use secrecy::SecretString;
 
 use crate::Worker;
@@ -46,6 +47,8 @@ pub(crate) struct Progress {
 pub(crate) enum Halt {
     /// The provider asked to wait.
     RateLimited(Duration),
+    /// Our own budget of requests to the provider is used up for this time.
+    BudgetSpent(Duration),
     /// It cannot go on until somebody acts.
     Failed(String),
     /// It may go on soon.
@@ -103,6 +106,7 @@ impl Worker {
                 return Err(Halt::OutOfTime);
             }
             let page = progress.page.clone().unwrap_or_else(|| source.first_page());
+            self.spend(job, spec).await?;
             let read = self.read(source, &base, &page, &secret).await;
             *verdict = match &read {
                 Err(Halt::Unavailable(_)) => Verdict::Failed,
@@ -118,6 +122,20 @@ impl Worker {
             {
                 return Err(Halt::Lost);
             }
+        }
+    }
+
+    /// Takes one request from the connection's budget.
+    async fn spend(&self, job: &SyncJob, spec: &Spec) -> Result<(), Halt> {
+        let SyncMethod::Polled { requests_per_minute, .. } = spec.sync else { return Ok(()) };
+        let policy = Policy::per_minute(requests_per_minute);
+        match self.budget.admit(&job.org, job.connection.as_str(), policy, clock::now()).await {
+            Some(Decision { allowed: false, reset_ms, .. }) => {
+                // Due times have whole seconds: one more, so that the next run does not come a moment too early.
+                let seconds = u64::try_from(reset_ms).unwrap_or(0).div_ceil(1_000).saturating_add(1);
+                Err(Halt::BudgetSpent(Duration::from_secs(seconds)))
+            }
+            Some(Decision { allowed: true, .. }) | None => Ok(()),
         }
     }
 

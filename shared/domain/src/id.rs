@@ -133,6 +133,11 @@ uuid_id!(
     "suggestion"
 );
 uuid_id!(
+    /// One application that came in by API and the work that makes records of it.
+    IntakeId,
+    "intake"
+);
+uuid_id!(
     /// One notification and the e-mail that it becomes.
     NotificationId,
     "notification"

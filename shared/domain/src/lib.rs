@@ -3,17 +3,20 @@
 //! What must never be here: IO, a clock, randomness, AWS, HTTP. Time and fresh ids come in as arguments, so that every
 //! rule can be tested as a plain function.
 
+pub mod api_key;
 pub mod application;
 pub mod audit;
 pub mod connection;
 pub mod failure;
 pub mod id;
+pub mod intake;
 pub mod message;
 pub mod notification;
 pub mod organisation;
 pub mod stage;
 pub mod suggestion;
 pub mod sync;
+pub mod text;
 
 /// Version written into every stored record and queued message; readers refuse what is newer than they know.
 pub const FORMAT_VERSION: u8 = 1;

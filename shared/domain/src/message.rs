@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::FORMAT_VERSION;
-use crate::id::{ConnectionId, NotificationId, OrgId, SuggestionId};
+use crate::id::{ConnectionId, IntakeId, NotificationId, OrgId, SuggestionId};
 
 /// A verified webhook delivery, for the webhook worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +46,17 @@ pub struct EmailJob {
     pub org: OrgId,
     /// Which.
     pub notification: NotificationId,
+}
+
+/// An application that came in and is to be made into records. The record holds the rest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IntakeJob {
+    /// Format version.
+    pub v: u8,
+    /// Whose intake.
+    pub org: OrgId,
+    /// Which.
+    pub intake: IntakeId,
 }
 
 /// A sync run to be made.

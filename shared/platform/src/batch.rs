@@ -23,9 +23,16 @@ use crate::queue::Queue;
 /// How long a message is left alone after its handler panicked.
 const AFTER_PANIC: Duration = Duration::from_secs(30);
 
-/// A worker's own queue and its dead-letter queue.
+/// A worker's own queues, each with its dead-letter queue.
 #[derive(Debug, Clone)]
 pub struct Batches {
+    first: Lane,
+    others: Vec<Lane>,
+}
+
+/// A queue that a worker takes from, and where what is poisoned goes.
+#[derive(Debug, Clone)]
+struct Lane {
     source: Queue,
     dead: Queue,
 }
@@ -63,12 +70,30 @@ impl Batches {
     /// # Errors
     /// When one is not set.
     pub fn from_environment(aws: &Aws) -> Result<Self, EnvironmentError> {
-        Ok(Self { source: aws.queue("SOURCE_QUEUE_URL")?, dead: aws.queue("DEAD_LETTER_QUEUE_URL")? })
+        let first = Lane { source: aws.queue("SOURCE_QUEUE_URL")?, dead: aws.queue("DEAD_LETTER_QUEUE_URL")? };
+        Ok(Self { first, others: vec![] })
+    }
+
+    /// Adds the queue of urgent messages: reads `PRIORITY_SOURCE_QUEUE_URL` and `PRIORITY_DEAD_LETTER_QUEUE_URL`. Which of its
+    /// queues a message came from follows from the event source that it names.
+    ///
+    /// # Errors
+    /// When one is not set.
+    pub fn with_priority(mut self, aws: &Aws) -> Result<Self, EnvironmentError> {
+        let (source, dead) = ("PRIORITY_SOURCE_QUEUE_URL", "PRIORITY_DEAD_LETTER_QUEUE_URL");
+        self.others.push(Lane { source: aws.queue(source)?, dead: aws.queue(dead)? });
+        Ok(self)
     }
 
     /// Opens the connection to the queues.
     pub async fn preconnect(&self) {
-        let _ignored = self.source.waiting().await;
+        let _ignored = self.first.source.waiting().await;
+    }
+
+    /// The queue that a message came from, with its dead-letter queue.
+    fn lane(&self, event_source_arn: Option<&str>) -> &Lane {
+        let arn = event_source_arn.unwrap_or_default();
+        self.others.iter().find(|lane| lane.source.is_at(arn)).unwrap_or(&self.first)
     }
 
     /// Takes batches from Lambda until the process ends.
@@ -133,6 +158,7 @@ impl Batches {
         F: Fn(M, Turn) -> Fut,
         Fut: Future<Output = Outcome>,
     {
+        let Lane { source, dead } = self.lane(message.event_source_arn.as_deref());
         let id = message.message_id.unwrap_or_default();
         let body = message.body.unwrap_or_default();
         let received = message.attributes.get("ApproximateReceiveCount").and_then(|n| n.parse().ok()).unwrap_or(1);
@@ -158,10 +184,10 @@ impl Batches {
             }
             Outcome::Retry { after, reason } => {
                 let receipt = message.receipt_handle.unwrap_or_default();
-                let failure = self.put_back(&id, received, &receipt, after, &reason).await;
+                let failure = put_back(source, &id, received, &receipt, after, &reason).await;
                 (if panicked { End::Panicked } else { End::PutBack }, failure)
             }
-            Outcome::Postpone { after, reason } => match self.source.send_later(&body, after).await {
+            Outcome::Postpone { after, reason } => match source.send_later(&body, after).await {
                 Ok(()) => {
                     tracing::info!(
                         message.id = id,
@@ -176,12 +202,12 @@ impl Batches {
                 Err(error) => {
                     let reason = format!("{reason}; failed to {error}");
                     let receipt = message.receipt_handle.unwrap_or_default();
-                    (End::PutBack, self.put_back(&id, received, &receipt, after, &reason).await)
+                    (End::PutBack, put_back(source, &id, received, &receipt, after, &reason).await)
                 }
             },
             Outcome::Dead { reason } => {
                 tracing::error!(message.id = id, message.received = received, duration_ms, reason, "message is dead");
-                match self.dead.send_dead(&body, &reason, &id).await {
+                match dead.send_dead(&body, &reason, &id).await {
                     Ok(()) => (End::Dead, None),
                     Err(error) => {
                         tracing::error!(message.id = id, %error, "the dead letter was not taken; the message stays");
@@ -191,29 +217,23 @@ impl Batches {
             }
         }
     }
+}
 
-    async fn put_back(
-        &self,
-        id: &str,
-        received: u32,
-        receipt: &str,
-        after: Duration,
-        reason: &str,
-    ) -> Option<BatchItemFailure> {
-        let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
-        tracing::warn!(
-            message.id = id,
-            message.received = received,
-            retry.after_ms = after_ms,
-            reason,
-            "message put back"
-        );
-        if let Err(error) = self.source.hide(receipt, after).await {
-            // Harmless: the queue's own visibility timeout brings the message back, only later.
-            tracing::warn!(message.id = id, %error, "the message comes back later than asked");
-        }
-        Some(failure(id.to_owned()))
+async fn put_back(
+    source: &Queue,
+    id: &str,
+    received: u32,
+    receipt: &str,
+    after: Duration,
+    reason: &str,
+) -> Option<BatchItemFailure> {
+    let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+    tracing::warn!(message.id = id, message.received = received, retry.after_ms = after_ms, reason, "message put back");
+    if let Err(error) = source.hide(receipt, after).await {
+        // Harmless: the queue's own visibility timeout brings the message back, only later.
+        tracing::warn!(message.id = id, %error, "the message comes back later than asked");
     }
+    Some(failure(id.to_owned()))
 }
 
 fn failure(id: String) -> BatchItemFailure {

@@ -29,6 +29,14 @@ pub fn required(name: &'static str) -> Result<String, EnvironmentError> {
     optional(name).ok_or(EnvironmentError::Missing(name))
 }
 
+/// A variable that must be there and be a number of this type.
+///
+/// # Errors
+/// When it is not.
+pub fn number<T: std::str::FromStr>(name: &'static str) -> Result<T, EnvironmentError> {
+    required(name)?.parse().map_err(|_| EnvironmentError::Invalid { name, rule: "a whole number that fits" })
+}
+
 /// A variable that may be absent; empty counts as absent, because a template parameter cannot be left out.
 #[must_use]
 pub fn optional(name: &str) -> Option<String> {

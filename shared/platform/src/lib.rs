@@ -4,6 +4,7 @@
 //! organisation, and no function can be called without one (the lists of what is due and of what is overdue, and the
 //! deployment's breakers, are the exceptions).
 
+pub mod api_keys;
 pub mod audit;
 pub mod batch;
 pub mod breaker;
@@ -15,6 +16,7 @@ pub mod control;
 pub mod environment;
 pub mod error;
 mod fault;
+pub mod limit;
 pub mod metrics;
 pub mod outbox;
 pub mod queue;

@@ -1,7 +1,8 @@
 //! Records that wait for a worker, in the sparse index `waiting` of the table `Records`: the DynamoDB side of
 //! `resilience::outbox`.
 
-use domain::id::{NotificationId, OrgId, SuggestionId};
+use domain::id::{IntakeId, NotificationId, OrgId, SuggestionId};
+use domain::intake::Intake;
 use domain::notification::Notification;
 use domain::suggestion::Suggestion;
 use jiff::{SignedDuration, Timestamp};
@@ -28,6 +29,8 @@ pub enum Awaited {
     Suggestion(OrgId, SuggestionId),
     /// A notification waits to be sent.
     Notification(OrgId, NotificationId),
+    /// An application that came in waits to be made into records.
+    Intake(OrgId, IntakeId),
 }
 
 impl Waiting {
@@ -39,6 +42,7 @@ impl Waiting {
         match kind {
             Suggestion::KIND => Some(Awaited::Suggestion(org, self.sk.parse().ok()?)),
             Notification::KIND => Some(Awaited::Notification(org, self.sk.parse().ok()?)),
+            Intake::KIND => Some(Awaited::Intake(org, self.sk.parse().ok()?)),
             _ => None,
         }
     }
@@ -109,6 +113,7 @@ mod tests {
     fn what_waits_is_read_from_the_key_and_strangers_are_nothing() {
         assert!(matches!(at("ORG#acme#suggestion", ID).awaited(), Some(Awaited::Suggestion(..))));
         assert!(matches!(at("ORG#acme#notification", ID).awaited(), Some(Awaited::Notification(..))));
+        assert!(matches!(at("ORG#acme#intake", ID).awaited(), Some(Awaited::Intake(..))));
         for (pk, sk) in [
             ("ORG#acme#carrier-pigeon", ID),
             ("ORG#acme#suggestion", "not-an-id"),

@@ -20,6 +20,14 @@ impl Queue {
         Self { client, url }
     }
 
+    /// Whether an ARN is this queue's: account and name are the last parts of both.
+    #[must_use]
+    pub(crate) fn is_at(&self, arn: &str) -> bool {
+        let mut url = self.url.rsplit('/');
+        let mut arn = arn.rsplit(':');
+        url.next() == arn.next() && url.next() == arn.next()
+    }
+
     /// Sends one message. When this returns without error the message is durable. One call.
     ///
     /// # Errors
@@ -111,5 +119,28 @@ impl Queue {
             .map_err(|e| PlatformError::from_sdk("ask the queue", &e))?;
         let count = answer.attributes().and_then(|a| a.get(&QueueAttributeName::ApproximateNumberOfMessages));
         Ok(count.and_then(|text| text.parse().ok()).unwrap_or(0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_sqs::config::{BehaviorVersion, Config};
+
+    use super::*;
+
+    #[test]
+    fn a_queue_knows_its_arn_by_account_and_name() {
+        let client = Client::from_conf(Config::builder().behavior_version(BehaviorVersion::latest()).build());
+        let queue = Queue::new(client, "https://sqs.us-east-1.amazonaws.com/000000000000/intake-priority".to_owned());
+        assert!(queue.is_at("arn:aws:sqs:us-east-1:000000000000:intake-priority"));
+        for other in [
+            "",
+            "intake-priority",
+            "arn:aws:sqs:us-east-1:000000000000:intake",
+            "arn:aws:sqs:us-east-1:000000000001:intake-priority",
+            "arn:aws:sqs:us-east-1:000000000000:x-intake-priority",
+        ] {
+            assert!(!queue.is_at(other), "{other}");
+        }
     }
 }

@@ -2,9 +2,11 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use domain::api_key::ApiKey;
 use domain::application::{Application, Candidate, Job, content_hash};
 use domain::connection::Connection;
 use domain::id::OrgId;
+use domain::intake::{Intake, IntakeState};
 use domain::notification::{Notification, NotificationState};
 use domain::organisation::Organisation;
 use domain::suggestion::{Suggestion, SuggestionState};
@@ -56,6 +58,8 @@ stored! {
     Candidate, "candidate", |_| None, |_| false;
     Application, "application", |r| r.applied_at, |_| false;
     Job, "job", |_| None, |_| false;
+    ApiKey, "api_key", |_| None, |_| false;
+    Intake, "intake", |r| Some(r.created_at), |r| r.state == IntakeState::Accepted;
     Suggestion, "suggestion", |r| Some(r.created_at), |r| r.state == SuggestionState::Accepted;
     Notification, "notification", |r| Some(r.created_at), |r| r.state == NotificationState::Queued;
 }

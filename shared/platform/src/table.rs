@@ -17,7 +17,7 @@ use crate::error::PlatformError;
 pub type Item = HashMap<String, AttributeValue>;
 
 /// The primary key of an item.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Key {
     /// Partition key: begins with the organisation.
     pub pk: String,

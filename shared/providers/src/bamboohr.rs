@@ -28,7 +28,8 @@ pub static SPEC: Spec = Spec {
     category: Category::Ats,
     reference: "https://documentation.bamboohr.com/reference",
     base_url: Some("https://{account}.bamboohr.com"),
-    sync: SyncMethod::Polled { contract: SignedDuration::from_mins(60) },
+    // No number is documented, only that there is a limit; five pages a second are more than a run needs.
+    sync: SyncMethod::Polled { contract: SignedDuration::from_mins(60), requests_per_minute: 300 },
     secrets: &["api_key"],
     webhooks: None,
     polling: Some(&BambooHr),

@@ -22,10 +22,13 @@ pub enum Category {
 pub enum SyncMethod {
     /// The provider calls us.
     Webhook,
-    /// We ask the provider; `contract` is the longest interval.
+    /// We ask the provider.
     Polled {
         /// Longest time between two polls.
         contract: SignedDuration,
+        /// Our budget of requests a minute for each connection, for all workers together: the provider's documented limit, or
+        /// where it documents none, what does not harm it.
+        requests_per_minute: u32,
     },
     /// There is nothing to sync.
     None,

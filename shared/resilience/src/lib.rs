@@ -1,4 +1,4 @@
-//! Decisions that keep promises: who may work, when to try again, what is due, what is overdue.
+//! Decisions that keep promises: who may work, when to try again, what is due, what is overdue, how many may come in.
 //!
 //! Architecture invariant: nothing here does IO, reads a clock or draws a random number. Time and chance are arguments;
 //! the condition expressions stand beside the state that they guard and are carried out by `platform`.
@@ -11,6 +11,7 @@ pub mod cache;
 mod condition;
 #[cfg(test)]
 mod exploration;
+pub mod limit;
 pub mod outbox;
 pub mod poll;
 pub mod retry;

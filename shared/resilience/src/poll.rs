@@ -38,6 +38,11 @@ pub enum Ended {
         /// How long, as the provider said.
         wait: SignedDuration,
     },
+    /// Our own budget of requests to the provider is used up.
+    BudgetSpent {
+        /// Until there is more.
+        wait: SignedDuration,
+    },
     /// It failed, or cannot work until somebody acts.
     Failed,
 }
@@ -61,6 +66,7 @@ pub fn next_poll(now: Timestamp, contract: SignedDuration, ended: &Ended, jitter
     let (wait, reason) = match ended {
         Ended::Complete => (regular, format!("regular, at most every {minutes} min")),
         Ended::RateLimited { wait } => (*wait, "the provider asked to wait".to_owned()),
+        Ended::BudgetSpent { wait } => (*wait, "this connection's requests of the minute are used up".to_owned()),
         Ended::Failed => (regular, format!("the last run failed; next try within {minutes} min")),
     };
     let at = now.saturating_add(wait.max(SignedDuration::ZERO)).unwrap_or(now);
@@ -90,6 +96,7 @@ mod tests {
         let wait = SignedDuration::from_secs(17);
         let next = next_poll(now, HOUR, &Ended::RateLimited { wait }, 1.0);
         assert_eq!(next.at, now + wait);
+        assert_eq!(next_poll(now, HOUR, &Ended::BudgetSpent { wait }, 1.0).at, now + wait);
     }
 
     #[test]

@@ -1,11 +1,14 @@
-//! What HTTP functions share: errors as problem+json, the caller's identity, bodies checked once, pages, answers
-//! that may be kept.
+//! What HTTP functions share: errors as problem+json, the caller's identity, bodies checked once, accepted work, pages,
+//! answers that may be kept, what is said about rate limits.
 //!
 //! What must never be here: AWS calls, providers, business rules.
 
+pub mod accept;
+pub mod api_key;
 pub mod body;
 pub mod cached;
 pub mod identity;
+pub mod limit;
 pub mod page;
 pub mod problem;
 

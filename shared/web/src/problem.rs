@@ -18,18 +18,21 @@ pub struct FieldError {
 /// An error answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
-    /// Stable name of the kind of problem, a URN.
+    /// Stable name of the kind of problem, a URI.
     #[serde(rename = "type")]
-    kind: String,
+    kind: Box<str>,
     /// The same for people.
     title: &'static str,
     /// HTTP status.
     status: u16,
     /// What happened and what to do.
-    detail: String,
+    detail: Box<str>,
     /// Which fields are to blame.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
+    /// Which rate limits are to blame.
+    #[serde(rename = "violated-policies", skip_serializing_if = "Option::is_none")]
+    violated_policies: Option<[&'static str; 1]>,
     #[serde(skip)]
     retry_after: Option<u32>,
 }
@@ -37,11 +40,12 @@ pub struct Problem {
 impl Problem {
     fn new(status: StatusCode, name: &str, title: &'static str, detail: impl Into<String>) -> Self {
         Self {
-            kind: format!("urn:hiring-integrations:problem:{name}"),
+            kind: format!("urn:hiring-integrations:problem:{name}").into_boxed_str(),
             title,
             status: status.as_u16(),
-            detail: detail.into(),
+            detail: detail.into().into_boxed_str(),
             errors: Vec::new(),
+            violated_policies: None,
             retry_after: None,
         }
     }
@@ -124,6 +128,22 @@ impl Problem {
             "The idempotency key belongs to another request",
             "this Idempotency-Key was used with another body; use a new key for a new request",
         )
+    }
+
+    /// 429: a rate limit is used up; the next request is admitted after so many seconds. The type is the one that
+    /// draft-ietf-httpapi-ratelimit-headers registers.
+    #[must_use]
+    pub fn quota_exceeded(detail: impl Into<String>, policy: &'static str, retry_after_seconds: u32) -> Self {
+        let mut problem = Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "quota-exceeded",
+            "The request cannot be satisfied, because its quota is used up",
+            detail,
+        );
+        problem.kind = "https://iana.org/assignments/http-problem-types#quota-exceeded".into();
+        problem.violated_policies = Some([policy]);
+        problem.retry_after = Some(retry_after_seconds);
+        problem
     }
 
     /// 503: try again after so many seconds.

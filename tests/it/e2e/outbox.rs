@@ -17,7 +17,7 @@ const SUGGESTIONS: &str = "ORG#acme#suggestion";
 const SETTLED: [&str; 3] = ["accepted", "rejected", "needs_review"];
 
 /// Writes a record as a function leaves it that dies between the record and its message.
-async fn leave(stack: &Stack, pk: &str, id: &str, record: Value, since: Timestamp) {
+pub(super) async fn leave(stack: &Stack, pk: &str, id: &str, record: Value, since: Timestamp) {
     let mut item = record;
     item["pk"] = json!(pk);
     item["sk"] = json!(id);
@@ -36,7 +36,7 @@ async fn leave_notification(stack: &Stack, since: Timestamp) -> String {
     id.to_string()
 }
 
-async fn sweep(stack: &Stack) -> (u64, u64) {
+pub(super) async fn sweep(stack: &Stack) -> (u64, u64) {
     let answer = stack.invoke("maintenance", &json!({})).await.expect("the sweep works");
     let count = |name: &str| answer[name].as_u64().unwrap_or_else(|| panic!("{name}: {answer}"));
     (count("enqueued"), count("unknown"))

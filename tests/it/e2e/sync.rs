@@ -123,6 +123,65 @@ fn a_rate_limit_parks_the_run_and_the_next_goes_on_at_its_checkpoint() {
     });
 }
 
+const MINUTE_MS: i64 = 60_000;
+
+fn minute() -> i64 {
+    jiff::Timestamp::now().as_millisecond() / MINUTE_MS
+}
+
+/// Waits for a late part of a minute, so that the wait for the next is short; not so late that a run could not end in it.
+async fn until_late() {
+    let into = jiff::Timestamp::now().as_millisecond() % MINUTE_MS;
+    let wait = if into > 45_000 { MINUTE_MS - into + 35_000 } else { (35_000 - into).max(0) };
+    tokio::time::sleep(std::time::Duration::from_millis(u64::try_from(wait).expect("a wait"))).await;
+}
+
+/// Uses up the connection's budget of this minute and polls. None when the minute ended before the run did: then its budget
+/// is a new one.
+async fn poll_without_budget(stack: &Stack, org: &Org<'_>) -> Option<Value> {
+    let begun = minute();
+    let spent = json!({"v": 1, "window": begun * MINUTE_MS, "count": 300, "previous": 300});
+    stack.set_control((&format!("ORG#{ORG}#limit"), &format!("outbound#{CONNECTION}")), &spent).await;
+    let sync = poll(stack, org).await;
+    (minute() == begun).then_some(sync)
+}
+
+#[test]
+fn a_budget_that_is_used_up_parks_the_run_without_a_request_until_there_is_more() {
+    // Whoever waits with the stack in hand lets all others wait.
+    run(until_late());
+    let _guard = alone();
+    run(async {
+        let stack = Stack::open();
+        let org = stack.org(ORG);
+        bamboohr(&stack, Method::POST, "/reset", None).await;
+        let mut parked = None;
+        for _ in 0..4 {
+            until_late().await;
+            bamboohr(&stack, Method::DELETE, "/requests", None).await;
+            parked = poll_without_budget(&stack, &org).await;
+            if parked.is_some() {
+                break;
+            }
+        }
+        let parked = parked.expect("a run within one minute");
+        assert_eq!(parked["last_run"]["outcome"], "rate-limited", "{parked}");
+        assert!(parked["last_run"]["detail"].as_str().is_some_and(|detail| detail.contains("budget")), "{parked}");
+        assert!(parked["reason"].as_str().is_some_and(|reason| reason.contains("used up")), "{parked}");
+        let next: jiff::Timestamp = parked["next_at"].as_str().expect("next_at").parse().expect("a time");
+        let wait = next.duration_since(jiff::Timestamp::now()).as_millis();
+        assert!(wait <= 62_000, "{parked}");
+        let asked = bamboohr(&stack, Method::GET, "/requests?limit=100", None).await;
+        let ours = asked.body["items"].as_array().expect("items").iter();
+        assert_eq!(ours.filter(|r| r["path"].as_str().is_some_and(|p| p.contains(ORG))).count(), 0, "{asked:?}");
+
+        tokio::time::sleep(std::time::Duration::from_millis(u64::try_from(wait).unwrap_or(0))).await;
+        let sync = poll(&stack, &org).await;
+        assert_eq!(sync["last_run"]["outcome"], "succeeded", "{sync}");
+        assert_eq!(stored(&org).await, truth(&stack).await);
+    });
+}
+
 #[test]
 fn refused_credentials_broken_pages_and_outages_end_with_an_honest_outcome() {
     let _guard = alone();

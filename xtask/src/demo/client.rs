@@ -19,6 +19,7 @@ pub(super) struct Client {
     http: reqwest::Client,
     api_url: String,
     token: String,
+    api_key: String,
     mailbox_url: String,
 }
 
@@ -34,6 +35,7 @@ impl Client {
             http: stack::client(&stack.ca_cert)?,
             api_url: stack.api_url.clone(),
             token: org.token.clone(),
+            api_key: org.api_key.clone(),
             mailbox_url: stack.mailbox_url.clone(),
         })
     }
@@ -56,6 +58,19 @@ impl Client {
             request = request.header("Idempotency-Key", key);
         }
         read(request).await.with_context(|| format!("{what} did not answer"))
+    }
+
+    /// Reads as another system does: with an API key.
+    pub(super) async fn get_external(&self, path: &str) -> Result<Answer> {
+        let request = self.http.get(format!("{}{path}", self.api_url)).header("X-API-Key", &self.api_key);
+        read(request).await.with_context(|| format!("GET {path} did not answer"))
+    }
+
+    /// Sends as another system does: with an API key.
+    pub(super) async fn send_external(&self, path: &str, body: &Value, idempotency_key: &str) -> Result<Answer> {
+        let request = self.http.post(format!("{}{path}", self.api_url)).header("X-API-Key", &self.api_key);
+        let request = request.header("Idempotency-Key", idempotency_key).json(body);
+        read(request).await.with_context(|| format!("POST {path} did not answer"))
     }
 
     /// Delivers a webhook as the third party does: without a token, with the signature in a header.

@@ -1,0 +1,191 @@
+//! Takes applications from other systems, by API key: recorded, queued and answered with 202.
+//!
+//! The order of checks is key, rate limit, size of the body, body: what is cheap and hides most comes first, and a refused
+//! request costs nothing. What must never be here: a call to a third party, or the key's text in a log or a record.
+
+mod body;
+
+use axum::extract::{FromRequest, Path, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Json, Router};
+use domain::FORMAT_VERSION;
+use domain::application::content_hash;
+use domain::failure::Failure;
+use domain::id::{ApplicationId, CandidateId, IntakeId, OrgId};
+use domain::intake::{Intake, IntakeState, Priority};
+use domain::message::IntakeJob;
+use jiff::Timestamp;
+use platform::api_keys::ApiKeys;
+use platform::clock;
+use platform::error::PlatformError;
+use platform::limit::SharedLimiter;
+use platform::queue::Queue;
+use platform::records::{Created, Records};
+use resilience::limit::Policy;
+use serde::Serialize;
+use web::accept::{accepted, id_for, not_enqueued};
+use web::api_key;
+use web::body::Checked;
+use web::limit::Quota;
+use web::problem::Problem;
+
+use crate::body::NewIntake;
+
+/// Name of the rate limit, in its headers and in the table.
+pub const POLICY_NAME: &str = "external";
+
+/// The intake and what it needs.
+#[derive(Debug, Clone)]
+pub struct Intakes {
+    /// Who may ask.
+    pub keys: ApiKeys,
+    /// How often.
+    pub limiter: SharedLimiter,
+    /// Requests a minute for a key without a limit of its own.
+    pub limit_per_minute: u32,
+    /// Where intakes are recorded.
+    pub records: Records,
+    /// The queue of ordinary intakes.
+    pub normal: Queue,
+    /// The queue of urgent ones.
+    pub priority: Queue,
+}
+
+/// Whose key it was.
+#[derive(Debug, Clone)]
+struct Caller(OrgId);
+
+/// An intake as its sender sees it. What was sent is not shown again: it is personal, and its sender has it.
+#[derive(Debug, Serialize)]
+struct View {
+    id: IntakeId,
+    state: IntakeState,
+    priority: Priority,
+    attempts: u32,
+    candidate_id: Option<CandidateId>,
+    application_id: Option<ApplicationId>,
+    failure: Option<Failure>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+impl From<Intake> for View {
+    fn from(intake: Intake) -> Self {
+        let Intake {
+            v: _,
+            id,
+            priority,
+            candidate: _,
+            job: _,
+            resume: _,
+            cover_letter: _,
+            source: _,
+            applied_at: _,
+            state,
+            attempts,
+            candidate_id,
+            application_id,
+            failure,
+            created_at,
+            updated_at,
+        } = intake;
+        Self { id, state, priority, attempts, candidate_id, application_id, failure, created_at, updated_at }
+    }
+}
+
+impl Intakes {
+    /// Opens the connections: both tables are one service, and so are both queues.
+    pub async fn preconnect(&self) {
+        let _ignored = tokio::join!(self.records.table().preconnect(), self.normal.waiting());
+    }
+
+    /// The routes. Every one of them asks for the key and counts against its limit.
+    pub fn routes(self) -> Router {
+        Router::new()
+            .route("/api/external/job-application", post(create))
+            .route("/api/external/job-application/{id}", get(read))
+            .route_layer(from_fn_with_state(self.clone(), admit))
+            .with_state(self)
+    }
+}
+
+/// Asks who sends the request and whether it is within the limit, before anything of its body is read.
+async fn admit(State(api): State<Intakes>, mut request: Request, next: Next) -> Result<Response, Problem> {
+    let key = api_key::presented(request.headers())?;
+    let now = clock::now();
+    let found = api.keys.find(&key, now).await.map_err(|error| unavailable(&error))?;
+    let record = found.ok_or_else(api_key::unknown)?;
+    let policy = Policy::per_minute(record.limit(api.limit_per_minute));
+    let decision = api.limiter.admit(key.org(), key.hash(), policy, now).await;
+    let quota = decision.map(|decision| Quota {
+        policy: POLICY_NAME,
+        limit: policy.limit,
+        window_seconds: 60,
+        remaining: decision.remaining,
+        reset_ms: decision.reset_ms,
+        allowed: decision.allowed,
+    });
+    let mut response = match &quota {
+        Some(quota) if !quota.allowed => quota.exceeded().into_response(),
+        Some(_) | None => {
+            request.extensions_mut().insert(Caller(key.org().clone()));
+            next.run(request).await
+        }
+    };
+    if let Some(quota) = quota {
+        quota.write(response.headers_mut());
+    }
+    Ok(response)
+}
+
+async fn create(
+    State(api): State<Intakes>,
+    Extension(Caller(org)): Extension<Caller>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let headers = request.headers().clone();
+    let Checked(new) = Checked::<NewIntake>::from_request(request, &()).await?;
+    let hash = content_hash(&new);
+    let now = clock::now();
+    let submission = new.submission(now)?;
+    let id = id_for(&headers, &org, || IntakeId::fresh(clock::fresh_id()), IntakeId::derived)?;
+    let intake = Intake::accepted(id, submission, now);
+    let created = api.records.create(&org, &intake, &hash, now).await.map_err(|error| unavailable(&error))?;
+    let intake = match created {
+        Created::New => intake,
+        Created::Same(existing) => existing,
+        Created::Other => return Err(Problem::key_reused()),
+    };
+    if intake.state == IntakeState::Accepted {
+        let queue = match intake.priority {
+            Priority::Normal => &api.normal,
+            Priority::High => &api.priority,
+        };
+        let job = IntakeJob { v: FORMAT_VERSION, org, intake: id };
+        queue.send(&job).await.map_err(|error| not_enqueued(&error))?;
+    }
+    Ok(accepted(&format!("/api/external/job-application/{id}"), &View::from(intake)))
+}
+
+async fn read(
+    State(api): State<Intakes>,
+    Extension(Caller(org)): Extension<Caller>,
+    Path(text): Path<String>,
+) -> Result<Json<View>, Problem> {
+    let missing = || Problem::not_found("your organisation has no such job application");
+    let id: IntakeId = text.parse().map_err(|_| missing())?;
+    let found: Option<Intake> = api.records.get(&org, &id.to_string()).await.map_err(|error| unavailable(&error))?;
+    found.map(|intake| Json(View::from(intake))).ok_or_else(missing)
+}
+
+/// What a caller is told when AWS did not do its part. The cause goes into the log.
+fn unavailable(error: &PlatformError) -> Problem {
+    tracing::error!(%error, "a request failed");
+    if error.retry() {
+        Problem::unavailable("the data cannot be reached now; try again", 2)
+    } else {
+        Problem::internal()
+    }
+}

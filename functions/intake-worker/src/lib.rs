@@ -1,0 +1,163 @@
+//! Makes records of applications that came in by API: claim, upsert candidate and application, record the end.
+//!
+//! Every step may be repeated: the records have derived ids and are written only when they differ, and the intake's end is
+//! recorded by the holder of its lease alone. What must never be here: a decision about who may send applications.
+
+use std::time::Duration;
+
+use domain::application::{Job, RecordSet};
+use domain::failure::Failure;
+use domain::id::{ConnectionId, IdError};
+use domain::intake::{AppliedJob, CONNECTION, Intake};
+use domain::message::IntakeJob;
+use platform::batch::Turn;
+use platform::cache::Cache;
+use platform::clock;
+use platform::error::PlatformError;
+use platform::records::{Records, key_of};
+use platform::table::{Item, text};
+use platform::work::{Claim, Hold, Terms, claim, ending, finish, give_back};
+use resilience::batch::Outcome;
+use resilience::cache::Kind;
+use resilience::retry::{Next, WORKER};
+use resilience::work::{self, Refusal};
+use serde_json::Value;
+
+const READY: &str = "accepted";
+const HELD: &str = "running";
+const SUCCEEDED: &str = "succeeded";
+const FAILED: &str = "failed";
+
+/// The worker and what it needs.
+#[derive(Debug)]
+pub struct Worker {
+    records: Records,
+    cache: Cache,
+    connection: ConnectionId,
+}
+
+/// How the work itself ended.
+enum Ended {
+    Done(Box<RecordSet>),
+    Never(Failure),
+}
+
+impl Worker {
+    /// A worker on these records.
+    ///
+    /// # Errors
+    /// Never in practice: the name of the connection is a constant.
+    pub fn new(records: Records, cache: Cache) -> Result<Self, IdError> {
+        Ok(Self { records, cache, connection: CONNECTION.parse()? })
+    }
+
+    /// Opens the connection to the table.
+    pub async fn preconnect(&self) {
+        tokio::join!(self.records.table().preconnect(), self.cache.preconnect());
+    }
+
+    /// Works on one intake.
+    pub async fn handle(&self, job: IntakeJob, turn: Turn) -> Outcome {
+        match self.work(&job, turn).await {
+            Ok(outcome) => outcome,
+            Err(error) => error.outcome(),
+        }
+    }
+
+    async fn work(&self, job: &IntakeJob, turn: Turn) -> Result<Outcome, PlatformError> {
+        let terms = Terms {
+            condition: work::CLAIM_RECORDED,
+            ready: Some(READY),
+            held: HELD,
+            lease_until: turn.deadline,
+            set: Item::new(),
+        };
+        let key = key_of::<Intake>(&job.org, &job.intake.to_string());
+        // Claimed as it is and read after that, so that one that cannot be read has a holder who can say so.
+        let (hold, record) = match claim::<Value>(self.records.table(), key, terms, clock::now()).await? {
+            Claim::Held(hold, record) => (hold, record),
+            Claim::Refused(Refusal::Busy(after)) => return Ok(Outcome::retry(after, "another worker has it")),
+            Claim::Refused(Refusal::Missing) => return Ok(Outcome::dead("there is no such intake")),
+            Claim::Refused(Refusal::Finished) => return Ok(Outcome::Done),
+            // Cannot be: this claim takes over what was left.
+            Claim::Refused(Refusal::Abandoned) => {
+                return Ok(Outcome::retry(WORKER.base, "the intake could not be claimed"));
+            }
+        };
+        let attempts = record.get(work::ATTEMPTS).and_then(Value::as_u64).unwrap_or(1);
+        let ended = match serde_json::from_value::<Intake>(record) {
+            Ok(intake) => self.apply(job, &intake).await,
+            // What stood there is personal and is not repeated.
+            Err(_) => Ok(Ended::Never(Failure::new("unreadable", "the recorded application cannot be read"))),
+        };
+        match ended {
+            Ok(ended) => self.end(job, &hold, ended).await,
+            Err(error) if error.retry() => self.try_again(&hold, attempts, &error).await,
+            Err(error) => {
+                tracing::error!(org = %job.org, intake.id = %job.intake, %error, "an intake cannot be recorded");
+                let failure = Failure::new("not-recordable", "the application cannot be recorded as it is");
+                self.end(job, &hold, Ended::Never(failure)).await
+            }
+        }
+    }
+
+    async fn apply(&self, job: &IntakeJob, intake: &Intake) -> Result<Ended, PlatformError> {
+        let recorded: Option<Job> = match &intake.job {
+            AppliedJob::Recorded(id) => match self.records.get(&job.org, &id.to_string()).await? {
+                Some(found) => Some(found),
+                None => {
+                    let detail = "your organisation has no job with the id that the application names";
+                    return Ok(Ended::Never(Failure::new("unknown-job", detail)));
+                }
+            },
+            AppliedJob::External { .. } => None,
+        };
+        let set = intake.records(&job.org, &self.connection, recorded.as_ref());
+        let RecordSet { candidate, application, job: external, version_ms } = &set;
+        let now = clock::now();
+        tokio::try_join!(
+            self.records.upsert(&job.org, candidate, *version_ms, now),
+            self.records.upsert(&job.org, application, *version_ms, now),
+            async {
+                match external {
+                    Some(external) => self.records.upsert(&job.org, external, *version_ms, now).await.map(Some),
+                    None => Ok(None),
+                }
+            },
+        )?;
+        let kinds: &[Kind] = if external.is_some() { &[Kind::Applicants, Kind::Jobs] } else { &[Kind::Applicants] };
+        self.cache.wrote(&job.org, kinds).await;
+        Ok(Ended::Done(Box::new(set)))
+    }
+
+    async fn end(&self, job: &IntakeJob, hold: &Hold, ended: Ended) -> Result<Outcome, PlatformError> {
+        let (state, set) = match ended {
+            Ended::Done(set) => {
+                let mut item = ending(SUCCEEDED, None)?;
+                item.insert("candidate_id".to_owned(), text(set.candidate.id.to_string()));
+                item.insert("application_id".to_owned(), text(set.application.id.to_string()));
+                (SUCCEEDED, item)
+            }
+            Ended::Never(failure) => (FAILED, ending(FAILED, Some(&failure))?),
+        };
+        if !finish(self.records.table(), hold, set, clock::now()).await? {
+            return Ok(Outcome::retry(Duration::ZERO, "the lease had passed before the end could be recorded"));
+        }
+        tracing::info!(org = %job.org, intake.id = %job.intake, intake.state = state, "intake ended");
+        Ok(Outcome::Done)
+    }
+
+    /// AWS did not do its part. That blames no application, so the tries never end it: after the last one it is tried at the
+    /// longest delay, and when its message is used up the sweep sends another.
+    async fn try_again(&self, hold: &Hold, attempts: u64, error: &PlatformError) -> Result<Outcome, PlatformError> {
+        let tried = u32::try_from(attempts).unwrap_or(u32::MAX).min(WORKER.tries - 1);
+        let after = match WORKER.next(tried, clock::chance(), None) {
+            Next::After(after) => after,
+            Next::GiveUp => WORKER.cap,
+        };
+        let failure = Failure::new("unavailable", "the records could not be written; it is tried again");
+        let set = ending(READY, Some(&failure))?;
+        give_back(self.records.table(), hold, set, after, clock::now()).await?;
+        Ok(Outcome::retry(after, format!("failed to {error}")))
+    }
+}

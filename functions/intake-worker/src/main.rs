@@ -1,0 +1,22 @@
+//! Wires the worker of intakes: one function, two queues.
+
+use std::time::Instant;
+
+use intake_worker::Worker;
+use platform::batch::Batches;
+use platform::cache::Cache;
+use platform::clients::{Aws, preconnect};
+use platform::records::Records;
+use platform::telemetry;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    let begin = Instant::now();
+    telemetry::init();
+    let aws = Aws::from_environment()?;
+    let batches = Batches::from_environment(&aws)?.with_priority(&aws)?;
+    let worker = Worker::new(Records::new(aws.table("RECORDS_TABLE")?), Cache::from_environment()?)?;
+    preconnect(async { _ = tokio::join!(worker.preconnect(), batches.preconnect()) }).await;
+    telemetry::started(begin);
+    batches.serve(|job, turn| worker.handle(job, turn)).await
+}

@@ -1,0 +1,256 @@
+//! Intakes: applications that come in by API, and what becomes of them.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::FORMAT_VERSION;
+use crate::application::{
+    ApplicationStatus, Job, JobRef, ObservedApplication, ObservedCandidate, ObservedJob, RecordSet, records,
+};
+use crate::failure::Failure;
+use crate::id::{ApplicationId, CandidateId, ConnectionId, IntakeId, JobId, OrgId};
+
+/// The provider that records from an intake name as their source.
+pub const PROVIDER: &str = "external";
+/// The connection that they name: the API itself.
+pub const CONNECTION: &str = "api";
+
+/// How soon it is worked on: each has a queue of its own, so that many ordinary ones do not delay an urgent one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Priority {
+    /// In turn.
+    #[default]
+    Normal,
+    /// Before the ordinary ones.
+    High,
+}
+
+/// Where the work stands. `Accepted` means durable and waiting, nothing more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum IntakeState {
+    /// Recorded; a worker has not begun, or tries again later.
+    Accepted,
+    /// A worker holds it.
+    Running,
+    /// Candidate and application are on record.
+    Succeeded,
+    /// It will not be tried again; the failure says why.
+    Failed,
+}
+
+/// Who applied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Applicant {
+    /// Full name.
+    pub name: String,
+    /// E-mail address; whoever applies twice with the same one is one candidate.
+    pub email: String,
+    /// Phone number.
+    pub phone: Option<String>,
+}
+
+/// To what somebody applied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AppliedJob {
+    /// A job that is on record here.
+    Recorded(JobId),
+    /// A job of the caller's own system, by its reference there.
+    External {
+        /// The reference: the same one is the same job.
+        reference: String,
+        /// The job's title; the reference stands in for it where there is none.
+        title: Option<String>,
+    },
+}
+
+/// What somebody wrote about themselves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Resume {
+    /// The text itself.
+    Text(String),
+    /// Where it can be read.
+    Url(String),
+}
+
+/// One application that came in, and the work that makes records of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intake {
+    /// Format version.
+    pub v: u8,
+    /// Its id.
+    pub id: IntakeId,
+    /// How soon it is worked on.
+    pub priority: Priority,
+    /// Who applied.
+    pub candidate: Applicant,
+    /// To what.
+    pub job: AppliedJob,
+    /// The resume.
+    pub resume: Option<Resume>,
+    /// The cover letter.
+    pub cover_letter: Option<String>,
+    /// Where the application was made, in the caller's words.
+    pub source: Option<String>,
+    /// When it was made; none when the caller did not say.
+    pub applied_at: Option<Timestamp>,
+    /// Where the work stands.
+    pub state: IntakeState,
+    /// How often a worker took it.
+    pub attempts: u32,
+    /// The candidate's record, when it is there.
+    pub candidate_id: Option<CandidateId>,
+    /// The application's record, when it is there.
+    pub application_id: Option<ApplicationId>,
+    /// Why not, or why not yet.
+    pub failure: Option<Failure>,
+    /// When it came in.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// What came in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Submission {
+    /// How soon it is worked on.
+    pub priority: Priority,
+    /// Who applied.
+    pub candidate: Applicant,
+    /// To what.
+    pub job: AppliedJob,
+    /// The resume.
+    pub resume: Option<Resume>,
+    /// The cover letter.
+    pub cover_letter: Option<String>,
+    /// Where the application was made, in the caller's words.
+    pub source: Option<String>,
+    /// When it was made.
+    pub applied_at: Option<Timestamp>,
+}
+
+impl Intake {
+    /// A new intake.
+    #[must_use]
+    pub fn accepted(id: IntakeId, submission: Submission, now: Timestamp) -> Self {
+        let Submission { priority, candidate, job, resume, cover_letter, source, applied_at } = submission;
+        Self {
+            v: FORMAT_VERSION,
+            id,
+            priority,
+            candidate,
+            job,
+            resume,
+            cover_letter,
+            source,
+            applied_at,
+            state: IntakeState::Accepted,
+            attempts: 0,
+            candidate_id: None,
+            application_id: None,
+            failure: None,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+
+    /// The records that it becomes, with derived ids: the same intake always lands on the same application, the same address
+    /// on the same candidate, the same reference on the same job. `recorded` is the job that it names by id; its record
+    /// stays as it is.
+    #[must_use]
+    pub fn records(&self, org: &OrgId, connection: &ConnectionId, recorded: Option<&Job>) -> RecordSet {
+        let Applicant { name, email, phone } = self.candidate.clone();
+        let job = match &self.job {
+            AppliedJob::Recorded(_) => None,
+            AppliedJob::External { reference, title } => Some(ObservedJob {
+                provider_id: reference.clone(),
+                title: title.clone().unwrap_or_else(|| reference.clone()),
+                department: None,
+                location: None,
+            }),
+        };
+        let observed = ObservedApplication {
+            provider_id: self.id.to_string(),
+            candidate: ObservedCandidate {
+                provider_id: email.to_lowercase(),
+                name,
+                email: Some(email),
+                phone,
+                title: None,
+                company: None,
+            },
+            job,
+            status: ApplicationStatus::Active,
+            stage: None,
+            applied_at: Some(self.applied_at.unwrap_or(self.created_at)),
+            version: self.created_at,
+        };
+        let mut set = records(org, PROVIDER, connection, observed);
+        if let Some(job) = recorded {
+            set.application.job = Some(JobRef { id: job.id, title: job.title.clone() });
+        }
+        set
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn intake(number: u128, email: &str, job: AppliedJob) -> Intake {
+        let candidate = Applicant { name: "Ada Byron".into(), email: email.into(), phone: None };
+        let submission = Submission {
+            priority: Priority::Normal,
+            candidate,
+            job,
+            resume: None,
+            cover_letter: None,
+            source: None,
+            applied_at: None,
+        };
+        Intake::accepted(IntakeId::fresh(Uuid::from_u128(number)), submission, Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn an_intake_lands_on_the_same_records_and_people_and_jobs_are_recognised() {
+        let org: OrgId = "acme".parse().expect("slug");
+        let api: ConnectionId = CONNECTION.parse().expect("slug");
+        let external =
+            |title: Option<&str>| AppliedJob::External { reference: "REQ-1".into(), title: title.map(str::to_owned) };
+        let first = intake(1, "Ada@Example.com", external(None)).records(&org, &api, None);
+        let again = intake(1, "Ada@Example.com", external(None)).records(&org, &api, None);
+        assert_eq!(first, again);
+        let second = intake(2, "ada@example.com", external(Some("Analyst"))).records(&org, &api, None);
+        assert_eq!(first.candidate.id, second.candidate.id, "one address is one person");
+        assert_ne!(first.application.id, second.application.id);
+        let title = |set: &RecordSet| set.job.as_ref().map(|job| (job.id, job.title.clone()));
+        let (first_job, second_job) = (title(&first).expect("a job"), title(&second).expect("a job"));
+        assert_eq!(first_job.0, second_job.0, "one reference is one job");
+        assert_eq!((first_job.1.as_str(), second_job.1.as_str()), ("REQ-1", "Analyst"));
+        assert_eq!(first.application.applied_at, Some(Timestamp::UNIX_EPOCH), "when it came in");
+    }
+
+    #[test]
+    fn a_job_of_ours_is_named_and_not_written_again() {
+        let org: OrgId = "acme".parse().expect("slug");
+        let api: ConnectionId = CONNECTION.parse().expect("slug");
+        let id = JobId::derived(&org, &["job"]);
+        let ours = Job {
+            v: FORMAT_VERSION,
+            id,
+            title: "Gardener".into(),
+            department: None,
+            location: None,
+            description: None,
+            source: None,
+        };
+        let set = intake(1, "a@example.com", AppliedJob::Recorded(id)).records(&org, &api, Some(&ours));
+        assert_eq!(set.job, None);
+        assert_eq!(set.application.job, Some(JobRef { id, title: "Gardener".into() }));
+    }
+}

@@ -1,0 +1,298 @@
+//! A bounded exhaustive exploration of the limit: two and three processes with memories of any age, every interleaving of
+//! asking and writing, a crash before and after every write, clocks that differ by a step, and time that passes at any
+//! moment. The writes below mirror the condition expressions beside the state; the steps are those of the product.
+
+use super::*;
+use crate::exploration;
+
+/// A rule that is left out on purpose, to see that the exploration notices.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Defect {
+    None,
+    /// A request is counted in whatever window stands.
+    NoWindow,
+    /// The count has no bound.
+    NoBound,
+    /// A window is begun whatever stands: also an older one, and one that was begun already.
+    RollsBack,
+    /// A new window does not carry over the count of the one before.
+    Forgets,
+    /// A window carries over the count that its process remembers, not the one with which the window before ended.
+    NoCountInFence,
+    /// A full window is taken as full until the window after the next.
+    DeniesForLong,
+    /// A denial is asked for although it is known.
+    AsksAnyway,
+}
+
+/// The bounds of one exploration.
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    processes: usize,
+    limit: u32,
+    window: i64,
+    windows: i64,
+    /// How far a clock may be ahead.
+    skew: i64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+struct Memory {
+    window: i64,
+    count: u32,
+    previous: u32,
+}
+
+/// A request whose write has not happened yet.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+struct Asking {
+    /// The clock of its process when it asked.
+    clock: i64,
+    /// The true time when it asked.
+    at: i64,
+    /// What its process knew then, or was told by a refused write.
+    known: Option<Memory>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+struct Process {
+    known: Option<Memory>,
+    asking: Option<Asking>,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct World {
+    item: Option<Window>,
+    now: i64,
+    processes: Vec<Process>,
+    /// Admitted requests by the true time at which they were asked for.
+    asked: Vec<u8>,
+    /// Admitted requests by the aligned window in which they were counted.
+    counted: Vec<u8>,
+}
+
+fn remembered(window: &Window) -> Memory {
+    let Window { window, count, previous } = *window;
+    Memory { window, count, previous }
+}
+
+fn stood(memory: Option<Memory>) -> Option<Window> {
+    memory.map(|Memory { window, count, previous }| Window { window, count, previous })
+}
+
+impl Bounds {
+    fn policy(&self) -> Policy {
+        Policy { limit: self.limit, window_ms: self.window }
+    }
+
+    fn step(&self, known: Option<Memory>, clock: i64, defect: Defect) -> Step {
+        let known = stood(known);
+        let step = self.policy().step(known.as_ref(), clock);
+        match (defect, step, known) {
+            (Defect::DeniesForLong, _, Some(known))
+                if known.count >= self.limit && clock < known.window + 2 * self.window =>
+            {
+                Step::Deny { until_ms: known.window + 2 * self.window }
+            }
+            (Defect::AsksAnyway, Step::Deny { .. }, Some(known)) if clock < known.window + self.window => {
+                Step::Admit { window: known.window, allow: self.policy().allowance(&known, clock) }
+            }
+            (Defect::Forgets, Step::Roll { seen, next }, _) => {
+                Step::Roll { seen, next: Window { previous: 0, ..next } }
+            }
+            (_, step, _) => step,
+        }
+    }
+}
+
+/// The item after a step's write; none when its condition does not hold.
+fn write(item: Option<Window>, step: Step, defect: Defect) -> Option<Window> {
+    let (fits, next) = match (step, item) {
+        (Step::Deny { .. }, _) | (Step::Admit { .. } | Step::Roll { .. }, None) => return None,
+        (Step::Admit { window, allow }, Some(item)) => {
+            let fits = (item.window == window || defect == Defect::NoWindow)
+                && (item.count < allow || defect == Defect::NoBound);
+            (fits, Window { count: item.count + 1, ..item })
+        }
+        (Step::Roll { seen, next }, Some(item)) => {
+            let fence = item.window == seen.window && (item.count == seen.count || defect == Defect::NoCountInFence);
+            (fence || defect == Defect::RollsBack, next)
+        }
+        (Step::Start { idle_ms, next }, item) => {
+            (item.is_none_or(|item| item.window < idle_ms) || defect == Defect::RollsBack, next)
+        }
+    };
+    fits.then_some(next)
+}
+
+/// What must hold in every world; what does not is named.
+fn check(world: &World, bounds: &Bounds, defect: Defect) -> Result<(), &'static str> {
+    if world.counted.iter().any(|count| u32::from(*count) > bounds.limit) {
+        return Err("more than the limit in an aligned window");
+    }
+    let stretch = usize::try_from(bounds.window - bounds.skew).expect("a positive stretch");
+    let most = 2 * bounds.limit - 1;
+    if world.asked.windows(stretch).any(|part| part.iter().map(|count| u32::from(*count)).sum::<u32>() > most) {
+        return Err("more than the bound in a stretch of one window");
+    }
+    let Some(item) = world.item else { return Ok(()) };
+    for clock in world.now..=world.now + bounds.skew {
+        let truth = bounds.policy().step(Some(&item), clock);
+        if let Step::Deny { until_ms } = truth {
+            let opens = !matches!(bounds.policy().step(Some(&item), until_ms), Step::Deny { .. });
+            if !opens || until_ms > clock.max(item.window) + 2 * bounds.window {
+                return Err("stranded");
+            }
+        }
+        for process in &world.processes {
+            let step = bounds.step(process.known, clock, defect);
+            let denied = matches!(step, Step::Deny { .. });
+            if denied && !matches!(truth, Step::Deny { .. }) {
+                return Err("denied although it fits");
+            }
+            if !denied && process.known == Some(remembered(&item)) && write(Some(item), step, defect).is_none() {
+                return Err("a call that could only be refused");
+            }
+        }
+    }
+    Ok(())
+}
+
+fn bump(counts: &mut [u8], at: i64) {
+    *counts.get_mut(usize::try_from(at).expect("no time before the first")).expect("a time within the horizon") += 1;
+}
+
+fn successors(world: &World, bounds: &Bounds, defect: Defect) -> Result<Vec<World>, &'static str> {
+    let mut next = Vec::new();
+    let with = |at: usize, process: Process| {
+        let mut world = world.clone();
+        world.processes[at] = process;
+        // Which process is which does not matter.
+        world.processes.sort_unstable();
+        world
+    };
+    if world.now + 1 < bounds.window * bounds.windows {
+        let mut later = World { now: world.now + 1, ..world.clone() };
+        // A call ends, one way or the other, within two windows.
+        for process in &mut later.processes {
+            process.asking = process.asking.filter(|asking| asking.at + 2 * bounds.window > later.now);
+        }
+        // What is too old for any stretch or window is forgotten, so that different pasts become one world.
+        for (at, count) in later.asked.iter_mut().enumerate() {
+            *count = if i64::try_from(at).expect("small") + 2 * bounds.window < later.now { 0 } else { *count };
+        }
+        later.processes.sort_unstable();
+        next.push(later);
+    }
+    for (at, process) in world.processes.iter().enumerate() {
+        let Some(asking) = process.asking else {
+            for clock in world.now..=world.now + bounds.skew {
+                if !matches!(bounds.step(process.known, clock, defect), Step::Deny { .. }) {
+                    let asking = Some(Asking { clock, at: world.now, known: process.known });
+                    next.push(with(at, Process { asking, ..*process }));
+                }
+            }
+            if process.known.is_some() {
+                // A process ends and another one takes its place.
+                next.push(with(at, Process { known: None, asking: None }));
+            }
+            continue;
+        };
+        // A crash before the write.
+        next.push(with(at, Process { known: None, asking: None }));
+        let step = bounds.step(asking.known, asking.clock, defect);
+        match write(world.item, step, defect) {
+            Some(item) => {
+                let window = match step {
+                    Step::Admit { window, .. } => window,
+                    Step::Roll { next, .. } | Step::Start { next, .. } => next.window,
+                    Step::Deny { .. } => return Err("a denial was written"),
+                };
+                let mut admitted = with(at, Process { known: Some(remembered(&item)), asking: None });
+                admitted.item = Some(item);
+                bump(&mut admitted.asked, asking.at);
+                bump(&mut admitted.counted, window / bounds.window);
+                let count = |window: i64| {
+                    let at = usize::try_from(window / bounds.window).ok()?;
+                    (window >= 0).then(|| admitted.counted.get(at).copied()).flatten()
+                };
+                let previous = count(window - bounds.window).unwrap_or(0);
+                let truth = Window { window, count: 0, previous: previous.into() };
+                let share = bounds.policy().allowance(&truth, asking.clock);
+                let before = u32::from(count(window).unwrap_or(0)) - 1;
+                if before < bounds.limit && before >= share {
+                    return Err("more than its share after the window before");
+                }
+                // A crash after the write, before the answer.
+                let mut crashed = admitted.clone();
+                for process in &mut crashed.processes {
+                    if process.known == Some(remembered(&item)) && process.asking.is_none() {
+                        process.known = None;
+                        break;
+                    }
+                }
+                crashed.processes.sort_unstable();
+                next.push(crashed);
+                next.push(admitted);
+            }
+            None => {
+                // Refused: the process knows what stands, and decides again at the same reading of its clock.
+                let known = world.item.as_ref().map(remembered);
+                let again = !matches!(bounds.step(known, asking.clock, defect), Step::Deny { .. });
+                let asking = again.then_some(Asking { known, ..asking });
+                next.push(with(at, Process { known, asking }));
+            }
+        }
+    }
+    Ok(next)
+}
+
+/// Explores every world that can be reached; gives their number, or what was found broken.
+fn explore(bounds: &Bounds, defect: Defect) -> Result<usize, &'static str> {
+    let ticks = usize::try_from(bounds.window * bounds.windows + bounds.skew).expect("a short horizon");
+    let windows = usize::try_from(bounds.windows + 1).expect("a short horizon");
+    let process = Process { known: None, asking: None };
+    let first = World {
+        item: None,
+        now: 0,
+        processes: vec![process; bounds.processes],
+        asked: vec![0; ticks],
+        counted: vec![0; windows],
+    };
+    exploration::explore(first, |world| check(world, bounds, defect), |world| successors(world, bounds, defect))
+}
+
+const DEFECTS: [(Defect, &[&str]); 7] = [
+    (Defect::NoWindow, &["more than the limit in an aligned window", "more than its share after the window before"]),
+    (Defect::NoBound, &["more than the limit in an aligned window", "more than its share after the window before"]),
+    (Defect::RollsBack, &["more than the limit in an aligned window", "more than its share after the window before"]),
+    (Defect::Forgets, &["more than its share after the window before"]),
+    (Defect::NoCountInFence, &["more than its share after the window before"]),
+    (Defect::DeniesForLong, &["denied although it fits"]),
+    (Defect::AsksAnyway, &["a call that could only be refused"]),
+];
+
+#[test]
+fn in_every_interleaving_the_limit_holds_and_every_rule_that_is_left_out_is_noticed() {
+    let two = Bounds { processes: 2, limit: 2, window: 3, windows: 3, skew: 0 };
+    let mut all =
+        vec![two, Bounds { windows: 2, skew: 1, ..two }, Bounds { processes: 3, window: 2, windows: 2, ..two }];
+    if std::env::var_os("PROVE_LONG").is_some() {
+        all.push(Bounds { processes: 3, ..two });
+        all.push(Bounds { processes: 3, windows: 2, skew: 1, ..two });
+        all.push(Bounds { limit: 3, window: 4, ..two });
+    }
+    let mut states = 0;
+    for bounds in &all {
+        let worlds = explore(bounds, Defect::None);
+        states += worlds.unwrap_or_else(|broken| panic!("{bounds:?}: {broken}"));
+    }
+    assert!(states > 10_000, "the exploration is too small to mean anything: {states}");
+    let mut caught = 0;
+    for (defect, wanted) in DEFECTS {
+        let found = explore(&two, defect).err().unwrap_or_else(|| panic!("{defect:?} is not noticed"));
+        assert!(wanted.contains(&found), "{defect:?}: {found}");
+        caught += 1;
+    }
+    println!("model: name=limit states={states} mutations_caught={caught}/{}", DEFECTS.len());
+}
