@@ -15,6 +15,7 @@ use domain::message::EmailJob;
 use domain::notification::{Guarantee, Notification, NotificationState};
 use platform::batch::Turn;
 use platform::breaker::{SharedBreaker, Verdict};
+use platform::bulkhead::Bulkhead;
 use platform::clock;
 use platform::error::PlatformError;
 use platform::records::{Records, key_of};
@@ -44,13 +45,20 @@ pub struct Worker {
     mailers: Mailers,
     templates: Templates,
     breaker: SharedBreaker,
+    calls: Bulkhead,
 }
 
 impl Worker {
     /// A worker on these records.
     #[must_use]
-    pub fn new(records: Records, mailers: Mailers, templates: Templates, breaker: SharedBreaker) -> Self {
-        Self { records, mailers, templates, breaker }
+    pub fn new(
+        records: Records,
+        mailers: Mailers,
+        templates: Templates,
+        breaker: SharedBreaker,
+        calls: Bulkhead,
+    ) -> Self {
+        Self { records, mailers, templates, breaker, calls }
     }
 
     /// Opens the connection to the table and reads the credentials.
@@ -71,6 +79,7 @@ impl Worker {
 
     /// Asks the breaker first: while it is open, neither the notification nor the message is touched.
     async fn work(&self, job: &EmailJob, turn: Turn) -> Result<Outcome, PlatformError> {
+        let _slot = self.calls.enter().await?;
         let now = clock::now();
         let permit = match self.breaker.permit(turn.deadline, now).await {
             Ok(permit) => permit,
@@ -162,7 +171,9 @@ impl Worker {
             message_id: format!("<{id}@{}>", self.mailers.domain()),
             correlation: id,
         };
-        let timeout = turn.left().saturating_sub(TO_RECORD).min(LONGEST_DIALOGUE);
+        let Some(timeout) = turn.allows(TO_RECORD, LONGEST_DIALOGUE) else {
+            return Err(MailError::NotSent("there was no time left for the dialogue".to_owned()));
+        };
         let sent = mailer.send(&mail, timeout / 2).await;
         *verdict = match &sent {
             Err(MailError::Unreachable(_) | MailError::Unknown(_)) => Verdict::Failed,

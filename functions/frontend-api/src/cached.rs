@@ -8,8 +8,9 @@ use domain::application::{Application, Job};
 use platform::cache::{Answer, Ask, Key};
 use platform::clock;
 use platform::error::PlatformError;
+use platform::metrics::{self, Unit};
 use platform::records::{Recorded, Stored};
-use resilience::cache::Kind;
+use resilience::cache::{Kind, Outcome};
 use serde::Serialize;
 use web::cached::{Preconditions, Representation};
 use web::identity::Identity;
@@ -36,6 +37,15 @@ impl Kept for Job {
     const ROUTE: &'static str = "/api/jobs";
 }
 
+const fn metric(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Hit => "CacheHits",
+        Outcome::Stale => "CacheStaleHits",
+        Outcome::Miss => "CacheMisses",
+        Outcome::Bypass => "CacheBypasses",
+    }
+}
+
 /// Lists the caller's records of a kind, newest first.
 pub(crate) async fn list<R: Kept, V: From<Recorded<R>> + Serialize>(
     State(api): State<Api>,
@@ -57,5 +67,6 @@ pub(crate) async fn list<R: Kept, V: From<Recorded<R>> + Serialize>(
     };
     let answer = api.cache.answer(&key, ask, clock::now(), load).await.map_err(|e| unavailable(&e))?;
     let Answer { content, etag, age, fresh, outcome } = answer;
+    metrics::emit(Some(("kind", R::LISTS.as_str())), &[(metric(outcome), 1, Unit::Count)]);
     Ok(Representation { content, etag, age, fresh, outcome }.respond(&preconditions))
 }

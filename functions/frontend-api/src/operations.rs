@@ -1,79 +1,32 @@
-//! What operators see and order: breakers, and the audit of every order.
+//! What operators see and order: breakers, limits, and the audit of every order.
 //!
 //! An administrator gives orders about what belongs to the organisation; what all organisations share takes an operator of
 //! the deployment. Each order is in the audit before it is carried out.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+mod breakers;
+mod limits;
 
-use axum::extract::{Path, State};
-use axum::routing::{get, post};
+use axum::extract::State;
+use axum::routing::get;
 use axum::{Json, Router};
 use domain::FORMAT_VERSION;
 use domain::audit::{AuditEntry, AuditState};
-use domain::connection::Connection;
-use domain::id::ConnectionId;
 use garde::Validate;
 use jiff::Timestamp;
-use platform::breaker::{OF_DEPLOYMENT, SharedBreaker, of_connections, of_deployment};
 use platform::clock;
-use platform::error::PlatformError;
-use resilience::breaker::{Breaker, Forced, Order, POLICY, Phase};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-use web::body::Checked;
 use web::identity::{Identity, Role};
 use web::page::{List, PageRequest};
 use web::problem::Problem;
 
-use crate::{Api, cursor, id, not_found, page_of, unavailable};
-
-/// Whose credentials an API is called with, and so who may give orders about its breaker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Scope {
-    /// The deployment's.
-    Deployment,
-    /// Those of one of the caller's connections.
-    Connection,
-}
-
-/// What is ordered, as the path says it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum Ordered {
-    ForceOpen,
-    ForceClosed,
-    Lift,
-    Reset,
-}
+use crate::{Api, cursor, page_of, unavailable};
 
 #[derive(Debug, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
 struct Why {
     #[garde(length(chars, min = 1, max = 500))]
     reason: String,
-}
-
-/// A breaker as operators see it.
-#[derive(Debug, Serialize)]
-struct View {
-    scope: Scope,
-    name: String,
-    phase: Phase,
-    forced: Option<Forced>,
-    /// Failures in a row while closed.
-    failures: u32,
-    /// When the next call may be made; null when calls are made now, or only an operator can say.
-    next_call_at: Option<Timestamp>,
-    epoch: u64,
-}
-
-/// An order that was carried out.
-#[derive(Debug, Serialize)]
-struct CarriedOut {
-    audit_id: Uuid,
-    breaker: View,
 }
 
 /// An entry of the audit as it is shown.
@@ -90,18 +43,18 @@ struct AuditView {
     after: Option<String>,
 }
 
-impl View {
-    fn of(scope: Scope, name: String, breaker: Breaker) -> Self {
-        let Breaker { phase, epoch, failures, reopened: _, next_probe_ms, probe_owner: _, probe_until_ms, forced } =
-            breaker;
-        let next_call_ms = match (forced, phase) {
-            (Some(_), _) | (None, Phase::Closed) => None,
-            (None, Phase::Open) => Some(next_probe_ms),
-            (None, Phase::HalfOpen) => Some(probe_until_ms),
-        };
-        let next_call_at = next_call_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
-        Self { scope, name, phase, forced, failures, next_call_at, epoch }
-    }
+/// What somebody orders.
+struct Ordering {
+    action: &'static str,
+    target: String,
+    reason: String,
+}
+
+/// What an order changed.
+struct Change<T> {
+    before: String,
+    after: String,
+    result: T,
 }
 
 impl From<AuditEntry> for AuditView {
@@ -111,117 +64,39 @@ impl From<AuditEntry> for AuditView {
     }
 }
 
-impl Ordered {
-    const fn order(self) -> Order {
-        match self {
-            Self::ForceOpen => Order::Force(Forced::Open),
-            Self::ForceClosed => Order::Force(Forced::Closed),
-            Self::Lift => Order::Lift,
-            Self::Reset => Order::Reset,
-        }
-    }
-
-    const fn action(self) -> &'static str {
-        match self {
-            Self::ForceOpen => "breaker.force-open",
-            Self::ForceClosed => "breaker.force-closed",
-            Self::Lift => "breaker.lift",
-            Self::Reset => "breaker.reset",
-        }
-    }
-}
-
-impl Scope {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Deployment => "deployment",
-            Self::Connection => "connection",
-        }
-    }
-
-    /// The least role that may give orders.
-    const fn role(self) -> Role {
-        match self {
-            Self::Deployment => Role::Operator,
-            Self::Connection => Role::Admin,
-        }
-    }
-}
-
 pub(crate) fn routes() -> Router<Api> {
-    Router::new()
-        .route("/api/admin/breakers", get(breakers))
-        .route("/api/admin/breakers/{scope}/{name}/{order}", post(order))
-        .route("/api/admin/audit", get(audit))
+    Router::new().merge(breakers::routes()).merge(limits::routes()).route("/api/admin/audit", get(audit))
 }
 
-/// All breakers that the caller may see: the deployment's, and those of the caller's connections.
-async fn breakers(State(api): State<Api>, identity: Identity) -> Result<Json<List<View>>, Problem> {
-    identity.at_least(Role::Admin)?;
-    let table = api.control.table();
-    let (shared, own) =
-        tokio::try_join!(of_deployment(table), of_connections(table, &identity.org)).map_err(|e| unavailable(&e))?;
-    // A breaker that never counted a failure is not stored, and closed.
-    let mut shared: BTreeMap<String, Breaker> = shared.into_iter().collect();
-    for name in OF_DEPLOYMENT {
-        shared.entry(name.to_owned()).or_default();
-    }
-    let shared = shared.into_iter().map(|(name, breaker)| View::of(Scope::Deployment, name, breaker));
-    let own = own.into_iter().map(|(name, breaker)| View::of(Scope::Connection, name, breaker));
-    Ok(Json(List { items: shared.chain(own).collect(), next_cursor: None }))
-}
-
-/// Carries out an order about a breaker.
-async fn order(
-    State(api): State<Api>,
+/// Carries out an order between the two halves of its entry in the audit, and gives the entry's id.
+async fn audited<T>(
+    api: &Api,
     identity: Identity,
-    Path((scope, name, ordered)): Path<(String, String, String)>,
-    Checked(Why { reason }): Checked<Why>,
-) -> Result<Json<CarriedOut>, Problem> {
-    let (scope, ordered) = (known::<Scope>(&scope)?, known::<Ordered>(&ordered)?);
-    identity.at_least(scope.role())?;
-    let breaker = find(&api, &identity, scope, &name).await?;
-    let now = clock::now();
+    ordering: Ordering,
+    carried_out: impl Future<Output = Result<Change<T>, Problem>>,
+) -> Result<(Uuid, T), Problem> {
+    let Ordering { action, target, reason } = ordering;
     let entry = AuditEntry {
         v: FORMAT_VERSION,
         id: clock::fresh_id(),
-        at: now,
+        at: clock::now(),
         subject: identity.subject,
-        action: ordered.action().to_owned(),
-        target: format!("{}/{name}", scope.as_str()),
+        action: action.to_owned(),
+        target,
         reason,
         state: AuditState::Requested,
         before: None,
         after: None,
     };
     let pending = api.audit.begin(&identity.org, &entry).await.map_err(|e| unavailable(&e))?;
-    match breaker.order(ordered.order(), now).await {
-        Ok((before, after)) => {
-            let change = Some((in_a_word(&before), in_a_word(&after)));
-            api.audit.complete(&pending, AuditState::Done, change).await;
-            Ok(Json(CarriedOut { audit_id: entry.id, breaker: View::of(scope, name, after) }))
+    match carried_out.await {
+        Ok(Change { before, after, result }) => {
+            api.audit.complete(&pending, AuditState::Done, Some((before, after))).await;
+            Ok((entry.id, result))
         }
-        Err(error) => {
+        Err(problem) => {
             api.audit.complete(&pending, AuditState::Failed, None).await;
-            Err(unavailable(&error))
-        }
-    }
-}
-
-async fn find(api: &Api, identity: &Identity, scope: Scope, name: &str) -> Result<Arc<SharedBreaker>, Problem> {
-    let table = api.control.table().clone();
-    match scope {
-        // This process asks the model's breaker itself, and shall see the order at once.
-        Scope::Deployment if name == api.model_breaker.name() => Ok(api.model_breaker.clone()),
-        Scope::Deployment if OF_DEPLOYMENT.contains(&name) => {
-            Ok(Arc::new(SharedBreaker::of_deployment(table, name, POLICY)))
-        }
-        Scope::Deployment => Err(not_found("breaker")),
-        Scope::Connection => {
-            let connection: ConnectionId = id(name, "connection")?;
-            let found: Result<Option<Connection>, PlatformError> = api.records.get(&identity.org, name).await;
-            found.map_err(|e| unavailable(&e))?.ok_or_else(|| not_found("connection"))?;
-            Ok(Arc::new(SharedBreaker::of_connection(table, &identity.org, &connection, POLICY)))
+            Err(problem)
         }
     }
 }
@@ -235,17 +110,4 @@ async fn audit(
     let after = cursor(&page)?;
     let found = api.audit.list(&identity.org, page.limit, after.as_ref()).await;
     Ok(page_of(found.map_err(|e| unavailable(&e))?))
-}
-
-/// A word of the path; one that is not known names nothing.
-fn known<'a, T: Deserialize<'a>>(word: &'a str) -> Result<T, Problem> {
-    T::deserialize(serde::de::value::BorrowedStrDeserializer::<serde::de::value::Error>::new(word))
-        .map_err(|_| Problem::not_found("there is nothing at this path"))
-}
-
-fn in_a_word(breaker: &Breaker) -> String {
-    match breaker.forced {
-        Some(forced) => format!("forced {}", forced.as_str()),
-        None => breaker.phase.as_str().to_owned(),
-    }
 }

@@ -15,6 +15,7 @@ use domain::stage::Stage;
 use domain::suggestion::{ApplicationReview, Generation, Suggestion, SuggestionState};
 use platform::batch::Turn;
 use platform::breaker::{SharedBreaker, Verdict};
+use platform::bulkhead::Bulkhead;
 use platform::environment::{self, EnvironmentError};
 use platform::error::PlatformError;
 use platform::queue::Queue;
@@ -83,6 +84,7 @@ pub struct Worker {
     prompts: Prompts,
     emails: Queue,
     breaker: SharedBreaker,
+    calls: Bulkhead,
 }
 
 /// How asking the model ended.
@@ -102,8 +104,9 @@ impl Worker {
         prompts: Prompts,
         emails: Queue,
         breaker: SharedBreaker,
+        calls: Bulkhead,
     ) -> Self {
-        Self { records, secrets, model, prompts, emails, breaker }
+        Self { records, secrets, model, prompts, emails, breaker, calls }
     }
 
     /// Opens the connections and reads the key.
@@ -124,6 +127,7 @@ impl Worker {
 
     /// Asks the breaker first: while it is open, neither the work nor the message is touched.
     async fn work(&self, job: &SuggestionJob, turn: Turn) -> Result<Outcome, PlatformError> {
+        let _slot = self.calls.enter().await?;
         let now = clock::now();
         let permit = match self.breaker.permit(turn.deadline, now).await {
             Ok(permit) => permit,
@@ -227,7 +231,10 @@ impl Worker {
             Ok(key) => key,
             Err(failure) => return Answer::NotNow { wait: Duration::ZERO, failure },
         };
-        let timeout = turn.left().saturating_sub(TO_RECORD).min(LONGEST_ANSWER);
+        let Some(timeout) = turn.allows(TO_RECORD, LONGEST_ANSWER) else {
+            let failure = Failure::new("out-of-time", "there was no time left to wait for the model");
+            return Answer::NotNow { wait: Duration::ZERO, failure };
+        };
         let begin = clock::now();
         let asked = self.model.ask(&rendered.prompt, key.as_ref(), timeout, begin).await;
         *verdict = match &asked {

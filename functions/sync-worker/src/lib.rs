@@ -13,6 +13,7 @@ use domain::sync::{Checkpoint, Counts, LastRun, RunOutcome, SyncState};
 use jiff::{SignedDuration, Timestamp};
 use platform::batch::Turn;
 use platform::breaker::{SharedBreaker, Verdict};
+use platform::bulkhead::Bulkhead;
 use platform::cache::Cache;
 use platform::clock;
 use platform::control::{Control, RunClaim, RunHold};
@@ -51,6 +52,8 @@ pub struct Worker {
     pub secrets: Secrets,
     /// How many requests a connection may still cost its provider.
     pub budget: SharedLimiter,
+    /// How many runs ask a provider at once.
+    pub calls: Bulkhead,
     /// The way out.
     pub http: Outbound,
     /// Decides which hosts may be called.
@@ -75,6 +78,7 @@ impl Worker {
 
     /// Asks the connection's breaker first: while it is open, neither the run nor the message is touched.
     async fn work(&self, job: &SyncJob, turn: Turn) -> Result<Outcome, PlatformError> {
+        let _slot = self.calls.enter().await?;
         let now = clock::now();
         let table = self.control.table().clone();
         let breaker = SharedBreaker::of_connection(table, &job.org, &job.connection, POLICY);

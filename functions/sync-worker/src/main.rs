@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use platform::batch::Batches;
+use platform::bulkhead::Bulkhead;
 use platform::cache::Cache;
 use platform::clients::{Aws, preconnect};
 use platform::control::Control;
@@ -25,6 +26,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         cache: Cache::from_environment()?,
         secrets: aws.secrets()?,
         budget: SharedLimiter::new(aws.table("CONTROL_TABLE")?, BUDGET_NAME, Duration::from_secs(60)),
+        calls: Bulkhead::from_environment("ats", "POOL_ATS")?,
         http: Outbound::new()?,
         stage: environment::stage()?,
         replacement: environment::optional("PROVIDER_BASE_URL"),

@@ -12,6 +12,7 @@ use futures::stream::{self, StreamExt as _};
 use jiff::Timestamp;
 use lambda_runtime::{LambdaEvent, service_fn};
 use resilience::batch::{CONCURRENCY, Outcome, RESERVE};
+use resilience::deadline;
 use serde::de::DeserializeOwned;
 
 use crate::clients::Aws;
@@ -61,6 +62,12 @@ impl Turn {
     #[must_use]
     pub fn left(&self) -> Duration {
         Duration::try_from(self.deadline.duration_since(clock::now())).unwrap_or(Duration::ZERO)
+    }
+
+    /// The time that a call may take when `reserve` is needed after it; none when it must not begin.
+    #[must_use]
+    pub fn allows(&self, reserve: Duration, longest: Duration) -> Option<Duration> {
+        deadline::allowance(self.left(), reserve, longest)
     }
 }
 

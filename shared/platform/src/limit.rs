@@ -7,9 +7,11 @@ use domain::id::OrgId;
 use jiff::Timestamp;
 use moka::future::Cache;
 use resilience::limit::{self, Decision, Policy, Step, Window};
+use serde::Deserialize;
 
 use crate::error::PlatformError;
-use crate::table::{Item, Key, Table, Write, Written, from_item, number};
+use crate::metrics::{self, Unit};
+use crate::table::{Item, Key, Query, Table, Write, Written, from_item, number};
 
 /// How many subjects are remembered. One that is forgotten costs one more write.
 const AT_MOST: u64 = 10_000;
@@ -18,6 +20,18 @@ const AT_MOST: u64 = 10_000;
 const MOST_WRITES: usize = 6;
 /// When a request that lost against all these others may come again, in milliseconds.
 const AFTER_CONTENTION_MS: i64 = 1_000;
+
+/// An organisation has few API keys and connections.
+const MOST_LISTED: u16 = 1000;
+
+/// Who is limited, and by which limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject {
+    /// The limit's name.
+    pub name: String,
+    /// The subject: the hash of an API key, or a connection.
+    pub subject: String,
+}
 
 /// One named limit, for each subject of each organisation.
 #[derive(Debug, Clone)]
@@ -46,7 +60,7 @@ impl SharedLimiter {
     ///
     /// None when the table cannot be reached: the limit protects the work and must not stop it, so the request is let through.
     pub async fn admit(&self, org: &OrgId, subject: &str, policy: Policy, now: Timestamp) -> Option<Decision> {
-        let key = Key { pk: format!("ORG#{org}#limit"), sk: format!("{}#{subject}", self.name) };
+        let key = Key { pk: of(org), sk: format!("{}#{subject}", self.name) };
         let mut asking = Asking::new(policy, self.known.get(&key).await, now.as_millisecond());
         let decision = loop {
             let step = match asking.next() {
@@ -57,6 +71,7 @@ impl SharedLimiter {
                 Ok(answer) => asking.answered(answer),
                 Err(error) => {
                     tracing::error!(%org, limit = self.name, %error, "the limit could not be asked; the request is let through");
+                    self.emit("LimitStoreFailed");
                     return None;
                 }
             }
@@ -64,7 +79,46 @@ impl SharedLimiter {
         if let Some(known) = asking.known {
             self.known.insert(key, known).await;
         }
+        if !decision.allowed {
+            self.emit("RequestsRefusedByLimit");
+        }
         Some(decision)
+    }
+
+    /// All subjects of an organisation that asked in the last minutes, under every name. One call.
+    ///
+    /// # Errors
+    /// When the table cannot be reached.
+    pub async fn of_organisation(table: &Table, org: &OrgId) -> Result<Vec<(Subject, Window)>, PlatformError> {
+        let partition = ("pk", of(org));
+        let query = Query { index: None, partition, up_to: None, ascending: true, limit: MOST_LISTED, after: None };
+        let read = |item: serde_json::Value| {
+            let Stored { sk } = Stored::deserialize(&item)?;
+            let (name, subject) = sk.split_once('#').unwrap_or((sk.as_str(), ""));
+            let subject = Subject { name: name.to_owned(), subject: subject.to_owned() };
+            Ok((subject, Window::deserialize(item)?))
+        };
+        let items = table.query(query).await?.items.into_iter().map(read).collect::<Result<_, serde_json::Error>>();
+        items.map_err(|e| PlatformError::Unreadable { operation: "read the limits", detail: e.to_string() })
+    }
+
+    /// Lets a subject begin anew: what it asked for is forgotten. Gives what stood there; none when it asked for nothing. A
+    /// process that remembers a refusal believes it until its time, at most two windows. One write.
+    ///
+    /// # Errors
+    /// When the table cannot be reached.
+    pub async fn reset(table: &Table, org: &OrgId, subject: &Subject) -> Result<Option<Window>, PlatformError> {
+        let Subject { name, subject } = subject;
+        let key = Key { pk: of(org), sk: format!("{name}#{subject}") };
+        let write = Write::when(limit::RESET).set("count", number(0)).set("previous", number(0));
+        match table.update(&key, write, false).await? {
+            Written::Applied(before) => Ok(Some(from_item(before)?)),
+            Written::Refused(_) => Ok(None),
+        }
+    }
+
+    fn emit(&self, metric: &'static str) {
+        metrics::emit(Some(("limit", self.name)), &[(metric, 1, Unit::Count)]);
     }
 
     async fn write(&self, key: &Key, policy: Policy, step: Step) -> Result<Answer, PlatformError> {
@@ -99,6 +153,15 @@ impl SharedLimiter {
             Written::Refused(item) => Ok(Answer::Refused(item.map(from_item).transpose()?)),
         }
     }
+}
+
+#[derive(Deserialize)]
+struct Stored {
+    sk: String,
+}
+
+fn of(org: &OrgId) -> String {
+    format!("ORG#{org}#limit")
 }
 
 /// What a write says about the stored item.

@@ -9,6 +9,7 @@ pub mod bulkhead;
 pub mod cache;
 #[cfg(test)]
 mod condition;
+pub mod deadline;
 #[cfg(test)]
 mod exploration;
 pub mod limit;

@@ -57,6 +57,9 @@ pub const ROLL: &str = "#window = :window AND #count = :count";
 /// as the one before is forgotten.
 pub const START: &str = "attribute_not_exists(pk) OR #window < :idle";
 
+/// An operator lets a subject begin anew. Guards: only what is there is reset; the window stays, so that none is rolled back.
+pub const RESET: &str = "attribute_exists(pk)";
+
 /// What to do with a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Step {

@@ -40,6 +40,11 @@ impl<'a> Key<'a> {
         Self { stack, text }
     }
 
+    /// What of it is on record.
+    pub(super) fn hash(&self) -> String {
+        PresentedKey::parse(&self.text).expect("a key").hash().to_owned()
+    }
+
     /// One without a limit that a test would reach.
     async fn roomy(stack: &'a Stack, org: &str) -> Self {
         Self::fresh(stack, org, json!({"limit_per_minute": 10_000})).await

@@ -3,6 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::intake::Key;
 use crate::stack::{Answer, Stack, alone, beside_others, run};
 
 async fn order(stack: &Stack, token: &str, path: &str, body: Value) -> Answer {
@@ -72,6 +73,40 @@ fn an_operator_forces_lifts_and_resets_the_model_and_each_order_is_in_the_audit(
         );
         assert_eq!((&entries[2]["after"], &entries[2]["id"]), (&json!("forced open"), &forced.body["audit_id"]));
         assert!(entries[0]["subject"].as_str().is_some_and(|subject| !subject.is_empty()), "{audit:?}");
+    });
+}
+
+#[test]
+fn an_administrator_sees_who_asked_how_often_and_lets_a_key_begin_anew() {
+    let _guard = beside_others();
+    run(async {
+        let stack = Stack::open();
+        let acme = stack.org("acme");
+        let key = Key::fresh(&stack, "acme", json!({"limit_per_minute": 50})).await;
+        let path = "/api/external/job-application/0190f5fe-7c00-7a00-8000-000000000001";
+        for _ in 0..3 {
+            assert_eq!(stack.send(key.request(Method::GET, path)).await.status, 404);
+        }
+        let listed = async |token: &str| {
+            let list = read(&stack, token, "/api/admin/limits").await;
+            let items = list.body["items"].as_array().cloned().expect("items");
+            items.into_iter().find(|item| item["subject"] == key.hash().as_str())
+        };
+        let count = |item: &Value| ["count", "previous"].map(|name| item[name].as_u64().expect("a count")).iter().sum();
+        let before: u64 = count(&listed(acme.token()).await.expect("the key's limit"));
+        assert_eq!(before, 3);
+        assert!(listed(stack.org("globex").token()).await.is_none(), "another organisation's");
+
+        let reset = format!("{}/api/admin/limits/external/{}/reset", stack.text("/api_url"), key.hash());
+        let order = |token: &str| stack.http.post(&reset).bearer_auth(token).json(&json!({"reason": "a wrong script"}));
+        stack.send(order(stack.org("globex").token())).await.is_problem(404, "not-found");
+        let done = stack.send(order(acme.token())).await;
+        let (after, state): (u64, _) = (count(&done.body["limit"]), done.status.as_u16());
+        assert_eq!((state, after), (200, 0), "{done:?}");
+        let audit = read(&stack, acme.token(), "/api/admin/audit?limit=100").await;
+        let entries = audit.body["items"].as_array().expect("items");
+        let entry = entries.iter().find(|entry| entry["id"] == done.body["audit_id"]).expect("the entry");
+        assert_eq!((&entry["action"], &entry["state"]), (&json!("limit.reset"), &json!("done")), "{entry}");
     });
 }
 
