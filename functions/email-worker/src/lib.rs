@@ -14,9 +14,9 @@ use domain::id::OrgId;
 use domain::message::EmailJob;
 use domain::notification::{Guarantee, Notification, NotificationState};
 use platform::batch::Turn;
-use platform::breaker::{SharedBreaker, Verdict};
-use platform::bulkhead::Bulkhead;
+use platform::breaker::Verdict;
 use platform::clock;
+use platform::dependency::Dependency;
 use platform::error::PlatformError;
 use platform::records::{Records, key_of};
 use platform::table::{self, Item, Key};
@@ -36,29 +36,19 @@ const LONGEST_DIALOGUE: Duration = Duration::from_secs(20);
 /// What is kept of the invocation's time to record the outcome.
 const TO_RECORD: Duration = Duration::from_secs(4);
 
-/// A message that waits for the breaker waits at least this long.
-const SHORTEST_WAIT: Duration = Duration::from_secs(1);
-
 /// The worker and what it needs.
 pub struct Worker {
     records: Records,
     mailers: Mailers,
     templates: Templates,
-    breaker: SharedBreaker,
-    calls: Bulkhead,
+    guard: Dependency,
 }
 
 impl Worker {
     /// A worker on these records.
     #[must_use]
-    pub fn new(
-        records: Records,
-        mailers: Mailers,
-        templates: Templates,
-        breaker: SharedBreaker,
-        calls: Bulkhead,
-    ) -> Self {
-        Self { records, mailers, templates, breaker, calls }
+    pub fn new(records: Records, mailers: Mailers, templates: Templates, guard: Dependency) -> Self {
+        Self { records, mailers, templates, guard }
     }
 
     /// Opens the connection to the table and reads the credentials.
@@ -77,21 +67,8 @@ impl Worker {
         }
     }
 
-    /// Asks the breaker first: while it is open, neither the notification nor the message is touched.
     async fn work(&self, job: &EmailJob, turn: Turn) -> Result<Outcome, PlatformError> {
-        let _slot = self.calls.enter().await?;
-        let now = clock::now();
-        let permit = match self.breaker.permit(turn.deadline, now).await {
-            Ok(permit) => permit,
-            Err(until) => {
-                let wait = Duration::try_from(until.duration_since(now)).unwrap_or(Duration::ZERO);
-                return Ok(Outcome::postpone(wait.max(SHORTEST_WAIT), "the mail provider's breaker is open"));
-            }
-        };
-        let mut verdict = Verdict::NotTried;
-        let outcome = self.claim_and_send(job, turn, &mut verdict).await;
-        self.breaker.settle(&permit, verdict, clock::now()).await;
-        outcome
+        self.guard.guard(turn, async |verdict| self.claim_and_send(job, turn, verdict).await).await
     }
 
     async fn claim_and_send(

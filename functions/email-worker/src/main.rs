@@ -7,6 +7,7 @@ use platform::batch::Batches;
 use platform::breaker::{self, SharedBreaker};
 use platform::bulkhead::Bulkhead;
 use platform::clients::{Aws, preconnect};
+use platform::dependency::Dependency;
 use platform::records::Records;
 use platform::telemetry;
 use resilience::breaker::POLICY;
@@ -19,9 +20,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let batches = Batches::from_environment(&aws)?;
     let records = Records::new(aws.table("RECORDS_TABLE")?);
     let breaker = SharedBreaker::of_deployment(aws.table("CONTROL_TABLE")?, breaker::MAIL, POLICY);
-    let calls = Bulkhead::from_environment(breaker::MAIL, "POOL_MAIL")?;
-    let worker =
-        Worker::new(records, Mailers::from_environment(aws.secrets()?)?, Templates::built_in()?, breaker, calls);
+    let guard = Dependency::new(breaker, Bulkhead::from_environment(breaker::MAIL, "POOL_MAIL")?);
+    let worker = Worker::new(records, Mailers::from_environment(aws.secrets()?)?, Templates::built_in()?, guard);
     preconnect(async { _ = tokio::join!(worker.preconnect(), batches.preconnect()) }).await;
     telemetry::started(begin);
     batches.serve(|job, turn| worker.handle(job, turn)).await

@@ -14,8 +14,8 @@ use domain::message::SuggestionJob;
 use domain::stage::Stage;
 use domain::suggestion::{ApplicationReview, Generation, Suggestion, SuggestionState};
 use platform::batch::Turn;
-use platform::breaker::{SharedBreaker, Verdict};
-use platform::bulkhead::Bulkhead;
+use platform::breaker::Verdict;
+use platform::dependency::Dependency;
 use platform::environment::{self, EnvironmentError};
 use platform::error::PlatformError;
 use platform::queue::Queue;
@@ -38,8 +38,6 @@ const READY: &str = "accepted";
 const HELD: &str = "running";
 /// Longest wait for an answer of the model.
 const LONGEST_ANSWER: Duration = Duration::from_secs(20);
-/// A message that waits for the breaker waits at least this long.
-const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 /// What is kept of the invocation's time to record the answer.
 const TO_RECORD: Duration = Duration::from_secs(4);
 /// Most points of a list and most characters of a text that are kept of an answer.
@@ -83,8 +81,7 @@ pub struct Worker {
     model: ModelClient,
     prompts: Prompts,
     emails: Queue,
-    breaker: SharedBreaker,
-    calls: Bulkhead,
+    guard: Dependency,
 }
 
 /// How asking the model ended.
@@ -103,10 +100,9 @@ impl Worker {
         model: ModelClient,
         prompts: Prompts,
         emails: Queue,
-        breaker: SharedBreaker,
-        calls: Bulkhead,
+        guard: Dependency,
     ) -> Self {
-        Self { records, secrets, model, prompts, emails, breaker, calls }
+        Self { records, secrets, model, prompts, emails, guard }
     }
 
     /// Opens the connections and reads the key.
@@ -125,21 +121,8 @@ impl Worker {
         }
     }
 
-    /// Asks the breaker first: while it is open, neither the work nor the message is touched.
     async fn work(&self, job: &SuggestionJob, turn: Turn) -> Result<Outcome, PlatformError> {
-        let _slot = self.calls.enter().await?;
-        let now = clock::now();
-        let permit = match self.breaker.permit(turn.deadline, now).await {
-            Ok(permit) => permit,
-            Err(until) => {
-                let wait = Duration::try_from(until.duration_since(now)).unwrap_or(Duration::ZERO);
-                return Ok(Outcome::postpone(wait.max(SHORTEST_WAIT), "the model's breaker is open"));
-            }
-        };
-        let mut verdict = Verdict::NotTried;
-        let outcome = self.claim_and_ask(job, turn, &mut verdict).await;
-        self.breaker.settle(&permit, verdict, clock::now()).await;
-        outcome
+        self.guard.guard(turn, async |verdict| self.claim_and_ask(job, turn, verdict).await).await
     }
 
     async fn claim_and_ask(

@@ -6,6 +6,7 @@ use platform::batch::Batches;
 use platform::breaker::{self, SharedBreaker};
 use platform::bulkhead::Bulkhead;
 use platform::clients::{Aws, preconnect};
+use platform::dependency::Dependency;
 use platform::records::Records;
 use platform::telemetry;
 use resilience::breaker::POLICY;
@@ -21,8 +22,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let prompts = Prompts::built_in()?;
     let model = model_from_environment(prompts.provider())?;
     let breaker = SharedBreaker::of_deployment(aws.table("CONTROL_TABLE")?, breaker::MODEL, POLICY);
-    let calls = Bulkhead::from_environment(breaker::MODEL, "POOL_MODEL")?;
-    let worker = Worker::new(records, aws.secrets()?, model, prompts, aws.queue("EMAIL_QUEUE_URL")?, breaker, calls);
+    let guard = Dependency::new(breaker, Bulkhead::from_environment(breaker::MODEL, "POOL_MODEL")?);
+    let worker = Worker::new(records, aws.secrets()?, model, prompts, aws.queue("EMAIL_QUEUE_URL")?, guard);
     preconnect(async { _ = tokio::join!(worker.preconnect(), batches.preconnect()) }).await;
     telemetry::started(begin);
     batches.serve(|job, turn| worker.handle(job, turn)).await

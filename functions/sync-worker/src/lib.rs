@@ -17,6 +17,7 @@ use platform::bulkhead::Bulkhead;
 use platform::cache::Cache;
 use platform::clock;
 use platform::control::{Control, RunClaim, RunHold};
+use platform::dependency::Dependency;
 use platform::error::PlatformError;
 use platform::limit::SharedLimiter;
 use platform::records::Records;
@@ -35,9 +36,6 @@ use crate::run::{Halt, Progress};
 pub const BUDGET_NAME: &str = "outbound";
 /// The interval where a provider is not known: nothing is asked, only the time moves.
 const UNKNOWN_CONTRACT: SignedDuration = SignedDuration::from_mins(60);
-
-/// A message that waits for the breaker waits at least this long.
-const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 
 /// The worker and what it needs.
 #[derive(Debug, Clone)]
@@ -76,23 +74,11 @@ impl Worker {
         }
     }
 
-    /// Asks the connection's breaker first: while it is open, neither the run nor the message is touched.
     async fn work(&self, job: &SyncJob, turn: Turn) -> Result<Outcome, PlatformError> {
-        let _slot = self.calls.enter().await?;
-        let now = clock::now();
         let table = self.control.table().clone();
         let breaker = SharedBreaker::of_connection(table, &job.org, &job.connection, POLICY);
-        let permit = match breaker.permit(turn.deadline, now).await {
-            Ok(permit) => permit,
-            Err(until) => {
-                let wait = Duration::try_from(until.duration_since(now)).unwrap_or(Duration::ZERO);
-                return Ok(Outcome::postpone(wait.max(SHORTEST_WAIT), "the breaker of this connection is open"));
-            }
-        };
-        let mut verdict = Verdict::NotTried;
-        let outcome = self.claim_and_run(job, turn, &mut verdict).await;
-        breaker.settle(&permit, verdict, clock::now()).await;
-        outcome
+        let connection = Dependency::new(breaker, self.calls.clone());
+        connection.guard(turn, async |verdict| self.claim_and_run(job, turn, verdict).await).await
     }
 
     async fn claim_and_run(&self, job: &SyncJob, turn: Turn, verdict: &mut Verdict) -> Result<Outcome, PlatformError> {

@@ -13,6 +13,7 @@ pub mod cache;
 pub mod clients;
 pub mod clock;
 pub mod control;
+pub mod dependency;
 pub mod environment;
 pub mod error;
 mod fault;
