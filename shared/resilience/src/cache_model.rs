@@ -198,20 +198,20 @@ fn explore(defect: Defect) -> Result<usize, &'static str> {
 }
 
 #[test]
-fn in_every_interleaving_an_answer_contains_every_write_that_was_acknowledged_before_its_request() {
+fn in_every_interleaving_an_answer_contains_every_acknowledged_write_and_every_rule_left_out_is_noticed() {
     let worlds = explore(Defect::None).expect("no property is broken");
     assert!(worlds > 10_000, "the exploration is too small to mean anything: {worlds}");
-}
-
-#[test]
-fn the_exploration_notices_every_rule_that_is_left_out() {
-    for defect in [
+    let defects = [
         Defect::ToldFirst,
         Defect::LateGeneration,
         Defect::OwnCopyTrusted,
         Defect::JoinsAnyReading,
         Defect::CountedGenerations,
-    ] {
+    ];
+    let mut caught = 0;
+    for defect in defects {
         assert_eq!(explore(defect), Err("an answer from before a write"), "{defect:?}");
+        caught += 1;
     }
+    println!("model: name=cache states={worlds} mutations_caught={caught}/{}", defects.len());
 }
