@@ -54,14 +54,6 @@ impl Waiting {
     }
 }
 
-/// The attributes of a record that waits and whose own message comes after the given delay.
-pub(crate) fn waiting(id: &str, now: Timestamp, delay: SignedDuration) -> Item {
-    Item::from([
-        (WAITING_SHARD.to_owned(), text(format!("waiting#{}", outbox::shard_of(id)))),
-        (WAITING_SINCE.to_owned(), text(outbox::waiting_since(now, delay).to_string())),
-    ])
-}
-
 impl Records {
     /// A page of what waits for too long in one partition of the index, longest first, across organisations. One call.
     ///
@@ -124,14 +116,5 @@ mod tests {
         ] {
             assert_eq!(at(pk, sk).awaited(), None, "{pk} {sk}");
         }
-    }
-
-    #[test]
-    fn the_attributes_are_those_of_the_index() {
-        let item = waiting(ID, Timestamp::UNIX_EPOCH, SignedDuration::from_secs(90));
-        assert_eq!(item.get("waiting_since"), Some(&text("1970-01-01T00:01:30Z")));
-        let shard = item.get("waiting_shard").and_then(|v| v.as_s().ok()).cloned();
-        assert_eq!(shard, Some(format!("waiting#{}", outbox::shard_of(ID))));
-        assert_eq!(item.len(), 2);
     }
 }

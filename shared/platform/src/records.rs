@@ -18,8 +18,8 @@ use serde::{Deserialize, Serialize};
 use crate::clock::sortable;
 use crate::error::PlatformError;
 use crate::fault;
-use crate::outbox;
 use crate::table::{Item, Key, Page, Query, Table, Write, Written, from_item, number, text, to_item};
+use crate::work::waiting;
 
 /// A kind of record.
 pub trait Stored: Serialize + DeserializeOwned {
@@ -229,7 +229,7 @@ fn new_item<T: Stored>(org: &OrgId, record: &T, request: &str, now: Timestamp) -
     let key = key_of::<T>(org, &record.key());
     item.insert("listed_at".to_owned(), text(listed_at(record, now)));
     if record.waits() {
-        item.extend(outbox::waiting(&key.sk, now, SignedDuration::ZERO));
+        item.extend(waiting(&key.sk, now, SignedDuration::ZERO));
     }
     item.insert("pk".to_owned(), text(key.pk));
     item.insert("sk".to_owned(), text(key.sk));

@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use domain::failure::Failure;
 use jiff::{SignedDuration, Timestamp};
-use resilience::outbox::{WAITING_SHARD, WAITING_SINCE};
+use resilience::outbox::{self, WAITING_SHARD, WAITING_SINCE};
 use resilience::work::{self, ATTEMPTS, LEASE, OWNER, Refusal, STATE, Standing};
 use serde::de::DeserializeOwned;
 
 use crate::clock;
 use crate::error::PlatformError;
 use crate::fault;
-use crate::outbox;
 use crate::table::{Item, Key, Table, Write, Written, from_item, map, null, number, text, to_item};
 
 /// What a claim asks for.
@@ -150,7 +149,7 @@ pub async fn give_back(
         return Err(PlatformError::Refused { operation: "give work back", detail });
     };
     let delay = SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX);
-    set.extend(outbox::waiting(&hold.key.sk, now, delay));
+    set.extend(waiting(&hold.key.sk, now, delay));
     set.insert(STATE.to_owned(), text(ready));
     finish(table, hold, set, now).await
 }
@@ -191,4 +190,29 @@ pub async fn release(table: &Table, hold: &Hold, now: Timestamp) -> Result<(), P
         .value("owner", text(hold.owner.clone()))
         .set(LEASE, number(0));
     table.update(&hold.key, write, false).await.map(|_| ())
+}
+
+/// The attributes of a record that waits for a worker, in the sparse index `waiting`; its own message comes after the given
+/// delay.
+pub(crate) fn waiting(id: &str, now: Timestamp, delay: SignedDuration) -> Item {
+    Item::from([
+        (WAITING_SHARD.to_owned(), text(format!("waiting#{}", outbox::shard_of(id)))),
+        (WAITING_SINCE.to_owned(), text(outbox::waiting_since(now, delay).to_string())),
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "0190a1b2-0000-7000-8000-000000000000";
+
+    #[test]
+    fn the_attributes_are_those_of_the_index() {
+        let item = waiting(ID, Timestamp::UNIX_EPOCH, SignedDuration::from_secs(90));
+        assert_eq!(item.get("waiting_since"), Some(&text("1970-01-01T00:01:30Z")));
+        let shard = item.get("waiting_shard").and_then(|v| v.as_s().ok()).cloned();
+        assert_eq!(shard, Some(format!("waiting#{}", outbox::shard_of(ID))));
+        assert_eq!(item.len(), 2);
+    }
 }
