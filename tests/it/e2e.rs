@@ -13,5 +13,6 @@ mod kill_points;
 mod limit;
 mod operations;
 mod outbox;
+mod review;
 mod sync;
 mod webhook;

@@ -24,6 +24,7 @@ use platform::control::Control;
 use platform::error::PlatformError;
 use platform::queue::Queue;
 use platform::records::{Cursor, Recorded, Records, Stored};
+use serde::Deserialize;
 use web::identity::Identity;
 use web::page::{List, PageRequest, bad_cursor};
 use web::problem::Problem;
@@ -113,6 +114,12 @@ async fn read<R: Stored, V: From<Recorded<R>>, I: FromStr + Display>(
 /// Reads an id of the path: what is not an id names nothing.
 fn id<T: FromStr>(text: &str, what: &str) -> Result<T, Problem> {
     text.parse().map_err(|_| not_found(what))
+}
+
+/// A word of the path; one that is not known names nothing.
+fn known<'a, T: Deserialize<'a>>(word: &'a str) -> Result<T, Problem> {
+    T::deserialize(serde::de::value::BorrowedStrDeserializer::<serde::de::value::Error>::new(word))
+        .map_err(|_| Problem::not_found("there is nothing at this path"))
 }
 
 /// 404 for something that is not there or is not the caller's.

@@ -1,13 +1,13 @@
 //! Notifications: asked for here, sent by a worker.
 
 use axum::Router;
-use axum::extract::State;
-use axum::response::Response;
-use axum::routing::get;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
 use domain::FORMAT_VERSION;
 use domain::application::content_hash;
 use domain::failure::Failure;
-use domain::id::NotificationId;
+use domain::id::{NotificationId, OrgId};
 use domain::message::EmailJob;
 use domain::notification::{
     ApplicationReceived, FlagResolved, ImportCompleted, Notification, NotificationKind, NotificationState,
@@ -17,16 +17,23 @@ use garde::Validate;
 use http::HeaderMap;
 use jiff::Timestamp;
 use platform::clock;
-use platform::records::{Created, Recorded};
+use platform::records::{Created, Recorded, Stored as _, key_of};
+use platform::work::{close, send_back};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use web::accept::{accepted, id_for, not_enqueued};
 use web::body::{Checked, parse};
-use web::identity::Identity;
+use web::identity::{Identity, Role};
 use web::problem::Problem;
 
-use crate::{Api, list, read, unavailable};
+use crate::operations::{Change, Ordering, Why, audited};
+use crate::{Api, id, known, list, not_found, read, unavailable};
+
+/// The states of a notification that a decision is about, as they are stored.
+const OPEN: &str = "needs_review";
+const READY: &str = "queued";
+const SENT: &str = "accepted";
 
 /// A request for a notification. What `data` must hold follows from the kind.
 #[derive(Debug, Serialize, Deserialize, Validate)]
@@ -82,8 +89,19 @@ impl From<Recorded<Notification>> for View {
     }
 }
 
+/// What a person decides about a notification of which nobody knows whether it was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Decision {
+    /// Send it again, with the same Message-ID.
+    Resend,
+    /// It was sent: the provider's log says so.
+    MarkAsSent,
+}
+
 pub(crate) fn routes() -> Router<Api> {
     Router::new()
+        .route("/api/notifications/{id}/{decision}", post(decide))
         .route("/api/notifications", get(list::<Notification, View>).post(create))
         .route("/api/notifications/{id}", get(read::<Notification, View, NotificationId>))
 }
@@ -111,6 +129,53 @@ async fn create(
         api.email_queue.send(&job).await.map_err(|e| not_enqueued(&e))?;
     }
     Ok(accepted(&format!("/api/notifications/{id}"), &View::from(notification)))
+}
+
+/// Carries out a person's decision about a notification in `needs_review`; it is in the audit.
+async fn decide(
+    State(api): State<Api>,
+    identity: Identity,
+    Path((text, word)): Path<(String, String)>,
+    Checked(Why { reason }): Checked<Why>,
+) -> Result<Response, Problem> {
+    let decision: Decision = known(&word)?;
+    identity.at_least(Role::Admin)?;
+    let notification: NotificationId = id(&text, Notification::KIND)?;
+    let org = identity.org.clone();
+    let key = key_of::<Notification>(&org, &notification.to_string());
+    let action = match decision {
+        Decision::Resend => "notification.resend",
+        Decision::MarkAsSent => "notification.mark-as-sent",
+    };
+    let what = Ordering { action, target: format!("notification/{notification}"), reason };
+    let carried_out = async {
+        let (table, now) = (api.records.table(), clock::now());
+        let (after, decided) = match decision {
+            Decision::Resend => (READY, send_back::<Notification>(table, &key, OPEN, READY, now).await),
+            Decision::MarkAsSent => (SENT, close::<Notification>(table, &key, OPEN, SENT, now).await),
+        };
+        match decided.map_err(|e| unavailable(&e))? {
+            Some(result) => Ok(Change { before: OPEN.to_owned(), after: after.to_owned(), result }),
+            None => Err(undecidable(&api, &org, &key.sk).await),
+        }
+    };
+    let (_, decided) = audited(&api, identity, what, carried_out).await?;
+    if decision == Decision::MarkAsSent {
+        return Ok(axum::Json(View::from(decided)).into_response());
+    }
+    let job = EmailJob { v: FORMAT_VERSION, org, notification };
+    // It is in the index of what waits: when the queue does not take it now, the sweep sends it.
+    api.email_queue.send(&job).await.map_err(|e| not_enqueued(&e))?;
+    Ok(accepted(&format!("/api/notifications/{notification}"), &View::from(decided)))
+}
+
+/// Why there was nothing to decide.
+async fn undecidable(api: &Api, org: &OrgId, id: &str) -> Problem {
+    match api.records.get::<Notification>(org, id).await {
+        Ok(Some(_)) => Problem::conflict("only a notification in the state needs_review waits for a decision"),
+        Ok(None) => not_found(Notification::KIND),
+        Err(error) => unavailable(&error),
+    }
 }
 
 /// Checks the data of a kind, so that what is stored can be rendered.

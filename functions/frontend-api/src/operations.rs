@@ -24,9 +24,9 @@ use crate::{Api, cursor, page_of, unavailable};
 
 #[derive(Debug, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
-struct Why {
+pub(crate) struct Why {
     #[garde(length(chars, min = 1, max = 500))]
-    reason: String,
+    pub(crate) reason: String,
 }
 
 /// An entry of the audit as it is shown.
@@ -44,17 +44,17 @@ struct AuditView {
 }
 
 /// What somebody orders.
-struct Ordering {
-    action: &'static str,
-    target: String,
-    reason: String,
+pub(crate) struct Ordering {
+    pub(crate) action: &'static str,
+    pub(crate) target: String,
+    pub(crate) reason: String,
 }
 
 /// What an order changed.
-struct Change<T> {
-    before: String,
-    after: String,
-    result: T,
+pub(crate) struct Change<T> {
+    pub(crate) before: String,
+    pub(crate) after: String,
+    pub(crate) result: T,
 }
 
 impl From<AuditEntry> for AuditView {
@@ -69,7 +69,7 @@ pub(crate) fn routes() -> Router<Api> {
 }
 
 /// Carries out an order between the two halves of its entry in the audit, and gives the entry's id.
-async fn audited<T>(
+pub(crate) async fn audited<T>(
     api: &Api,
     identity: Identity,
     ordering: Ordering,

@@ -174,6 +174,52 @@ pub async fn settle_abandoned(
     Ok(matches!(table.update(key, write, false).await?, Written::Applied(_)))
 }
 
+/// A person decided that work is to be done again: from the state `open` it goes back to its waiting state `ready`, with all its
+/// tries before it, and is in the index `waiting`. One write. The item as it is now; none when it was not in that state.
+///
+/// # Errors
+/// When the table cannot be reached or the item is not readable.
+pub async fn send_back<T: DeserializeOwned>(
+    table: &Table,
+    key: &Key,
+    open: &'static str,
+    ready: &'static str,
+    now: Timestamp,
+) -> Result<Option<T>, PlatformError> {
+    let write = decided(open, ending(ready, None)?, now)
+        .set_all(waiting(&key.sk, now, SignedDuration::ZERO))
+        .set(ATTEMPTS, number(0))
+        .remove(OWNER);
+    applied(table.update(key, write, true).await?)
+}
+
+/// A person decided how work ended: from the state `open` it goes to the final state `end`. One write. The item as it is now;
+/// none when it was not in that state.
+///
+/// # Errors
+/// When the table cannot be reached or the item is not readable.
+pub async fn close<T: DeserializeOwned>(
+    table: &Table,
+    key: &Key,
+    open: &'static str,
+    end: &'static str,
+    now: Timestamp,
+) -> Result<Option<T>, PlatformError> {
+    let write = decided(open, ending(end, None)?, now);
+    applied(table.update(key, write, true).await?)
+}
+
+fn decided(open: &'static str, set: Item, now: Timestamp) -> Write {
+    Write::when(work::DECIDE).value("open", text(open)).set_all(set).set("updated_at", text(now.to_string()))
+}
+
+fn applied<T: DeserializeOwned>(written: Written) -> Result<Option<T>, PlatformError> {
+    match written {
+        Written::Applied(item) => from_item(item).map(Some),
+        Written::Refused(_) => Ok(None),
+    }
+}
+
 fn is_text(item: &Item, name: &str, value: &str) -> bool {
     item.get(name).and_then(|v| v.as_s().ok()).is_some_and(|text| text == value)
 }

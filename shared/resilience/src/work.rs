@@ -13,6 +13,10 @@ use std::time::Duration;
 /// Guards: a holder within its lease is not disturbed, a final state stays.
 pub const SETTLE_ABANDONED: &str = "#state = :held AND #lease_until < :now";
 
+/// A person's decision about work that ended without anybody knowing how (`:open` is its state). Guards: it is decided once,
+/// and nothing that is under way or really ended is touched.
+pub const DECIDE: &str = "#state = :open";
+
 /// Attribute names that the conditions use; an item of work has all three while it is held.
 pub const STATE: &str = "state";
 /// The holder's random token.

@@ -119,6 +119,12 @@ impl Problem {
         )
     }
 
+    /// 409: the resource is not in a state in which this can be done.
+    #[must_use]
+    pub fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "conflict", "The resource is in another state", detail)
+    }
+
     /// 422: the idempotency key was used for another request.
     #[must_use]
     pub fn key_reused() -> Self {

@@ -21,7 +21,7 @@ use web::page::List;
 use web::problem::Problem;
 
 use super::{Change, Ordering, Why, audited};
-use crate::{Api, id, not_found, unavailable};
+use crate::{Api, id, known, not_found, unavailable};
 
 /// Whose credentials an API is called with, and so who may give orders about its breaker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -172,12 +172,6 @@ async fn find(api: &Api, identity: &Identity, scope: Scope, name: &str) -> Resul
             Ok(Arc::new(SharedBreaker::of_connection(table, &identity.org, &connection, POLICY)))
         }
     }
-}
-
-/// A word of the path; one that is not known names nothing.
-fn known<'a, T: Deserialize<'a>>(word: &'a str) -> Result<T, Problem> {
-    T::deserialize(serde::de::value::BorrowedStrDeserializer::<serde::de::value::Error>::new(word))
-        .map_err(|_| Problem::not_found("there is nothing at this path"))
 }
 
 fn in_a_word(breaker: &Breaker) -> String {
