@@ -319,6 +319,18 @@ fn simulators_are_refused_outside_the_local_stage() -> Result<()> {
 }
 
 #[test]
+fn the_template_offers_the_mail_providers_that_there_are() -> Result<()> {
+    fn rule(template: &Value) -> Vec<String> {
+        let offered = list(template.pointer("/Parameters/MailProvider/AllowedValues"));
+        let offered: BTreeSet<&str> = offered.into_iter().filter_map(Value::as_str).collect();
+        let known: BTreeSet<&str> =
+            providers::ALL.iter().filter(|spec| spec.mail.is_some()).map(|spec| spec.id).collect();
+        offered.symmetric_difference(&known).map(|id| format!("MailProvider and the registry differ by {id}")).collect()
+    }
+    check(rule, |template| put(template, "/Parameters/MailProvider/AllowedValues", json!(["smtp", "pigeon"])))
+}
+
+#[test]
 fn the_template_and_the_folders_name_the_same_functions() -> Result<()> {
     fn pascal(name: &str) -> String {
         let part =

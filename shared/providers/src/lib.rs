@@ -31,6 +31,7 @@ providers! {
     bamboohr,
     gemini,
     greenhouse,
+    log,
     smtp,
 }
 
@@ -52,6 +53,10 @@ mod tests {
             assert!(spec.reference.starts_with("https://"), "{} names its reference", spec.id);
             assert_eq!(spec.webhooks.is_some(), matches!(spec.sync, SyncMethod::Webhook), "{}", spec.id);
             assert_eq!(spec.model.is_some(), matches!(spec.category, Category::Model), "{}", spec.id);
+            assert_eq!(spec.mail.is_some(), matches!(spec.category, Category::Mail), "{}", spec.id);
+            // The role of email-worker may read what is below `mail/` and nothing else.
+            let readable = spec.secrets.iter().all(|name| name.starts_with("mail/"));
+            assert!(spec.mail.is_none() || readable, "{}: {:?}", spec.id, spec.secrets);
             assert_eq!(spec.polling.is_some(), matches!(spec.sync, SyncMethod::Polled { .. }), "{}", spec.id);
         }
     }
