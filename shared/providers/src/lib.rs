@@ -8,6 +8,7 @@ pub mod access;
 pub mod http;
 mod json;
 pub mod mail;
+pub mod mail_client;
 pub mod mock_model;
 pub mod model;
 pub mod model_client;
@@ -29,9 +30,12 @@ macro_rules! providers {
 
 providers! {
     bamboohr,
+    brevo,
     gemini,
     greenhouse,
     log,
+    mailgun,
+    sendgrid,
     smtp,
 }
 

@@ -66,6 +66,7 @@ fn note(mail: &Mail) -> Result<Accepted, MailError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mail::sample;
     use domain::stage::Stage;
 
     #[test]
@@ -73,15 +74,7 @@ mod tests {
         let setup = |stage| MailSetup { stage, domain: "example.com", replacement: None, setting: &|_| None };
         assert!(Log.set_up(&setup(Stage::Prod)).is_err());
         assert!(Log.set_up(&setup(Stage::Dev)).is_ok());
-        let mail = Mail {
-            from: "hiring@example.com".into(),
-            to: "ada@example.com".into(),
-            subject: "s".into(),
-            text: "t".into(),
-            html: "h".into(),
-            message_id: "<n-1@example.com>".into(),
-            correlation: "n-1".into(),
-        };
+        let mail = sample();
         assert_eq!(note(&mail), Ok(Accepted { provider_message_id: "log-n-1".into() }));
         let evil = Mail { to: "ada".into(), ..mail };
         assert!(matches!(note(&evil), Err(MailError::Rejected(_))));

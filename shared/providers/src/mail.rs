@@ -152,21 +152,27 @@ pub(crate) fn said(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(300).collect()
 }
 
+/// A mail for the tests of all providers.
+#[cfg(test)]
+pub(crate) fn sample() -> Mail {
+    Mail {
+        from: "hiring@example.com".into(),
+        to: "ada@example.com".into(),
+        subject: "Grüße".into(),
+        text: "Hello".into(),
+        html: "<p>Hello</p>".into(),
+        message_id: "<n-1@example.com>".into(),
+        correlation: "n-1".into(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_recipient_is_one_address_and_nothing_breaks_a_header() {
-        let good = Mail {
-            from: "hiring@example.com".into(),
-            to: "ada@example.com".into(),
-            subject: "Grüße".into(),
-            text: "Hello".into(),
-            html: "<p>Hello</p>".into(),
-            message_id: "<n-1@example.com>".into(),
-            correlation: "n-1".into(),
-        };
+        let good = sample();
         assert!(good.addresses().is_ok());
         for to in
             ["", "ada", "ada@example.com, eve@example.com", "Ada <ada@example.com>", "ada@example.com\r\nBcc: e@e.e"]

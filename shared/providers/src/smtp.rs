@@ -167,22 +167,11 @@ fn compose(mail: &Mail) -> Result<(Envelope, Vec<u8>), MailError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn mail() -> Mail {
-        Mail {
-            from: "hiring@example.com".into(),
-            to: "ada@example.com".into(),
-            subject: "Grüße".into(),
-            text: "Hello".into(),
-            html: "<p>Hello</p>".into(),
-            message_id: "<n-1@example.com>".into(),
-            correlation: "n-1".into(),
-        }
-    }
+    use crate::mail::sample;
 
     #[test]
     fn the_same_mail_carries_the_same_message_id_and_its_correlation() {
-        let (_, bytes) = compose(&mail()).expect("composed");
+        let (_, bytes) = compose(&sample()).expect("composed");
         let text = String::from_utf8(bytes).expect("ascii");
         assert!(text.contains("Message-ID: <n-1@example.com>\r\n"), "{text}");
         assert!(text.contains("X-Notification-Id: n-1\r\n"), "{text}");
@@ -191,10 +180,10 @@ mod tests {
 
     #[test]
     fn headers_cannot_be_injected() {
-        let mut evil = mail();
+        let mut evil = sample();
         evil.to = "ada@example.com\r\nBcc: eve@example.com".into();
         assert!(matches!(compose(&evil), Err(MailError::Rejected(_))));
-        let mut evil = mail();
+        let mut evil = sample();
         evil.subject = "Hi\r\nBcc: eve@example.com".into();
         assert!(matches!(compose(&evil), Err(MailError::Rejected(_))));
     }
