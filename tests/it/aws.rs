@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::stack::{PATIENCE, Stack};
@@ -14,7 +15,14 @@ const REGION: &str = "us-east-1";
 const ACCOUNT: &str = "000000000000";
 
 impl Stack {
-    async fn signed(&self, service: &str, url: &str, headers: &[(&str, &str)], body: &str) -> (u16, Value) {
+    async fn signed(
+        &self,
+        method: Method,
+        service: &str,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> (u16, Value) {
         let identity = Credentials::new("test", "test", None, None, "tests").into();
         let params = v4::SigningParams::builder()
             .identity(&identity)
@@ -25,10 +33,11 @@ impl Stack {
             .build()
             .expect("signing parameters")
             .into();
-        let signable = SignableRequest::new("POST", url, headers.iter().copied(), SignableBody::Bytes(body.as_bytes()))
-            .expect("a request that can be signed");
+        let signable =
+            SignableRequest::new(method.as_str(), url, headers.iter().copied(), SignableBody::Bytes(body.as_bytes()))
+                .expect("a request that can be signed");
         let (instructions, _) = sign(signable, &params).expect("a signature").into_parts();
-        let mut request = self.http.post(url).body(body.to_owned());
+        let mut request = self.http.request(method, url).body(body.to_owned());
         for (name, value) in headers.iter().copied().chain(instructions.headers()) {
             request = request.header(name, value);
         }
@@ -41,7 +50,8 @@ impl Stack {
     async fn json_call(&self, service: &str, target: &str, version: &str, body: Value) -> Value {
         let content_type = format!("application/x-amz-json-{version}");
         let headers = [("content-type", content_type.as_str()), ("x-amz-target", target)];
-        let (status, answer) = self.signed(service, self.text("/aws_endpoint"), &headers, &body.to_string()).await;
+        let (status, answer) =
+            self.signed(Method::POST, service, self.text("/aws_endpoint"), &headers, &body.to_string()).await;
         assert_eq!(status, 200, "{target}: {answer}");
         answer
     }
@@ -52,9 +62,29 @@ impl Stack {
             "{}/2015-03-31/functions/hiring-integrations-local-{function}/invocations",
             self.text("/aws_endpoint")
         );
-        let (status, answer) =
-            self.signed("lambda", &url, &[("content-type", "application/json")], &event.to_string()).await;
+        let (status, answer) = self
+            .signed(Method::POST, "lambda", &url, &[("content-type", "application/json")], &event.to_string())
+            .await;
         if status == 200 && answer.get("errorType").is_none() { Ok(answer) } else { Err(answer) }
+    }
+
+    /// The environment of a deployed function.
+    pub(crate) async fn environment(&self, function: &str) -> Value {
+        self.configuration(Method::GET, function, "").await["Environment"]["Variables"].clone()
+    }
+
+    /// Replaces the environment of a deployed function, as a new deployment with other parameters would.
+    pub(crate) async fn set_environment(&self, function: &str, variables: &Value) {
+        let body = json!({"Environment": {"Variables": variables}}).to_string();
+        self.configuration(Method::PUT, function, &body).await;
+    }
+
+    async fn configuration(&self, method: Method, function: &str, body: &str) -> Value {
+        let endpoint = self.text("/aws_endpoint");
+        let url = format!("{endpoint}/2015-03-31/functions/hiring-integrations-local-{function}/configuration");
+        let (status, answer) = self.signed(method, "lambda", &url, &[("content-type", "application/json")], body).await;
+        assert_eq!(status, 200, "{function}: {answer}");
+        answer
     }
 
     async fn sqs(&self, action: &str, body: Value) -> Value {

@@ -11,6 +11,7 @@ mod idempotency;
 mod intake;
 mod kill_points;
 mod limit;
+mod mail_provider;
 mod operations;
 mod outbox;
 mod review;

@@ -13,5 +13,6 @@ mod e2e;
 mod events;
 mod fixtures;
 mod layout;
+mod mail_providers;
 mod stack;
 mod template;

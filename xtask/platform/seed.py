@@ -18,6 +18,8 @@ def seed(clients, outputs, stage):
     parameter(clients["ssm"], f"{prefix}/gemini/api_key", "local-gemini-key")
     parameter(clients["ssm"], f"{prefix}/mail/smtp_username", "hiring")
     parameter(clients["ssm"], f"{prefix}/mail/smtp_password", "local-smtp-password")
+    for provider in ("sendgrid", "mailgun", "brevo"):
+        parameter(clients["ssm"], f"{prefix}/mail/{provider}_api_key", f"local-{provider}-key")
     return [organisation(clients, outputs, prefix, org, name) for org, name in ORGANISATIONS.items()]
 
 

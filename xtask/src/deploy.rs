@@ -14,6 +14,7 @@ use crate::{
     package::{Package, Template},
     processes, report,
     site::Site,
+    up::Mode,
 };
 
 pub(crate) const STAGE: &str = "local";
@@ -28,12 +29,12 @@ pub(crate) async fn deploy(
     site: &Site,
     template: Template,
     packages: &BTreeMap<String, Package>,
-    sam_build: bool,
+    mode: &Mode,
     emulator_is_new: bool,
 ) -> Result<bool> {
     let began = Instant::now();
-    let parameters = parameters(site);
-    let (content, left_out) = derive(template, packages, sam_build)?;
+    let parameters = parameters(site, mode);
+    let (content, left_out) = derive(template, packages, mode.sam_build)?;
     let text = serde_json::to_string_pretty(&content)?;
     let fingerprint = fingerprint(&text, packages, &parameters);
     let mark = site.state.join("deployed");
@@ -67,12 +68,13 @@ pub(crate) async fn deploy(
     Ok(true)
 }
 
-fn parameters(site: &Site) -> Vec<String> {
+fn parameters(site: &Site, mode: &Mode) -> Vec<String> {
     vec![
         format!("Stage={STAGE}"),
         "CorsOrigins=http://localhost:3000,http://localhost:5173".to_owned(),
         format!("ProviderBaseUrl=http://127.0.0.1:{}", site.simulators()),
         "MailFrom=notifications@hiring.example".to_owned(),
+        format!("MailProvider={}", mode.mail_provider.as_deref().unwrap_or("smtp")),
         "SmtpHost=127.0.0.1".to_owned(),
         format!("SmtpPort={}", site.smtp()),
         format!("CacheUrl={}", site.cache_url()),

@@ -80,6 +80,10 @@ struct UpArgs {
     /// knows its well-known key: use this on a network that you trust.
     #[arg(long)]
     containers: bool,
+    /// Who takes the e-mails, for example sendgrid (its simulator): a value of the template's parameter MailProvider. Without
+    /// it the SMTP server of the stack.
+    #[arg(long)]
+    mail_provider: Option<String>,
     #[command(flatten)]
     site: StateArgs,
 }
@@ -128,7 +132,8 @@ async fn run(cli: Cli) -> Result<bool> {
         Command::Up(args) => {
             let site = args.site.site()?;
             let _lock = site.lock()?;
-            let mode = up::Mode { sam_build: args.sam_build, containers: args.containers };
+            let mode =
+                up::Mode { sam_build: args.sam_build, containers: args.containers, mail_provider: args.mail_provider };
             let daemons = daemons::Daemons::new(&site);
             let stack = up::up(&site, &daemons, &mode).await?;
             daemons.keep();

@@ -57,7 +57,7 @@ pub(crate) struct Simulator {
     pub(crate) control_url: String,
 }
 
-const PROVIDERS: [&str; 3] = ["gemini", "bamboohr", "greenhouse"];
+const PROVIDERS: [&str; 6] = ["gemini", "bamboohr", "greenhouse", "sendgrid", "mailgun", "brevo"];
 
 impl Stack {
     pub(crate) fn new(site: &Site, api_id: &str, mut orgs: Vec<Organisation>, operator_token: String) -> Self {

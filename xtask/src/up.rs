@@ -24,6 +24,8 @@ use crate::{
 pub(crate) struct Mode {
     pub(crate) sam_build: bool,
     pub(crate) containers: bool,
+    /// Who takes the e-mails; none for the SMTP server of the stack.
+    pub(crate) mail_provider: Option<String>,
 }
 
 /// What `stack.py finish` answers.
@@ -77,7 +79,7 @@ async fn bring_up(site: &Site, daemons: &Daemons<'_>, mode: &Mode) -> Result<Sta
     let functions = template.functions()?;
     let binaries = functions.iter().map(|(id, name)| (name.clone(), template.binary(site, mode.sam_build, id, name)));
     let packages = package::pack(site, &binaries.collect()).await?;
-    deploy::deploy(site, template, &packages, mode.sam_build, fresh).await?;
+    deploy::deploy(site, template, &packages, mode, fresh).await?;
 
     let stack = finish(site, fresh, &packages).await?;
     report::tick(whole, format!("the stack answers at {}", stack.api_url));

@@ -21,7 +21,7 @@ use platform::error::PlatformError;
 use platform::records::{Records, key_of};
 use platform::table::{self, Item, Key};
 use platform::work::{Claim, Hold, Terms, claim, ending, finish, give_back, settle_abandoned};
-use providers::mail::{Accepted, Mail, MailError, Mailer};
+use providers::mail::{Accepted, Mail, MailError};
 use resilience::batch::Outcome;
 use resilience::retry::{MAIL, Next};
 use resilience::work::{self, Refusal};
@@ -51,12 +51,12 @@ impl Worker {
         Self { records, mailers, templates, guard }
     }
 
-    /// Opens the connection to the table and reads the credentials.
+    /// Opens the connections and reads the credentials.
     pub async fn preconnect(&self) {
         let credentials = async {
-            let _read_again_when_needed = self.mailers.mailer().await;
+            let _read_again_when_needed = self.mailers.credentials().await;
         };
-        tokio::join!(self.records.table().preconnect(), credentials);
+        tokio::join!(self.records.table().preconnect(), self.mailers.mailer().preconnect(), credentials);
     }
 
     /// Works on one notification.
@@ -137,7 +137,7 @@ impl Worker {
             .templates
             .render(notification.kind, &notification.data)
             .map_err(|error| MailError::Rejected(format!("failed to {error}")))?;
-        let mailer = self.mailers.mailer().await?;
+        let credentials = self.mailers.credentials().await?;
         let id = notification.id.to_string();
         let mail = Mail {
             from: self.mailers.from().to_owned(),
@@ -151,13 +151,13 @@ impl Worker {
         let Some(timeout) = turn.allows(TO_RECORD, LONGEST_DIALOGUE) else {
             return Err(MailError::NotSent("there was no time left for the dialogue".to_owned()));
         };
-        let sent = mailer.send(&mail, timeout / 2).await;
+        let sent = self.mailers.mailer().send(&mail, &credentials, timeout, clock::now()).await;
         *verdict = match &sent {
             Err(MailError::Unreachable(_) | MailError::Unknown(_)) => Verdict::Failed,
             // Whatever it says of this message, the provider answered.
-            Ok(_) | Err(MailError::NotSent(_) | MailError::Rejected(_)) => Verdict::Works,
+            Ok(_) | Err(MailError::NotSent(_) | MailError::Later { .. } | MailError::Rejected(_)) => Verdict::Works,
         };
-        Ok((mailer.id(), sent?))
+        Ok((self.mailers.provider(), sent?))
     }
 
     async fn settle(
@@ -167,7 +167,7 @@ impl Worker {
         outcome: Result<(&'static str, Accepted), MailError>,
     ) -> Result<Outcome, PlatformError> {
         // The relay's words may name a recipient: they belong into the record and not into the log.
-        let again = || match MAIL.next(notification.attempts, clock::chance(), None) {
+        let again = |asked| match MAIL.next(notification.attempts, clock::chance(), asked) {
             Next::After(after) => Some(Outcome::retry(after, "not sent yet; the notification says why")),
             Next::GiveUp => None,
         };
@@ -181,15 +181,11 @@ impl Worker {
             Err(MailError::Rejected(detail)) => {
                 (ended(NotificationState::Rejected, Some(Failure::new("rejected", detail)))?, Outcome::Done)
             }
-            Err(MailError::NotSent(detail) | MailError::Unreachable(detail)) => match again() {
-                Some(retry) => (ended(NotificationState::Queued, Some(Failure::new("not-sent", detail)))?, retry),
-                None => {
-                    (ended(NotificationState::Rejected, Some(Failure::new("undeliverable", detail)))?, Outcome::Done)
-                }
-            },
+            Err(MailError::NotSent(detail) | MailError::Unreachable(detail)) => not_sent(again(None), detail)?,
+            Err(MailError::Later { wait, detail }) => not_sent(again(Some(wait)), detail)?,
             Err(MailError::Unknown(detail)) => {
                 let retry = match notification.kind.guarantee() {
-                    Guarantee::AtLeastOnce => again(),
+                    Guarantee::AtLeastOnce => again(None),
                     Guarantee::AtMostOnce => None,
                 };
                 let failure = Failure::new("outcome-unknown", detail);
@@ -214,6 +210,14 @@ impl Worker {
         }
         Ok(outcome)
     }
+}
+
+/// Certainly nothing was sent: it waits for the next try, or the tries are used up.
+fn not_sent(retry: Option<Outcome>, detail: String) -> Result<(Item, Outcome), PlatformError> {
+    Ok(match retry {
+        Some(retry) => (ended(NotificationState::Queued, Some(Failure::new("not-sent", detail)))?, retry),
+        None => (ended(NotificationState::Rejected, Some(Failure::new("undeliverable", detail)))?, Outcome::Done),
+    })
 }
 
 fn ended(state: NotificationState, failure: Option<Failure>) -> Result<Item, PlatformError> {

@@ -26,6 +26,17 @@ pub enum AccessError {
     /// Somebody replaced the providers in a deployed stage.
     #[error("use PROVIDER_BASE_URL in stage {0}: providers can be replaced in stage local only")]
     Stage(&'static str),
+    /// Mail to people from a stage that is for trying things.
+    #[error("use the mail provider `{id}` in stage {stage}: only prod may reach it")]
+    Mail {
+        /// The provider.
+        id: &'static str,
+        /// The stage.
+        stage: &'static str,
+    },
+    /// Mail that would go nowhere where people wait for it.
+    #[error("use the mail provider `{0}` in stage prod: it sends nothing")]
+    MailToNowhere(&'static str),
     /// An account name that is no single label of a host name: it could send the credentials to another host.
     #[error("use the account name `{0}`: letters, digits and hyphens are expected")]
     Account(String),
@@ -70,6 +81,31 @@ pub fn ats_base(
             base(&format!("{root}/{account}"))
         }
         (Stage::Dev | Stage::Staging | Stage::Prod, Some(_)) => Err(AccessError::Stage(stage.as_str())),
+    }
+}
+
+/// Decides where a mail provider with a public host is asked: there in production and only there; elsewhere a simulator on
+/// this machine, and nobody when there is none.
+///
+/// # Errors
+/// When `replacement` is set in production, is missing elsewhere, or is not a loopback address.
+pub fn mail_base(stage: Stage, live: &str, replacement: Option<&str>, id: &'static str) -> Result<Url, AccessError> {
+    match (stage, replacement) {
+        (Stage::Prod, None) => base(live),
+        (Stage::Prod, Some(_)) => Err(AccessError::Stage(Stage::Prod.as_str())),
+        (Stage::Local | Stage::Dev | Stage::Staging, None) => Err(AccessError::Mail { id, stage: stage.as_str() }),
+        (Stage::Local | Stage::Dev | Stage::Staging, Some(url)) => loopback(url, id),
+    }
+}
+
+/// Decides whether mail may go nowhere: everywhere but in production, where somebody waits for it.
+///
+/// # Errors
+/// In production.
+pub fn mail_to_nowhere(stage: Stage, id: &'static str) -> Result<(), AccessError> {
+    match stage {
+        Stage::Local | Stage::Dev | Stage::Staging => Ok(()),
+        Stage::Prod => Err(AccessError::MailToNowhere(id)),
     }
 }
 
@@ -127,6 +163,23 @@ mod tests {
         }
         assert!(matches!(model_access(Stage::Prod, LIVE, None, "gemini"), Ok(ModelAccess::Live(_))));
         assert!(model_access(Stage::Prod, LIVE, Some("http://127.0.0.1:1"), "gemini").is_err());
+    }
+
+    #[test]
+    fn only_production_reaches_a_mail_provider_and_only_there_mail_may_not_go_nowhere() {
+        let live = "https://api.sendgrid.com";
+        for stage in [Stage::Local, Stage::Dev, Stage::Staging] {
+            let nobody = AccessError::Mail { id: "sendgrid", stage: stage.as_str() };
+            assert_eq!(mail_base(stage, live, None, "sendgrid"), Err(nobody));
+            assert!(mail_base(stage, live, Some(live), "sendgrid").is_err());
+            let here = mail_base(stage, live, Some("http://127.0.0.1:9"), "sendgrid").map(|url| url.to_string());
+            assert_eq!(here, Ok("http://127.0.0.1:9/sendgrid".to_owned()));
+            assert_eq!(mail_to_nowhere(stage, "log"), Ok(()));
+        }
+        let there = mail_base(Stage::Prod, live, None, "sendgrid").map(|url| url.to_string());
+        assert_eq!(there, Ok("https://api.sendgrid.com/".to_owned()));
+        assert!(mail_base(Stage::Prod, live, Some("http://127.0.0.1:9"), "sendgrid").is_err());
+        assert!(mail_to_nowhere(Stage::Prod, "log").is_err());
     }
 
     #[test]

@@ -34,6 +34,7 @@ pub static SPEC: Spec = Spec {
     webhooks: None,
     polling: Some(&BambooHr),
     model: None,
+    mail: None,
 };
 
 struct BambooHr;

@@ -32,6 +32,7 @@ pub static SPEC: Spec = Spec {
     webhooks: None,
     polling: None,
     model: Some(&Gemini),
+    mail: None,
 };
 
 /// Name of the secret.

@@ -29,6 +29,7 @@ pub static SPEC: Spec = Spec {
     webhooks: Some(&Greenhouse),
     polling: None,
     model: None,
+    mail: None,
 };
 
 struct Greenhouse;

@@ -8,6 +8,7 @@ pub mod access;
 pub mod http;
 mod json;
 pub mod mail;
+pub mod mail_client;
 pub mod mock_model;
 pub mod model;
 pub mod model_client;
@@ -29,8 +30,12 @@ macro_rules! providers {
 
 providers! {
     bamboohr,
+    brevo,
     gemini,
     greenhouse,
+    log,
+    mailgun,
+    sendgrid,
     smtp,
 }
 
@@ -52,6 +57,10 @@ mod tests {
             assert!(spec.reference.starts_with("https://"), "{} names its reference", spec.id);
             assert_eq!(spec.webhooks.is_some(), matches!(spec.sync, SyncMethod::Webhook), "{}", spec.id);
             assert_eq!(spec.model.is_some(), matches!(spec.category, Category::Model), "{}", spec.id);
+            assert_eq!(spec.mail.is_some(), matches!(spec.category, Category::Mail), "{}", spec.id);
+            // The role of email-worker may read what is below `mail/` and nothing else.
+            let readable = spec.secrets.iter().all(|name| name.starts_with("mail/"));
+            assert!(spec.mail.is_none() || readable, "{}: {:?}", spec.id, spec.secrets);
             assert_eq!(spec.polling.is_some(), matches!(spec.sync, SyncMethod::Polled { .. }), "{}", spec.id);
         }
     }

@@ -2,7 +2,19 @@
 
 use std::time::Duration;
 
-use futures::future::BoxFuture;
+use domain::stage::Stage;
+use futures::future::{BoxFuture, FutureExt as _};
+use jiff::Timestamp;
+use lettre::Address;
+use secrecy::SecretString;
+
+use crate::access::AccessError;
+use crate::http::SendError;
+
+/// Longest wait that a provider may ask for: what waits for longer is tried before, and told again.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(900);
+/// Stands in the place of the id where the provider gave none with its acceptance.
+pub const NO_ID: &str = "not given";
 
 /// One message to one recipient.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +48,14 @@ pub enum MailError {
     /// Certainly not sent; a later try may succeed.
     #[error("send the mail: {0}")]
     NotSent(String),
+    /// Certainly not sent, and the provider says how long to wait at least.
+    #[error("send the mail: {detail}")]
+    Later {
+        /// What to wait at least; zero when it was not said, at most [`LONGEST_WAIT`].
+        wait: Duration,
+        /// What the provider says.
+        detail: String,
+    },
     /// Certainly not sent, and through no fault of this message: the provider cannot be reached or does not let us in.
     #[error("send the mail: {0}")]
     Unreachable(String),
@@ -47,11 +67,120 @@ pub enum MailError {
     Unknown(String),
 }
 
-/// A mail provider. It never tries twice on its own: whether to send again is decided by the notification's state machine.
+/// A mail provider that is set up. It never tries twice on its own: whether to send again is decided by the notification's
+/// state machine.
 pub trait Mailer: Send + Sync {
-    /// The provider's id.
-    fn id(&self) -> &'static str;
+    /// Sends one message within `timeout`. `secrets` are those that the provider's `SPEC` names, in its order.
+    fn send<'a>(
+        &'a self,
+        mail: &'a Mail,
+        secrets: &'a [SecretString],
+        timeout: Duration,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Accepted, MailError>>;
 
-    /// Sends one message within `timeout`.
-    fn send<'a>(&'a self, mail: &'a Mail, timeout: Duration) -> BoxFuture<'a, Result<Accepted, MailError>>;
+    /// Opens the connection, in INIT, where that saves time later.
+    fn preconnect(&self) -> BoxFuture<'_, ()> {
+        std::future::ready(()).boxed()
+    }
+}
+
+/// What a deployment says of its mail.
+pub struct MailSetup<'a> {
+    /// Decides whether the provider's own host may be called.
+    pub stage: Stage,
+    /// Domain of the sender's address.
+    pub domain: &'a str,
+    /// Where the simulators listen, if anywhere.
+    pub replacement: Option<&'a str>,
+    /// Reads a setting of one provider, such as `SMTP_HOST`; none when it is not set.
+    pub setting: &'a dyn Fn(&'static str) -> Option<String>,
+}
+
+/// Why a provider cannot be used. Completes "failed to …".
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MailSetupError {
+    /// A setting is missing or is not what it should be.
+    #[error("read {name}: {rule}")]
+    Setting {
+        /// The variable.
+        name: &'static str,
+        /// What is expected.
+        rule: &'static str,
+    },
+    /// The stage forbids a setting.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    /// No HTTP client.
+    #[error(transparent)]
+    Http(#[from] SendError),
+    /// The relay cannot be used.
+    #[error("set up TLS for the relay: {0}")]
+    Relay(String),
+}
+
+/// A mail provider, as the registry lists it.
+pub trait MailProvider: Sync {
+    /// Sets it up; opens no connection.
+    ///
+    /// # Errors
+    /// When a setting is missing or wrong, or the stage forbids the provider: then the function does not start.
+    fn set_up(&self, setup: &MailSetup<'_>) -> Result<Box<dyn Mailer>, MailSetupError>;
+}
+
+impl Mail {
+    /// The addresses of sender and recipient, when both are one address each and nothing here could break a header. Some
+    /// providers split a recipient at commas, and all of them write what they get into headers.
+    ///
+    /// # Errors
+    /// [`MailError::Rejected`]: no later try would be different.
+    pub(crate) fn addresses(&self) -> Result<(Address, Address), MailError> {
+        let Self { from, to, subject, text: _, html: _, message_id, correlation } = self;
+        let address =
+            |text: &str| text.parse::<Address>().map_err(|e| MailError::Rejected(format!("not a mail address: {e}")));
+        for (what, value) in [("subject", subject), ("message id", message_id), ("notification id", correlation)] {
+            if value.chars().any(char::is_control) {
+                return Err(MailError::Rejected(format!("the {what} has a line break or another control character")));
+            }
+        }
+        Ok((address(from)?, address(to)?))
+    }
+}
+
+/// A provider's words, short and on one line.
+pub(crate) fn said(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(300).collect()
+}
+
+/// A mail for the tests of all providers.
+#[cfg(test)]
+pub(crate) fn sample() -> Mail {
+    Mail {
+        from: "hiring@example.com".into(),
+        to: "ada@example.com".into(),
+        subject: "Grüße".into(),
+        text: "Hello".into(),
+        html: "<p>Hello</p>".into(),
+        message_id: "<n-1@example.com>".into(),
+        correlation: "n-1".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recipient_is_one_address_and_nothing_breaks_a_header() {
+        let good = sample();
+        assert!(good.addresses().is_ok());
+        for to in
+            ["", "ada", "ada@example.com, eve@example.com", "Ada <ada@example.com>", "ada@example.com\r\nBcc: e@e.e"]
+        {
+            let evil = Mail { to: to.into(), ..good.clone() };
+            assert!(matches!(evil.addresses(), Err(MailError::Rejected(_))), "{to}");
+        }
+        let evil = Mail { subject: "Hi\r\nBcc: eve@example.com".into(), ..good };
+        assert!(matches!(evil.addresses(), Err(MailError::Rejected(_))));
+    }
 }

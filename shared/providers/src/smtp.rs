@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt as _};
+use jiff::Timestamp;
 use lettre::address::Envelope;
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
@@ -14,10 +15,10 @@ use lettre::transport::smtp::Error as SmtpError;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
-use lettre::{Address, Message};
+use lettre::Message;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::mail::{Accepted, Mail, MailError, Mailer};
+use crate::mail::{Accepted, Mail, MailError, MailProvider, MailSetup, MailSetupError, Mailer, said};
 use crate::spec::{Category, Spec, SyncMethod};
 
 /// This provider.
@@ -32,68 +33,68 @@ pub static SPEC: Spec = Spec {
     webhooks: None,
     polling: None,
     model: None,
+    mail: Some(&Smtp),
 };
 
 /// Names of the secrets: user, then password.
-pub const CREDENTIALS: [&str; 2] = ["mail/smtp_username", "mail/smtp_password"];
+const CREDENTIALS: [&str; 2] = ["mail/smtp_username", "mail/smtp_password"];
 
 /// Port of SMTP with TLS from the first byte (RFC 8314).
 const IMPLICIT_TLS_PORT: u16 = 465;
 
+struct Smtp;
+
+impl MailProvider for Smtp {
+    /// Reads `SMTP_HOST`, `SMTP_PORT` and the trusted roots. The relay is the deployment's own choice in every stage: there is
+    /// no public host that a stage could reach by mistake.
+    fn set_up(&self, setup: &MailSetup<'_>) -> Result<Box<dyn Mailer>, MailSetupError> {
+        let wrong = |name, rule| MailSetupError::Setting { name, rule };
+        let host = (setup.setting)("SMTP_HOST").ok_or_else(|| wrong("SMTP_HOST", "the name of the relay is expected"))?;
+        let port = (setup.setting)("SMTP_PORT").and_then(|port| port.parse().ok());
+        let port = port.ok_or_else(|| wrong("SMTP_PORT", "a port number is expected"))?;
+        let tls = TlsParameters::builder(host.clone()).build().map_err(|e| MailSetupError::Relay(describe(&e)))?;
+        Ok(Box::new(Relay { host, port, tls, hello: ClientId::Domain("hiring-integrations.invalid".to_owned()) }))
+    }
+}
+
 /// A relay.
-pub struct SmtpRelay {
+struct Relay {
     host: String,
     port: u16,
     tls: TlsParameters,
     hello: ClientId,
 }
 
-/// A relay and who signs in there.
-pub struct SmtpMailer<'a> {
-    relay: &'a SmtpRelay,
-    credentials: Credentials,
-}
-
-impl SmtpRelay {
-    /// Prepares the relay; reads the trusted roots, once.
-    ///
-    /// # Errors
-    /// When TLS cannot be set up for this host name.
-    pub fn new(host: String, port: u16) -> Result<Self, MailError> {
-        let tls = TlsParameters::builder(host.clone())
-            .build()
-            .map_err(|e| MailError::NotSent(format!("TLS cannot be set up: {}", describe(&e))))?;
-        Ok(Self { host, port, tls, hello: ClientId::Domain("hiring-integrations.invalid".to_owned()) })
-    }
-
-    /// The relay for one user.
-    #[must_use]
-    pub fn sign_in_as(&self, username: &SecretString, password: &SecretString) -> SmtpMailer<'_> {
-        let credentials = Credentials::new(username.expose_secret().to_owned(), password.expose_secret().to_owned());
-        SmtpMailer { relay: self, credentials }
-    }
-}
-
-impl SmtpMailer<'_> {
+impl Relay {
     /// Connects, secures the connection and signs in. Whatever fails here, no message was sent.
-    async fn open(&self, timeout: Duration) -> Result<AsyncSmtpConnection, SmtpError> {
-        let relay = self.relay;
-        let implicit = relay.port == IMPLICIT_TLS_PORT;
-        let tls = implicit.then(|| relay.tls.clone());
-        let server = (relay.host.as_str(), relay.port);
+    async fn open(&self, credentials: &Credentials, timeout: Duration) -> Result<AsyncSmtpConnection, SmtpError> {
+        let implicit = self.port == IMPLICIT_TLS_PORT;
+        let tls = implicit.then(|| self.tls.clone());
+        let server = (self.host.as_str(), self.port);
         let mut connection =
-            AsyncSmtpConnection::connect_tokio1(server, Some(timeout), &relay.hello, tls, None).await?;
+            AsyncSmtpConnection::connect_tokio1(server, Some(timeout), &self.hello, tls, None).await?;
         if !implicit {
             // Without STARTTLS this fails: neither credentials nor mail ever go over an open line.
-            connection.starttls(relay.tls.clone(), &relay.hello).await?;
+            connection.starttls(self.tls.clone(), &self.hello).await?;
         }
-        connection.auth(&[Mechanism::Plain, Mechanism::Login], &self.credentials).await?;
+        connection.auth(&[Mechanism::Plain, Mechanism::Login], credentials).await?;
         Ok(connection)
     }
 
-    async fn deliver(&self, mail: &Mail, timeout: Duration) -> Result<Accepted, MailError> {
+    async fn deliver(
+        &self,
+        mail: &Mail,
+        secrets: &[SecretString],
+        timeout: Duration,
+    ) -> Result<Accepted, MailError> {
+        let [username, password] = secrets else {
+            return Err(MailError::NotSent("there are no credentials for the relay".to_owned()));
+        };
+        let credentials = Credentials::new(username.expose_secret().to_owned(), password.expose_secret().to_owned());
         let (envelope, message) = compose(mail)?;
-        let opening = self.open(timeout);
+        // One half for getting in, the other for the message.
+        let timeout = timeout / 2;
+        let opening = self.open(&credentials, timeout);
         let mut connection = match tokio::time::timeout(timeout, opening).await {
             Ok(Ok(connection)) => connection,
             // Even a permanent refusal here blames our settings, not the message: it waits until they are mended.
@@ -114,13 +115,15 @@ impl SmtpMailer<'_> {
     }
 }
 
-impl Mailer for SmtpMailer<'_> {
-    fn id(&self) -> &'static str {
-        SPEC.id
-    }
-
-    fn send<'a>(&'a self, mail: &'a Mail, timeout: Duration) -> BoxFuture<'a, Result<Accepted, MailError>> {
-        self.deliver(mail, timeout).boxed()
+impl Mailer for Relay {
+    fn send<'a>(
+        &'a self,
+        mail: &'a Mail,
+        secrets: &'a [SecretString],
+        timeout: Duration,
+        _now: Timestamp,
+    ) -> BoxFuture<'a, Result<Accepted, MailError>> {
+        self.deliver(mail, secrets, timeout).boxed()
     }
 }
 
@@ -141,15 +144,12 @@ fn describe(error: &SmtpError) -> String {
     if let Some(status) = error.status() {
         text = format!("{status}: {text}");
     }
-    text.chars().filter(|c| !c.is_control()).take(300).collect()
+    said(&text)
 }
 
 /// Builds the MIME message. An address or subject that would break a header is refused here, for good.
 fn compose(mail: &Mail) -> Result<(Envelope, Vec<u8>), MailError> {
-    let address = |text: &str| {
-        text.parse::<Address>().map_err(|e| MailError::Rejected(format!("not a mail address: {e}")))
-    };
-    let (from, to) = (address(&mail.from)?, address(&mail.to)?);
+    let (from, to) = mail.addresses()?;
     let envelope = Envelope::new(Some(from.clone()), vec![to.clone()])
         .map_err(|e| MailError::Rejected(format!("no envelope: {e}")))?;
     let message = Message::builder()
@@ -167,22 +167,11 @@ fn compose(mail: &Mail) -> Result<(Envelope, Vec<u8>), MailError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn mail() -> Mail {
-        Mail {
-            from: "hiring@example.com".into(),
-            to: "ada@example.com".into(),
-            subject: "Grüße".into(),
-            text: "Hello".into(),
-            html: "<p>Hello</p>".into(),
-            message_id: "<n-1@example.com>".into(),
-            correlation: "n-1".into(),
-        }
-    }
+    use crate::mail::sample;
 
     #[test]
     fn the_same_mail_carries_the_same_message_id_and_its_correlation() {
-        let (_, bytes) = compose(&mail()).expect("composed");
+        let (_, bytes) = compose(&sample()).expect("composed");
         let text = String::from_utf8(bytes).expect("ascii");
         assert!(text.contains("Message-ID: <n-1@example.com>\r\n"), "{text}");
         assert!(text.contains("X-Notification-Id: n-1\r\n"), "{text}");
@@ -191,12 +180,11 @@ mod tests {
 
     #[test]
     fn headers_cannot_be_injected() {
-        let mut evil = mail();
+        let mut evil = sample();
         evil.to = "ada@example.com\r\nBcc: eve@example.com".into();
         assert!(matches!(compose(&evil), Err(MailError::Rejected(_))));
-        let mut evil = mail();
+        let mut evil = sample();
         evil.subject = "Hi\r\nBcc: eve@example.com".into();
-        let text = String::from_utf8(compose(&evil).expect("composed").1).expect("ascii");
-        assert!(!text.lines().any(|line| line.starts_with("Bcc:")), "{text}");
+        assert!(matches!(compose(&evil), Err(MailError::Rejected(_))));
     }
 }

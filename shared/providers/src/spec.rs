@@ -2,6 +2,7 @@
 
 use jiff::SignedDuration;
 
+use crate::mail::MailProvider;
 use crate::model::ModelApi;
 use crate::polling::PolledSource;
 use crate::webhook::WebhookSource;
@@ -56,4 +57,6 @@ pub struct Spec {
     pub polling: Option<&'static dyn PolledSource>,
     /// Speaks to its model.
     pub model: Option<&'static dyn ModelApi>,
+    /// Takes its mail.
+    pub mail: Option<&'static dyn MailProvider>,
 }

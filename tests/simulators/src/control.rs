@@ -177,12 +177,16 @@ pub async fn observe(State(control): State<Arc<Control>>, request: Request, next
 }
 
 async fn faulty(control: &Control, fault: Spec, request: Request, next: Next) -> Response {
-    let (mut status, mut headers, mut body) = if fault.status.is_some() || fault.body.is_some() {
-        made(control, &fault)
-    } else {
-        let (parts, body) = next.run(request).await.into_parts();
-        let bytes = to_bytes(body, BODY_MAX).await.unwrap_or_default();
-        (parts.status, parts.headers, bytes)
+    let makes = fault.status.is_some() || fault.body.is_some();
+    let acted = if !makes || fault.acts_first { Some(next.run(request).await) } else { None };
+    tokio::time::sleep(Duration::from_millis(fault.answer_latency_ms)).await;
+    let (mut status, mut headers, mut body) = match acted {
+        Some(response) if !makes => {
+            let (parts, body) = response.into_parts();
+            let bytes = to_bytes(body, BODY_MAX).await.unwrap_or_default();
+            (parts.status, parts.headers, bytes)
+        }
+        Some(_) | None => made(control, &fault),
     };
     if fault.malformed {
         body = halved(&body);
@@ -191,14 +195,16 @@ async fn faulty(control: &Control, fault: Spec, request: Request, next: Next) ->
         }
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+    // An empty body that breaks is promised with one byte, which never comes.
+    let promised = if fault.drop_after_bytes == Some(0) { body.len().max(1) } else { body.len() };
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(promised));
     for (name, value) in &fault.headers {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
             headers.insert(name, value);
         }
     }
     let body = match fault.drop_after_bytes {
-        Some(kept) if kept < body.len() => broken_after(body.slice(..kept)),
+        Some(kept) if kept < promised => broken_after(body.slice(..kept.min(body.len()))),
         Some(_) | None => Body::from(body),
     };
     (status, headers, body).into_response()

@@ -10,14 +10,16 @@ pub const KEPT: usize = 1_000;
 /// The longest latency that is accepted, in milliseconds.
 pub const LATENCY_MAX_MS: u64 = 600_000;
 /// One line for each field of [`Spec`], shown by `GET /_control`.
-pub const FIELDS: [&str; 9] = [
+pub const FIELDS: [&str; 11] = [
     "match {path_contains?, method?}: which requests; path_contains is sought in path?query; without it all of them",
     "times: how many requests meet it; null or absent means until cleared",
     "after: how many matching requests pass first",
-    "status: 200 to 599; the provider's own state is then not touched",
+    "status: 200 to 599; the provider's own state is then not touched, unless acts_first",
     "headers {name: value}: added to the answer",
     "body: a JSON value, or a string that is sent as it is; without status it is sent with 200",
     "latency_ms: wait before the answer; may be combined with any other",
+    "acts_first: true lets the provider do what it was asked before the status or body of the fault is answered",
+    "answer_latency_ms: wait after the provider did what it was asked, before the answer",
     "drop_after_bytes: the connection breaks after so many bytes of a body whose content-length is complete",
     "malformed: true sends half of the JSON body, with 200",
 ];
@@ -35,8 +37,12 @@ pub struct Spec {
     pub status: Option<u16>,
     pub headers: BTreeMap<String, String>,
     pub body: Option<Value>,
-    /// Milliseconds before the answer.
+    /// Milliseconds before the provider acts.
     pub latency_ms: u64,
+    /// Whether the provider acts before the answer that the fault makes.
+    pub acts_first: bool,
+    /// Milliseconds between acting and answering.
+    pub answer_latency_ms: u64,
     pub drop_after_bytes: Option<usize>,
     pub malformed: bool,
 }
@@ -71,8 +77,13 @@ impl Spec {
         if self.times == Some(0) {
             return Err("times: must be at least 1, or null for until cleared".to_owned());
         }
-        if self.latency_ms > LATENCY_MAX_MS {
-            return Err(format!("latency_ms: must be at most {LATENCY_MAX_MS}"));
+        for (field, value) in [("latency_ms", self.latency_ms), ("answer_latency_ms", self.answer_latency_ms)] {
+            if value > LATENCY_MAX_MS {
+                return Err(format!("{field}: must be at most {LATENCY_MAX_MS}"));
+            }
+        }
+        if self.acts_first && self.status.is_none() && self.body.is_none() {
+            return Err("acts_first: needs status or body".to_owned());
         }
         if self.malformed && self.body.is_some() {
             return Err("malformed: cannot be combined with body".to_owned());
@@ -83,7 +94,10 @@ impl Spec {
             }
         }
         if !self.acts() && self.latency_ms == 0 {
-            return Err("one of status, headers, body, latency_ms, drop_after_bytes, malformed is required".to_owned());
+            return Err(
+                "one of status, headers, body, latency_ms, answer_latency_ms, drop_after_bytes, malformed is required"
+                    .to_owned(),
+            );
         }
         Ok(())
     }
@@ -95,6 +109,7 @@ impl Spec {
             || self.body.is_some()
             || self.drop_after_bytes.is_some()
             || self.malformed
+            || self.answer_latency_ms > 0
             || !self.headers.is_empty()
     }
 }
@@ -221,6 +236,8 @@ mod tests {
             (r#"{"status":99}"#, "status"),
             (r#"{"status":503,"times":0}"#, "times"),
             (r#"{"latency_ms":600001}"#, "latency_ms"),
+            (r#"{"answer_latency_ms":600001}"#, "answer_latency_ms"),
+            (r#"{"acts_first":true,"malformed":true}"#, "acts_first"),
             (r#"{"malformed":true,"body":1}"#, "malformed"),
             (r#"{"headers":{"a b":"c"}}"#, "headers"),
             (r#"{"times":1}"#, "one of"),

@@ -30,16 +30,22 @@
 //! | `POST /_control/bamboohr/{company}/rate_limit` | `{"remaining": n or null, "retry_after_s"?: n}` |
 //! | `POST /_control/bamboohr/{company}/keys` | `{"keys": [..]}` replaces the accepted API keys |
 //! | `POST /_control/greenhouse/deliver` | sends signed webhooks, [`greenhouse::Delivery`] |
+//! | `GET /_control/<p>/mails?to=&correlation=` | for `sendgrid`, `mailgun` and `brevo`: what was accepted, [`mailbox::Mail`] |
+//! | `DELETE /_control/<p>/mails` | forgets these |
 //!
 //! On a port of its own stands no third party, but what counts the calls of the functions to AWS: [`calls`].
 
 pub mod bamboohr;
+pub mod brevo;
 pub mod calls;
 pub mod control;
 pub mod faults;
 pub mod gemini;
 pub mod greenhouse;
 pub mod journal;
+pub mod mailbox;
+pub mod mailgun;
+pub mod sendgrid;
 
 use std::sync::Arc;
 
@@ -67,7 +73,14 @@ pub struct Simulator {
 /// Every simulator there is, each with fresh data. A new provider is one file and one line here.
 #[must_use]
 pub fn registry() -> Vec<Simulator> {
-    vec![gemini::simulator(), bamboohr::simulator(), greenhouse::simulator()]
+    vec![
+        gemini::simulator(),
+        bamboohr::simulator(),
+        greenhouse::simulator(),
+        sendgrid::simulator(),
+        mailgun::simulator(),
+        brevo::simulator(),
+    ]
 }
 
 /// The whole server as one router. Every call makes a new and independent world.

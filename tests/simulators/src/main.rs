@@ -18,7 +18,7 @@ use tokio::{
 /// How long open requests (one may be in a long latency fault) get after the signal before the process leaves anyway.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// Wire-faithful stand-ins for third parties (Gemini, BambooHR, Greenhouse) for the local stack and for tests.
+/// Wire-faithful stand-ins for third parties (ATS, model, mail providers) for the local stack and for tests.
 ///
 /// A provider answers at http://HOST:PORT/<provider>, its control at http://HOST:PORT/_control/<provider>;
 /// GET /_control lists every control route.

@@ -5,6 +5,7 @@ mod bamboohr;
 mod control;
 mod gemini;
 mod greenhouse;
+mod mail;
 
 use std::{
     collections::BTreeSet,

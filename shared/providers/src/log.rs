@@ -1,0 +1,82 @@
+//! Mail for development: a line in the log that there would have been one, and nothing else.
+//!
+//! The line has the notification's id and two sizes. Recipient, subject and bodies are personal data and secrets (a link that
+//! resets a password), and go nowhere. Production refuses this provider: there somebody waits for the mail.
+
+use std::time::Duration;
+
+use futures::future::{BoxFuture, FutureExt as _};
+use jiff::Timestamp;
+use secrecy::SecretString;
+
+use crate::access::mail_to_nowhere;
+use crate::mail::{Accepted, Mail, MailError, MailProvider, MailSetup, MailSetupError, Mailer};
+use crate::spec::{Category, Spec, SyncMethod};
+
+/// This provider.
+pub static SPEC: Spec = Spec {
+    id: "log",
+    name: "Log (sends nothing)",
+    category: Category::Mail,
+    reference: "https://docs.rs/tracing",
+    base_url: None,
+    sync: SyncMethod::None,
+    secrets: &[],
+    webhooks: None,
+    polling: None,
+    model: None,
+    mail: Some(&Log),
+};
+
+struct Log;
+
+impl MailProvider for Log {
+    fn set_up(&self, setup: &MailSetup<'_>) -> Result<Box<dyn Mailer>, MailSetupError> {
+        mail_to_nowhere(setup.stage, SPEC.id)?;
+        Ok(Box::new(Self))
+    }
+}
+
+impl Mailer for Log {
+    fn send<'a>(
+        &'a self,
+        mail: &'a Mail,
+        _secrets: &'a [SecretString],
+        _timeout: Duration,
+        _now: Timestamp,
+    ) -> BoxFuture<'a, Result<Accepted, MailError>> {
+        std::future::ready(note(mail)).boxed()
+    }
+}
+
+/// What another provider would refuse is refused here, too, so that it is found in development.
+fn note(mail: &Mail) -> Result<Accepted, MailError> {
+    mail.addresses()?;
+    let Mail { from: _, to: _, subject: _, text, html, message_id: _, correlation } = mail;
+    tracing::info!(
+        mail.provider = SPEC.id,
+        notification.id = correlation,
+        mail.text_bytes = text.len(),
+        mail.html_bytes = html.len(),
+        "a mail was logged and not sent"
+    );
+    Ok(Accepted { provider_message_id: format!("log-{correlation}") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mail::sample;
+    use domain::stage::Stage;
+
+    #[test]
+    fn it_takes_mail_outside_production_and_refuses_what_others_refuse() {
+        let setup = |stage| MailSetup { stage, domain: "example.com", replacement: None, setting: &|_| None };
+        assert!(Log.set_up(&setup(Stage::Prod)).is_err());
+        assert!(Log.set_up(&setup(Stage::Dev)).is_ok());
+        let mail = sample();
+        assert_eq!(note(&mail), Ok(Accepted { provider_message_id: "log-n-1".into() }));
+        let evil = Mail { to: "ada".into(), ..mail };
+        assert!(matches!(note(&evil), Err(MailError::Rejected(_))));
+    }
+}

@@ -1,0 +1,207 @@
+//! The contract of every mail provider with a public host: each client against its simulator, in this process.
+
+use std::time::Duration;
+
+use domain::stage::Stage;
+use providers::mail::{Accepted, Mail, MailError, MailSetup, Mailer};
+use providers::spec::Spec;
+use secrecy::SecretString;
+use serde_json::{Value, json};
+
+use crate::stack::run;
+
+const KEY: &str = "key-of-the-contract";
+/// For what is answered; on a busy machine, too.
+const PATIENT: Duration = Duration::from_secs(20);
+
+/// A provider's client, and its simulator with no other user.
+struct Bench {
+    spec: &'static Spec,
+    mailer: Box<dyn Mailer>,
+    control: String,
+    http: reqwest::Client,
+}
+
+impl Bench {
+    async fn of(spec: &'static Spec) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let base = format!("http://{}", listener.local_addr().expect("an address"));
+        tokio::spawn(async move { axum::serve(listener, simulators::app()).await });
+        let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+        Self { spec, mailer: mailer(spec, &base), control: format!("{base}/_control/{}", spec.id), http }
+    }
+
+    async fn send_with(&self, mail: &Mail, key: &str, timeout: Duration) -> Result<Accepted, MailError> {
+        let secrets = [SecretString::from(key)];
+        self.mailer.send(mail, &secrets, timeout, jiff::Timestamp::now()).await
+    }
+
+    async fn send(&self, mail: &Mail) -> Result<Accepted, MailError> {
+        self.send_with(mail, KEY, PATIENT).await
+    }
+
+    async fn order(&self, fault: Value) {
+        for path in ["reset", "faults"] {
+            let request = self.http.post(format!("{}/{path}", self.control)).json(&fault);
+            let answer = request.send().await.expect("an answer");
+            assert!(answer.status().is_success(), "{path}: {answer:?}");
+        }
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        let answer = self.http.get(format!("{}/{path}", self.control)).send().await.expect("an answer");
+        answer.json().await.expect("JSON")
+    }
+
+    /// How many requests came, and how many mails the provider has accepted.
+    async fn seen(&self) -> (u64, u64) {
+        let count = |list: Value| list["count"].as_u64().expect("a count");
+        (count(self.get("requests").await), count(self.get("mails").await))
+    }
+}
+
+fn mailer(spec: &Spec, base: &str) -> Box<dyn Mailer> {
+    let setup = MailSetup { stage: Stage::Local, domain: "example.com", replacement: Some(base), setting: &|_| None };
+    spec.mail.expect("takes mail").set_up(&setup).expect("set up")
+}
+
+/// Every mail provider that is asked over HTTP: a new one is held to the contract without a line here.
+fn providers_over_http() -> Vec<&'static Spec> {
+    let found: Vec<&Spec> =
+        providers::ALL.iter().copied().filter(|spec| spec.mail.is_some() && spec.base_url.is_some()).collect();
+    assert!(found.len() >= 3, "the registry lists them");
+    found
+}
+
+fn mail(to: &str) -> Mail {
+    let id = uuid::Uuid::new_v4();
+    Mail {
+        from: "hiring@example.com".into(),
+        to: to.into(),
+        subject: "Grüße & more".into(),
+        text: "Hello Ada,\n\n100 % + more\n".into(),
+        html: "<p>Hello Ada &amp; more</p>".into(),
+        message_id: format!("<{id}@example.com>"),
+        correlation: id.to_string(),
+    }
+}
+
+#[test]
+fn an_accepted_mail_arrives_whole_and_can_be_found_by_its_notification() {
+    run(async {
+        for spec in providers_over_http() {
+            let bench = Bench::of(spec).await;
+            let mail = mail("ada@example.com");
+            let Accepted { provider_message_id } = bench.send(&mail).await.expect(spec.id);
+            let found = bench.get(&format!("mails?correlation={}", mail.correlation)).await;
+            let got = &found["items"][0];
+            assert_eq!(got["id"], provider_message_id, "{}: {found}", spec.id);
+            assert_eq!(got["to"], json!([mail.to]), "{}: {found}", spec.id);
+            for (field, wanted) in [
+                ("from", &mail.from),
+                ("subject", &mail.subject),
+                ("text", &mail.text),
+                ("html", &mail.html),
+                ("message_id", &mail.message_id),
+            ] {
+                assert_eq!(got[field], *wanted, "{} {field}", spec.id);
+            }
+            assert_eq!(bench.seen().await, (1, 1), "{}", spec.id);
+        }
+    });
+}
+
+#[test]
+fn a_refused_recipient_is_final_and_a_refused_key_is_not_this_mails_fault() {
+    run(async {
+        for spec in providers_over_http() {
+            let bench = Bench::of(spec).await;
+            let refused = bench.send(&mail("ada@refused.example")).await;
+            assert!(matches!(refused, Err(MailError::Rejected(_))), "{}: {refused:?}", spec.id);
+            let key = bench.send_with(&mail("ada@example.com"), "invalid", PATIENT).await;
+            assert!(matches!(key, Err(MailError::Unreachable(_))), "{}: {key:?}", spec.id);
+            assert_eq!(bench.seen().await, (2, 0), "{}", spec.id);
+            let two = bench.send(&mail("ada@example.com,eve@example.com")).await;
+            assert!(matches!(two, Err(MailError::Rejected(_))), "{}: {two:?}", spec.id);
+            let unsendable = bench.send_with(&mail("ada@example.com"), "a\nb", PATIENT).await;
+            // Basic credentials are encoded, and then it is a key like any other.
+            let fine = spec.id == "mailgun" && unsendable.is_ok();
+            assert!(fine || matches!(unsendable, Err(MailError::Unreachable(_))), "{}: {unsendable:?}", spec.id);
+        }
+    });
+}
+
+#[test]
+fn a_limit_is_waited_for_and_suspension_and_wrong_addresses_stop_all_mail() {
+    run(async {
+        for spec in providers_over_http() {
+            let bench = Bench::of(spec).await;
+            bench.order(json!({"status": 429, "headers": {"retry-after": "17"}})).await;
+            let limited = bench.send(&mail("ada@example.com")).await;
+            let waits = matches!(&limited, Err(MailError::Later { wait, .. }) if *wait == Duration::from_secs(17));
+            assert!(waits, "{}: {limited:?}", spec.id);
+            for status in [401, 402, 403, 404, 405] {
+                bench.order(json!({"status": status})).await;
+                let stopped = bench.send(&mail("ada@example.com")).await;
+                assert!(matches!(stopped, Err(MailError::Unreachable(_))), "{} {status}: {stopped:?}", spec.id);
+            }
+            assert_eq!(bench.seen().await, (1, 0), "{}", spec.id);
+            // Nobody listens there: the connection is refused.
+            let nobody = mailer(spec, "http://127.0.0.1:9");
+            let secrets = [SecretString::from(KEY)];
+            let refused = nobody.send(&mail("ada@example.com"), &secrets, PATIENT, jiff::Timestamp::now()).await;
+            assert!(matches!(refused, Err(MailError::Unreachable(_))), "{}: {refused:?}", spec.id);
+        }
+    });
+}
+
+#[test]
+fn what_may_have_been_accepted_is_unknown_and_is_asked_once() {
+    run(async {
+        for spec in providers_over_http() {
+            let bench = Bench::of(spec).await;
+            for (accepted, fault) in [
+                (0, json!({"status": 500})),
+                (0, json!({"status": 502, "body": "<html>bad gateway</html>"})),
+                (0, json!({"status": 503})),
+                (1, json!({"status": 500, "acts_first": true})),
+                (1, json!({"status": 504, "body": "upstream timed out", "acts_first": true})),
+                (1, json!({"drop_after_bytes": 0})),
+                (1, json!({"malformed": true})),
+            ] {
+                bench.order(fault.clone()).await;
+                let lost = bench.send(&mail("ada@example.com")).await;
+                assert!(matches!(lost, Err(MailError::Unknown(_))), "{} {fault}: {lost:?}", spec.id);
+                assert_eq!(bench.seen().await, (1, accepted), "{} {fault}", spec.id);
+            }
+        }
+    });
+}
+
+#[test]
+fn a_provider_that_is_too_slow_may_have_accepted() {
+    run(async {
+        for spec in providers_over_http() {
+            let bench = Bench::of(spec).await;
+            bench.order(json!({"answer_latency_ms": 60_000})).await;
+            let slow = bench.send_with(&mail("ada@example.com"), KEY, Duration::from_secs(3)).await;
+            assert!(matches!(slow, Err(MailError::Unknown(_))), "{}: {slow:?}", spec.id);
+            assert_eq!(bench.seen().await, (1, 1), "{}: it did accept", spec.id);
+        }
+    });
+}
+
+#[test]
+fn only_a_provider_with_a_key_recognises_the_same_notification() {
+    run(async {
+        for spec in providers_over_http() {
+            let bench = Bench::of(spec).await;
+            let mail = mail("ada@example.com");
+            for _ in 0..2 {
+                bench.send(&mail).await.expect(spec.id);
+            }
+            let accepted = if spec.id == "brevo" { 1 } else { 2 };
+            assert_eq!(bench.seen().await, (2, accepted), "{}", bench.spec.id);
+        }
+    });
+}

@@ -1,0 +1,109 @@
+//! What the mail providers have accepted, and the control routes that show it.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+};
+
+use axum::{
+    Json, Router,
+    extract::{Query, State},
+    http::StatusCode,
+    routing::get,
+};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::control::lock;
+
+/// Mails kept of one provider; older ones are dropped but stay counted.
+pub const KEPT: usize = 10_000;
+/// Control routes of each mail provider, for the index.
+pub const INDEX: [&str; 2] = ["GET {base}/mails?to=&correlation=", "DELETE {base}/mails"];
+
+/// A mail that was accepted, in the same words for every provider.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Mail {
+    pub at: Timestamp,
+    /// What the provider calls it, as it was answered.
+    pub id: String,
+    pub from: String,
+    pub to: Vec<String>,
+    pub subject: String,
+    pub text: String,
+    pub html: String,
+    /// The Message-ID that the sender asked for.
+    pub message_id: Option<String>,
+    /// What the sender gave along to find the mail again: custom argument, variable or tag.
+    pub correlation: Option<String>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    count: u64,
+    mails: VecDeque<Mail>,
+}
+
+/// The accepted mails of one provider.
+#[derive(Debug, Default)]
+pub struct Mailbox(Mutex<Kept>);
+
+impl Mailbox {
+    /// Keeps a mail, and answers the number that it has.
+    pub fn accept(&self, mail: impl FnOnce(u64) -> Mail) -> Mail {
+        let mut kept = lock(&self.0);
+        kept.count += 1;
+        let mail = mail(kept.count);
+        if kept.mails.len() == KEPT {
+            kept.mails.pop_front();
+        }
+        kept.mails.push_back(mail.clone());
+        mail
+    }
+
+    pub fn clear(&self) {
+        *lock(&self.0) = Kept::default();
+    }
+}
+
+#[derive(Deserialize)]
+struct Wanted {
+    to: Option<String>,
+    correlation: Option<String>,
+}
+
+/// The routes below `/_control/<provider>`: `{"count", "items"}`, oldest first; `count` is of all, `items` of those wanted.
+pub fn routes(mailbox: Arc<Mailbox>) -> Router {
+    Router::new().route("/mails", get(list).delete(clear)).with_state(mailbox)
+}
+
+async fn list(State(mailbox): State<Arc<Mailbox>>, Query(Wanted { to, correlation }): Query<Wanted>) -> Json<Value> {
+    let kept = lock(&mailbox.0);
+    let items: Vec<&Mail> = kept
+        .mails
+        .iter()
+        .filter(|mail| to.as_ref().is_none_or(|to| mail.to.iter().any(|one| one.eq_ignore_ascii_case(to))))
+        .filter(|mail| correlation.is_none() || mail.correlation == correlation)
+        .collect();
+    Json(json!({"count": kept.count, "items": items}))
+}
+
+async fn clear(State(mailbox): State<Arc<Mailbox>>) -> StatusCode {
+    mailbox.clear();
+    StatusCode::NO_CONTENT
+}
+
+/// Whether a mail provider would take it for an address.
+#[must_use]
+pub fn is_address(text: &str) -> bool {
+    text.rsplit_once('@').is_some_and(|(local, domain)| {
+        let clean = !text.chars().any(|c| c.is_whitespace() || c.is_control() || ",<>".contains(c));
+        clean && !local.is_empty() && domain.contains('.') && !domain.starts_with('.') && !domain.ends_with('.')
+    })
+}
+
+/// Recipients at this domain are refused as invalid: an address that clients take for a good one.
+pub const REFUSED_DOMAIN: &str = "@refused.example";
+/// Senders at this domain are not verified with the provider.
+pub const UNVERIFIED_DOMAIN: &str = "@unverified.example";
