@@ -183,9 +183,5 @@ async fn read(
 /// What a caller is told when AWS did not do its part. The cause goes into the log.
 fn unavailable(error: &PlatformError) -> Problem {
     tracing::error!(%error, "a request failed");
-    if error.retry() {
-        Problem::unavailable("the data cannot be reached now; try again", 2)
-    } else {
-        Problem::internal()
-    }
+    Problem::data_failed(error.retry())
 }

@@ -161,6 +161,12 @@ impl Problem {
         problem
     }
 
+    /// What a caller is told when the data could not be read or written: 503 when the same request may succeed later, else 500.
+    #[must_use]
+    pub fn data_failed(retry: bool) -> Self {
+        if retry { Self::unavailable("the data cannot be reached now; try again", 2) } else { Self::internal() }
+    }
+
     /// 503: a third party that this request needs does not answer; its breaker is open for so many seconds.
     #[must_use]
     pub fn dependency_unavailable(detail: impl Into<String>, retry_after_seconds: u32) -> Self {
