@@ -82,7 +82,8 @@ fn mail(to: &str) -> Mail {
         text: "Hello Ada,\n\n100 % + more\n".into(),
         html: "<p>Hello Ada &amp; more</p>".into(),
         message_id: format!("<{id}@example.com>"),
-        correlation: id.to_string(),
+        reference: format!("acme_{id}").parse().expect("a reference"),
+        unsubscribe: None,
     }
 }
 
@@ -93,7 +94,7 @@ fn an_accepted_mail_arrives_whole_and_can_be_found_by_its_notification() {
             let bench = Bench::of(spec).await;
             let mail = mail("ada@example.com");
             let Accepted { provider_message_id } = bench.send(&mail).await.expect(spec.id);
-            let found = bench.get(&format!("mails?correlation={}", mail.correlation)).await;
+            let found = bench.get(&format!("mails?correlation={}", mail.reference)).await;
             let got = &found["items"][0];
             assert_eq!(got["id"], provider_message_id, "{}: {found}", spec.id);
             assert_eq!(got["to"], json!([mail.to]), "{}: {found}", spec.id);

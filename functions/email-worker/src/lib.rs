@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use domain::failure::Failure;
 use domain::id::OrgId;
+use domain::mail_event::MailReference;
 use domain::message::EmailJob;
 use domain::notification::{Guarantee, Notification, NotificationState};
 use platform::batch::Turn;
@@ -88,7 +89,7 @@ impl Worker {
                 None => return Ok(Outcome::Done),
             },
         };
-        let outcome = self.send(&notification, turn, verdict).await;
+        let outcome = self.send(&job.org, &notification, turn, verdict).await;
         self.settle(&hold, &notification, outcome).await
     }
 
@@ -129,6 +130,7 @@ impl Worker {
 
     async fn send(
         &self,
+        org: &OrgId,
         notification: &Notification,
         turn: Turn,
         verdict: &mut Verdict,
@@ -138,15 +140,15 @@ impl Worker {
             .render(notification.kind, &notification.data)
             .map_err(|error| MailError::Rejected(format!("failed to {error}")))?;
         let credentials = self.mailers.credentials().await?;
-        let id = notification.id.to_string();
         let mail = Mail {
             from: self.mailers.from().to_owned(),
             to: notification.to.clone(),
             subject,
             text,
             html,
-            message_id: format!("<{id}@{}>", self.mailers.domain()),
-            correlation: id,
+            message_id: format!("<{}@{}>", notification.id, self.mailers.domain()),
+            reference: MailReference { org: org.clone(), notification: notification.id },
+            unsubscribe: None,
         };
         let Some(timeout) = turn.allows(TO_RECORD, LONGEST_DIALOGUE) else {
             return Err(MailError::NotSent("there was no time left for the dialogue".to_owned()));
@@ -221,12 +223,5 @@ fn not_sent(retry: Option<Outcome>, detail: String) -> Result<(Item, Outcome), P
 }
 
 fn ended(state: NotificationState, failure: Option<Failure>) -> Result<Item, PlatformError> {
-    let state = match state {
-        NotificationState::Queued => READY,
-        NotificationState::Sending => HELD,
-        NotificationState::Accepted => "accepted",
-        NotificationState::Rejected => "rejected",
-        NotificationState::NeedsReview => "needs_review",
-    };
-    ending(state, failure.as_ref())
+    ending(state.as_str(), failure.as_ref())
 }

@@ -16,8 +16,15 @@ macro_rules! texts {
 }
 
 const LAYOUT: (&str, &str) = ("layout.html", include_str!("../templates/layout.html"));
-const TEXTS: [(&str, &str); 15] =
-    texts!["university-verification", "import-completed", "flag-resolved", "password-reset", "application-received",];
+const TEXTS: [(&str, &str); 21] = texts![
+    "university-verification",
+    "import-completed",
+    "flag-resolved",
+    "password-reset",
+    "application-received",
+    "interview-scheduled",
+    "application-status-changed",
+];
 
 /// A mail cannot be made of its template. Completes "failed to …".
 #[derive(Debug, thiserror::Error)]
@@ -88,6 +95,13 @@ mod tests {
             NotificationKind::ApplicationReceived => {
                 json!({"candidate_name": "Ada", "job_title": "Analyst", "summary": null})
             }
+            NotificationKind::InterviewScheduled => json!({
+                "candidate_name": "Ada", "job_title": "Analyst", "starts_at": "2026-12-01T09:00:00Z",
+                "when": "1 December, 10:00", "duration_minutes": 45, "location": null, "meeting_url": null, "note": null
+            }),
+            NotificationKind::ApplicationStatusChanged => json!({
+                "candidate_name": "Ada", "job_title": "Analyst", "status": "Interview", "message": null
+            }),
         }
     }
 

@@ -8,10 +8,11 @@ use domain::FORMAT_VERSION;
 use domain::application::content_hash;
 use domain::failure::Failure;
 use domain::id::{NotificationId, OrgId};
+use domain::language::Language;
 use domain::message::EmailJob;
 use domain::notification::{
-    ApplicationReceived, FlagResolved, ImportCompleted, Notification, NotificationKind, NotificationState,
-    PasswordReset, UniversityVerification,
+    ApplicationReceived, ApplicationStatusChanged, FlagResolved, HistoryEntry, ImportCompleted, InterviewScheduled,
+    Notification, NotificationKind, NotificationState, PasswordReset, UniversityVerification,
 };
 use garde::Validate;
 use http::HeaderMap;
@@ -53,11 +54,16 @@ struct View {
     id: NotificationId,
     kind: NotificationKind,
     to: String,
+    language: Option<Language>,
     state: NotificationState,
     attempts: u32,
     provider: Option<String>,
     provider_message_id: Option<String>,
     failure: Option<Failure>,
+    /// Not sent any more after this time.
+    send_before: Option<Timestamp>,
+    /// What happened, oldest first.
+    history: Vec<HistoryEntry>,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
@@ -69,16 +75,35 @@ impl From<Notification> for View {
             id,
             kind,
             to,
+            language,
             data: _,
+            send_before,
             state,
             attempts,
             provider,
             provider_message_id,
             failure,
+            asked: _,
+            tried_at: _,
+            history,
             created_at,
             updated_at,
         } = notification;
-        Self { id, kind, to, state, attempts, provider, provider_message_id, failure, created_at, updated_at }
+        Self {
+            id,
+            kind,
+            to,
+            language,
+            state,
+            attempts,
+            provider,
+            provider_message_id,
+            failure,
+            send_before,
+            history,
+            created_at,
+            updated_at,
+        }
     }
 }
 
@@ -190,5 +215,7 @@ fn checked(kind: NotificationKind, data: &Value) -> Result<Value, Problem> {
         NotificationKind::FlagResolved => with::<FlagResolved>(data),
         NotificationKind::PasswordReset => with::<PasswordReset>(data),
         NotificationKind::ApplicationReceived => with::<ApplicationReceived>(data),
+        NotificationKind::InterviewScheduled => with::<InterviewScheduled>(data),
+        NotificationKind::ApplicationStatusChanged => with::<ApplicationStatusChanged>(data),
     }
 }

@@ -10,6 +10,8 @@ pub mod connection;
 pub mod failure;
 pub mod id;
 pub mod intake;
+pub mod language;
+pub mod mail_event;
 pub mod message;
 pub mod notification;
 pub mod organisation;

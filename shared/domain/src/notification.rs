@@ -1,17 +1,22 @@
-//! Notifications: what people are told by e-mail, and how sure the sending must be.
+//! Notifications: what people are told by e-mail, how sure the sending must be, how urgent it is, and until when.
 
-use garde::Validate;
-use jiff::Timestamp;
+mod data;
+
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use self::data::{
+    ApplicationReceived, ApplicationStatusChanged, FlagResolved, ImportCompleted, InterviewScheduled, PasswordReset,
+    UniversityVerification,
+};
 use crate::FORMAT_VERSION;
 use crate::failure::Failure;
 use crate::id::{NotificationId, OrgId, SuggestionId};
-use crate::text::https_url;
+use crate::language::Language;
 
 /// What happened that somebody is told of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NotificationKind {
     /// A student is asked to confirm a university address.
@@ -24,10 +29,15 @@ pub enum NotificationKind {
     PasswordReset,
     /// Recruiting staff are told of a new application.
     ApplicationReceived,
+    /// A candidate is invited to an interview.
+    InterviewScheduled,
+    /// A candidate is told where the application stands.
+    ApplicationStatusChanged,
 }
 
 /// What to do when nobody can say whether the mail went out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Guarantee {
     /// Better none than two: a person looks at it.
     AtMostOnce,
@@ -35,14 +45,26 @@ pub enum Guarantee {
     AtLeastOnce,
 }
 
+/// Which queue a notification waits in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Priority {
+    /// Somebody waits in front of a screen, or has to be somewhere.
+    High,
+    /// Everything else.
+    Normal,
+}
+
 impl NotificationKind {
     /// All kinds, in the order in which the documentation lists them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::UniversityVerification,
         Self::ImportCompleted,
         Self::FlagResolved,
         Self::PasswordReset,
         Self::ApplicationReceived,
+        Self::InterviewScheduled,
+        Self::ApplicationStatusChanged,
     ];
 
     /// The kind's name on the wire and of its template.
@@ -54,116 +76,143 @@ impl NotificationKind {
             Self::FlagResolved => "flag-resolved",
             Self::PasswordReset => "password-reset",
             Self::ApplicationReceived => "application-received",
+            Self::InterviewScheduled => "interview-scheduled",
+            Self::ApplicationStatusChanged => "application-status-changed",
         }
     }
 
-    /// A person waits for a verification or a reset and asks again when it does not come, so a second copy is harmless
-    /// and a missing one is not. The others report something that also stands on a screen: there a copy annoys.
+    /// A person waits for a verification or a reset and asks again when it does not come, and nobody may miss an interview: a
+    /// second copy is harmless and a missing one is not. The others report something that also stands on a screen: there a
+    /// copy annoys, and two refusals of one application hurt.
     #[must_use]
     pub const fn guarantee(self) -> Guarantee {
         match self {
-            Self::UniversityVerification | Self::PasswordReset => Guarantee::AtLeastOnce,
-            Self::ImportCompleted | Self::FlagResolved | Self::ApplicationReceived => Guarantee::AtMostOnce,
+            Self::UniversityVerification | Self::PasswordReset | Self::InterviewScheduled => Guarantee::AtLeastOnce,
+            Self::ImportCompleted | Self::FlagResolved | Self::ApplicationReceived | Self::ApplicationStatusChanged => {
+                Guarantee::AtMostOnce
+            }
+        }
+    }
+
+    /// Which queue it waits in.
+    #[must_use]
+    pub const fn priority(self) -> Priority {
+        match self {
+            Self::UniversityVerification | Self::PasswordReset | Self::InterviewScheduled => Priority::High,
+            Self::ImportCompleted | Self::FlagResolved | Self::ApplicationReceived | Self::ApplicationStatusChanged => {
+                Priority::Normal
+            }
+        }
+    }
+
+    /// Whether it reports to staff, who may ask for no more of them (`List-Unsubscribe`). The others belong to something that
+    /// the recipient asked for or takes part in.
+    #[must_use]
+    pub const fn may_be_unsubscribed(self) -> bool {
+        match self {
+            Self::ImportCompleted | Self::FlagResolved | Self::ApplicationReceived => true,
+            Self::UniversityVerification
+            | Self::PasswordReset
+            | Self::InterviewScheduled
+            | Self::ApplicationStatusChanged => false,
+        }
+    }
+
+    /// Until when a mail of this kind may be sent: what it says is not true, or of no use, after that. A link lives as long as
+    /// its own data says, an invitation until the interview begins, a report for some days.
+    #[must_use]
+    pub fn send_before(self, data: &Value, created_at: Timestamp) -> Timestamp {
+        let number = |field: &str| data.get(field).and_then(Value::as_i64).unwrap_or(0);
+        let after = |duration: SignedDuration| created_at.saturating_add(duration).unwrap_or(Timestamp::MAX);
+        match self {
+            Self::UniversityVerification => after(SignedDuration::from_hours(number("expires_in_hours").clamp(0, 720))),
+            Self::PasswordReset => after(SignedDuration::from_mins(number("expires_in_minutes").clamp(0, 1440))),
+            Self::InterviewScheduled => {
+                let starts_at = data.get("starts_at").and_then(Value::as_str).and_then(|at| at.parse().ok());
+                starts_at.unwrap_or(created_at)
+            }
+            Self::ImportCompleted | Self::ApplicationReceived => after(SignedDuration::from_hours(3 * 24)),
+            Self::FlagResolved | Self::ApplicationStatusChanged => after(SignedDuration::from_hours(7 * 24)),
         }
     }
 }
 
 /// Where the work stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NotificationState {
     /// Recorded, or put back after an attempt that certainly sent nothing.
     Queued,
     /// A worker holds it.
     Sending,
-    /// The mail provider took it.
-    Accepted,
-    /// The mail provider refused it for good.
-    Rejected,
+    /// It may have been sent; the provider is asked before anything else happens.
+    Unknown,
     /// Nobody can say whether it went out; a person decides.
     NeedsReview,
+    /// The mail provider took it.
+    Accepted,
+    /// It was not sent and will not be: refused for good, too late, or to an address that is not written to.
+    Rejected,
+    /// The recipient's server took it.
+    Delivered,
+    /// The recipient's server refused it for good.
+    Bounced,
+    /// The recipient called it spam.
+    Complained,
 }
 
-/// Data of [`NotificationKind::UniversityVerification`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate)]
-#[serde(deny_unknown_fields)]
-pub struct UniversityVerification {
-    /// Who is addressed.
-    #[garde(length(chars, min = 1, max = 200))]
-    pub name: String,
-    /// The university.
-    #[garde(length(chars, min = 1, max = 200))]
-    pub university: String,
-    /// Where to confirm.
-    #[garde(length(bytes, max = 2000), custom(https_url))]
-    pub verification_url: String,
-    /// How long the link lives, in hours.
-    #[garde(range(min = 1, max = 720))]
-    pub expires_in_hours: u32,
+impl NotificationState {
+    /// All states.
+    pub const ALL: [Self; 9] = [
+        Self::Queued,
+        Self::Sending,
+        Self::Unknown,
+        Self::NeedsReview,
+        Self::Accepted,
+        Self::Rejected,
+        Self::Delivered,
+        Self::Bounced,
+        Self::Complained,
+    ];
+
+    /// The state as it is stored and shown.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Sending => "sending",
+            Self::Unknown => "unknown",
+            Self::NeedsReview => "needs_review",
+            Self::Accepted => "accepted",
+            Self::Rejected => "rejected",
+            Self::Delivered => "delivered",
+            Self::Bounced => "bounced",
+            Self::Complained => "complained",
+        }
+    }
 }
 
-/// Data of [`NotificationKind::ImportCompleted`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate)]
-#[serde(deny_unknown_fields)]
-pub struct ImportCompleted {
-    /// Who is addressed.
-    #[garde(length(chars, min = 1, max = 200))]
-    pub name: String,
-    /// Where the records came from.
-    #[garde(length(chars, min = 1, max = 200))]
-    pub source: String,
-    /// Records taken in.
-    #[garde(range(max = 100_000_000))]
-    pub imported: u32,
-    /// Records that were not.
-    #[garde(range(max = 100_000_000))]
-    pub failed: u32,
-}
-
-/// Data of [`NotificationKind::FlagResolved`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate)]
-#[serde(deny_unknown_fields)]
-pub struct FlagResolved {
-    /// Who is addressed.
-    #[garde(length(chars, min = 1, max = 200))]
-    pub name: String,
-    /// What had been flagged.
-    #[garde(length(chars, min = 1, max = 200))]
-    pub flag: String,
-    /// What was decided.
-    #[garde(length(chars, min = 1, max = 2000))]
-    pub resolution: String,
-}
-
-/// Data of [`NotificationKind::PasswordReset`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate)]
-#[serde(deny_unknown_fields)]
-pub struct PasswordReset {
-    /// Who is addressed.
-    #[garde(length(chars, min = 1, max = 200))]
-    pub name: String,
-    /// Where to choose a new password.
-    #[garde(length(bytes, max = 2000), custom(https_url))]
-    pub reset_url: String,
-    /// How long the link lives, in minutes.
-    #[garde(range(min = 1, max = 1440))]
-    pub expires_in_minutes: u32,
-}
-
-/// Data of [`NotificationKind::ApplicationReceived`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate)]
-#[serde(deny_unknown_fields)]
-pub struct ApplicationReceived {
-    /// Who applied.
-    #[garde(length(chars, min = 1, max = 200))]
-    pub candidate_name: String,
-    /// To what.
-    #[garde(length(chars, min = 1, max = 200))]
-    pub job_title: String,
-    /// What the model says of it.
-    #[garde(inner(length(chars, max = 4000)))]
+/// A step in the life of a notification. It names providers and ids, and nothing of what the mail says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryEntry {
+    /// When: by our clock, or for an event by the provider's.
+    pub at: Timestamp,
+    /// What: the state that it came to, or the provider's event (`deferred` changes no state).
+    pub what: String,
+    /// Which attempt, from 1.
+    pub attempt: u32,
+    /// Who has it, or was asked.
     #[serde(default)]
-    pub summary: Option<String>,
+    pub provider: Option<String>,
+    /// What the provider calls the mail.
+    #[serde(default)]
+    pub provider_message_id: Option<String>,
+    /// The provider's id of the event.
+    #[serde(default)]
+    pub event_id: Option<String>,
+    /// Why, in a sentence.
+    #[serde(default)]
+    pub detail: Option<String>,
 }
 
 /// One notification.
@@ -177,18 +226,33 @@ pub struct Notification {
     pub kind: NotificationKind,
     /// The recipient's address.
     pub to: String,
+    /// The language of the mail; none for that of the organisation.
+    #[serde(default)]
+    pub language: Option<Language>,
     /// The template's data, checked for its kind when it was accepted.
     pub data: Value,
+    /// After this time it is not sent any more; none on records of before there was such a time.
+    #[serde(default)]
+    pub send_before: Option<Timestamp>,
     /// Where it stands.
     pub state: NotificationState,
     /// How often a worker took it.
     pub attempts: u32,
-    /// Which mail provider took it.
+    /// Which mail provider has it, or was tried last.
     pub provider: Option<String>,
     /// What the mail provider calls it.
     pub provider_message_id: Option<String>,
     /// Why not, or why not yet.
     pub failure: Option<Failure>,
+    /// How often the provider was asked since the last attempt.
+    #[serde(default)]
+    pub asked: u32,
+    /// When the last attempt began.
+    #[serde(default)]
+    pub tried_at: Option<Timestamp>,
+    /// What happened, oldest first.
+    #[serde(default)]
+    pub history: Vec<HistoryEntry>,
     /// When it was asked for.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -204,12 +268,17 @@ impl Notification {
             id,
             kind,
             to,
+            language: None,
+            send_before: Some(kind.send_before(&data, now)),
             data,
             state: NotificationState::Queued,
             attempts: 0,
             provider: None,
             provider_message_id: None,
             failure: None,
+            asked: 0,
+            tried_at: None,
+            history: vec![],
             created_at: now,
             updated_at: now,
         }
@@ -220,4 +289,44 @@ impl Notification {
 #[must_use]
 pub fn id_for_suggestion(org: &OrgId, suggestion: SuggestionId) -> NotificationId {
     NotificationId::derived(org, &["suggestion", &suggestion.to_string()])
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_the_wire_and_unique() {
+        for kind in NotificationKind::ALL {
+            assert_eq!(serde_json::to_value(kind).ok(), Some(json!(kind.as_str())));
+        }
+        for state in NotificationState::ALL {
+            assert_eq!(serde_json::to_value(state).ok(), Some(json!(state.as_str())));
+        }
+    }
+
+    #[test]
+    fn a_mail_is_sent_while_what_it_says_is_of_use() {
+        let now: Timestamp = "2026-11-22T10:00:00Z".parse().expect("time");
+        let until = |kind: NotificationKind, data: Value| kind.send_before(&data, now).to_string();
+        let reset = json!({"expires_in_minutes": 30});
+        assert_eq!(until(NotificationKind::PasswordReset, reset), "2026-11-22T10:30:00Z");
+        let verification = json!({"expires_in_hours": 24});
+        assert_eq!(until(NotificationKind::UniversityVerification, verification), "2026-11-23T10:00:00Z");
+        let interview = json!({"starts_at": "2026-12-01T09:00:00Z"});
+        assert_eq!(until(NotificationKind::InterviewScheduled, interview), "2026-12-01T09:00:00Z");
+        assert_eq!(until(NotificationKind::InterviewScheduled, json!({})), "2026-11-22T10:00:00Z");
+        assert_eq!(until(NotificationKind::ImportCompleted, json!({})), "2026-11-25T10:00:00Z");
+    }
+
+    #[test]
+    fn a_record_of_before_is_read() {
+        let old = json!({"v": 1, "id": "0190f5fe-7c00-7a00-8000-000000000001", "kind": "flag-resolved", "to": "a@b.example",
+            "data": {}, "state": "queued", "attempts": 0, "provider": null, "provider_message_id": null, "failure": null,
+            "created_at": "2026-11-22T10:00:00Z", "updated_at": "2026-11-22T10:00:00Z"});
+        let read: Notification = serde_json::from_value(old).expect("readable");
+        assert!(read.history.is_empty() && read.send_before.is_none() && read.language.is_none());
+    }
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::OrgId;
+use crate::language::Language;
 
 /// What the product knows of a tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,4 +16,11 @@ pub struct Organisation {
     pub name: String,
     /// Who is told of new applications.
     pub notify_email: String,
+    /// The language of its mails; none for that of the deployment.
+    #[serde(default)]
+    pub language: Option<Language>,
+    /// Who takes its mails: ids of mail providers, the first choice first; the next is asked when one before it has certainly
+    /// not sent a mail. Empty for the choice of the deployment.
+    #[serde(default)]
+    pub mail_providers: Vec<String>,
 }

@@ -35,6 +35,7 @@ pub static SPEC: Spec = Spec {
     polling: Some(&BambooHr),
     model: None,
     mail: None,
+    mail_events: None,
 };
 
 struct BambooHr;

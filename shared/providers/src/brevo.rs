@@ -10,7 +10,7 @@ use http::StatusCode;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use url::Url;
 
 use crate::http::Reply;
@@ -32,6 +32,7 @@ pub static SPEC: Spec = Spec {
     polling: None,
     model: None,
     mail: Some(&Brevo),
+    mail_events: None,
 };
 
 /// There is one host for everybody.
@@ -87,28 +88,27 @@ impl MailApi for Brevo {
 }
 
 fn body(mail: &Mail) -> Value {
-    let Mail { from, to, subject, text, html, message_id, correlation } = mail;
+    let Mail { from, to, subject, text, html, message_id, reference, unsubscribe: _ } = mail;
+    let mut headers: Map<String, Value> =
+        mail.further_headers().into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
+    headers.insert("Message-ID".to_owned(), message_id.as_str().into());
+    headers.insert("idempotencyKey".to_owned(), reference.notification.to_string().into());
+    headers.insert("X-Mailin-custom".to_owned(), reference.to_string().into());
     json!({
         "sender": {"email": from},
         "to": [{"email": to}],
         "subject": subject,
         "htmlContent": html,
         "textContent": text,
-        "headers": {
-            "idempotencyKey": correlation,
-            "Message-ID": message_id,
-            "X-Mailin-custom": correlation,
-            "X-Notification-Id": correlation,
-            "Auto-Submitted": "auto-generated",
-        },
-        "tags": [correlation],
+        "headers": headers,
+        "tags": [reference.to_string()],
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mail::sample;
+    use crate::mail::{SAMPLE_REFERENCE, sample};
     use bytes::Bytes;
     use http::HeaderMap;
 
@@ -125,8 +125,8 @@ mod tests {
         assert_eq!(request.url.as_str(), "https://api.brevo.com/v3/smtp/email");
         assert!(!format!("{request:?}").contains("xkeysib-secret"));
         let body: Value = serde_json::from_slice(&request.body).expect("json");
-        assert_eq!(body["headers"]["idempotencyKey"], "n-1");
-        assert_eq!(body["tags"], json!(["n-1"]));
+        assert_eq!(body["headers"]["idempotencyKey"], "0190f5fe-7c00-7a00-8000-000000000001");
+        assert_eq!(body["tags"], json!([SAMPLE_REFERENCE]));
     }
 
     #[test]

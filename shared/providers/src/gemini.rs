@@ -33,6 +33,7 @@ pub static SPEC: Spec = Spec {
     polling: None,
     model: Some(&Gemini),
     mail: None,
+    mail_events: None,
 };
 
 /// Name of the secret.

@@ -30,6 +30,7 @@ pub static SPEC: Spec = Spec {
     polling: None,
     model: None,
     mail: None,
+    mail_events: None,
 };
 
 struct Greenhouse;

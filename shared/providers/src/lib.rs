@@ -9,6 +9,7 @@ pub mod http;
 mod json;
 pub mod mail;
 pub mod mail_client;
+pub mod mail_events;
 pub mod mock_model;
 pub mod model;
 pub mod model_client;

@@ -26,6 +26,7 @@ pub static SPEC: Spec = Spec {
     polling: None,
     model: None,
     mail: Some(&Log),
+    mail_events: None,
 };
 
 struct Log;
@@ -52,15 +53,16 @@ impl Mailer for Log {
 /// What another provider would refuse is refused here, too, so that it is found in development.
 fn note(mail: &Mail) -> Result<Accepted, MailError> {
     mail.addresses()?;
-    let Mail { from: _, to: _, subject: _, text, html, message_id: _, correlation } = mail;
+    let Mail { from: _, to: _, subject: _, text, html, message_id: _, reference, unsubscribe: _ } = mail;
+    let notification = reference.notification;
     tracing::info!(
         mail.provider = SPEC.id,
-        notification.id = correlation,
+        %notification,
         mail.text_bytes = text.len(),
         mail.html_bytes = html.len(),
         "a mail was logged and not sent"
     );
-    Ok(Accepted { provider_message_id: format!("log-{correlation}") })
+    Ok(Accepted { provider_message_id: format!("log-{notification}") })
 }
 
 #[cfg(test)]
@@ -75,7 +77,7 @@ mod tests {
         assert!(Log.set_up(&setup(Stage::Prod)).is_err());
         assert!(Log.set_up(&setup(Stage::Dev)).is_ok());
         let mail = sample();
-        assert_eq!(note(&mail), Ok(Accepted { provider_message_id: "log-n-1".into() }));
+        assert_eq!(note(&mail), Ok(Accepted { provider_message_id: "log-0190f5fe-7c00-7a00-8000-000000000001".into() }));
         let evil = Mail { to: "ada".into(), ..mail };
         assert!(matches!(note(&evil), Err(MailError::Rejected(_))));
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use domain::mail_event::{MailEvent, MailReference};
 use domain::stage::Stage;
 use futures::future::{BoxFuture, FutureExt as _};
 use jiff::Timestamp;
@@ -31,8 +32,10 @@ pub struct Mail {
     pub html: String,
     /// The same for the same notification, whoever sends it and how often: receivers deduplicate on it.
     pub message_id: String,
-    /// The notification's id, as a header of its own for providers that replace the Message-ID.
-    pub correlation: String,
+    /// What the provider gets along to repeat in its events and to be asked by.
+    pub reference: MailReference,
+    /// How to ask for no more mails of this kind: the value of `List-Unsubscribe` (RFC 2369), in angle brackets.
+    pub unsubscribe: Option<String>,
 }
 
 /// The provider took the message.
@@ -67,6 +70,58 @@ pub enum MailError {
     Unknown(String),
 }
 
+/// A mail that may have been taken, to ask about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    /// What was given along.
+    pub reference: MailReference,
+    /// Its Message-ID, in angle brackets.
+    pub message_id: String,
+    /// Recipient's address.
+    pub to: String,
+    /// When the attempt began: nothing before it is of interest.
+    pub since: Timestamp,
+    /// What the provider calls it, where that is known.
+    pub provider_message_id: Option<String>,
+}
+
+/// Whether a provider can be asked what became of a mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asking {
+    /// It answers: [`Mailer::ask`].
+    Answers,
+    /// It cannot be asked, but tells by events what it took.
+    Tells,
+    /// Neither: nobody can say.
+    Silent,
+}
+
+/// Why a provider did not say what became of a mail. Completes "failed to …".
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AskError {
+    /// It did not answer, or not as documented.
+    #[error("ask what became of the mail: {0}")]
+    Unreachable(String),
+    /// It wants to be asked later.
+    #[error("ask what became of the mail: {detail}")]
+    Later {
+        /// What to wait at least; zero when it was not said, at most [`LONGEST_WAIT`].
+        wait: Duration,
+        /// What the provider says.
+        detail: String,
+    },
+    /// These credentials may send and not ask: nobody can say.
+    #[error("ask what became of the mail: not allowed: {0}")]
+    NotAllowed(String),
+}
+
+impl From<MailError> for AskError {
+    /// For what keeps a request from being built.
+    fn from(error: MailError) -> Self {
+        Self::Unreachable(error.to_string())
+    }
+}
+
 /// A mail provider that is set up. It never tries twice on its own: whether to send again is decided by the notification's
 /// state machine.
 pub trait Mailer: Send + Sync {
@@ -78,6 +133,23 @@ pub trait Mailer: Send + Sync {
         timeout: Duration,
         now: Timestamp,
     ) -> BoxFuture<'a, Result<Accepted, MailError>>;
+
+    /// Whether it can be asked what became of a mail.
+    fn asking(&self) -> Asking {
+        Asking::Silent
+    }
+
+    /// Asks what became of a mail, within `timeout`: everything that the provider knows of it, in any order. Nothing means
+    /// that it knows no such mail, at least not yet.
+    fn ask<'a>(
+        &'a self,
+        _sent: &'a Sent,
+        _secrets: &'a [SecretString],
+        _timeout: Duration,
+        _now: Timestamp,
+    ) -> BoxFuture<'a, Result<Vec<MailEvent>, AskError>> {
+        std::future::ready(Err(AskError::NotAllowed("this provider cannot be asked".to_owned()))).boxed()
+    }
 
     /// Opens the connection, in INIT, where that saves time later.
     fn preconnect(&self) -> BoxFuture<'_, ()> {
@@ -135,15 +207,31 @@ impl Mail {
     /// # Errors
     /// [`MailError::Rejected`]: no later try would be different.
     pub(crate) fn addresses(&self) -> Result<(Address, Address), MailError> {
-        let Self { from, to, subject, text: _, html: _, message_id, correlation } = self;
+        let Self { from, to, subject, text: _, html: _, message_id, reference: _, unsubscribe } = self;
+        let unsubscribe = unsubscribe.as_deref().unwrap_or_default();
         let address =
             |text: &str| text.parse::<Address>().map_err(|e| MailError::Rejected(format!("not a mail address: {e}")));
-        for (what, value) in [("subject", subject), ("message id", message_id), ("notification id", correlation)] {
+        for (what, value) in
+            [("subject", subject.as_str()), ("message id", message_id), ("unsubscribe address", unsubscribe)]
+        {
             if value.chars().any(char::is_control) {
                 return Err(MailError::Rejected(format!("the {what} has a line break or another control character")));
             }
         }
         Ok((address(from)?, address(to)?))
+    }
+
+    /// The headers that a mail has besides those that every mail has, whoever sends it.
+    pub(crate) fn further_headers(&self) -> Vec<(&'static str, String)> {
+        let mut headers = vec![
+            ("X-Notification-Id", self.reference.notification.to_string()),
+            // No vacation notice shall answer it (RFC 3834).
+            ("Auto-Submitted", "auto-generated".to_owned()),
+        ];
+        if let Some(unsubscribe) = &self.unsubscribe {
+            headers.push(("List-Unsubscribe", unsubscribe.clone()));
+        }
+        headers
     }
 }
 
@@ -151,6 +239,10 @@ impl Mail {
 pub(crate) fn said(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(300).collect()
 }
+
+/// What the mail for the tests of all providers refers to.
+#[cfg(test)]
+pub(crate) const SAMPLE_REFERENCE: &str = "acme_0190f5fe-7c00-7a00-8000-000000000001";
 
 /// A mail for the tests of all providers.
 #[cfg(test)]
@@ -162,7 +254,8 @@ pub(crate) fn sample() -> Mail {
         text: "Hello".into(),
         html: "<p>Hello</p>".into(),
         message_id: "<n-1@example.com>".into(),
-        correlation: "n-1".into(),
+        reference: SAMPLE_REFERENCE.parse().expect("a reference"),
+        unsubscribe: None,
     }
 }
 

@@ -1,10 +1,10 @@
 //! Handing one mail to a provider over HTTP: once, to the host that the stage allows.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt as _};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use serde_json::Value;
@@ -12,11 +12,15 @@ use url::Url;
 
 use crate::access::mail_base;
 use crate::http::{Outbound, Reply, SendError};
-use crate::mail::{Accepted, LONGEST_WAIT, Mail, MailError, MailSetup, MailSetupError, Mailer};
+use domain::mail_event::MailEvent;
+
+use crate::mail::{Accepted, AskError, Asking, LONGEST_WAIT, Mail, MailError, MailSetup, MailSetupError, Mailer, Sent};
 
 /// A request to a mail provider.
 #[derive(Debug)]
 pub struct MailRequest {
+    /// How.
+    pub method: Method,
     /// Where.
     pub url: Url,
     /// With which headers; the key among them is marked sensitive.
@@ -38,7 +42,53 @@ pub trait MailApi: Send + Sync {
     /// # Errors
     /// When it was not accepted, or nobody can say.
     fn read(&self, reply: &Reply, now: Timestamp) -> Result<Accepted, MailError>;
+
+    /// Whether it can be asked what became of a mail.
+    fn asking(&self) -> Asking {
+        Asking::Silent
+    }
+
+    /// Builds the first request of a question about a mail.
+    ///
+    /// # Errors
+    /// When the provider cannot be asked, or the key cannot be sent.
+    fn question(
+        &self,
+        _base: &Url,
+        _sent: &Sent,
+        _key: &SecretString,
+        _now: Timestamp,
+    ) -> Result<MailRequest, AskError> {
+        Err(AskError::NotAllowed("this provider cannot be asked".to_owned()))
+    }
+
+    /// Reads the reply to a question: what happened to the mail, or what to ask next.
+    ///
+    /// # Errors
+    /// When it is no answer.
+    fn answer(
+        &self,
+        _base: &Url,
+        _sent: &Sent,
+        _key: &SecretString,
+        _reply: &Reply,
+        _now: Timestamp,
+    ) -> Result<Answer, AskError> {
+        Err(AskError::NotAllowed("this provider cannot be asked".to_owned()))
+    }
 }
+
+/// What a reply to a question says.
+#[derive(Debug)]
+pub enum Answer {
+    /// Everything that happened to the mail.
+    Whole(Vec<MailEvent>),
+    /// What is known so far, and the request that asks for more.
+    More(Vec<MailEvent>, MailRequest),
+}
+
+/// Most requests of one question.
+const MOST_QUESTIONS: usize = 5;
 
 /// A provider's public hosts, by where it keeps the data.
 #[derive(Debug, Clone, Copy)]
@@ -80,13 +130,47 @@ impl<A: MailApi> HttpMailer<A> {
     ) -> Result<Accepted, MailError> {
         let [key] = secrets else { return Err(MailError::NotSent("there is no API key".to_owned())) };
         mail.addresses()?;
-        let MailRequest { url, headers, body } = self.api.request(&self.base, mail, key)?;
-        let request = self.http.client().post(url).headers(headers).body(body);
-        match self.http.send(request, timeout).await {
+        let request = self.api.request(&self.base, mail, key)?;
+        match self.exchange(request, timeout).await {
             Ok(reply) => self.api.read(&reply, now),
             Err(SendError::NotSent(detail)) => Err(MailError::Unreachable(detail)),
             Err(SendError::NoReply(detail)) => Err(MailError::Unknown(detail)),
         }
+    }
+
+    async fn exchange(&self, request: MailRequest, timeout: Duration) -> Result<Reply, SendError> {
+        let MailRequest { method, url, headers, body } = request;
+        self.http.send(self.http.client().request(method, url).headers(headers).body(body), timeout).await
+    }
+
+    /// Asks until the answer is whole. Questions change nothing, so that each may be asked again.
+    async fn inquire(
+        &self,
+        sent: &Sent,
+        secrets: &[SecretString],
+        timeout: Duration,
+        now: Timestamp,
+    ) -> Result<Vec<MailEvent>, AskError> {
+        let [key] = secrets else { return Err(AskError::NotAllowed("there is no API key".to_owned())) };
+        let begin = Instant::now();
+        let mut request = self.api.question(&self.base, sent, key, now)?;
+        let mut found = Vec::new();
+        for _ in 0..MOST_QUESTIONS {
+            let reply = self.exchange(request, timeout.saturating_sub(begin.elapsed())).await;
+            let reply = reply.map_err(|e| AskError::Unreachable(e.to_string()))?;
+            match self.api.answer(&self.base, sent, key, &reply, now)? {
+                Answer::Whole(events) => {
+                    found.extend(events);
+                    return Ok(found);
+                }
+                Answer::More(events, next) => {
+                    found.extend(events);
+                    request = next;
+                }
+            }
+        }
+        // What was found is true even when there is more; nothing found is no answer yet.
+        if found.is_empty() { Err(AskError::Unreachable("the answer has no end".to_owned())) } else { Ok(found) }
     }
 }
 
@@ -99,6 +183,20 @@ impl<A: MailApi> Mailer for HttpMailer<A> {
         now: Timestamp,
     ) -> BoxFuture<'a, Result<Accepted, MailError>> {
         self.hand_over(mail, secrets, timeout, now).boxed()
+    }
+
+    fn asking(&self) -> Asking {
+        self.api.asking()
+    }
+
+    fn ask<'a>(
+        &'a self,
+        sent: &'a Sent,
+        secrets: &'a [SecretString],
+        timeout: Duration,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Vec<MailEvent>, AskError>> {
+        self.inquire(sent, secrets, timeout, now).boxed()
     }
 
     fn preconnect(&self) -> BoxFuture<'_, ()> {
@@ -124,7 +222,18 @@ impl MailRequest {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, content_type);
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-        Ok(Self { url, headers, body })
+        Ok(Self { method: Method::POST, url, headers, body })
+    }
+
+    /// A GET of a path below the base, with a query.
+    pub(crate) fn get(base: &Url, path: &str, query: &[(&str, &str)]) -> Result<Self, MailError> {
+        let mut request = Self::new(base, path, HeaderValue::from_static("application/json"), Bytes::new())?;
+        request.method = Method::GET;
+        request.headers.remove(header::CONTENT_TYPE);
+        if !query.is_empty() {
+            request.url.query_pairs_mut().extend_pairs(query);
+        }
+        Ok(request)
     }
 
     /// Adds a header that no log may show.
@@ -144,6 +253,15 @@ pub(crate) enum Reset {
     At(&'static str),
     /// After so many seconds.
     After(&'static str),
+}
+
+/// What a reply that is no answer to a question means by its status alone.
+pub(crate) fn no_answer(reply: &Reply, now: Timestamp, reset: Reset, detail: String) -> AskError {
+    match reply.status {
+        StatusCode::TOO_MANY_REQUESTS => AskError::Later { wait: wait(reply, now, reset), detail },
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => AskError::NotAllowed(detail),
+        _ => AskError::Unreachable(detail),
+    }
 }
 
 /// What a reply that is no acceptance means by its status alone.

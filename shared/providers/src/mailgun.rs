@@ -33,6 +33,7 @@ pub static SPEC: Spec = Spec {
     polling: None,
     model: None,
     mail: Some(&Registered),
+    mail_events: None,
 };
 
 const HOSTS: Hosts = Hosts { us: "https://api.mailgun.net", eu: "https://api.eu.mailgun.net" };
@@ -74,20 +75,22 @@ impl MailProvider for Registered {
 
 impl MailApi for Mailgun {
     fn request(&self, base: &Url, mail: &Mail, key: &SecretString) -> Result<MailRequest, MailError> {
-        let Mail { from, to, subject, text, html, message_id, correlation } = mail;
-        let fields = [
+        let Mail { from, to, subject, text, html, message_id, reference, unsubscribe: _ } = mail;
+        let reference = reference.to_string();
+        let further: Vec<(String, String)> =
+            mail.further_headers().into_iter().map(|(name, value)| (format!("h:{name}"), value)).collect();
+        let mut fields = vec![
             ("from", from.as_str()),
             ("to", to),
             ("subject", subject),
             ("text", text),
             ("html", html),
             ("h:Message-Id", message_id),
-            ("h:X-Notification-Id", correlation),
-            ("h:Auto-Submitted", "auto-generated"),
-            ("v:notification_id", correlation),
+            ("v:reference", &reference),
             // A link that resets a password must not lead through a counter.
             ("o:tracking", "no"),
         ];
+        fields.extend(further.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         let request = MailRequest::form(base, &format!("/v3/{}/messages", self.domain), &fields)?;
         let basic = BASE64_STANDARD.encode(format!("api:{}", key.expose_secret()));
         request.with_secret(header::AUTHORIZATION.as_str(), &format!("Basic {basic}"))
@@ -110,7 +113,7 @@ impl MailApi for Mailgun {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mail::sample;
+    use crate::mail::{SAMPLE_REFERENCE, sample};
     use bytes::Bytes;
     use domain::stage::Stage;
     use http::HeaderMap;
@@ -130,7 +133,7 @@ mod tests {
         let shown = format!("{request:?}");
         assert!(!shown.contains(&BASE64_STANDARD.encode("api:key-secret")), "{shown}");
         let fields: Vec<(String, String)> = url::form_urlencoded::parse(&request.body).into_owned().collect();
-        for (name, value) in [("to", "ada@example.com"), ("h:Message-Id", "<n-1@example.com>"), ("v:notification_id", "n-1")]
+        for (name, value) in [("to", "ada@example.com"), ("h:Message-Id", "<n-1@example.com>"), ("v:reference", SAMPLE_REFERENCE)]
         {
             assert!(fields.contains(&(name.to_owned(), value.to_owned())), "{name}");
         }

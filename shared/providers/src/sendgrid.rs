@@ -9,7 +9,7 @@ use http::{StatusCode, header};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use url::Url;
 
 use crate::http::Reply;
@@ -31,6 +31,7 @@ pub static SPEC: Spec = Spec {
     polling: None,
     model: None,
     mail: Some(&SendGrid),
+    mail_events: None,
 };
 
 const HOSTS: Hosts = Hosts { us: "https://api.sendgrid.com", eu: "https://api.eu.sendgrid.com" };
@@ -79,16 +80,19 @@ impl MailApi for SendGrid {
 }
 
 fn body(mail: &Mail) -> Value {
-    let Mail { from, to, subject, text, html, message_id, correlation } = mail;
+    let Mail { from, to, subject, text, html, message_id, reference, unsubscribe: _ } = mail;
+    let mut headers: Map<String, Value> =
+        mail.further_headers().into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
+    headers.insert("Message-ID".to_owned(), message_id.as_str().into());
     json!({
         "personalizations": [{"to": [{"email": to}]}],
         "from": {"email": from},
         "subject": subject,
         // Plain text must come first.
         "content": [{"type": "text/plain", "value": text}, {"type": "text/html", "value": html}],
-        "headers": {"Message-ID": message_id, "X-Notification-Id": correlation, "Auto-Submitted": "auto-generated"},
-        "custom_args": {"notification_id": correlation},
-        "categories": [correlation],
+        "headers": headers,
+        "custom_args": {"reference": reference.to_string()},
+        "categories": [reference.to_string()],
         // A link that resets a password must not lead through a counter.
         "tracking_settings": {
             "click_tracking": {"enable": false, "enable_text": false},
@@ -100,7 +104,7 @@ fn body(mail: &Mail) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mail::sample;
+    use crate::mail::{SAMPLE_REFERENCE, sample};
     use bytes::Bytes;
     use http::HeaderMap;
 
@@ -121,8 +125,8 @@ mod tests {
         assert_eq!(request.url.as_str(), "https://api.sendgrid.com/v3/mail/send");
         assert!(!format!("{request:?}").contains("SG.secret"));
         let body: Value = serde_json::from_slice(&request.body).expect("json");
-        assert_eq!(body["custom_args"]["notification_id"], "n-1");
-        assert_eq!(body["categories"], json!(["n-1"]));
+        assert_eq!(body["custom_args"]["reference"], SAMPLE_REFERENCE);
+        assert_eq!(body["categories"], json!([SAMPLE_REFERENCE]));
         assert_eq!(body["personalizations"], json!([{"to": [{"email": "ada@example.com"}]}]));
     }
 

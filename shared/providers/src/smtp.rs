@@ -34,6 +34,7 @@ pub static SPEC: Spec = Spec {
     polling: None,
     model: None,
     mail: Some(&Smtp),
+    mail_events: None,
 };
 
 /// Names of the secrets: user, then password.
@@ -152,13 +153,15 @@ fn compose(mail: &Mail) -> Result<(Envelope, Vec<u8>), MailError> {
     let (from, to) = mail.addresses()?;
     let envelope = Envelope::new(Some(from.clone()), vec![to.clone()])
         .map_err(|e| MailError::Rejected(format!("no envelope: {e}")))?;
-    let message = Message::builder()
+    let mut builder = Message::builder()
         .from(Mailbox::new(None, from))
         .to(Mailbox::new(None, to))
         .subject(mail.subject.clone())
-        .message_id(Some(mail.message_id.clone()))
-        .raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("X-Notification-Id"), mail.correlation.clone()))
-        .raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned()))
+        .message_id(Some(mail.message_id.clone()));
+    for (name, value) in mail.further_headers() {
+        builder = builder.raw_header(HeaderValue::new(HeaderName::new_from_ascii_str(name), value));
+    }
+    let message = builder
         .multipart(MultiPart::alternative_plain_html(mail.text.clone(), mail.html.clone()))
         .map_err(|e| MailError::Rejected(format!("not a message: {e}")))?;
     Ok((envelope, message.formatted()))
@@ -174,7 +177,7 @@ mod tests {
         let (_, bytes) = compose(&sample()).expect("composed");
         let text = String::from_utf8(bytes).expect("ascii");
         assert!(text.contains("Message-ID: <n-1@example.com>\r\n"), "{text}");
-        assert!(text.contains("X-Notification-Id: n-1\r\n"), "{text}");
+        assert!(text.contains("X-Notification-Id: 0190f5fe-7c00-7a00-8000-000000000001\r\n"), "{text}");
         assert!(text.contains("To: ada@example.com\r\n"), "{text}");
     }
 

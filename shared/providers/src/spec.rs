@@ -3,6 +3,7 @@
 use jiff::SignedDuration;
 
 use crate::mail::MailProvider;
+use crate::mail_events::MailEventSource;
 use crate::model::ModelApi;
 use crate::polling::PolledSource;
 use crate::webhook::WebhookSource;
@@ -57,6 +58,8 @@ pub struct Spec {
     pub polling: Option<&'static dyn PolledSource>,
     /// Speaks to its model.
     pub model: Option<&'static dyn ModelApi>,
-    /// Takes its mail.
+    /// Takes mail.
     pub mail: Option<&'static dyn MailProvider>,
+    /// Tells what became of mail.
+    pub mail_events: Option<&'static dyn MailEventSource>,
 }

@@ -134,6 +134,6 @@ fn read(headers: &HeaderMap, body: &[u8]) -> Result<Mail, Error> {
         text: text.unwrap_or_default(),
         html: html.unwrap_or_default(),
         message_id: first("h:Message-Id"),
-        correlation: first("v:notification_id"),
+        correlation: first("v:reference"),
     })
 }

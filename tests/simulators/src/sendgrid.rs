@@ -154,6 +154,6 @@ fn read(body: &[u8]) -> Result<Mail, Error> {
         text: part(plain).unwrap_or_default(),
         html: part(html).unwrap_or_default(),
         message_id: body.pointer("/headers/Message-ID").and_then(Value::as_str).map(str::to_owned),
-        correlation: body.pointer("/custom_args/notification_id").and_then(Value::as_str).map(str::to_owned),
+        correlation: body.pointer("/custom_args/reference").and_then(Value::as_str).map(str::to_owned),
     })
 }

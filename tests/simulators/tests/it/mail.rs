@@ -16,7 +16,7 @@ fn sendgrid_mail() -> Value {
         "from": {"email": "hiring@example.com"},
         "subject": "Hi",
         "content": [{"type": "text/plain", "value": "t"}, {"type": "text/html", "value": "h"}],
-        "custom_args": {"notification_id": "n-1"},
+        "custom_args": {"reference": "n-1"},
     })
 }
 

@@ -1,0 +1,142 @@
+//! What a template is filled with, for each kind. Checked when a notification is accepted, so that what is stored can be
+//! rendered.
+
+use garde::Validate;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::text::https_url;
+
+/// Data of [`super::NotificationKind::UniversityVerification`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct UniversityVerification {
+    /// Who is addressed.
+    #[garde(length(chars, min = 1, max = 200))]
+    pub name: String,
+    /// The university.
+    #[garde(length(chars, min = 1, max = 200))]
+    pub university: String,
+    /// Where to confirm.
+    #[garde(length(bytes, max = 2000), custom(https_url))]
+    pub verification_url: String,
+    /// How long the link lives, in hours.
+    #[garde(range(min = 1, max = 720))]
+    pub expires_in_hours: u32,
+}
+
+/// Data of [`super::NotificationKind::ImportCompleted`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct ImportCompleted {
+    /// Who is addressed.
+    #[garde(length(chars, min = 1, max = 200))]
+    pub name: String,
+    /// Where the records came from.
+    #[garde(length(chars, min = 1, max = 200))]
+    pub source: String,
+    /// Records taken in.
+    #[garde(range(max = 100_000_000))]
+    pub imported: u32,
+    /// Records that were not.
+    #[garde(range(max = 100_000_000))]
+    pub failed: u32,
+}
+
+/// Data of [`super::NotificationKind::FlagResolved`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct FlagResolved {
+    /// Who is addressed.
+    #[garde(length(chars, min = 1, max = 200))]
+    pub name: String,
+    /// What had been flagged.
+    #[garde(length(chars, min = 1, max = 200))]
+    pub flag: String,
+    /// What was decided.
+    #[garde(length(chars, min = 1, max = 2000))]
+    pub resolution: String,
+}
+
+/// Data of [`super::NotificationKind::PasswordReset`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct PasswordReset {
+    /// Who is addressed.
+    #[garde(length(chars, min = 1, max = 200))]
+    pub name: String,
+    /// Where to choose a new password.
+    #[garde(length(bytes, max = 2000), custom(https_url))]
+    pub reset_url: String,
+    /// How long the link lives, in minutes.
+    #[garde(range(min = 1, max = 1440))]
+    pub expires_in_minutes: u32,
+}
+
+/// Data of [`super::NotificationKind::ApplicationReceived`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct ApplicationReceived {
+    /// Who applied.
+    #[garde(length(chars, min = 1, max = 200))]
+    pub candidate_name: String,
+    /// To what.
+    #[garde(length(chars, min = 1, max = 200))]
+    pub job_title: String,
+    /// What the model says of it.
+    #[garde(inner(length(chars, max = 4000)))]
+    #[serde(default)]
+    pub summary: Option<String>,
+}
+
+/// Data of [`super::NotificationKind::InterviewScheduled`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct InterviewScheduled {
+    /// Who is invited.
+    #[garde(length(chars, min = 1, max = 200))]
+    pub candidate_name: String,
+    /// To talk about what.
+    #[garde(length(chars, min = 1, max = 200))]
+    pub job_title: String,
+    /// When it begins: an invitation that comes later than that is not sent.
+    #[garde(skip)]
+    pub starts_at: Timestamp,
+    /// The same for the reader, with day, time and time zone as they are written where the reader lives.
+    #[garde(length(chars, min = 1, max = 100))]
+    pub when: String,
+    /// How long it takes, in minutes.
+    #[garde(range(min = 5, max = 1440))]
+    pub duration_minutes: u32,
+    /// Where.
+    #[garde(inner(length(chars, min = 1, max = 200)))]
+    #[serde(default)]
+    pub location: Option<String>,
+    /// Where to join by video.
+    #[garde(inner(length(bytes, max = 2000), custom(https_url)))]
+    #[serde(default)]
+    pub meeting_url: Option<String>,
+    /// What else the candidate should know.
+    #[garde(inner(length(chars, max = 2000)))]
+    #[serde(default)]
+    pub note: Option<String>,
+}
+
+/// Data of [`super::NotificationKind::ApplicationStatusChanged`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct ApplicationStatusChanged {
+    /// Whose application.
+    #[garde(length(chars, min = 1, max = 200))]
+    pub candidate_name: String,
+    /// To what.
+    #[garde(length(chars, min = 1, max = 200))]
+    pub job_title: String,
+    /// Where it stands now, in the reader's words.
+    #[garde(length(chars, min = 1, max = 100))]
+    pub status: String,
+    /// What staff want to say about it.
+    #[garde(inner(length(chars, max = 2000)))]
+    #[serde(default)]
+    pub message: Option<String>,
+}
