@@ -10,6 +10,7 @@ pub mod cache;
 #[cfg(test)]
 mod condition;
 pub mod deadline;
+pub mod delivery;
 #[cfg(test)]
 mod exploration;
 pub mod limit;

@@ -1,0 +1,383 @@
+//! An exhaustive exploration of the delivery of one notification: every interleaving of workers, their messages, the sweep, a
+//! provider and the next one in the list; replies that are lost, requests that arrive after their sender has given up, a crash
+//! before and after every write and every call, events that come at any time and again, and providers that show what they
+//! took only later. The decisions are the functions of the product, the conditions are the texts that the table gets.
+
+use super::*;
+use crate::condition::Condition;
+use crate::exploration::Step;
+use crate::work::{CLAIM_WAITING, FENCE};
+
+/// Enough mails to see that there are too many.
+const MANY: usize = 2;
+/// Messages in the queue: a busy worker has one more.
+const MESSAGES: usize = 1;
+/// After how many ticks a provider shows what it took.
+const LAG: i8 = 1;
+
+/// What holds the promise; a mutation leaves out or changes one of these.
+#[derive(Clone, Debug)]
+struct Rules {
+    providers: &'static [Asking],
+    guarantee: Guarantee,
+    lease: i8,
+    /// How long a doubt waits before it is asked about.
+    settling: i8,
+    claim: Condition,
+    fence: Condition,
+    doubt: Condition,
+    learn: Condition,
+    after_doubt: fn(Asking, Guarantee) -> AfterDoubt,
+    after_answer: fn(Answer, u32, Duration, Guarantee) -> AfterAnswer,
+    /// The next provider is called only after the one before it certainly sent nothing.
+    next_only_when_not_sent: bool,
+    /// The item names the provider before it is called.
+    names_provider_first: bool,
+    /// A worker that cannot record its end keeps its message.
+    keeps_message_unrecorded: bool,
+    /// What waits for too long gets a message.
+    sweeps: bool,
+}
+
+impl Rules {
+    fn of(providers: &'static [Asking], guarantee: Guarantee) -> Self {
+        Self {
+            providers,
+            guarantee,
+            lease: 1,
+            settling: 1 + LAG + 1,
+            claim: Condition::read(CLAIM_WAITING),
+            fence: Condition::read(FENCE),
+            doubt: Condition::read(DOUBT),
+            learn: Condition::read(LEARN),
+            after_doubt: doubt,
+            after_answer: learn,
+            next_only_when_not_sent: true,
+            names_provider_first: true,
+            keeps_message_unrecorded: true,
+            sweeps: true,
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+struct Item {
+    state: NotificationState,
+    provider: usize,
+    /// Of the lease, or until the next question; it has passed when this is negative.
+    left: i8,
+    asked: u32,
+}
+
+/// What a worker knows of its attempt.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+enum Attempt {
+    /// It has not called yet.
+    Ready,
+    /// Its request is on the way.
+    Calling,
+    /// The provider took the mail, and its reply is on the way.
+    Taken,
+    /// What it knows in the end.
+    Sent,
+    NotSent,
+    Lost,
+}
+
+/// `named`: the item still has the token that this worker has, or has read.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+enum Worker {
+    Idle,
+    Sending { named: bool, left: i8, provider: usize, attempt: Attempt },
+    Asking { named: bool, provider: usize, asked: u32, answer: Option<u8> },
+}
+
+const ANSWERS: [Answer; 4] = [Answer::Found, Answer::NotFound, Answer::Silence, Answer::NoAnswer];
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct World {
+    item: Item,
+    messages: usize,
+    /// Sorted: workers are alike.
+    workers: Vec<Worker>,
+    /// Requests whose sender has given up or died: provider, and time left to arrive.
+    astray: Vec<(usize, i8)>,
+    /// Mails that were taken: by which provider, and how long ago, as far as that matters.
+    taken: Vec<(usize, i8)>,
+}
+
+impl World {
+    fn holds(&self, condition: &Condition, named: bool, asked: u32) -> bool {
+        let number = |state: NotificationState| {
+            i64::from(
+                u8::try_from(NotificationState::ALL.iter().position(|s| *s == state).expect("a state")).expect("small"),
+            )
+        };
+        condition.holds(&|name| match name {
+            "pk" => Some(0),
+            "#state" => Some(number(self.item.state)),
+            ":ready" => Some(number(NotificationState::Queued)),
+            ":held" | ":sending" => Some(number(NotificationState::Sending)),
+            ":unknown" => Some(number(NotificationState::Unknown)),
+            "#owner" => Some(1),
+            ":owner" => Some(i64::from(named)),
+            "#lease_until" => (self.item.state == NotificationState::Sending).then_some(i64::from(self.item.left)),
+            ":now" => Some(0),
+            "#asked" => Some(i64::from(self.item.asked)),
+            ":asked" => Some(i64::from(asked)),
+            other => panic!("nothing is known of {other}"),
+        })
+    }
+
+    fn ended(&self) -> bool {
+        standing(self.item.state, None, None, 0) == Standing::Settled
+    }
+
+    fn with(&self, at: usize, worker: Worker) -> Self {
+        let mut world = self.clone();
+        world.workers[at] = worker;
+        world
+    }
+
+    /// The worker is idle again and its message is back in the queue, or gone.
+    fn idle(&self, at: usize, message: bool) -> Self {
+        let mut world = self.with(at, Worker::Idle);
+        world.messages = (world.messages + usize::from(message)).min(MESSAGES);
+        world
+    }
+
+    fn becomes(&self, state: NotificationState, left: i8, asked: u32) -> Self {
+        Self { item: Item { state, left, asked, ..self.item }, ..self.clone() }
+    }
+
+    fn takes(&self, provider: usize) -> Self {
+        let mut world = self.clone();
+        if world.taken.len() < MANY {
+            world.taken.push((provider, 0));
+        }
+        world
+    }
+
+    fn sorted(mut self) -> Self {
+        self.workers.sort();
+        self.astray.sort();
+        self.taken.sort();
+        self
+    }
+
+    /// What a doubt leads to, and whether the message is needed any more.
+    fn doubted(&self, rules: &Rules) -> (Self, bool) {
+        match (rules.after_doubt)(rules.providers[self.item.provider], rules.guarantee) {
+            AfterDoubt::Ask => (self.becomes(NotificationState::Unknown, rules.settling, 0), true),
+            AfterDoubt::SendAgain => (self.becomes(NotificationState::Queued, 0, 0), true),
+            AfterDoubt::Review => (self.becomes(NotificationState::NeedsReview, 0, 0), false),
+        }
+    }
+}
+
+fn check(world: &World, rules: &Rules) -> Result<(), &'static str> {
+    let once = rules.guarantee == Guarantee::AtMostOnce || rules.providers.iter().all(|p| *p == Asking::Answers);
+    if once && world.taken.len() > 1 {
+        return Err("two mails");
+    }
+    if world.item.state == NotificationState::Accepted && world.taken.is_empty() {
+        return Err("accepted, and nobody took it");
+    }
+    let asks = rules.providers.iter().all(|provider| *provider == Asking::Answers);
+    if world.item.state == NotificationState::NeedsReview && asks {
+        return Err("a person has to look although the provider can be asked");
+    }
+    let sends = |worker: &&Worker| matches!(worker, Worker::Sending { left: 0.., .. });
+    if world.workers.iter().filter(sends).count() > 1 {
+        return Err("two leases at once");
+    }
+    Ok(())
+}
+
+/// Time, the sweep, requests that went astray, and events.
+fn around(world: &World, rules: &Rules, next: &mut Vec<Step<World>>) {
+    let mut later = world.clone();
+    later.item.left = (later.item.left - 1).max(-1);
+    for worker in &mut later.workers {
+        if let Worker::Sending { left, .. } = worker {
+            *left = (*left - 1).max(-1);
+        }
+    }
+    for (_, age) in &mut later.taken {
+        *age = (*age + 1).min(LAG);
+    }
+    for (_, left) in &mut later.astray {
+        *left -= 1;
+    }
+    later.astray.retain(|(_, left)| *left >= 0);
+    next.push(Step::Progress(later));
+    let waits = match world.item.state {
+        NotificationState::Queued => true,
+        NotificationState::Unknown => world.item.left < 0,
+        _ => false,
+    };
+    if waits && rules.sweeps && world.messages < MESSAGES {
+        next.push(Step::Progress(World { messages: world.messages + 1, ..world.clone() }));
+    }
+    for at in 0..world.astray.len() {
+        let mut arrived = world.clone();
+        let (provider, _) = arrived.astray.remove(at);
+        next.push(Step::Fault(arrived.takes(provider)));
+        next.push(Step::Fault(arrived));
+    }
+    // Nobody promises that an event comes, nor that it comes once, nor when.
+    let tells = world.taken.iter().any(|(provider, _)| rules.providers[*provider] != Asking::Silent);
+    if tells && let Some(state) = told(world.item.state, MailEventKind::Accepted) {
+        next.push(Step::Fault(world.becomes(state, 0, 0)));
+    }
+}
+
+/// What an idle worker does with a message.
+fn receive(world: &World, at: usize, rules: &Rules, next: &mut Vec<Step<World>>) -> Result<(), &'static str> {
+    let taken = World { messages: world.messages - 1, ..world.clone() };
+    if world.holds(&rules.claim, false, 0) {
+        if world.ended() {
+            return Err("a final state was overwritten");
+        }
+        let mut claimed = world.becomes(NotificationState::Sending, rules.lease, 0);
+        claimed.item.provider = 0;
+        for worker in &mut claimed.workers {
+            if let Worker::Sending { named, .. } | Worker::Asking { named, .. } = worker {
+                *named = false;
+            }
+        }
+        next.push(Step::Fault(claimed.clone()));
+        claimed.messages -= 1;
+        let worker = Worker::Sending { named: true, left: rules.lease, provider: 0, attempt: Attempt::Ready };
+        next.push(Step::Progress(claimed.with(at, worker)));
+        return Ok(());
+    }
+    let (lease, ask) = (Some(i64::from(world.item.left)), Some(i64::from(world.item.left)));
+    match standing(world.item.state, lease, ask, 0) {
+        Standing::Waits => return Err("what waits cannot be claimed"),
+        // Whatever a worker believes of another's lease, the condition decides.
+        Standing::Held(_) | Standing::Abandoned => {
+            if world.holds(&rules.doubt, true, 0) {
+                let (doubted, message) = world.doubted(rules);
+                // A crash after the write: the message comes again.
+                next.push(Step::Fault(doubted.clone()));
+                next.push(Step::Progress(World { messages: doubted.messages - usize::from(!message), ..doubted }));
+            }
+        }
+        Standing::Doubted(wait) if !wait.is_zero() => {}
+        Standing::Doubted(_) => {
+            let Item { provider, asked, .. } = world.item;
+            next.push(Step::Progress(taken.with(at, Worker::Asking { named: true, provider, asked, answer: None })));
+        }
+        Standing::Settled => next.push(Step::Progress(taken)),
+    }
+    Ok(())
+}
+
+/// What a worker that holds the notification does next.
+fn send(world: &World, at: usize, rules: &Rules, next: &mut Vec<Step<World>>) -> Result<(), &'static str> {
+    let Worker::Sending { named, left, provider, attempt } = world.workers[at] else { return Ok(()) };
+    let knows = |world: &World, attempt| world.with(at, Worker::Sending { named, left, provider, attempt });
+    let astray = |mut world: World| {
+        // One more would change nothing: two that arrive are two mails.
+        if world.astray.len() < MANY {
+            world.astray.push((provider, left));
+        }
+        world
+    };
+    match attempt {
+        Attempt::Calling if left >= 0 => next.push(Step::Fault(astray(world.idle(at, true)))),
+        _ => next.push(Step::Fault(world.idle(at, true))),
+    }
+    let may_write = |condition: &Condition| -> Result<bool, &'static str> {
+        match world.holds(condition, named, 0) {
+            false => Ok(false),
+            true if world.ended() => Err("a final state was overwritten"),
+            true if !named => Err("recorded by a zombie"),
+            true => Ok(true),
+        }
+    };
+    match attempt {
+        // A process is gone when its lease has passed: it can only find that it may not record.
+        Attempt::Ready if left < 0 => next.push(Step::Progress(world.idle(at, rules.keeps_message_unrecorded))),
+        Attempt::Ready => next.push(Step::Progress(knows(world, Attempt::Calling))),
+        // The call had to end before the lease.
+        Attempt::Calling if left < 0 => next.push(Step::Progress(knows(world, Attempt::Lost))),
+        Attempt::Calling => {
+            next.push(Step::Progress(knows(&world.takes(provider), Attempt::Taken)));
+            next.push(Step::Fault(knows(world, Attempt::NotSent)));
+            next.push(Step::Fault(astray(knows(world, Attempt::Lost))));
+        }
+        Attempt::Taken => {
+            next.push(Step::Progress(knows(world, Attempt::Sent)));
+            next.push(Step::Fault(knows(world, Attempt::Lost)));
+        }
+        Attempt::Sent | Attempt::NotSent | Attempt::Lost if !may_write(&rules.fence)? => {
+            next.push(Step::Progress(world.idle(at, rules.keeps_message_unrecorded)));
+        }
+        Attempt::Sent => {
+            let ended = world.becomes(NotificationState::Accepted, 0, 0);
+            next.push(Step::Fault(ended.idle(at, true)));
+            next.push(Step::Progress(ended.idle(at, false)));
+        }
+        Attempt::NotSent | Attempt::Lost => {
+            let another = provider + 1 < rules.providers.len() && left >= 0;
+            if another && (attempt == Attempt::NotSent || !rules.next_only_when_not_sent) {
+                let mut switched = world.clone();
+                if rules.names_provider_first {
+                    switched.item.provider = provider + 1;
+                }
+                next.push(Step::Fault(switched.idle(at, true)));
+                let worker = Worker::Sending { named, left, provider: provider + 1, attempt: Attempt::Ready };
+                next.push(Step::Progress(switched.with(at, worker)));
+            } else if attempt == Attempt::NotSent {
+                next.push(Step::Progress(world.becomes(NotificationState::Queued, 0, 0).idle(at, true)));
+            } else {
+                let (doubted, message) = world.doubted(rules);
+                next.push(Step::Fault(doubted.idle(at, true)));
+                next.push(Step::Progress(doubted.idle(at, message)));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What a worker that asks does next.
+fn ask(world: &World, at: usize, rules: &Rules, next: &mut Vec<Step<World>>) -> Result<(), &'static str> {
+    let Worker::Asking { named, provider, asked, answer } = world.workers[at] else { return Ok(()) };
+    next.push(Step::Fault(world.idle(at, true)));
+    let Some(answer) = answer else {
+        let shown = world.taken.contains(&(provider, LAG));
+        let (answer, other) = match (rules.providers[provider], shown) {
+            (Asking::Answers, true) => (0, 3),
+            (Asking::Answers, false) => (1, 3),
+            (Asking::Tells | Asking::Silent, _) => (2, 2),
+        };
+        let answered = |answer| world.with(at, Worker::Asking { named, provider, asked, answer: Some(answer) });
+        next.push(Step::Progress(answered(answer)));
+        next.push(Step::Fault(answered(other)));
+        return Ok(());
+    };
+    if !world.holds(&rules.learn, named, asked) {
+        next.push(Step::Progress(world.idle(at, true)));
+        return Ok(());
+    }
+    if world.ended() {
+        return Err("a final state was overwritten");
+    }
+    let (learned, message) =
+        match (rules.after_answer)(ANSWERS[usize::from(answer)], asked, Duration::ZERO, rules.guarantee) {
+            AfterAnswer::Settle => (world.becomes(NotificationState::Accepted, 0, 0), false),
+            AfterAnswer::AskAgain { counts } => {
+                (world.becomes(NotificationState::Unknown, rules.settling, asked + u32::from(counts)), true)
+            }
+            AfterAnswer::SendAgain => (world.becomes(NotificationState::Queued, 0, 0), true),
+            AfterAnswer::Review => (world.becomes(NotificationState::NeedsReview, 0, 0), false),
+        };
+    next.push(Step::Fault(learned.idle(at, true)));
+    next.push(Step::Progress(learned.idle(at, message)));
+    Ok(())
+}
+
+#[path = "delivery_proof.rs"]
+mod proof;

@@ -1,0 +1,113 @@
+//! What the exploration is run on, and the rules that are left out on purpose to see that it notices.
+
+use super::*;
+use crate::exploration::{explore_to_the_end, long};
+
+/// Explores every world that can be reached; gives their number, or what was found broken.
+fn explore(rules: &Rules, workers: usize) -> Result<usize, &'static str> {
+    let item = Item { state: NotificationState::Queued, provider: 0, left: 0, asked: 0 };
+    // Whoever recorded it died before the message was sent.
+    let first = World { item, messages: 0, workers: vec![Worker::Idle; workers], astray: vec![], taken: vec![] };
+    let next = |world: &World| {
+        let mut steps = Vec::new();
+        around(world, rules, &mut steps);
+        for at in 0..world.workers.len() {
+            match world.workers[at] {
+                Worker::Idle if world.messages > 0 => receive(world, at, rules, &mut steps)?,
+                Worker::Idle => {}
+                Worker::Sending { .. } => send(world, at, rules, &mut steps)?,
+                Worker::Asking { .. } => ask(world, at, rules, &mut steps)?,
+            }
+        }
+        let sorted = |step| match step {
+            Step::Progress(world) => Step::Progress(World::sorted(world)),
+            Step::Fault(world) => Step::Fault(World::sorted(world)),
+        };
+        Ok(steps.into_iter().map(sorted).collect())
+    };
+    explore_to_the_end(first, |world| check(world, rules), next, World::ended)
+}
+
+const TWO: &[&str] = &["two mails"];
+const NEVER: &[&str] = &["accepted work is never done"];
+const OVERWRITTEN: &[&str] = &["a final state was overwritten", "recorded by a zombie"];
+const ONE: &[Asking] = &[Asking::Answers];
+const NEXT: &[Asking] = &[Asking::Answers, Asking::Answers];
+const MIXED: &[Asking] = &[Asking::Answers, Asking::Silent];
+const MUTE: &[Asking] = &[Asking::Silent];
+const TELLING: &[Asking] = &[Asking::Tells];
+const LISTS: [&[Asking]; 5] = [ONE, NEXT, MIXED, MUTE, TELLING];
+
+/// A list of providers, a promise, the rule that is left out or changed, and what must be noticed then.
+type Mutation = (&'static [Asking], Guarantee, fn(&mut Rules), &'static [&'static str]);
+
+const MUTATIONS: [Mutation; 13] = [
+    // It is sent again at once, or asked about too soon, or once only.
+    (ONE, Guarantee::AtLeastOnce, |rules| rules.after_doubt = |_, _| AfterDoubt::SendAgain, TWO),
+    (ONE, Guarantee::AtLeastOnce, |rules| rules.settling = -1, TWO),
+    (MUTE, Guarantee::AtMostOnce, |rules| rules.after_doubt = |_, _| AfterDoubt::SendAgain, TWO),
+    (TELLING, Guarantee::AtMostOnce, |rules| rules.after_answer = |_, _, _, _| AfterAnswer::SendAgain, TWO),
+    // No answer is taken for "there is no such mail", and so is one that was found.
+    (
+        ONE,
+        Guarantee::AtMostOnce,
+        |rules| {
+            rules.after_answer = |answer, asked, long, guarantee| match answer {
+                Answer::NoAnswer => learn(Answer::NotFound, asked, long, guarantee),
+                other => learn(other, asked, long, guarantee),
+            };
+        },
+        TWO,
+    ),
+    (ONE, Guarantee::AtMostOnce, |rules| rules.after_answer = |_, _, _, _| AfterAnswer::SendAgain, TWO),
+    // The next provider is called while the first may have sent, or nobody can tell which of them was called.
+    (NEXT, Guarantee::AtMostOnce, |rules| rules.next_only_when_not_sent = false, TWO),
+    (NEXT, Guarantee::AtMostOnce, |rules| rules.names_provider_first = false, TWO),
+    // An end, or another's work, is overwritten.
+    (ONE, Guarantee::AtLeastOnce, |rules| rules.fence = Condition::read("attribute_exists(pk)"), OVERWRITTEN),
+    (
+        ONE,
+        Guarantee::AtLeastOnce,
+        |rules| rules.learn = Condition::read("#asked = :asked"),
+        &["a final state was overwritten"],
+    ),
+    // A doubt is never ended.
+    (
+        ONE,
+        Guarantee::AtMostOnce,
+        |rules| rules.after_answer = |_, _, _, _| AfterAnswer::AskAgain { counts: false },
+        NEVER,
+    ),
+    (ONE, Guarantee::AtMostOnce, |rules| rules.sweeps = false, NEVER),
+    (
+        ONE,
+        Guarantee::AtMostOnce,
+        |rules| rules.claim = Condition::read("attribute_not_exists(pk)"),
+        &["what waits cannot be claimed"],
+    ),
+];
+
+#[test]
+fn delivery_model_in_every_interleaving_one_notification_is_one_mail_and_every_doubt_ends() {
+    let most = if long() { 3 } else { 2 };
+    let mut states = 0;
+    for workers in 2..=most {
+        for providers in LISTS {
+            for guarantee in [Guarantee::AtMostOnce, Guarantee::AtLeastOnce] {
+                let worlds = explore(&Rules::of(providers, guarantee), workers);
+                let worlds = worlds.unwrap_or_else(|broken| panic!("{providers:?} {guarantee:?}: {broken}"));
+                assert!(worlds > 50, "the exploration is too small to mean anything: {worlds}");
+                states += worlds;
+            }
+        }
+    }
+    let mut caught = 0;
+    for (at, (providers, guarantee, mutate, wanted)) in MUTATIONS.into_iter().enumerate() {
+        let mut rules = Rules::of(providers, guarantee);
+        mutate(&mut rules);
+        let Err(found) = explore(&rules, 2) else { panic!("mutation {at} of {providers:?} goes unnoticed") };
+        assert!(wanted.contains(&found), "mutation {at} of {providers:?}: {found}");
+        caught += 1;
+    }
+    println!("model: name=delivery states={states} mutations_caught={caught}/{}", MUTATIONS.len());
+}
