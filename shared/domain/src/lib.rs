@@ -17,6 +17,7 @@ pub mod notification;
 pub mod organisation;
 pub mod stage;
 pub mod suggestion;
+pub mod suppression;
 pub mod sync;
 pub mod text;
 

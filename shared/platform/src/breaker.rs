@@ -16,12 +16,6 @@ use crate::table::{Key, Query, Table, Write, Written, from_item, number, text};
 /// Name of the breaker of the model, whichever provider it is.
 pub const MODEL: &str = "model";
 
-/// Name of the breaker of the mail provider, whichever it is.
-pub const MAIL: &str = "mail";
-
-/// The breakers of APIs whose credentials belong to the deployment.
-pub const OF_DEPLOYMENT: [&str; 2] = [MODEL, MAIL];
-
 /// How long a closed breaker is believed without asking.
 const BELIEVED: Duration = Duration::from_secs(5);
 /// How long an open one is believed, or until its probe time if that is sooner: an operator may have closed it.
@@ -73,6 +67,8 @@ pub enum Verdict {
     Works,
     /// It did not.
     Failed,
+    /// It answered that no call will do until somebody acts: it does not let us in, or our account is suspended or used up.
+    Stopped,
     /// No call was made.
     NotTried,
 }
@@ -172,6 +168,10 @@ impl SharedBreaker {
                 self.write(write, now).await.map(|_| ())
             }
             (Permit::Call { epoch, .. }, Verdict::Failed) => self.count(*epoch, now).await,
+            (Permit::Call { epoch, .. }, Verdict::Stopped) => {
+                self.emit("BreakerStopped");
+                self.trip(breaker::STOP, *epoch, now).await
+            }
             (Permit::Probe { epoch, owner, reopened }, verdict) => {
                 let write = self
                     .fenced(breaker::SETTLE, *epoch)
@@ -205,7 +205,10 @@ impl SharedBreaker {
                 let closed = write.set("phase", text(Phase::Closed.as_str()));
                 closed.set("failures", number(0)).set("reopened", number(0))
             }
-            Verdict::Failed => {
+            Verdict::Failed | Verdict::Stopped => {
+                if verdict == Verdict::Stopped {
+                    self.emit("BreakerStopped");
+                }
                 let again = reopened.saturating_add(1);
                 let wait = self.policy.wait_after(again, clock::chance());
                 tracing::warn!(breaker = self.key.sk, wait_ms = ms(wait), "breaker opened again");
@@ -228,12 +231,16 @@ impl SharedBreaker {
         if !ours || counted.failures < self.policy.threshold {
             return Ok(());
         }
+        self.trip(breaker::TRIP, epoch, now).await
+    }
+
+    async fn trip(&self, condition: &'static str, epoch: u64, now: Timestamp) -> Result<(), PlatformError> {
         let wait = self.policy.wait_after(0, 0.0);
-        tracing::warn!(breaker = self.key.sk, failures = counted.failures, wait_ms = ms(wait), "breaker opened");
+        tracing::warn!(breaker = self.key.sk, wait_ms = ms(wait), "breaker opened");
         self.emit("BreakerOpened");
         let until = now.as_millisecond().saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX));
         let write = self
-            .fenced(breaker::TRIP, epoch)
+            .fenced(condition, epoch)
             .value("closed", text("closed"))
             .set("phase", text(Phase::Open.as_str()))
             .set("reopened", number(0))

@@ -10,6 +10,7 @@ use domain::intake::{Intake, IntakeState};
 use domain::notification::{Notification, NotificationState};
 use domain::organisation::Organisation;
 use domain::suggestion::{Suggestion, SuggestionState};
+use domain::suppression::Suppression;
 use jiff::{SignedDuration, Timestamp};
 use resilience::work::same_request;
 use serde::de::DeserializeOwned;
@@ -61,6 +62,7 @@ stored! {
     ApiKey, "api_key", |_| None, |_| false;
     Intake, "intake", |r| Some(r.created_at), |r| r.state == IntakeState::Accepted;
     Suggestion, "suggestion", |r| Some(r.created_at), |r| r.state == SuggestionState::Accepted;
+    Suppression, "suppression", |r| Some(r.since), |_| false;
     Notification, "notification", |r| Some(r.created_at), |r| r.state == NotificationState::Queued;
 }
 

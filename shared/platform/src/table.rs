@@ -6,15 +6,12 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
-use domain::FORMAT_VERSION;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::bulkhead::Bulkhead;
 use crate::error::PlatformError;
 
-/// An item as the SDK has it.
-pub type Item = HashMap<String, AttributeValue>;
+pub use crate::item::{Item, from_item, map, null, number, text, to_item};
 
 /// The primary key of an item.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -32,7 +29,8 @@ pub struct Write {
     values: Vec<(&'static str, AttributeValue)>,
     set: Item,
     set_once: Item,
-    add: Vec<(&'static str, i64)>,
+    append: Vec<(&'static str, AttributeValue)>,
+    add: Vec<(&'static str, AttributeValue)>,
     remove: Vec<&'static str>,
 }
 
@@ -49,7 +47,8 @@ impl Write {
     /// A write under a condition. In the condition `#name` means an attribute and `:name` a value given with `value`.
     #[must_use]
     pub fn when(condition: &'static str) -> Self {
-        Self { condition, values: vec![], set: Item::new(), set_once: Item::new(), add: vec![], remove: vec![] }
+        let (set, set_once) = (Item::new(), Item::new());
+        Self { condition, values: vec![], set, set_once, append: vec![], add: vec![], remove: vec![] }
     }
 
     /// A value of the condition.
@@ -87,10 +86,24 @@ impl Write {
         self
     }
 
+    /// Appends to a list, which is made where it is missing.
+    #[must_use]
+    pub fn append(mut self, name: &'static str, value: AttributeValue) -> Self {
+        self.append.push((name, value));
+        self
+    }
+
     /// Adds to a number.
     #[must_use]
     pub fn add(mut self, name: &'static str, amount: i64) -> Self {
-        self.add.push((name, amount));
+        self.add.push((name, number(amount)));
+        self
+    }
+
+    /// Adds a text to a set of texts.
+    #[must_use]
+    pub fn add_text(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.add.push((name, AttributeValue::Ss(vec![value.into()])));
         self
     }
 
@@ -113,12 +126,17 @@ impl Write {
             sets.push(format!("#{name} = if_not_exists(#{name}, :new_{name})"));
             values.insert(format!(":new_{name}"), value.clone());
         }
+        for (name, value) in &self.append {
+            sets.push(format!("#{name} = list_append(if_not_exists(#{name}, :none), :new_{name})"));
+            values.insert(":none".to_owned(), AttributeValue::L(vec![]));
+            values.insert(format!(":new_{name}"), AttributeValue::L(vec![value.clone()]));
+        }
         if !sets.is_empty() {
             sets.sort();
             parts.push(format!("SET {}", sets.join(", ")));
         }
         let adds: Vec<String> = self.add.iter().map(|(name, _)| format!("#{name} :add_{name}")).collect();
-        values.extend(self.add.iter().map(|(n, by)| (format!(":add_{n}"), AttributeValue::N(by.to_string()))));
+        values.extend(self.add.iter().map(|(n, by)| (format!(":add_{n}"), by.clone())));
         if !adds.is_empty() {
             parts.push(format!("ADD {}", adds.join(", ")));
         }
@@ -185,6 +203,14 @@ impl Table {
     /// # Errors
     /// When the table cannot be reached or the item is not readable.
     pub async fn get<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<T>, PlatformError> {
+        self.item(key).await?.map(from_item).transpose()
+    }
+
+    /// Reads one item as it is, strongly consistent. One call.
+    ///
+    /// # Errors
+    /// When the table cannot be reached.
+    pub async fn item(&self, key: &Key) -> Result<Option<Item>, PlatformError> {
         let _slot = self.calls.enter().await?;
         let answer = self
             .client
@@ -196,7 +222,7 @@ impl Table {
             .send()
             .await
             .map_err(|e| PlatformError::from_sdk("read the table", &e))?;
-        answer.item.map(from_item).transpose()
+        Ok(answer.item)
     }
 
     /// Opens the connection with the smallest read there is.
@@ -299,53 +325,6 @@ impl Table {
     }
 }
 
-/// Reads an item as a type; attributes that the type does not have are ignored.
-///
-/// # Errors
-/// When an attribute is missing or of another type, or the item was written in a newer format.
-pub fn from_item<T: DeserializeOwned>(item: Item) -> Result<T, PlatformError> {
-    let version = item.get("v").and_then(|v| v.as_n().ok()).and_then(|n| n.parse::<u64>().ok());
-    if let Some(version) = version.filter(|version| *version > u64::from(FORMAT_VERSION)) {
-        let detail = format!("its format version {version} is newer than {FORMAT_VERSION}");
-        return Err(PlatformError::Unreadable { operation: "read the table", detail });
-    }
-    serde_dynamo::from_item(item)
-        .map_err(|e| PlatformError::Unreadable { operation: "read the table", detail: e.to_string() })
-}
-
-/// Writes a value as an item.
-///
-/// # Errors
-/// When the value is not a struct or map.
-pub fn to_item<T: Serialize>(value: &T) -> Result<Item, PlatformError> {
-    serde_dynamo::to_item(value)
-        .map_err(|e| PlatformError::Refused { operation: "write the table", detail: e.to_string() })
-}
-
-/// A text attribute.
-#[must_use]
-pub fn text(value: impl Into<String>) -> AttributeValue {
-    AttributeValue::S(value.into())
-}
-
-/// A number attribute.
-#[must_use]
-pub fn number(value: i64) -> AttributeValue {
-    AttributeValue::N(value.to_string())
-}
-
-/// A nested attribute.
-#[must_use]
-pub fn map(item: Item) -> AttributeValue {
-    AttributeValue::M(item)
-}
-
-/// An attribute that says that there is nothing.
-#[must_use]
-pub const fn null() -> AttributeValue {
-    AttributeValue::Null(true)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -357,24 +336,20 @@ mod tests {
             .value("owner", text("me"))
             .set("state", text("done"))
             .set_once("created_at", text("now"))
+            .append("history", text("done"))
             .add("attempts", 1)
+            .add_text("event_ids", "e-1")
             .remove("lease_until");
         let (update, values) = write.expression();
         assert_eq!(
             update,
-            "SET #created_at = if_not_exists(#created_at, :new_created_at), #state = :new_state \
-             ADD #attempts :add_attempts REMOVE #lease_until"
+            "SET #created_at = if_not_exists(#created_at, :new_created_at), \
+             #history = list_append(if_not_exists(#history, :none), :new_history), #state = :new_state \
+             ADD #attempts :add_attempts, #event_ids :add_event_ids REMOVE #lease_until"
         );
         let mut names: Vec<_> = names_in(&format!("{update} {}", write.condition)).into_values().collect();
         names.sort();
-        assert_eq!(names, ["attempts", "created_at", "lease_until", "owner", "state"]);
-        assert_eq!(values.len(), 5);
-    }
-
-    #[test]
-    fn items_of_a_newer_format_are_refused_and_unknown_attributes_ignored() {
-        let item = |v: i64| Item::from([("v".to_owned(), number(v)), ("new".to_owned(), text("x"))]);
-        assert!(from_item::<serde_json::Value>(item(1)).is_ok());
-        assert!(matches!(from_item::<serde_json::Value>(item(2)), Err(PlatformError::Unreadable { .. })));
+        assert_eq!(names, ["attempts", "created_at", "event_ids", "history", "lease_until", "owner", "state"]);
+        assert_eq!(values.len(), 8);
     }
 }

@@ -46,6 +46,30 @@ pub enum Claim<T> {
     Refused(Refusal),
 }
 
+/// What became of a claim, with the item as it stood where it was refused.
+#[derive(Debug)]
+pub enum Attempt {
+    /// The work is ours; the item as it is now.
+    Held(Hold, Item),
+    /// It is not; the item, if there is one.
+    Refused(Option<Item>),
+}
+
+/// The end of a piece of work: what it sets, and what it adds to the work's history.
+#[derive(Debug, Default)]
+pub struct Ending {
+    /// Attributes, the new state among them.
+    pub set: Item,
+    /// An entry of the history.
+    pub history: Option<Item>,
+}
+
+impl From<Item> for Ending {
+    fn from(set: Item) -> Self {
+        Self { set, history: None }
+    }
+}
+
 /// Claims a piece of work; what waited leaves the index `waiting` by the same write. One write.
 ///
 /// # Errors
@@ -56,6 +80,22 @@ pub async fn claim<T: DeserializeOwned>(
     terms: Terms,
     now: Timestamp,
 ) -> Result<Claim<T>, PlatformError> {
+    let held = terms.held;
+    match attempt(table, key, terms, now).await? {
+        Attempt::Held(hold, item) => Ok(Claim::Held(hold, from_item(item)?)),
+        Attempt::Refused(None) => Ok(Claim::Refused(work::refusal(None, now.as_millisecond()))),
+        Attempt::Refused(Some(item)) => {
+            let standing = Standing { held: is_text(&item, STATE, held), lease_until_ms: number_in(&item, LEASE) };
+            Ok(Claim::Refused(work::refusal(Some(standing), now.as_millisecond())))
+        }
+    }
+}
+
+/// The same, for work whose item says more than that it is held or not. One write.
+///
+/// # Errors
+/// When the table cannot be reached.
+pub async fn attempt(table: &Table, key: Key, terms: Terms, now: Timestamp) -> Result<Attempt, PlatformError> {
     let Terms { condition, ready, held, lease_until, set } = terms;
     let owner = clock::owner_token();
     let mut write = Write::when(condition)
@@ -80,17 +120,12 @@ pub async fn claim<T: DeserializeOwned>(
         fault::point(fault::CLAIMED, &key.sk).await;
     }
     match written {
-        Written::Applied(item) => Ok(Claim::Held(Hold { key, owner, held, ready }, from_item(item)?)),
-        Written::Refused(None) => Ok(Claim::Refused(work::refusal(None, now.as_millisecond()))),
+        Written::Applied(item) => Ok(Attempt::Held(Hold { key, owner, held, ready }, item)),
         // The SDK repeats a call whose reply was lost; then the claim that "somebody" holds is our own.
         Written::Refused(Some(item)) if is_text(&item, OWNER, &owner) && is_text(&item, STATE, held) => {
-            Ok(Claim::Held(Hold { key, owner, held, ready }, from_item(item)?))
+            Ok(Attempt::Held(Hold { key, owner, held, ready }, item))
         }
-        Written::Refused(Some(item)) => {
-            let lease_until_ms = item.get(LEASE).and_then(|v| v.as_n().ok()).and_then(|n| n.parse().ok());
-            let standing = Standing { held: is_text(&item, STATE, held), lease_until_ms };
-            Ok(Claim::Refused(work::refusal(Some(standing), now.as_millisecond())))
-        }
+        Written::Refused(item) => Ok(Attempt::Refused(item)),
     }
 }
 
@@ -111,14 +146,13 @@ pub fn ending(state: &str, failure: Option<&Failure>) -> Result<Item, PlatformEr
 ///
 /// # Errors
 /// When the table cannot be reached.
-pub async fn finish(table: &Table, hold: &Hold, set: Item, now: Timestamp) -> Result<bool, PlatformError> {
-    let write = Write::when(work::FENCE)
-        .value("held", text(hold.held))
-        .value("owner", text(hold.owner.clone()))
-        .value("now", number(now.as_millisecond()))
-        .set_all(set)
-        .set("updated_at", text(now.to_string()))
-        .remove(LEASE);
+pub async fn finish(
+    table: &Table,
+    hold: &Hold,
+    ending: impl Into<Ending>,
+    now: Timestamp,
+) -> Result<bool, PlatformError> {
+    let write = fenced(hold, ending.into(), now).remove(LEASE);
     fault::point(fault::FINISHING, &hold.key.sk).await;
     match table.update(&hold.key, write, false).await? {
         Written::Applied(_) => {
@@ -140,7 +174,7 @@ pub async fn finish(table: &Table, hold: &Hold, set: Item, now: Timestamp) -> Re
 pub async fn give_back(
     table: &Table,
     hold: &Hold,
-    mut set: Item,
+    ending: impl Into<Ending>,
     after: Duration,
     now: Timestamp,
 ) -> Result<bool, PlatformError> {
@@ -149,33 +183,37 @@ pub async fn give_back(
         return Err(PlatformError::Refused { operation: "give work back", detail });
     };
     let delay = SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX);
-    set.extend(waiting(&hold.key.sk, now, delay));
-    set.insert(STATE.to_owned(), text(ready));
-    finish(table, hold, set, now).await
+    let mut ending = ending.into();
+    ending.set.extend(waiting(&hold.key.sk, now, delay));
+    ending.set.insert(STATE.to_owned(), text(ready));
+    finish(table, hold, ending, now).await
 }
 
-/// Settles work whose holder's lease passed and that may not be taken over. One write. False when it was not so.
+/// Records a step of work that goes on under the same lease. One write, fenced. False when the lease had passed: then nothing
+/// was recorded, and the work must not go on.
 ///
 /// # Errors
 /// When the table cannot be reached.
-pub async fn settle_abandoned(
-    table: &Table,
-    key: &Key,
-    held: &'static str,
-    set: Item,
-    now: Timestamp,
-) -> Result<bool, PlatformError> {
-    let write = Write::when(work::SETTLE_ABANDONED)
-        .value("held", text(held))
+pub async fn go_on(table: &Table, hold: &Hold, step: Ending, now: Timestamp) -> Result<bool, PlatformError> {
+    Ok(matches!(table.update(&hold.key, fenced(hold, step, now), false).await?, Written::Applied(_)))
+}
+
+fn fenced(hold: &Hold, ending: Ending, now: Timestamp) -> Write {
+    let Ending { set, history } = ending;
+    let write = Write::when(work::FENCE)
+        .value("held", text(hold.held))
+        .value("owner", text(hold.owner.clone()))
         .value("now", number(now.as_millisecond()))
         .set_all(set)
-        .set("updated_at", text(now.to_string()))
-        .remove(LEASE);
-    Ok(matches!(table.update(key, write, false).await?, Written::Applied(_)))
+        .set("updated_at", text(now.to_string()));
+    match history {
+        Some(entry) => write.append("history", map(entry)),
+        None => write,
+    }
 }
 
 /// A person decided that work is to be done again: from the state `open` it goes back to its waiting state `ready`, with all its
-/// tries before it, and is in the index `waiting`. One write. The item as it is now; none when it was not in that state.
+/// tries before it, and is in the index `waiting`; `entry` is what its history says of it. One write. The item as it is now; none when it was not in that state.
 ///
 /// # Errors
 /// When the table cannot be reached or the item is not readable.
@@ -184,9 +222,10 @@ pub async fn send_back<T: DeserializeOwned>(
     key: &Key,
     open: &'static str,
     ready: &'static str,
+    entry: Item,
     now: Timestamp,
 ) -> Result<Option<T>, PlatformError> {
-    let write = decided(open, ending(ready, None)?, now)
+    let write = decided(open, ending(ready, None)?, entry, now)
         .set_all(waiting(&key.sk, now, SignedDuration::ZERO))
         .set(ATTEMPTS, number(0))
         .remove(OWNER);
@@ -203,14 +242,16 @@ pub async fn close<T: DeserializeOwned>(
     key: &Key,
     open: &'static str,
     end: &'static str,
+    entry: Item,
     now: Timestamp,
 ) -> Result<Option<T>, PlatformError> {
-    let write = decided(open, ending(end, None)?, now);
+    let write = decided(open, ending(end, None)?, entry, now);
     applied(table.update(key, write, true).await?)
 }
 
-fn decided(open: &'static str, set: Item, now: Timestamp) -> Write {
-    Write::when(work::DECIDE).value("open", text(open)).set_all(set).set("updated_at", text(now.to_string()))
+fn decided(open: &'static str, set: Item, entry: Item, now: Timestamp) -> Write {
+    let write = Write::when(work::DECIDE).value("open", text(open)).set_all(set);
+    write.append("history", map(entry)).set("updated_at", text(now.to_string()))
 }
 
 fn applied<T: DeserializeOwned>(written: Written) -> Result<Option<T>, PlatformError> {
@@ -218,6 +259,11 @@ fn applied<T: DeserializeOwned>(written: Written) -> Result<Option<T>, PlatformE
         Written::Applied(item) => from_item(item).map(Some),
         Written::Refused(_) => Ok(None),
     }
+}
+
+/// A number of an item.
+pub(crate) fn number_in(item: &Item, name: &str) -> Option<i64> {
+    item.get(name).and_then(|v| v.as_n().ok()).and_then(|n| n.parse().ok())
 }
 
 fn is_text(item: &Item, name: &str, value: &str) -> bool {

@@ -2,7 +2,8 @@
 //!
 //! Closed: everybody calls; failures in a row are counted across the fleet, a success resets the count. Open: nobody calls
 //! until the probe time. Half open: one process holds the probe lease and calls once; its success closes the breaker, its
-//! failure opens it again for longer, and its death frees the probe when the lease has passed.
+//! failure opens it again for longer, and its death frees the probe when the lease has passed. An answer that no call will do
+//! until somebody acts (credentials, suspension, quota) opens it without counting.
 //!
 //! An operator may force it open or closed, lift that order, or reset it; an order stands above the phase, and what was begun
 //! before it can change nothing after it.
@@ -122,6 +123,9 @@ pub const RESET: &str = "#phase = :closed AND #epoch = :epoch";
 
 /// Opening. Guards: one process opens; a breaker that somebody else moved stays as it is.
 pub const TRIP: &str = "#phase = :closed AND #epoch = :epoch";
+
+/// Opening at once, because every call will fail like this one until somebody acts. Guards: as for counting.
+pub const STOP: &str = "attribute_not_exists(pk) OR (#phase = :closed AND #epoch = :epoch)";
 
 /// Taking the probe. Guards: the wait has passed, or the last prober's lease has, and no operator ordered otherwise. It names no
 /// epoch, so it has to name the order itself.

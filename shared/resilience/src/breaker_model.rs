@@ -212,6 +212,10 @@ fn successors(world: &World, bounds: Bounds, defect: Defect) -> Result<Vec<World
             },
             Process::Calling { epoch } => {
                 next.push(with(at, item, Process::Idle));
+                // It was told that no call will do: it opens without counting.
+                if let Some(open) = trip(item, *epoch, world.now) {
+                    next.push(with(at, &open, Process::Idle));
+                }
                 if let Some(counted) = count(item, *epoch, defect) {
                     if item.phase != Phase::Closed {
                         return Err("counted after it had opened");
