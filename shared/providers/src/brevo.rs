@@ -78,7 +78,7 @@ impl MailApi for Brevo {
                 "duplicate_request" => return Ok(Accepted { provider_message_id: NO_ID.to_owned() }),
                 // Whatever the status: key, account or money are to blame, and every mail will fail like this one.
                 "unauthorized" | "permission_denied" | "account_under_validation" | "not_enough_credits" => {
-                    return Err(MailError::Unreachable(detail));
+                    return Err(MailError::Stopped(detail));
                 }
                 _ => {}
             }
@@ -139,7 +139,7 @@ mod tests {
         assert_eq!(error(400, "duplicate_request"), Ok(Accepted { provider_message_id: NO_ID.to_owned() }));
         assert_eq!(error(400, "invalid_parameter"), Err(MailError::Rejected("400 invalid_parameter: m".into())));
         for (status, code) in [(400, "not_enough_credits"), (403, "permission_denied"), (400, "account_under_validation")] {
-            assert!(matches!(error(status, code), Err(MailError::Unreachable(_))), "{code}");
+            assert!(matches!(error(status, code), Err(MailError::Stopped(_))), "{code}");
         }
         assert!(matches!(error(500, "duplicate_request"), Err(MailError::Unknown(_))));
     }

@@ -5,11 +5,13 @@
 //! every provider can be tested without a network; only `http` and `smtp` send anything.
 
 pub mod access;
+mod address;
 pub mod http;
 mod json;
 pub mod mail;
 pub mod mail_client;
 pub mod mail_events;
+mod mime;
 pub mod mock_model;
 pub mod model;
 pub mod model_client;

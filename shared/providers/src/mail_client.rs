@@ -129,8 +129,7 @@ impl<A: MailApi> HttpMailer<A> {
         now: Timestamp,
     ) -> Result<Accepted, MailError> {
         let [key] = secrets else { return Err(MailError::NotSent("there is no API key".to_owned())) };
-        mail.addresses()?;
-        let request = self.api.request(&self.base, mail, key)?;
+        let request = self.api.request(&self.base, &mail.sendable()?, key)?;
         match self.exchange(request, timeout).await {
             Ok(reply) => self.api.read(&reply, now),
             Err(SendError::NotSent(detail)) => Err(MailError::Unreachable(detail)),
@@ -153,6 +152,7 @@ impl<A: MailApi> HttpMailer<A> {
     ) -> Result<Vec<MailEvent>, AskError> {
         let [key] = secrets else { return Err(AskError::NotAllowed("there is no API key".to_owned())) };
         let begin = Instant::now();
+        let sent = &sent.as_sent();
         let mut request = self.api.question(&self.base, sent, key, now)?;
         let mut found = Vec::new();
         for _ in 0..MOST_QUESTIONS {
@@ -239,7 +239,7 @@ impl MailRequest {
     /// Adds a header that no log may show.
     pub(crate) fn with_secret(mut self, name: &'static str, value: &str) -> Result<Self, MailError> {
         let value = HeaderValue::from_str(value);
-        let mut value = value.map_err(|_| MailError::Unreachable("the API key cannot be sent".to_owned()))?;
+        let mut value = value.map_err(|_| MailError::Stopped("the API key cannot be sent".to_owned()))?;
         value.set_sensitive(true);
         self.headers.insert(name, value);
         Ok(self)
@@ -276,7 +276,9 @@ pub(crate) fn by_status(reply: &Reply, now: Timestamp, reset: Reset, detail: Str
         // The request did not come in whole.
         StatusCode::REQUEST_TIMEOUT => MailError::NotSent(detail),
         StatusCode::TOO_MANY_REQUESTS => MailError::Later { wait: wait(reply, now, reset), detail },
-        // Key, account, domain, address of the API: our settings are to blame, and every mail will fail like this one.
+        // Key, account, money: nothing goes out before somebody acts.
+        StatusCode::UNAUTHORIZED | StatusCode::PAYMENT_REQUIRED | StatusCode::FORBIDDEN => MailError::Stopped(detail),
+        // Domain, address of the API: our settings are to blame, and every mail will fail like this one.
         status if status.is_client_error() || status.is_redirection() => MailError::Unreachable(detail),
         _ => MailError::Unknown(detail),
     }
@@ -320,9 +322,9 @@ mod tests {
             (408, MailError::NotSent("d".into())),
             (429, MailError::Later { wait: Duration::ZERO, detail: "d".into() }),
             (301, MailError::Unreachable("d".into())),
-            (401, MailError::Unreachable("d".into())),
-            (402, MailError::Unreachable("d".into())),
-            (403, MailError::Unreachable("d".into())),
+            (401, MailError::Stopped("d".into())),
+            (402, MailError::Stopped("d".into())),
+            (403, MailError::Stopped("d".into())),
             (404, MailError::Unreachable("d".into())),
             (204, MailError::Unknown("d".into())),
             (500, MailError::Unknown("d".into())),

@@ -148,7 +148,7 @@ mod tests {
         assert!(matches!(check(200, r#"{"id":"#), Err(MailError::Unknown(_))));
         let refused = check(400, r#"{"message":"to parameter is not a valid address"}"#);
         assert_eq!(refused, Err(MailError::Rejected("400 to parameter is not a valid address".into())));
-        assert!(matches!(check(401, "Forbidden"), Err(MailError::Unreachable(_))));
+        assert!(matches!(check(401, "Forbidden"), Err(MailError::Stopped(_))));
         assert!(matches!(check(404, r#"{"message":"Domain not found"}"#), Err(MailError::Unreachable(_))));
     }
 

@@ -144,7 +144,7 @@ mod tests {
         let body = r#"{"errors":[{"message":"Bad","field":"subject","help":null},{"message":"Worse","field":null}]}"#;
         assert_eq!(check(400, &[], body), Err(MailError::Rejected("400 subject: Bad; Worse".into())));
         let spent = r#"{"errors":[{"message":"Maximum credits exceeded","field":null,"help":null}]}"#;
-        assert_eq!(check(401, &[], spent), Err(MailError::Unreachable("401 Maximum credits exceeded".into())));
+        assert_eq!(check(401, &[], spent), Err(MailError::Stopped("401 Maximum credits exceeded".into())));
         assert!(matches!(check(500, &[], "<html>"), Err(MailError::Unknown(_))));
         let limited = check(429, &[("x-ratelimit-reset", "1795341610")], body);
         assert!(matches!(limited, Err(MailError::Later { .. })), "{limited:?}");
