@@ -61,7 +61,7 @@ impl MailProvider for Brevo {
 }
 
 impl MailApi for Brevo {
-    fn request(&self, base: &Url, mail: &Mail, key: &SecretString) -> Result<MailRequest, MailError> {
+    fn request(&self, base: &Url, mail: &Mail, key: &SecretString, _now: Timestamp) -> Result<MailRequest, MailError> {
         MailRequest::json(base, "/v3/smtp/email", &body(mail))?.with_secret("api-key", key.expose_secret())
     }
 
@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn the_same_notification_has_the_same_key_and_the_api_key_is_not_shown() {
         let base = Url::parse("https://api.brevo.com").expect("url");
-        let request = Brevo.request(&base, &sample(), &"xkeysib-secret".into()).expect("built");
+        let request = Brevo.request(&base, &sample(), &"xkeysib-secret".into(), Timestamp::UNIX_EPOCH).expect("built");
         assert_eq!(request.url.as_str(), "https://api.brevo.com/v3/smtp/email");
         assert!(!format!("{request:?}").contains("xkeysib-secret"));
         let body: Value = serde_json::from_slice(&request.body).expect("json");

@@ -133,9 +133,16 @@ impl Sent {
 }
 
 impl From<MailError> for AskError {
-    /// For what keeps a request from being built.
+    /// For what keeps a question from being asked: missing credentials can be mended, so it is asked again.
     fn from(error: MailError) -> Self {
-        Self::Unreachable(error.to_string())
+        match error {
+            MailError::Later { wait, detail } => Self::Later { wait, detail },
+            MailError::NotSent(detail)
+            | MailError::Unreachable(detail)
+            | MailError::Stopped(detail)
+            | MailError::Rejected(detail)
+            | MailError::Unknown(detail) => Self::Unreachable(detail),
+        }
     }
 }
 
