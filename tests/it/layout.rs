@@ -99,7 +99,10 @@ fn direction(manifests: &BTreeMap<String, Manifest>) -> Vec<String> {
         }
         for used in &manifest.uses {
             let aws = used.starts_with("aws-sdk-") || used.starts_with("aws-config") || used == "serde_dynamo";
-            if aws && name != "platform" {
+            // A provider of ours is a service of AWS; it signs its requests and does not send them by the SDK.
+            let signs = matches!(used.as_str(), "aws-sigv4" | "aws-credential-types");
+            if aws && name != "platform" || signs && !["platform", "providers", "integration"].contains(&name.as_str())
+            {
                 broken.push(format!("{name} knows AWS by {used}"));
             }
             if name == "platform" && ["reqwest", "lettre", "lambda_http"].contains(&used.as_str()) {
@@ -123,6 +126,7 @@ fn crates_depend_in_one_direction() -> Result<()> {
         ("platform", "providers"),
         ("platform", "reqwest"),
         ("web", "aws-sdk-sqs"),
+        ("web", "aws-sigv4"),
         ("web", "platform"),
         ("health", "frontend-api"),
         ("health", "simulators"),
@@ -207,6 +211,26 @@ fn only_the_platform_names_the_aws_sdk() -> Result<()> {
     ensure!(violations.is_empty(), "{}", violations.join("; "));
     let line = ["use aws", "sdk", "sqs::Client;"].join("_");
     ensure!(!names_the_sdk(&[("shared/web/src/lib.rs".to_owned(), line)]).is_empty(), "the SDK goes unnoticed");
+    Ok(())
+}
+
+/// Which provider signs requests to AWS although it is none. The needles are put together here, as above.
+fn signs_for_aws(sources: &[(String, String)]) -> Vec<String> {
+    let needles = [["aws", "sigv4"].join("_"), ["aws", "credential", "types"].join("_")];
+    let own =
+        |name: &str| name.starts_with("shared/providers/src/ses.rs") || name.starts_with("shared/providers/src/ses/");
+    let others = sources.iter().filter(|(name, _)| name.starts_with("shared/providers/") && !own(name));
+    let named = others.filter(|(_, text)| needles.iter().any(|needle| text.contains(needle)));
+    named.map(|(name, _)| format!("{name} signs requests to AWS")).collect()
+}
+
+#[test]
+fn one_provider_signs_requests_to_aws() -> Result<()> {
+    let violations = signs_for_aws(&sources()?);
+    ensure!(violations.is_empty(), "{}", violations.join("; "));
+    let line = ["use aws", "sigv4::sign;"].join("_");
+    let broken = [("shared/providers/src/gmail.rs".to_owned(), line)];
+    ensure!(!signs_for_aws(&broken).is_empty(), "a signature goes unnoticed");
     Ok(())
 }
 

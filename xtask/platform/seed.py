@@ -7,9 +7,11 @@ tokens are fresh each time.
 import hashlib
 import json
 from datetime import datetime, timezone
+from pathlib import Path
 
 ORGANISATIONS = {"acme": "Acme Robotics", "globex": "Globex Shipping"}
 PASSWORD = "Local-password-1"
+GOOGLE_TEST_KEY = Path(__file__).resolve().parents[2] / "tests/simulators/google_test_key.pem"
 
 
 def seed(clients, outputs, stage):
@@ -20,7 +22,18 @@ def seed(clients, outputs, stage):
     parameter(clients["ssm"], f"{prefix}/mail/smtp_password", "local-smtp-password")
     for provider in ("sendgrid", "mailgun", "brevo"):
         parameter(clients["ssm"], f"{prefix}/mail/{provider}_api_key", f"local-{provider}-key")
+    parameter(clients["ssm"], f"{prefix}/mail/gmail_credentials", json.dumps(gmail_credentials()))
     return [organisation(clients, outputs, prefix, org, name) for org, name in ORGANISATIONS.items()]
+
+
+def gmail_credentials():
+    """A service account that only the simulator knows; without token_uri, which would name a port of this stack."""
+    return {
+        "type": "service_account",
+        "client_email": "mailer@hiring-integrations-local.iam.gserviceaccount.com",
+        "private_key": GOOGLE_TEST_KEY.read_text(),
+        "subject": "hiring@example.com",
+    }
 
 
 def operator_token(clients, outputs):

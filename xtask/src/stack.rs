@@ -57,7 +57,8 @@ pub(crate) struct Simulator {
     pub(crate) control_url: String,
 }
 
-const PROVIDERS: [&str; 6] = ["gemini", "bamboohr", "greenhouse", "sendgrid", "mailgun", "brevo"];
+const PROVIDERS: [&str; 9] =
+    ["gemini", "bamboohr", "greenhouse", "sendgrid", "mailgun", "brevo", "ses", "gmail", "google"];
 
 impl Stack {
     pub(crate) fn new(site: &Site, api_id: &str, mut orgs: Vec<Organisation>, operator_token: String) -> Self {

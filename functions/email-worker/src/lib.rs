@@ -155,7 +155,7 @@ impl Worker {
         };
         let sent = self.mailers.mailer().send(&mail, &credentials, timeout, clock::now()).await;
         *verdict = match &sent {
-            Err(MailError::Unreachable(_) | MailError::Unknown(_)) => Verdict::Failed,
+            Err(MailError::Unreachable(_) | MailError::Stopped(_) | MailError::Unknown(_)) => Verdict::Failed,
             // Whatever it says of this message, the provider answered.
             Ok(_) | Err(MailError::NotSent(_) | MailError::Later { .. } | MailError::Rejected(_)) => Verdict::Works,
         };
@@ -183,7 +183,9 @@ impl Worker {
             Err(MailError::Rejected(detail)) => {
                 (ended(NotificationState::Rejected, Some(Failure::new("rejected", detail)))?, Outcome::Done)
             }
-            Err(MailError::NotSent(detail) | MailError::Unreachable(detail)) => not_sent(again(None), detail)?,
+            Err(MailError::NotSent(detail) | MailError::Unreachable(detail) | MailError::Stopped(detail)) => {
+                not_sent(again(None), detail)?
+            }
             Err(MailError::Later { wait, detail }) => not_sent(again(Some(wait)), detail)?,
             Err(MailError::Unknown(detail)) => {
                 let retry = match notification.kind.guarantee() {

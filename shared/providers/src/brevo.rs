@@ -61,7 +61,7 @@ impl MailProvider for Brevo {
 }
 
 impl MailApi for Brevo {
-    fn request(&self, base: &Url, mail: &Mail, key: &SecretString) -> Result<MailRequest, MailError> {
+    fn request(&self, base: &Url, mail: &Mail, key: &SecretString, _now: Timestamp) -> Result<MailRequest, MailError> {
         MailRequest::json(base, "/v3/smtp/email", &body(mail))?.with_secret("api-key", key.expose_secret())
     }
 
@@ -78,7 +78,7 @@ impl MailApi for Brevo {
                 "duplicate_request" => return Ok(Accepted { provider_message_id: NO_ID.to_owned() }),
                 // Whatever the status: key, account or money are to blame, and every mail will fail like this one.
                 "unauthorized" | "permission_denied" | "account_under_validation" | "not_enough_credits" => {
-                    return Err(MailError::Unreachable(detail));
+                    return Err(MailError::Stopped(detail));
                 }
                 _ => {}
             }
@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn the_same_notification_has_the_same_key_and_the_api_key_is_not_shown() {
         let base = Url::parse("https://api.brevo.com").expect("url");
-        let request = Brevo.request(&base, &sample(), &"xkeysib-secret".into()).expect("built");
+        let request = Brevo.request(&base, &sample(), &"xkeysib-secret".into(), Timestamp::UNIX_EPOCH).expect("built");
         assert_eq!(request.url.as_str(), "https://api.brevo.com/v3/smtp/email");
         assert!(!format!("{request:?}").contains("xkeysib-secret"));
         let body: Value = serde_json::from_slice(&request.body).expect("json");
@@ -139,7 +139,7 @@ mod tests {
         assert_eq!(error(400, "duplicate_request"), Ok(Accepted { provider_message_id: NO_ID.to_owned() }));
         assert_eq!(error(400, "invalid_parameter"), Err(MailError::Rejected("400 invalid_parameter: m".into())));
         for (status, code) in [(400, "not_enough_credits"), (403, "permission_denied"), (400, "account_under_validation")] {
-            assert!(matches!(error(status, code), Err(MailError::Unreachable(_))), "{code}");
+            assert!(matches!(error(status, code), Err(MailError::Stopped(_))), "{code}");
         }
         assert!(matches!(error(500, "duplicate_request"), Err(MailError::Unknown(_))));
     }

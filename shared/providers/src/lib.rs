@@ -2,17 +2,20 @@
 //!
 //! Architecture invariants: a provider is one file and one line of `providers!`; what follows from its [`Spec`] is written
 //! nowhere else; nothing here knows AWS or a table. Requests are built and replies are read by plain functions, so that
-//! every provider can be tested without a network; only `http` and `smtp` send anything.
+//! every provider can be tested without a network; only `http` and `smtp` send anything, and `oauth` fetches tokens by `http`.
 
 pub mod access;
+mod address;
 pub mod http;
 mod json;
 pub mod mail;
 pub mod mail_client;
 pub mod mail_events;
+mod mime;
 pub mod mock_model;
 pub mod model;
 pub mod model_client;
+mod oauth;
 pub mod polling;
 pub mod spec;
 pub mod webhook;
@@ -33,10 +36,12 @@ providers! {
     bamboohr,
     brevo,
     gemini,
+    gmail,
     greenhouse,
     log,
     mailgun,
     sendgrid,
+    ses,
     smtp,
 }
 

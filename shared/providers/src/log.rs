@@ -52,7 +52,7 @@ impl Mailer for Log {
 
 /// What another provider would refuse is refused here, too, so that it is found in development.
 fn note(mail: &Mail) -> Result<Accepted, MailError> {
-    mail.addresses()?;
+    mail.sendable()?;
     let Mail { from: _, to: _, subject: _, text, html, message_id: _, reference, unsubscribe: _ } = mail;
     let notification = reference.notification;
     tracing::info!(

@@ -6,16 +6,21 @@ use domain::mail_event::{MailEvent, MailReference};
 use domain::stage::Stage;
 use futures::future::{BoxFuture, FutureExt as _};
 use jiff::Timestamp;
-use lettre::Address;
 use secrecy::SecretString;
 
 use crate::access::AccessError;
+use crate::address;
 use crate::http::SendError;
 
 /// Longest wait that a provider may ask for: what waits for longer is tried before, and told again.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(900);
 /// Stands in the place of the id where the provider gave none with its acceptance.
 pub const NO_ID: &str = "not given";
+
+/// Longest value of a header, in bytes: a line of a mail is no longer (RFC 5322, 2.1.1), and not all providers fold.
+const LONGEST_VALUE: usize = 998;
+/// Longest subject, in characters: with the header's name it fits into a line.
+const LONGEST_SUBJECT: usize = 988;
 
 /// One message to one recipient.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,9 +64,12 @@ pub enum MailError {
         /// What the provider says.
         detail: String,
     },
-    /// Certainly not sent, and through no fault of this message: the provider cannot be reached or does not let us in.
+    /// Certainly not sent, and through no fault of this message: the provider cannot be reached.
     #[error("send the mail: {0}")]
     Unreachable(String),
+    /// Certainly not sent, and every mail will fail like this one until somebody acts: credentials, suspension, quota.
+    #[error("send the mail: stopped: {0}")]
+    Stopped(String),
     /// Refused for good.
     #[error("send the mail: refused: {0}")]
     Rejected(String),
@@ -115,10 +123,26 @@ pub enum AskError {
     NotAllowed(String),
 }
 
+impl Sent {
+    /// The same in the words in which it was sent: see [`Mail::sendable`].
+    pub(crate) fn as_sent(&self) -> Self {
+        let to = address::sendable(&self.to).map_or_else(|_| self.to.clone(), |to| to.to_string());
+        let message_id = address::message_id(&self.message_id).unwrap_or_else(|_| self.message_id.clone());
+        Self { to, message_id, ..self.clone() }
+    }
+}
+
 impl From<MailError> for AskError {
-    /// For what keeps a request from being built.
+    /// For what keeps a question from being asked: missing credentials can be mended, so it is asked again.
     fn from(error: MailError) -> Self {
-        Self::Unreachable(error.to_string())
+        match error {
+            MailError::Later { wait, detail } => Self::Later { wait, detail },
+            MailError::NotSent(detail)
+            | MailError::Unreachable(detail)
+            | MailError::Stopped(detail)
+            | MailError::Rejected(detail)
+            | MailError::Unknown(detail) => Self::Unreachable(detail),
+        }
     }
 }
 
@@ -201,24 +225,34 @@ pub trait MailProvider: Sync {
 }
 
 impl Mail {
-    /// The addresses of sender and recipient, when both are one address each and nothing here could break a header. Some
-    /// providers split a recipient at commas, and all of them write what they get into headers.
+    /// The mail as it may be sent: both addresses one mailbox each and in ASCII, and nothing in it that could break a header.
     ///
     /// # Errors
     /// [`MailError::Rejected`]: no later try would be different.
-    pub(crate) fn addresses(&self) -> Result<(Address, Address), MailError> {
+    pub(crate) fn sendable(&self) -> Result<Self, MailError> {
         let Self { from, to, subject, text: _, html: _, message_id, reference: _, unsubscribe } = self;
+        let refused = |what: &str, why: String| MailError::Rejected(format!("the {what} cannot be sent: {why}"));
         let unsubscribe = unsubscribe.as_deref().unwrap_or_default();
-        let address =
-            |text: &str| text.parse::<Address>().map_err(|e| MailError::Rejected(format!("not a mail address: {e}")));
-        for (what, value) in
-            [("subject", subject.as_str()), ("message id", message_id), ("unsubscribe address", unsubscribe)]
-        {
+        for (what, value) in [("subject", subject.as_str()), ("unsubscribe address", unsubscribe)] {
             if value.chars().any(char::is_control) {
-                return Err(MailError::Rejected(format!("the {what} has a line break or another control character")));
+                return Err(refused(what, "it has a line break or another control character".to_owned()));
+            }
+            if value.len() > LONGEST_VALUE {
+                return Err(refused(what, format!("it is longer than {LONGEST_VALUE} bytes")));
             }
         }
-        Ok((address(from)?, address(to)?))
+        if subject.chars().count() > LONGEST_SUBJECT {
+            return Err(refused("subject", format!("it is longer than {LONGEST_SUBJECT} characters")));
+        }
+        if !unsubscribe.is_ascii() {
+            return Err(refused("unsubscribe address", "it is not ASCII".to_owned()));
+        }
+        Ok(Self {
+            from: address::sendable(from).map_err(|why| refused("sender", why))?.to_string(),
+            to: address::sendable(to).map_err(|why| refused("recipient", why))?.to_string(),
+            message_id: address::message_id(message_id).map_err(|why| refused("message id", why))?,
+            ..self.clone()
+        })
     }
 
     /// The headers that a mail has besides those that every mail has, whoever sends it.
@@ -266,14 +300,38 @@ mod tests {
     #[test]
     fn a_recipient_is_one_address_and_nothing_breaks_a_header() {
         let good = sample();
-        assert!(good.addresses().is_ok());
-        for to in
-            ["", "ada", "ada@example.com, eve@example.com", "Ada <ada@example.com>", "ada@example.com\r\nBcc: e@e.e"]
+        assert_eq!(good.sendable(), Ok(good.clone()));
+        let refused = |evil: Mail| assert!(matches!(evil.sendable(), Err(MailError::Rejected(_))), "{evil:?}");
+        for address in
+            ["", "<>", "ada", "a@b.example, e@b.example", "A <a@b.example>", "a@b.example\r\nBcc: e@e.e", "ä@b.example"]
         {
-            let evil = Mail { to: to.into(), ..good.clone() };
-            assert!(matches!(evil.addresses(), Err(MailError::Rejected(_))), "{to}");
+            refused(Mail { to: address.into(), ..good.clone() });
+            refused(Mail { from: address.into(), ..good.clone() });
         }
-        let evil = Mail { subject: "Hi\r\nBcc: eve@example.com".into(), ..good };
-        assert!(matches!(evil.addresses(), Err(MailError::Rejected(_))));
+        for evil in (0..0x20).chain([0x7f, 0x85]).filter_map(char::from_u32) {
+            refused(Mail { subject: format!("Hi{evil}Bcc: eve@example.com"), ..good.clone() });
+            refused(Mail { message_id: format!("<n-1{evil}@example.com>"), ..good.clone() });
+            refused(Mail { unsubscribe: Some(format!("<https://example.com/{evil}>")), ..good.clone() });
+        }
+        for (length, fine) in [(LONGEST_SUBJECT, true), (LONGEST_SUBJECT + 1, false)] {
+            assert_eq!(Mail { subject: "s".repeat(length), ..good.clone() }.sendable().is_ok(), fine, "{length}");
+        }
+        refused(Mail { subject: "ü".repeat(500), ..good.clone() });
+        refused(Mail { unsubscribe: Some("u".repeat(999)), ..good.clone() });
+        refused(Mail { unsubscribe: Some("<https://bücher.example>".into()), ..good });
+    }
+
+    #[test]
+    fn what_is_asked_about_is_in_the_words_that_were_sent() {
+        let mail = Mail { to: "ada@bücher.example".into(), message_id: "<n-1@bücher.example>".into(), ..sample() };
+        let sent = Sent {
+            reference: mail.reference.clone(),
+            message_id: mail.message_id.clone(),
+            to: mail.to.clone(),
+            since: Timestamp::UNIX_EPOCH,
+            provider_message_id: None,
+        };
+        let mail = mail.sendable().expect("sendable");
+        assert_eq!((sent.as_sent().to, sent.as_sent().message_id), (mail.to, mail.message_id));
     }
 }

@@ -31,11 +31,29 @@ pub struct MailRequest {
 
 /// The wire format of a mail provider: plain functions, so that it can be tested without a network.
 pub trait MailApi: Send + Sync {
+    /// Makes what requests are built with of the secrets that the provider's `SPEC` names, within `timeout`: by default the
+    /// one secret is the key. One that fetches a token, or that has its credentials from elsewhere, says so here.
+    ///
+    /// # Errors
+    /// When there is no key: nothing was sent yet, so it is never [`MailError::Unknown`].
+    fn authorise<'a>(
+        &'a self,
+        secrets: &'a [SecretString],
+        _timeout: Duration,
+        _now: Timestamp,
+    ) -> BoxFuture<'a, Result<SecretString, MailError>> {
+        let key = match secrets {
+            [key] => Ok(key.clone()),
+            _ => Err(MailError::NotSent("there is no API key".to_owned())),
+        };
+        std::future::ready(key).boxed()
+    }
+
     /// Builds the request for one mail, whose addresses were looked at.
     ///
     /// # Errors
     /// When the key cannot be sent.
-    fn request(&self, base: &Url, mail: &Mail, key: &SecretString) -> Result<MailRequest, MailError>;
+    fn request(&self, base: &Url, mail: &Mail, key: &SecretString, now: Timestamp) -> Result<MailRequest, MailError>;
 
     /// Reads the reply: what became of the mail.
     ///
@@ -84,7 +102,7 @@ pub enum Answer {
     /// Everything that happened to the mail.
     Whole(Vec<MailEvent>),
     /// What is known so far, and the request that asks for more.
-    More(Vec<MailEvent>, MailRequest),
+    More(Vec<MailEvent>, Box<MailRequest>),
 }
 
 /// Most requests of one question.
@@ -99,7 +117,7 @@ pub struct Hosts {
     pub eu: &'static str,
 }
 
-/// A mail provider with one API key, asked over HTTP.
+/// A mail provider that is asked over HTTP.
 pub struct HttpMailer<A> {
     api: A,
     base: Url,
@@ -117,7 +135,14 @@ impl<A: MailApi> HttpMailer<A> {
             Some("eu") => hosts.eu,
             Some(_) => return Err(MailSetupError::Setting { name: "MAIL_REGION", rule: "us or eu is expected" }),
         };
-        let base = mail_base(setup.stage, live, setup.replacement, id)?;
+        Self::at(api, mail_base(setup.stage, live, setup.replacement, id)?)
+    }
+
+    /// Sets it up for a base that the stage was asked about before.
+    ///
+    /// # Errors
+    /// When there is no HTTP client.
+    pub(crate) fn at(api: A, base: Url) -> Result<Self, MailSetupError> {
         Ok(Self { api, base, http: Outbound::new()? })
     }
 
@@ -128,10 +153,12 @@ impl<A: MailApi> HttpMailer<A> {
         timeout: Duration,
         now: Timestamp,
     ) -> Result<Accepted, MailError> {
-        let [key] = secrets else { return Err(MailError::NotSent("there is no API key".to_owned())) };
-        mail.addresses()?;
-        let request = self.api.request(&self.base, mail, key)?;
-        match self.exchange(request, timeout).await {
+        let begin = Instant::now();
+        let mail = mail.sendable()?;
+        // One half at most for getting in, so that what is left is enough for the mail.
+        let key = self.api.authorise(secrets, timeout / 2, now).await?;
+        let request = self.api.request(&self.base, &mail, &key, now)?;
+        match self.exchange(request, timeout.saturating_sub(begin.elapsed())).await {
             Ok(reply) => self.api.read(&reply, now),
             Err(SendError::NotSent(detail)) => Err(MailError::Unreachable(detail)),
             Err(SendError::NoReply(detail)) => Err(MailError::Unknown(detail)),
@@ -151,8 +178,9 @@ impl<A: MailApi> HttpMailer<A> {
         timeout: Duration,
         now: Timestamp,
     ) -> Result<Vec<MailEvent>, AskError> {
-        let [key] = secrets else { return Err(AskError::NotAllowed("there is no API key".to_owned())) };
         let begin = Instant::now();
+        let key = &self.api.authorise(secrets, timeout / 2, now).await?;
+        let sent = &sent.as_sent();
         let mut request = self.api.question(&self.base, sent, key, now)?;
         let mut found = Vec::new();
         for _ in 0..MOST_QUESTIONS {
@@ -165,7 +193,7 @@ impl<A: MailApi> HttpMailer<A> {
                 }
                 Answer::More(events, next) => {
                     found.extend(events);
-                    request = next;
+                    request = *next;
                 }
             }
         }
@@ -239,7 +267,7 @@ impl MailRequest {
     /// Adds a header that no log may show.
     pub(crate) fn with_secret(mut self, name: &'static str, value: &str) -> Result<Self, MailError> {
         let value = HeaderValue::from_str(value);
-        let mut value = value.map_err(|_| MailError::Unreachable("the API key cannot be sent".to_owned()))?;
+        let mut value = value.map_err(|_| MailError::Stopped("the API key cannot be sent".to_owned()))?;
         value.set_sensitive(true);
         self.headers.insert(name, value);
         Ok(self)
@@ -275,11 +303,18 @@ pub(crate) fn by_status(reply: &Reply, now: Timestamp, reset: Reset, detail: Str
         }
         // The request did not come in whole.
         StatusCode::REQUEST_TIMEOUT => MailError::NotSent(detail),
-        StatusCode::TOO_MANY_REQUESTS => MailError::Later { wait: wait(reply, now, reset), detail },
-        // Key, account, domain, address of the API: our settings are to blame, and every mail will fail like this one.
+        StatusCode::TOO_MANY_REQUESTS => later(reply, now, reset, detail),
+        // Key, account, money: nothing goes out before somebody acts.
+        StatusCode::UNAUTHORIZED | StatusCode::PAYMENT_REQUIRED | StatusCode::FORBIDDEN => MailError::Stopped(detail),
+        // Domain, address of the API: our settings are to blame, and every mail will fail like this one.
         status if status.is_client_error() || status.is_redirection() => MailError::Unreachable(detail),
         _ => MailError::Unknown(detail),
     }
+}
+
+/// What a limit means, by whatever the provider says that it is one.
+pub(crate) fn later(reply: &Reply, now: Timestamp, reset: Reset, detail: String) -> MailError {
+    MailError::Later { wait: wait(reply, now, reset), detail }
 }
 
 fn wait(reply: &Reply, now: Timestamp, reset: Reset) -> Duration {
@@ -320,9 +355,9 @@ mod tests {
             (408, MailError::NotSent("d".into())),
             (429, MailError::Later { wait: Duration::ZERO, detail: "d".into() }),
             (301, MailError::Unreachable("d".into())),
-            (401, MailError::Unreachable("d".into())),
-            (402, MailError::Unreachable("d".into())),
-            (403, MailError::Unreachable("d".into())),
+            (401, MailError::Stopped("d".into())),
+            (402, MailError::Stopped("d".into())),
+            (403, MailError::Stopped("d".into())),
             (404, MailError::Unreachable("d".into())),
             (204, MailError::Unknown("d".into())),
             (500, MailError::Unknown("d".into())),

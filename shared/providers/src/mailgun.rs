@@ -74,7 +74,7 @@ impl MailProvider for Registered {
 }
 
 impl MailApi for Mailgun {
-    fn request(&self, base: &Url, mail: &Mail, key: &SecretString) -> Result<MailRequest, MailError> {
+    fn request(&self, base: &Url, mail: &Mail, key: &SecretString, _now: Timestamp) -> Result<MailRequest, MailError> {
         let Mail { from, to, subject, text, html, message_id, reference, unsubscribe: _ } = mail;
         let reference = reference.to_string();
         let further: Vec<(String, String)> =
@@ -128,7 +128,7 @@ mod tests {
     fn a_mail_can_be_found_again_by_its_message_id_and_its_key_is_not_shown() {
         let base = Url::parse("https://api.mailgun.net").expect("url");
         let api = Mailgun { domain: "mg.example.com".into() };
-        let request = api.request(&base, &sample(), &"key-secret".into()).expect("built");
+        let request = api.request(&base, &sample(), &"key-secret".into(), Timestamp::UNIX_EPOCH).expect("built");
         assert_eq!(request.url.as_str(), "https://api.mailgun.net/v3/mg.example.com/messages");
         let shown = format!("{request:?}");
         assert!(!shown.contains(&BASE64_STANDARD.encode("api:key-secret")), "{shown}");
@@ -148,7 +148,7 @@ mod tests {
         assert!(matches!(check(200, r#"{"id":"#), Err(MailError::Unknown(_))));
         let refused = check(400, r#"{"message":"to parameter is not a valid address"}"#);
         assert_eq!(refused, Err(MailError::Rejected("400 to parameter is not a valid address".into())));
-        assert!(matches!(check(401, "Forbidden"), Err(MailError::Unreachable(_))));
+        assert!(matches!(check(401, "Forbidden"), Err(MailError::Stopped(_))));
         assert!(matches!(check(404, r#"{"message":"Domain not found"}"#), Err(MailError::Unreachable(_))));
     }
 

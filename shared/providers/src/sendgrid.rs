@@ -59,7 +59,7 @@ impl MailProvider for SendGrid {
 }
 
 impl MailApi for SendGrid {
-    fn request(&self, base: &Url, mail: &Mail, key: &SecretString) -> Result<MailRequest, MailError> {
+    fn request(&self, base: &Url, mail: &Mail, key: &SecretString, _now: Timestamp) -> Result<MailRequest, MailError> {
         let request = MailRequest::json(base, "/v3/mail/send", &body(mail))?;
         request.with_secret(header::AUTHORIZATION.as_str(), &format!("Bearer {}", key.expose_secret()))
     }
@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn a_mail_can_be_found_again_by_its_notification_and_its_key_is_not_shown() {
         let base = Url::parse("https://api.sendgrid.com").expect("url");
-        let request = SendGrid.request(&base, &sample(), &"SG.secret".into()).expect("built");
+        let request = SendGrid.request(&base, &sample(), &"SG.secret".into(), Timestamp::UNIX_EPOCH).expect("built");
         assert_eq!(request.url.as_str(), "https://api.sendgrid.com/v3/mail/send");
         assert!(!format!("{request:?}").contains("SG.secret"));
         let body: Value = serde_json::from_slice(&request.body).expect("json");
@@ -144,7 +144,7 @@ mod tests {
         let body = r#"{"errors":[{"message":"Bad","field":"subject","help":null},{"message":"Worse","field":null}]}"#;
         assert_eq!(check(400, &[], body), Err(MailError::Rejected("400 subject: Bad; Worse".into())));
         let spent = r#"{"errors":[{"message":"Maximum credits exceeded","field":null,"help":null}]}"#;
-        assert_eq!(check(401, &[], spent), Err(MailError::Unreachable("401 Maximum credits exceeded".into())));
+        assert_eq!(check(401, &[], spent), Err(MailError::Stopped("401 Maximum credits exceeded".into())));
         assert!(matches!(check(500, &[], "<html>"), Err(MailError::Unknown(_))));
         let limited = check(429, &[("x-ratelimit-reset", "1795341610")], body);
         assert!(matches!(limited, Err(MailError::Later { .. })), "{limited:?}");

@@ -8,17 +8,14 @@ use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt as _};
 use jiff::Timestamp;
-use lettre::address::Envelope;
-use lettre::message::header::{HeaderName, HeaderValue};
-use lettre::message::{Mailbox, MultiPart};
 use lettre::transport::smtp::Error as SmtpError;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
-use lettre::Message;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::mail::{Accepted, Mail, MailError, MailProvider, MailSetup, MailSetupError, Mailer, said};
+use crate::mime::compose;
 use crate::spec::{Category, Spec, SyncMethod};
 
 /// This provider.
@@ -87,12 +84,13 @@ impl Relay {
         mail: &Mail,
         secrets: &[SecretString],
         timeout: Duration,
+        now: Timestamp,
     ) -> Result<Accepted, MailError> {
         let [username, password] = secrets else {
             return Err(MailError::NotSent("there are no credentials for the relay".to_owned()));
         };
         let credentials = Credentials::new(username.expose_secret().to_owned(), password.expose_secret().to_owned());
-        let (envelope, message) = compose(mail)?;
+        let (envelope, message) = compose(mail, now)?;
         // One half for getting in, the other for the message.
         let timeout = timeout / 2;
         let opening = self.open(&credentials, timeout);
@@ -122,9 +120,9 @@ impl Mailer for Relay {
         mail: &'a Mail,
         secrets: &'a [SecretString],
         timeout: Duration,
-        _now: Timestamp,
+        now: Timestamp,
     ) -> BoxFuture<'a, Result<Accepted, MailError>> {
-        self.deliver(mail, secrets, timeout).boxed()
+        self.deliver(mail, secrets, timeout, now).boxed()
     }
 }
 
@@ -146,48 +144,4 @@ fn describe(error: &SmtpError) -> String {
         text = format!("{status}: {text}");
     }
     said(&text)
-}
-
-/// Builds the MIME message. An address or subject that would break a header is refused here, for good.
-fn compose(mail: &Mail) -> Result<(Envelope, Vec<u8>), MailError> {
-    let (from, to) = mail.addresses()?;
-    let envelope = Envelope::new(Some(from.clone()), vec![to.clone()])
-        .map_err(|e| MailError::Rejected(format!("no envelope: {e}")))?;
-    let mut builder = Message::builder()
-        .from(Mailbox::new(None, from))
-        .to(Mailbox::new(None, to))
-        .subject(mail.subject.clone())
-        .message_id(Some(mail.message_id.clone()));
-    for (name, value) in mail.further_headers() {
-        builder = builder.raw_header(HeaderValue::new(HeaderName::new_from_ascii_str(name), value));
-    }
-    let message = builder
-        .multipart(MultiPart::alternative_plain_html(mail.text.clone(), mail.html.clone()))
-        .map_err(|e| MailError::Rejected(format!("not a message: {e}")))?;
-    Ok((envelope, message.formatted()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::mail::sample;
-
-    #[test]
-    fn the_same_mail_carries_the_same_message_id_and_its_correlation() {
-        let (_, bytes) = compose(&sample()).expect("composed");
-        let text = String::from_utf8(bytes).expect("ascii");
-        assert!(text.contains("Message-ID: <n-1@example.com>\r\n"), "{text}");
-        assert!(text.contains("X-Notification-Id: 0190f5fe-7c00-7a00-8000-000000000001\r\n"), "{text}");
-        assert!(text.contains("To: ada@example.com\r\n"), "{text}");
-    }
-
-    #[test]
-    fn headers_cannot_be_injected() {
-        let mut evil = sample();
-        evil.to = "ada@example.com\r\nBcc: eve@example.com".into();
-        assert!(matches!(compose(&evil), Err(MailError::Rejected(_))));
-        let mut evil = sample();
-        evil.subject = "Hi\r\nBcc: eve@example.com".into();
-        assert!(matches!(compose(&evil), Err(MailError::Rejected(_))));
-    }
 }

@@ -13,8 +13,15 @@ pub const KEPT: usize = 5_000;
 /// Bytes of a body kept as it was; of a longer one only this much text is.
 pub const BODY_KEPT: usize = 64 * 1024;
 
-const CREDENTIAL_HEADERS: [&str; 6] =
-    ["authorization", "proxy-authorization", "x-goog-api-key", "x-api-key", "api-key", "cookie"];
+const CREDENTIAL_HEADERS: [&str; 7] = [
+    "authorization",
+    "proxy-authorization",
+    "x-goog-api-key",
+    "x-api-key",
+    "api-key",
+    "x-amz-security-token",
+    "cookie",
+];
 const CREDENTIAL_PARAMETERS: [&str; 4] = ["key", "api_key", "access_token", "token"];
 
 /// One received request.

@@ -30,8 +30,10 @@
 //! | `POST /_control/bamboohr/{company}/rate_limit` | `{"remaining": n or null, "retry_after_s"?: n}` |
 //! | `POST /_control/bamboohr/{company}/keys` | `{"keys": [..]}` replaces the accepted API keys |
 //! | `POST /_control/greenhouse/deliver` | sends signed webhooks, [`greenhouse::Delivery`] |
-//! | `GET /_control/<p>/mails?to=&correlation=` | for `sendgrid`, `mailgun` and `brevo`: what was accepted, [`mailbox::Mail`] |
+//! | `GET /_control/<p>/mails?to=&correlation=` | for `sendgrid`, `mailgun`, `brevo`, `ses` and `gmail`: what was accepted, [`mailbox::Mail`] |
 //! | `DELETE /_control/<p>/mails` | forgets these |
+//! | `POST /_control/gmail/lag` | `{"ms": n}`: for so long a new mail is not found |
+//! | `POST /_control/gmail/scope` | `{"readonly": bool}`: whether tokens may look for mails, initially true |
 //!
 //! On a port of its own stands no third party, but what counts the calls of the functions to AWS: [`calls`].
 
@@ -41,11 +43,15 @@ pub mod calls;
 pub mod control;
 pub mod faults;
 pub mod gemini;
+pub mod gmail;
+pub mod google;
 pub mod greenhouse;
 pub mod journal;
 pub mod mailbox;
 pub mod mailgun;
+pub mod message;
 pub mod sendgrid;
+pub mod ses;
 
 use std::sync::Arc;
 
@@ -80,6 +86,9 @@ pub fn registry() -> Vec<Simulator> {
         sendgrid::simulator(),
         mailgun::simulator(),
         brevo::simulator(),
+        ses::simulator(),
+        gmail::simulator(),
+        google::simulator(),
     ]
 }
 

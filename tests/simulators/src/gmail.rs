@@ -1,0 +1,183 @@
+//! Gmail API, `POST /gmail/gmail/v1/users/me/messages/send` and `GET …/messages?q=rfc822msgid:`, `Authorization: Bearer TOKEN`.
+//!
+//! Faithful in the errors with their reasons, in that nothing is recognised as sent before, and in that a mail is found by its
+//! Message-ID, on request only after a while. Tokens are those of [`crate::google`]; that of the refresh token `invalid` is
+//! refused here. Recipients at `refused.example` are invalid, senders at `unverified.example` have no mailbox.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use axum::{
+    Json, Router,
+    extract::{Query, State},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE};
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::{
+    Simulator,
+    control::{Control, Refused, lock, parse},
+    google::TOKEN,
+    mailbox::{self, Mail, Mailbox, REFUSED_DOMAIN, UNVERIFIED_DOMAIN, is_address},
+    message::{self, Message},
+};
+
+/// What can be found, and how.
+#[derive(Debug, Default)]
+struct Sent {
+    /// Message-ID without brackets, id, and when it was sent.
+    mails: Vec<(String, String, Instant)>,
+    lag: Duration,
+    cannot_read: bool,
+}
+
+#[derive(Debug, Default)]
+struct World {
+    mailbox: Arc<Mailbox>,
+    sent: Mutex<Sent>,
+}
+
+/// The simulator with a fresh world.
+pub fn simulator() -> Simulator {
+    let world = Arc::new(World::default());
+    let of_reset = Arc::clone(&world);
+    let own = Router::new().route("/lag", post(lag)).route("/scope", post(scope)).with_state(Arc::clone(&world));
+    Simulator {
+        name: "gmail",
+        about: "Gmail API v1: messages.send, messages.list",
+        wire: Router::new()
+            .route("/gmail/v1/users/me/messages/send", post(send))
+            .route("/gmail/v1/users/me/messages", get(list))
+            .fallback(|| async { Error(StatusCode::NOT_FOUND, "notFound", "Not Found".to_owned()) })
+            .with_state(Arc::clone(&world)),
+        extra: mailbox::routes(Arc::clone(&world.mailbox)).merge(own),
+        extra_index: &[
+            "GET {base}/mails?to=&correlation=",
+            "DELETE {base}/mails",
+            "POST {base}/lag",
+            "POST {base}/scope",
+        ],
+        control: Control::new(
+            |status| Some(Error(status, "backendError", "simulated fault".to_owned()).body()),
+            move || {
+                of_reset.mailbox.clear();
+                *lock(&of_reset.sent) = Sent::default();
+            },
+        ),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Lag {
+    ms: u64,
+}
+
+async fn lag(State(world): State<Arc<World>>, body: Bytes) -> Result<StatusCode, Refused> {
+    let Lag { ms } = parse(&body)?;
+    lock(&world.sent).lag = Duration::from_millis(ms);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Scope {
+    readonly: bool,
+}
+
+async fn scope(State(world): State<Arc<World>>, body: Bytes) -> Result<StatusCode, Refused> {
+    let Scope { readonly } = parse(&body)?;
+    lock(&world.sent).cannot_read = !readonly;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Debug)]
+struct Error(StatusCode, &'static str, String);
+
+impl Error {
+    fn body(&self) -> Value {
+        let Self(status, reason, message) = self;
+        let errors = json!([{"domain": "global", "reason": reason, "message": message}]);
+        json!({"error": {"code": status.as_u16(), "message": message, "errors": errors}})
+    }
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        (self.0, Json(self.body())).into_response()
+    }
+}
+
+fn signed_in(headers: &HeaderMap) -> Result<(), Error> {
+    let token = headers.get(header::AUTHORIZATION).and_then(|token| token.to_str().ok()).unwrap_or_default();
+    match token.strip_prefix("Bearer ").and_then(|token| token.strip_prefix(TOKEN)) {
+        Some(of) if !of.is_empty() && of != "invalid" => Ok(()),
+        Some(_) | None => Err(Error(StatusCode::UNAUTHORIZED, "authError", "Invalid Credentials".to_owned())),
+    }
+}
+
+async fn send(State(world): State<Arc<World>>, headers: HeaderMap, body: Bytes) -> Result<Json<Value>, Error> {
+    signed_in(&headers)?;
+    let mail = read(&body)?;
+    let message_id = mail.message_id.clone().unwrap_or_default();
+    let accepted = world.mailbox.accept(|number| Mail { id: format!("18c{number:013x}"), ..mail });
+    let found_by = message_id.trim_matches(['<', '>']).to_owned();
+    lock(&world.sent).mails.push((found_by, accepted.id.clone(), Instant::now()));
+    Ok(Json(json!({"id": accepted.id, "threadId": accepted.id, "labelIds": ["SENT"]})))
+}
+
+fn read(body: &[u8]) -> Result<Mail, Error> {
+    let bad = |message: &str| Error(StatusCode::BAD_REQUEST, "invalidArgument", message.to_owned());
+    let body: Value = serde_json::from_slice(body).map_err(|_| bad("Parse Error"))?;
+    let raw = body.get("raw").and_then(Value::as_str).unwrap_or_default();
+    let raw = BASE64_URL_SAFE.decode(raw).map_err(|_| bad("Invalid value for ByteString"))?;
+    let message = message::read(&raw).map_err(|message| bad(&message))?;
+    let Message { from, to, subject, text, html, message_id, notification } = message;
+    if from.ends_with(UNVERIFIED_DOMAIN) {
+        return Err(Error(StatusCode::BAD_REQUEST, "failedPrecondition", "Mail service not enabled".to_owned()));
+    }
+    if to.iter().any(|one| !is_address(one) || one.ends_with(REFUSED_DOMAIN)) {
+        return Err(bad("Invalid To header"));
+    }
+    let correlation = notification;
+    Ok(Mail { at: Timestamp::now(), from, to, subject, text, html, message_id, correlation, ..Mail::default() })
+}
+
+#[derive(Deserialize)]
+struct Wanted {
+    #[serde(default)]
+    q: String,
+}
+
+async fn list(
+    State(world): State<Arc<World>>,
+    headers: HeaderMap,
+    Query(Wanted { q }): Query<Wanted>,
+) -> Result<Json<Value>, Error> {
+    signed_in(&headers)?;
+    let sent = lock(&world.sent);
+    if sent.cannot_read {
+        let message = "Request had insufficient authentication scopes.";
+        return Err(Error(StatusCode::FORBIDDEN, "insufficientPermissions", message.to_owned()));
+    }
+    let Some(wanted) = q.strip_prefix("rfc822msgid:") else {
+        return Err(Error(StatusCode::BAD_REQUEST, "invalidArgument", "only rfc822msgid is simulated".to_owned()));
+    };
+    let wanted = wanted.trim_matches(['<', '>']);
+    let visible = sent.mails.iter().filter(|(id, _, at)| id == wanted && at.elapsed() >= sent.lag);
+    let found: Vec<Value> = visible.map(|(_, id, _)| json!({"id": id, "threadId": id})).collect();
+    let estimate = found.len();
+    // The real service leaves the list out when it is empty.
+    if found.is_empty() {
+        return Ok(Json(json!({"resultSizeEstimate": 0})));
+    }
+    Ok(Json(json!({"messages": found, "resultSizeEstimate": estimate})))
+}
