@@ -5,7 +5,6 @@
 //! notification decides (`domain::notification::Guarantee`).
 
 pub mod mailer;
-pub mod template;
 
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use domain::id::OrgId;
 use domain::mail_event::MailReference;
 use domain::message::EmailJob;
 use domain::notification::{Guarantee, Notification, NotificationState};
+use mail_templates::{Rendered, Templates};
 use platform::batch::Turn;
 use platform::breaker::Verdict;
 use platform::clock;
@@ -28,7 +28,6 @@ use resilience::retry::{MAIL, Next};
 use resilience::work::{self, Refusal};
 
 use crate::mailer::Mailers;
-use crate::template::{Rendered, Templates};
 
 const READY: &str = "queued";
 const HELD: &str = "sending";
@@ -135,9 +134,9 @@ impl Worker {
         turn: Turn,
         verdict: &mut Verdict,
     ) -> Result<(&'static str, Accepted), MailError> {
-        let Rendered { subject, text, html } = self
+        let Rendered { subject, text, html, language: _, version: _ } = self
             .templates
-            .render(notification.kind, &notification.data)
+            .render(notification.kind, notification.language.as_ref(), &notification.data)
             .map_err(|error| MailError::Rejected(format!("failed to {error}")))?;
         let credentials = self.mailers.credentials().await?;
         let mail = Mail {

@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use email_worker::{Worker, mailer::Mailers, template::Templates};
+use email_worker::{Worker, mailer::Mailers};
+use mail_templates::Templates;
 use platform::batch::Batches;
 use platform::breaker::{self, SharedBreaker};
 use platform::bulkhead::Bulkhead;
