@@ -84,7 +84,7 @@ pub enum Answer {
     /// Everything that happened to the mail.
     Whole(Vec<MailEvent>),
     /// What is known so far, and the request that asks for more.
-    More(Vec<MailEvent>, MailRequest),
+    More(Vec<MailEvent>, Box<MailRequest>),
 }
 
 /// Most requests of one question.
@@ -165,7 +165,7 @@ impl<A: MailApi> HttpMailer<A> {
                 }
                 Answer::More(events, next) => {
                     found.extend(events);
-                    request = next;
+                    request = *next;
                 }
             }
         }
