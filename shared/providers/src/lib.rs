@@ -67,6 +67,13 @@ mod tests {
             // The role of email-worker may read what is below `mail/` and nothing else.
             let readable = spec.secrets.iter().all(|name| name.starts_with("mail/"));
             assert!(spec.mail.is_none() || readable, "{}: {:?}", spec.id, spec.secrets);
+            // The role of the function that takes mail events may read what is below `mail/webhook/` and nothing else.
+            let apart = |source: &&dyn mail_events::MailEventSource| {
+                source.secrets().iter().all(|name| name.starts_with("mail/webhook/"))
+            };
+            assert!(spec.mail_events.as_ref().is_none_or(apart), "{}", spec.id);
+            assert!(spec.mail_events.is_none() || spec.mail.is_some(), "{}", spec.id);
+            assert!(!spec.secrets.iter().any(|name| name.starts_with("mail/webhook/")), "{}", spec.id);
             assert_eq!(spec.polling.is_some(), matches!(spec.sync, SyncMethod::Polled { .. }), "{}", spec.id);
         }
     }
