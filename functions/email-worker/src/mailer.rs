@@ -1,10 +1,22 @@
-//! Which mail provider this deployment uses, and its credentials.
+//! Which mail providers this deployment uses, and their credentials and breakers.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use domain::mail_event::MailReference;
+use domain::notification::{Notification, NotificationKind};
+use domain::stage::Stage;
+use platform::breaker::SharedBreaker;
 use platform::environment::{self, EnvironmentError};
 use platform::secrets::Secrets;
-use providers::mail::{MailError, MailSetup, MailSetupError, Mailer};
+use platform::table::Table;
+use providers::mail::{Asking, MailError, MailSetup, MailSetupError, Mailer};
 use providers::spec::Spec;
+use resilience::breaker::POLICY;
 use secrecy::SecretString;
+
+/// Most providers that are tried for one mail.
+const MOST_PROVIDERS: usize = 5;
 
 /// Why the function cannot start. Completes "failed to …".
 #[derive(Debug, thiserror::Error)]
@@ -13,31 +25,47 @@ pub enum StartError {
     #[error(transparent)]
     Environment(#[from] EnvironmentError),
     /// No provider of that name takes mail.
-    #[error("find the mail provider `{0}` that MAIL_PROVIDER names")]
+    #[error("find the mail provider `{0}` that MAIL_PROVIDER or MAIL_FALLBACK names")]
     UnknownProvider(String),
     /// The provider cannot be used as it is set up.
     #[error(transparent)]
     Setup(#[from] MailSetupError),
 }
 
-/// The mail provider and the sender's address.
+/// A mail provider that is ready to be used.
+pub struct Ready {
+    /// What the product knows of it.
+    pub spec: &'static Spec,
+    /// Its client.
+    pub mailer: Box<dyn Mailer>,
+    /// Whether it may be called.
+    pub breaker: SharedBreaker,
+}
+
+/// The mail providers and the sender's address.
 pub struct Mailers {
     secrets: Secrets,
-    spec: &'static Spec,
-    mailer: Box<dyn Mailer>,
+    control: Table,
+    stage: Stage,
+    replacement: Option<String>,
+    /// The choice of the deployment, the first one first.
+    chosen: Vec<Arc<Ready>>,
+    /// Those that were set up because an organisation, or an earlier deployment, chose them; none for one that cannot be.
+    others: Mutex<HashMap<&'static str, Option<Arc<Ready>>>>,
     from: String,
     domain: String,
+    unsubscribe: Option<String>,
 }
 
 impl Mailers {
-    /// Reads `MAIL_PROVIDER`, `MAIL_FROM` and what the provider asks for.
+    /// Reads `MAIL_PROVIDER`, `MAIL_FALLBACK` (ids separated by commas), `MAIL_FROM`, `MAIL_UNSUBSCRIBE`, and what the providers
+    /// ask for.
     ///
     /// # Errors
     /// When one is missing, not usable, or forbidden in this stage: then the function does not start.
-    pub fn from_environment(secrets: Secrets) -> Result<Self, StartError> {
-        let name = environment::required("MAIL_PROVIDER")?;
-        let found = providers::find(&name).and_then(|spec| Some((spec, spec.mail?)));
-        let (spec, provider) = found.ok_or(StartError::UnknownProvider(name))?;
+    pub fn from_environment(secrets: Secrets, control: Table) -> Result<Self, StartError> {
+        let first = environment::required("MAIL_PROVIDER")?;
+        let fallback = environment::optional("MAIL_FALLBACK").unwrap_or_default();
         let from = environment::required("MAIL_FROM")?;
         let domain = match from.rsplit_once('@') {
             Some((local, domain)) if !local.is_empty() && !domain.is_empty() => domain.to_owned(),
@@ -46,35 +74,81 @@ impl Mailers {
                 return Err(EnvironmentError::Invalid { name: "MAIL_FROM", rule }.into());
             }
         };
-        let replacement = environment::optional("PROVIDER_BASE_URL");
-        let mailer = provider.set_up(&MailSetup {
+        let mut mailers = Self {
+            secrets,
+            control,
             stage: environment::stage()?,
-            domain: &domain,
-            replacement: replacement.as_deref(),
+            replacement: environment::optional("PROVIDER_BASE_URL"),
+            chosen: vec![],
+            others: Mutex::default(),
+            from,
+            domain,
+            unsubscribe: environment::optional("MAIL_UNSUBSCRIBE").map(|address| format!("<{address}>")),
+        };
+        for name in std::iter::once(first.as_str()).chain(fallback.split(',').filter(|name| !name.is_empty())) {
+            let spec = providers::find(name).filter(|spec| spec.mail.is_some());
+            let spec = spec.ok_or_else(|| StartError::UnknownProvider(name.to_owned()))?;
+            if mailers.chosen.iter().all(|ready| ready.spec.id != spec.id) {
+                let ready = mailers.set_up(spec)?;
+                mailers.chosen.push(Arc::new(ready));
+            }
+        }
+        Ok(mailers)
+    }
+
+    fn set_up(&self, spec: &'static Spec) -> Result<Ready, StartError> {
+        let (provider, breaker) =
+            spec.mail.zip(spec.breaker()).ok_or_else(|| StartError::UnknownProvider(spec.id.to_owned()))?;
+        let mailer = provider.set_up(&MailSetup {
+            stage: self.stage,
+            domain: &self.domain,
+            replacement: self.replacement.as_deref(),
             setting: &|name| environment::optional(name),
         })?;
-        Ok(Self { secrets, spec, mailer, from, domain })
+        Ok(Ready { spec, mailer, breaker: SharedBreaker::of_deployment(self.control.clone(), &breaker, POLICY) })
     }
 
-    /// The provider.
-    #[must_use]
-    pub fn mailer(&self) -> &dyn Mailer {
-        self.mailer.as_ref()
+    /// The deployment's first choice.
+    pub(crate) fn first(&self) -> Option<&Ready> {
+        self.chosen.first().map(Arc::as_ref)
     }
 
-    /// The provider's id.
-    #[must_use]
-    pub fn provider(&self) -> &'static str {
-        self.spec.id
+    /// The provider of that name; none for one that this version does not know or this deployment cannot use.
+    pub(crate) fn named(&self, name: &str) -> Option<Arc<Ready>> {
+        if let Some(ready) = self.chosen.iter().find(|ready| ready.spec.id == name) {
+            return Some(Arc::clone(ready));
+        }
+        let spec = providers::find(name).filter(|spec| spec.mail.is_some())?;
+        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        let ready = others.entry(spec.id).or_insert_with(|| match self.set_up(spec) {
+            Ok(ready) => Some(Arc::new(ready)),
+            Err(error) => {
+                tracing::error!(mail.provider = spec.id, %error, "a mail provider that is wanted cannot be set up");
+                None
+            }
+        });
+        ready.clone()
     }
 
-    /// The provider's credentials as they are now; they are read at most once a minute.
+    /// Who is tried for an organisation's mail, in this order: its own choice, as far as it can be used here, else that of the
+    /// deployment.
+    pub(crate) fn order(&self, wanted: &[String]) -> Vec<Arc<Ready>> {
+        let own: Vec<Arc<Ready>> = wanted.iter().take(MOST_PROVIDERS).filter_map(|name| self.named(name)).collect();
+        if own.is_empty() { self.chosen.clone() } else { own }
+    }
+
+    /// Whether a provider can be asked; one that cannot be used any more is silent.
+    pub(crate) fn asking(&self, name: Option<&str>) -> Asking {
+        name.and_then(|name| self.named(name)).map_or(Asking::Silent, |ready| ready.mailer.asking())
+    }
+
+    /// A provider's credentials as they are now; they are read at most once a minute.
     ///
     /// # Errors
     /// When there are none: nothing was sent, and the mail waits until there are.
-    pub async fn credentials(&self) -> Result<Vec<SecretString>, MailError> {
-        let mut read = Vec::with_capacity(self.spec.secrets.len());
-        for name in self.spec.secrets {
+    pub(crate) async fn credentials(&self, spec: &Spec) -> Result<Vec<SecretString>, MailError> {
+        let mut read = Vec::with_capacity(spec.secrets.len());
+        for name in spec.secrets {
             let secret = self.secrets.read(name).await;
             let secret = secret.map_err(|error| MailError::NotSent(format!("failed to {error}")))?;
             read.push(secret.ok_or_else(|| MailError::NotSent(format!("there is no secret {name}")))?);
@@ -83,14 +157,22 @@ impl Mailers {
     }
 
     /// The sender's address.
-    #[must_use]
-    pub fn from(&self) -> &str {
+    pub(crate) fn from(&self) -> &str {
         &self.from
     }
 
-    /// The sender's domain: the right part of every Message-ID.
-    #[must_use]
-    pub fn domain(&self) -> &str {
-        &self.domain
+    /// The Message-ID that a notification gets with its first attempt.
+    pub(crate) fn message_id(&self, reference: &MailReference) -> String {
+        format!("<{}@{}>", reference.notification, self.domain)
+    }
+
+    /// How to ask for no more mails of this kind.
+    pub(crate) fn unsubscribe(&self, kind: NotificationKind) -> Option<String> {
+        self.unsubscribe.clone().filter(|_| kind.may_be_unsubscribed())
+    }
+
+    /// The Message-ID of a notification: that of its first attempt, where there was one.
+    pub(crate) fn message_id_of(&self, notification: &Notification, reference: &MailReference) -> String {
+        notification.message_id.clone().unwrap_or_else(|| self.message_id(reference))
     }
 }

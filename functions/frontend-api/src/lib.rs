@@ -10,6 +10,7 @@ mod jobs;
 mod notifications;
 mod operations;
 mod suggestions;
+mod suppressions;
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -21,6 +22,8 @@ use platform::audit::Audit;
 use platform::breaker::SharedBreaker;
 use platform::cache::Cache;
 use platform::control::Control;
+use platform::delivery::Deliveries;
+use platform::email_queues::EmailQueues;
 use platform::error::PlatformError;
 use platform::queue::Queue;
 use platform::records::{Cursor, Recorded, Records, Stored};
@@ -45,14 +48,18 @@ pub struct Api {
     /// Where suggestions are put to be made.
     pub suggestion_queue: Queue,
     /// Where notifications are put to be sent.
-    pub email_queue: Queue,
+    pub email_queues: EmailQueues,
 }
 
 impl Api {
     /// Opens the connections.
     pub async fn preconnect(&self) {
         let _ignored =
-            tokio::join!(self.records.table().preconnect(), self.email_queue.waiting(), self.cache.preconnect());
+            tokio::join!(self.records.table().preconnect(), self.email_queues.preconnect(), self.cache.preconnect());
+    }
+
+    pub(crate) fn deliveries(&self) -> Deliveries {
+        Deliveries::new(self.records.clone())
     }
 
     /// All routes.
@@ -64,6 +71,7 @@ impl Api {
             .merge(notifications::routes())
             .merge(operations::routes())
             .merge(suggestions::routes())
+            .merge(suppressions::routes())
             .with_state(self)
     }
 }

@@ -9,6 +9,7 @@ use platform::breaker::{self, SharedBreaker};
 use platform::cache::Cache;
 use platform::clients::{Aws, preconnect};
 use platform::control::Control;
+use platform::email_queues::EmailQueues;
 use platform::records::Records;
 use platform::telemetry;
 use resilience::breaker::POLICY;
@@ -26,7 +27,7 @@ async fn main() -> Result<(), lambda_http::Error> {
         records: Records::new(aws.table("RECORDS_TABLE")?),
         control: Control::new(aws.table("CONTROL_TABLE")?),
         suggestion_queue: aws.queue("SUGGESTION_QUEUE_URL")?,
-        email_queue: aws.queue("EMAIL_QUEUE_URL")?,
+        email_queues: EmailQueues::from_environment(&aws)?,
     };
     preconnect(api.preconnect()).await;
     telemetry::started(begin);

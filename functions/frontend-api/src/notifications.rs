@@ -1,10 +1,9 @@
 //! Notifications: asked for here, sent by a worker.
 
-use axum::Router;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
-use domain::FORMAT_VERSION;
+use axum::{Json, Router};
 use domain::application::content_hash;
 use domain::failure::Failure;
 use domain::id::{NotificationId, OrgId};
@@ -19,22 +18,20 @@ use http::HeaderMap;
 use jiff::Timestamp;
 use platform::clock;
 use platform::records::{Created, Recorded, Stored as _, key_of};
-use platform::work::{close, send_back};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use web::accept::{accepted, id_for, not_enqueued};
 use web::body::{Checked, parse};
 use web::identity::{Identity, Role};
+use web::page::List;
 use web::problem::Problem;
 
 use crate::operations::{Change, Ordering, Why, audited};
 use crate::{Api, id, known, list, not_found, read, unavailable};
 
-/// The states of a notification that a decision is about, as they are stored.
-const OPEN: &str = "needs_review";
-const READY: &str = "queued";
-const SENT: &str = "accepted";
+/// The state of a notification that a decision is about, as it is stored.
+const OPEN: &str = NotificationState::NeedsReview.as_str();
 
 /// A request for a notification. What `data` must hold follows from the kind.
 #[derive(Debug, Serialize, Deserialize, Validate)]
@@ -59,6 +56,8 @@ struct View {
     attempts: u32,
     provider: Option<String>,
     provider_message_id: Option<String>,
+    /// Its Message-ID, from the first attempt on.
+    message_id: Option<String>,
     failure: Option<Failure>,
     /// Not sent any more after this time.
     send_before: Option<Timestamp>,
@@ -83,6 +82,7 @@ impl From<Notification> for View {
             provider,
             provider_message_id,
             failure,
+            message_id,
             asked: _,
             tried_at: _,
             history,
@@ -98,6 +98,7 @@ impl From<Notification> for View {
             attempts,
             provider,
             provider_message_id,
+            message_id,
             failure,
             send_before,
             history,
@@ -127,6 +128,7 @@ enum Decision {
 pub(crate) fn routes() -> Router<Api> {
     Router::new()
         .route("/api/notifications/{id}/{decision}", post(decide))
+        .route("/api/notifications/needs-review", get(needing_review))
         .route("/api/notifications", get(list::<Notification, View>).post(create))
         .route("/api/notifications/{id}", get(read::<Notification, View, NotificationId>))
 }
@@ -150,10 +152,16 @@ async fn create(
         Created::Other => return Err(Problem::key_reused()),
     };
     if notification.state == NotificationState::Queued {
-        let job = EmailJob { v: FORMAT_VERSION, org, notification: id };
-        api.email_queue.send(&job).await.map_err(|e| not_enqueued(&e))?;
+        let job = EmailJob::to_send(org, id);
+        api.email_queues.send(&job, kind.priority()).await.map_err(|e| not_enqueued(&e))?;
     }
     Ok(accepted(&format!("/api/notifications/{id}"), &View::from(notification)))
+}
+
+/// The caller's notifications that wait for a decision, longest first, at most a hundred.
+async fn needing_review(State(api): State<Api>, identity: Identity) -> Result<Json<List<View>>, Problem> {
+    let found = api.deliveries().needing_review(&identity.org).await.map_err(|e| unavailable(&e))?;
+    Ok(Json(List { items: found.into_iter().map(View::from).collect(), next_cursor: None }))
 }
 
 /// Carries out a person's decision about a notification in `needs_review`; it is in the audit.
@@ -174,11 +182,13 @@ async fn decide(
     };
     let what = Ordering { action, target: format!("notification/{notification}"), reason };
     let carried_out = async {
-        let (table, now) = (api.records.table(), clock::now());
-        let (after, decided) = match decision {
-            Decision::Resend => (READY, send_back::<Notification>(table, &key, OPEN, READY, now).await),
-            Decision::MarkAsSent => (SENT, close::<Notification>(table, &key, OPEN, SENT, now).await),
+        let now = clock::now();
+        let (state, detail) = match decision {
+            Decision::Resend => (NotificationState::Queued, "a person ordered it sent again"),
+            Decision::MarkAsSent => (NotificationState::Accepted, "a person said that it was sent"),
         };
+        let decided = api.deliveries().decide(&key, state, detail, now).await;
+        let after = state.as_str();
         match decided.map_err(|e| unavailable(&e))? {
             Some(result) => Ok(Change { before: OPEN.to_owned(), after: after.to_owned(), result }),
             None => Err(undecidable(&api, &org, &key.sk).await),
@@ -186,11 +196,11 @@ async fn decide(
     };
     let (_, decided) = audited(&api, identity, what, carried_out).await?;
     if decision == Decision::MarkAsSent {
-        return Ok(axum::Json(View::from(decided)).into_response());
+        return Ok(Json(View::from(decided)).into_response());
     }
-    let job = EmailJob { v: FORMAT_VERSION, org, notification };
+    let job = EmailJob::to_send(org, notification);
     // It is in the index of what waits: when the queue does not take it now, the sweep sends it.
-    api.email_queue.send(&job).await.map_err(|e| not_enqueued(&e))?;
+    api.email_queues.send(&job, decided.kind.priority()).await.map_err(|e| not_enqueued(&e))?;
     Ok(accepted(&format!("/api/notifications/{notification}"), &View::from(decided)))
 }
 

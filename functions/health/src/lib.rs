@@ -3,6 +3,7 @@
 //! A third party that does not answer does not make the product fail: its work waits. So a breaker is told and changes no status.
 //! It is public, so it says what is wrong by name and nothing more; causes and numbers are in the log.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use axum::extract::State;
@@ -11,7 +12,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use futures::future::{BoxFuture, FutureExt as _, join_all};
 use http::{StatusCode, header};
-use platform::breaker::{OF_DEPLOYMENT, of_deployment};
+use platform::breaker::{MODEL, of_deployment};
 use platform::clients::Aws;
 use platform::clock;
 use platform::environment::{self, EnvironmentError};
@@ -24,10 +25,11 @@ use serde_json::{Value, json};
 /// Longest wait for one check.
 const LONGEST: Duration = Duration::from_secs(2);
 /// The queues, by their name and the variable that holds their URL.
-const QUEUES: [(&str, &str); 6] = [
+const QUEUES: [(&str, &str); 7] = [
     ("webhook-queue", "WEBHOOK_QUEUE_URL"),
     ("suggestion-queue", "SUGGESTION_QUEUE_URL"),
     ("email-queue", "EMAIL_QUEUE_URL"),
+    ("email-priority-queue", "EMAIL_PRIORITY_QUEUE_URL"),
     ("sync-queue", "SYNC_QUEUE_URL"),
     ("intake-queue", "INTAKE_QUEUE_URL"),
     ("intake-priority-queue", "INTAKE_PRIORITY_QUEUE_URL"),
@@ -84,7 +86,9 @@ impl Health {
                 Admission::Refuse { .. } => "left-alone",
             }
         };
-        OF_DEPLOYMENT.iter().map(|name| json!({"name": name, "status": status(name)})).collect()
+        // A breaker that never counted a failure is not stored, and closed.
+        let names: BTreeSet<&str> = stored.iter().map(|(name, _)| name.as_str()).chain([MODEL]).collect();
+        names.into_iter().map(|name| json!({"name": name, "status": status(name)})).collect()
     }
 
     async fn checks(&self) -> Vec<Value> {

@@ -71,6 +71,7 @@ impl Worker {
             held: HELD,
             lease_until: turn.deadline,
             set: Item::new(),
+            once: Item::new(),
         };
         let key = key_of::<Intake>(&job.org, &job.intake.to_string());
         // Claimed as it is and read after that, so that one that cannot be read has a holder who can say so.

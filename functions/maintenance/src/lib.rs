@@ -5,12 +5,14 @@
 //! and workers claim, so that it finds nothing to do; the other order could lose the message once more.
 
 use domain::FORMAT_VERSION;
-use domain::id::{IntakeId, OrgId};
+use domain::id::{IntakeId, NotificationId, OrgId};
 use domain::intake::{Intake, IntakeState, Priority};
 use domain::message::{EmailJob, IntakeJob, SuggestionJob};
+use domain::notification::{Notification, NotificationState};
 use futures::stream::{self, StreamExt as _};
 use platform::breaker::SharedBreaker;
 use platform::clock;
+use platform::email_queues::EmailQueues;
 use platform::error::PlatformError;
 use platform::outbox::{Awaited, Waiting};
 use platform::queue::Queue;
@@ -29,7 +31,7 @@ const AT_ONCE: usize = 10;
 pub struct Sweep {
     records: Records,
     suggestions: Queue,
-    emails: Queue,
+    emails: EmailQueues,
     intakes: Intakes,
     model: SharedBreaker,
     mail: SharedBreaker,
@@ -57,7 +59,7 @@ impl Sweep {
     pub fn new(
         records: Records,
         suggestions: Queue,
-        emails: Queue,
+        emails: EmailQueues,
         intakes: Intakes,
         model: SharedBreaker,
         mail: SharedBreaker,
@@ -67,7 +69,7 @@ impl Sweep {
 
     /// Opens the connections.
     pub async fn preconnect(&self) {
-        let _ignored = tokio::join!(self.records.table().preconnect(), self.emails.waiting());
+        let _ignored = tokio::join!(self.records.table().preconnect(), self.emails.preconnect());
     }
 
     /// Sends what is missing and says how much. A failure ends its shard; what it did not reach is overdue in the next tick.
@@ -125,10 +127,7 @@ impl Sweep {
                 tracing::warn!(%org, suggestion.id = %suggestion, "a suggestion waited for too long; enqueued again");
                 self.suggestions.send(&SuggestionJob { v: FORMAT_VERSION, org, suggestion }).await?;
             }
-            Some(Awaited::Notification(org, notification)) => {
-                tracing::warn!(%org, notification.id = %notification, "a notification waited for too long; enqueued again");
-                self.emails.send(&EmailJob { v: FORMAT_VERSION, org, notification }).await?;
-            }
+            Some(Awaited::Notification(org, notification)) => self.send_notification(org, notification).await?,
             Some(Awaited::Intake(org, intake)) => self.send_intake(org, intake).await?,
             None => {
                 tracing::error!(kind = waiting.kind(), "a record waits for something unknown; nothing sent");
@@ -137,6 +136,20 @@ impl Sweep {
         }
         Ok(true)
     }
+
+    /// Sends the message of a notification, which waits to be sent or to be asked about. Its queue follows from its kind, which
+    /// the index does not hold.
+    async fn send_notification(&self, org: OrgId, id: NotificationId) -> Result<(), PlatformError> {
+        let record: Option<Notification> = self.records.get(&org, &id.to_string()).await?;
+        let Some(Notification { state: NotificationState::Queued | NotificationState::Unknown, kind, .. }) = record
+        else {
+            // A worker was faster than the index.
+            return Ok(());
+        };
+        tracing::warn!(%org, notification.id = %id, "a notification waited for too long; enqueued again");
+        self.emails.send(&EmailJob::to_send(org, id), kind.priority()).await
+    }
+
     /// Sends the message of an intake. Its queue follows from its priority, which the index does not hold.
     async fn send_intake(&self, org: OrgId, intake: IntakeId) -> Result<(), PlatformError> {
         let record: Option<Intake> = self.records.get(&org, &intake.to_string()).await?;

@@ -6,6 +6,8 @@ use lambda_runtime::{LambdaEvent, service_fn};
 use maintenance::{Intakes, Sweep};
 use platform::breaker::{self, SharedBreaker};
 use platform::clients::{Aws, preconnect};
+use platform::email_queues::EmailQueues;
+use platform::environment;
 use platform::records::Records;
 use platform::telemetry;
 use resilience::breaker::POLICY;
@@ -18,9 +20,10 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let records = Records::new(aws.table("RECORDS_TABLE")?);
     let control = aws.table("CONTROL_TABLE")?;
     let model = SharedBreaker::of_deployment(control.clone(), breaker::MODEL, POLICY);
-    let mail = SharedBreaker::of_deployment(control, breaker::MAIL, POLICY);
+    let mail =
+        SharedBreaker::of_deployment(control, &breaker::of_mail(&environment::required("MAIL_PROVIDER")?), POLICY);
     let intakes = Intakes { normal: aws.queue("INTAKE_QUEUE_URL")?, priority: aws.queue("INTAKE_PRIORITY_QUEUE_URL")? };
-    let (suggestions, emails) = (aws.queue("SUGGESTION_QUEUE_URL")?, aws.queue("EMAIL_QUEUE_URL")?);
+    let (suggestions, emails) = (aws.queue("SUGGESTION_QUEUE_URL")?, EmailQueues::from_environment(&aws)?);
     let sweep = Sweep::new(records, suggestions, emails, intakes, model, mail);
     preconnect(sweep.preconnect()).await;
     telemetry::started(begin);

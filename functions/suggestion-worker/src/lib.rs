@@ -138,6 +138,7 @@ impl Worker {
             held: HELD,
             lease_until: turn.deadline,
             set: Item::new(),
+            once: Item::new(),
         };
         let key = key_of::<Suggestion>(&job.org, &id);
         let (hold, suggestion) = match claim::<Suggestion>(self.records.table(), key, terms, clock::now()).await? {

@@ -1,6 +1,5 @@
 //! Tells recruiting staff of a new application, once.
 
-use domain::FORMAT_VERSION;
 use domain::application::{Application, content_hash};
 use domain::message::{EmailJob, SuggestionJob};
 use domain::notification::{ApplicationReceived, Notification, NotificationKind, NotificationState, id_for_suggestion};
@@ -48,7 +47,7 @@ impl Worker {
             Created::Other => false,
         };
         if waiting {
-            self.emails.send(&EmailJob { v: FORMAT_VERSION, org: job.org.clone(), notification: id }).await?;
+            self.emails.send(&EmailJob::to_send(job.org.clone(), id)).await?;
         }
         Ok(())
     }

@@ -7,14 +7,13 @@ use axum::Router;
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use domain::FORMAT_VERSION;
 use domain::id::{ConnectionId, OrgId};
-use domain::message::WebhookDelivery;
+use domain::message::{Sender, WebhookDelivery};
 use platform::clock;
 use platform::queue::Queue;
 use platform::secrets::Secrets;
+use providers::webhook::event_id;
 use serde_json::json;
 use web::body::bytes_up_to;
 use web::problem::Problem;
@@ -45,7 +44,10 @@ impl Receiver {
 
     /// The routes.
     pub fn routes(self) -> Router {
-        Router::new().route("/api/webhooks/{provider}/{organisation}/{connection}", post(receive)).with_state(self)
+        Router::new()
+            .route("/api/webhooks/{provider}/{organisation}/{connection}", post(receive))
+            .route("/api/webhooks/mail/{provider}", post(receive_mail_events))
+            .with_state(self)
     }
 }
 
@@ -73,19 +75,48 @@ async fn receive(
         tracing::warn!(%org, %connection, provider = spec.id, "a delivery with a wrong signature was refused");
         return Err(refused());
     };
-    let delivery = WebhookDelivery {
-        v: FORMAT_VERSION,
-        org,
-        provider: spec.id.to_owned(),
-        connection,
-        event_id,
-        received_at: clock::now(),
-        body_base64: STANDARD.encode(&body),
+    receiver.accept(spec.id, Sender::Connection(org, connection), event_id, &body).await
+}
+
+/// Takes what a mail provider tells of the deployment's mails.
+async fn receive_mail_events(
+    State(receiver): State<Receiver>,
+    Path(provider): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    // A provider that is not known, or whose events do not come this way, looks like a wrong signature.
+    let refused = || Problem::unauthenticated("the delivery's signature does not fit this address");
+    let Some((spec, source)) = providers::find(&provider).and_then(|spec| Some((spec, spec.mail_events?))) else {
+        return Err(refused());
     };
-    receiver.queue.send(&delivery).await.map_err(|error| {
-        tracing::error!(org = %delivery.org, connection = %delivery.connection, %error, "a delivery could not be enqueued");
-        Problem::unavailable("the delivery was not taken; send it again", RETRY_AFTER_SECONDS)
-    })?;
-    // Greenhouse counts 200 as success, and nothing else.
-    Ok(axum::Json(json!({"status": "accepted", "event_id": delivery.event_id})).into_response())
+    let headers = request.headers().clone();
+    let body = bytes_up_to(request, BODY_LIMIT).await?;
+    let mut secrets = Vec::with_capacity(source.secrets().len());
+    for name in source.secrets() {
+        let secret = receiver.secrets.read(name).await.map_err(|error| {
+            tracing::error!(mail.provider = spec.id, %error, "a secret of mail events could not be read");
+            Problem::unavailable("the delivery cannot be checked now; send it again", RETRY_AFTER_SECONDS)
+        })?;
+        secrets.push(secret.ok_or_else(refused)?);
+    }
+    if source.verify(&headers, &body, &secrets, clock::now()).is_err() {
+        tracing::warn!(mail.provider = spec.id, "mail events with a wrong signature were refused");
+        return Err(refused());
+    }
+    receiver.accept(spec.id, Sender::Deployment, event_id(None, &body), &body).await
+}
+
+impl Receiver {
+    /// Queues a verified delivery and answers.
+    async fn accept(&self, provider: &str, sender: Sender, event_id: String, body: &[u8]) -> Result<Response, Problem> {
+        let (v, received_at) = (FORMAT_VERSION, clock::now());
+        let provider = provider.to_owned();
+        let delivery = WebhookDelivery { v, sender, provider, event_id, received_at, body: body.to_vec() };
+        self.queue.send(&delivery).await.map_err(|error| {
+            tracing::error!(provider = delivery.provider, sender = ?delivery.sender, %error, "a delivery could not be enqueued");
+            Problem::unavailable("the delivery was not taken; send it again", RETRY_AFTER_SECONDS)
+        })?;
+        // Greenhouse counts 200 as success, and nothing else.
+        Ok(axum::Json(json!({"status": "accepted", "event_id": delivery.event_id})).into_response())
+    }
 }

@@ -3,19 +3,21 @@
 //! Every step may be repeated: the event is claimed first, records have derived ids and are written only when newer, the
 //! suggestion of an application has one id. So a delivery that comes five times at once does its work once.
 
+mod mail_events;
+
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use domain::FORMAT_VERSION;
 use domain::application::{ObservedApplication, RecordSet, content_hash, records};
 use domain::connection::{Connection, ConnectionStatus, EventOutcome, WebhookEvent};
-use domain::message::{SuggestionJob, WebhookDelivery};
+use domain::id::{ConnectionId, OrgId};
+use domain::message::{Sender, SuggestionJob, WebhookDelivery};
 use domain::suggestion::{Suggestion, SuggestionState, id_for_new_application};
 use platform::batch::Turn;
 use platform::cache::Cache;
 use platform::clock;
 use platform::control::Control;
+use platform::email_queues::EmailQueues;
 use platform::error::PlatformError;
 use platform::queue::Queue;
 use platform::records::{Created, Records, Upserted};
@@ -32,14 +34,15 @@ pub struct Worker {
     records: Records,
     control: Control,
     suggestions: Queue,
+    emails: EmailQueues,
     cache: Cache,
 }
 
 impl Worker {
-    /// A worker on these tables, sending to the queue of suggestions, telling the cache what it wrote.
+    /// A worker on these tables, sending to the queues of suggestions and of e-mails, telling the cache what it wrote.
     #[must_use]
-    pub fn new(records: Records, control: Control, suggestions: Queue, cache: Cache) -> Self {
-        Self { records, control, suggestions, cache }
+    pub fn new(records: Records, control: Control, suggestions: Queue, emails: EmailQueues, cache: Cache) -> Self {
+        Self { records, control, suggestions, emails, cache }
     }
 
     /// Opens the connections: both tables are one service, so one call is enough for them.
@@ -49,39 +52,50 @@ impl Worker {
 
     /// Works on one delivery.
     pub async fn handle(&self, delivery: WebhookDelivery, turn: Turn) -> Outcome {
+        let worked = match &delivery.sender {
+            Sender::Deployment => self.mail_events(&delivery).await,
+            Sender::Connection(org, connection) => self.of_connection((org, connection), &delivery, turn).await,
+        };
+        worked.unwrap_or_else(|error| try_again(&error, turn))
+    }
+
+    async fn of_connection(
+        &self,
+        connection: (&OrgId, &ConnectionId),
+        delivery: &WebhookDelivery,
+        turn: Turn,
+    ) -> Result<Outcome, PlatformError> {
         // A name that this version does not know may come from a newer receiver; the dead letter can be sent again later.
         let Some(source) = providers::find(&delivery.provider).and_then(|spec| spec.webhooks) else {
-            return Outcome::dead(format!("`{}` sends no webhooks that this version can read", delivery.provider));
+            let reason = format!("`{}` sends no webhooks that this version can read", delivery.provider);
+            return Ok(Outcome::dead(reason));
         };
-        let Ok(body) = STANDARD.decode(&delivery.body_base64) else {
-            return Outcome::dead("the body is not base64");
-        };
-        let event = match source.interpret(&body, delivery.received_at) {
-            Ok(event) => event,
-            Err(error) => return Outcome::dead(format!("failed to {error}")),
-        };
-        match self.claim_and_apply(&delivery, event, turn).await {
-            Ok(outcome) => outcome,
-            Err(error) => try_again(&error, turn),
+        match source.interpret(&delivery.body, delivery.received_at) {
+            Ok(event) => self.claim_and_apply(connection, delivery, event, turn).await,
+            Err(error) => Ok(Outcome::dead(format!("failed to {error}"))),
         }
     }
 
     async fn claim_and_apply(
         &self,
+        connection: (&OrgId, &ConnectionId),
         delivery: &WebhookDelivery,
         event: Event,
         turn: Turn,
     ) -> Result<Outcome, PlatformError> {
-        let (hold, mut recorded) = match self.control.claim_event(delivery, turn.deadline, clock::now()).await? {
-            Claim::Held(hold, recorded) => (hold, recorded),
-            Claim::Refused(Refusal::Busy(after)) => return Ok(Outcome::retry(after, "another worker has this event")),
-            Claim::Refused(Refusal::Finished) => return Ok(Outcome::Done),
-            // Neither can be: this claim makes what is missing and takes over what was left.
-            Claim::Refused(refusal @ (Refusal::Missing | Refusal::Abandoned)) => {
-                return Ok(Outcome::retry(WORKER.base, format!("the event could not be claimed: {refusal:?}")));
-            }
-        };
-        let applied = self.apply(delivery, &event, turn).await;
+        let (hold, mut recorded) =
+            match self.control.claim_event(connection, delivery, turn.deadline, clock::now()).await? {
+                Claim::Held(hold, recorded) => (hold, recorded),
+                Claim::Refused(Refusal::Busy(after)) => {
+                    return Ok(Outcome::retry(after, "another worker has this event"));
+                }
+                Claim::Refused(Refusal::Finished) => return Ok(Outcome::Done),
+                // Neither can be: this claim makes what is missing and takes over what was left.
+                Claim::Refused(refusal @ (Refusal::Missing | Refusal::Abandoned)) => {
+                    return Ok(Outcome::retry(WORKER.base, format!("the event could not be claimed: {refusal:?}")));
+                }
+            };
+        let applied = self.apply(connection, delivery, &event, turn).await;
         let (outcome, detail) = match applied {
             Ok(applied) => applied,
             Err(error) => {
@@ -103,6 +117,7 @@ impl Worker {
 
     async fn apply(
         &self,
+        (org, connection): (&OrgId, &ConnectionId),
         delivery: &WebhookDelivery,
         event: &Event,
         turn: Turn,
@@ -112,9 +127,9 @@ impl Worker {
             Meaning::Ignored { reason } => return Ok((EventOutcome::Ignored, reason.clone())),
             Meaning::Application { observed, new } => (observed, *new),
         };
-        let connection: Option<Connection> = self.records.get(&delivery.org, delivery.connection.as_str()).await?;
-        match connection.map(|connection| connection.status) {
-            Some(ConnectionStatus::Active) => self.record(delivery, observed, new, turn).await,
+        let found: Option<Connection> = self.records.get(org, connection.as_str()).await?;
+        match found.map(|found| found.status) {
+            Some(ConnectionStatus::Active) => self.record((org, connection), delivery, observed, new, turn).await,
             Some(ConnectionStatus::Paused) => Ok((EventOutcome::Ignored, "the connection is paused".to_owned())),
             None => Ok((EventOutcome::Ignored, "the connection was removed".to_owned())),
         }
@@ -122,14 +137,14 @@ impl Worker {
 
     async fn record(
         &self,
+        (org, connection): (&OrgId, &ConnectionId),
         delivery: &WebhookDelivery,
         observed: &ObservedApplication,
         new: bool,
         turn: Turn,
     ) -> Result<(EventOutcome, String), PlatformError> {
-        let WebhookDelivery { org, provider, connection, .. } = delivery;
         let RecordSet { candidate, application, job, version_ms } =
-            records(org, provider, connection, observed.clone());
+            records(org, &delivery.provider, connection, observed.clone());
         let now = clock::now();
         let (_, upserted_job, upserted) = tokio::try_join!(
             self.records.upsert(org, &candidate, version_ms, now),

@@ -6,6 +6,7 @@ use platform::batch::Batches;
 use platform::cache::Cache;
 use platform::clients::{Aws, preconnect};
 use platform::control::Control;
+use platform::email_queues::EmailQueues;
 use platform::records::Records;
 use platform::telemetry;
 use webhook_worker::Worker;
@@ -18,7 +19,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let batches = Batches::from_environment(&aws)?;
     let records = Records::new(aws.table("RECORDS_TABLE")?);
     let control = Control::new(aws.table("CONTROL_TABLE")?);
-    let worker = Worker::new(records, control, aws.queue("SUGGESTION_QUEUE_URL")?, Cache::from_environment()?);
+    let emails = EmailQueues::from_environment(&aws)?;
+    let worker = Worker::new(records, control, aws.queue("SUGGESTION_QUEUE_URL")?, emails, Cache::from_environment()?);
     preconnect(async { _ = tokio::join!(worker.preconnect(), batches.preconnect()) }).await;
     telemetry::started(begin);
     batches.serve(|delivery, turn| worker.handle(delivery, turn)).await

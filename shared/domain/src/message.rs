@@ -1,29 +1,97 @@
 //! What is put on the queues. Every message names its organisation and its format version.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD as STANDARD;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::FORMAT_VERSION;
 use crate::id::{ConnectionId, IntakeId, NotificationId, OrgId, SuggestionId};
 
 /// A verified webhook delivery, for the webhook worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "WireDelivery", into = "WireDelivery")]
 pub struct WebhookDelivery {
     /// Format version.
     pub v: u8,
-    /// Whose connection it came in on.
-    pub org: OrgId,
+    /// On what it came in.
+    pub sender: Sender,
     /// The provider's id in the registry.
     pub provider: String,
-    /// The connection.
-    pub connection: ConnectionId,
     /// The provider's event id, or a hash of the body where it has none: the key of deduplication.
     pub event_id: String,
     /// When it was accepted.
     pub received_at: Timestamp,
-    /// The raw body, base64: a queue takes only a part of Unicode, and the bytes must stay as they were signed.
-    pub body_base64: String,
+    /// The raw body.
+    pub body: Vec<u8>,
+}
+
+/// On what a delivery came in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sender {
+    /// A connection of one organisation.
+    Connection(OrgId, ConnectionId),
+    /// The deployment's own account at a provider, about things of any organisation.
+    Deployment,
+}
+
+/// A delivery as it is queued. The body is base64, because a queue takes only a part of Unicode, and the bytes must stay as
+/// they were signed; an event bus, which signs nothing, puts it there as JSON.
+#[derive(Serialize, Deserialize)]
+struct WireDelivery {
+    v: u8,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    org: Option<OrgId>,
+    provider: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    connection: Option<ConnectionId>,
+    event_id: String,
+    received_at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    body_base64: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    body: Option<Value>,
+}
+
+/// Why a queued delivery is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+enum NotADelivery {
+    #[error("organisation and connection go together")]
+    Sender,
+    #[error("the body is not base64")]
+    Body,
+}
+
+impl TryFrom<WireDelivery> for WebhookDelivery {
+    type Error = NotADelivery;
+    fn try_from(wire: WireDelivery) -> Result<Self, NotADelivery> {
+        let WireDelivery { v, org, provider, connection, event_id, received_at, body_base64, body } = wire;
+        let sender = match (org, connection) {
+            (Some(org), Some(connection)) => Sender::Connection(org, connection),
+            (None, None) => Sender::Deployment,
+            (Some(_), None) | (None, Some(_)) => return Err(NotADelivery::Sender),
+        };
+        let body = match (body_base64, body) {
+            (Some(text), None) => STANDARD.decode(text).map_err(|_| NotADelivery::Body)?,
+            (None, Some(json)) => json.to_string().into_bytes(),
+            (Some(_), Some(_)) | (None, None) => return Err(NotADelivery::Body),
+        };
+        Ok(Self { v, sender, provider, event_id, received_at, body })
+    }
+}
+
+impl From<WebhookDelivery> for WireDelivery {
+    fn from(delivery: WebhookDelivery) -> Self {
+        let WebhookDelivery { v, sender, provider, event_id, received_at, body } = delivery;
+        let (org, connection) = match sender {
+            Sender::Connection(org, connection) => (Some(org), Some(connection)),
+            Sender::Deployment => (None, None),
+        };
+        let body_base64 = Some(STANDARD.encode(body));
+        Self { v, org, provider, connection, event_id, received_at, body_base64, body: None }
+    }
 }
 
 /// A suggestion to be made. The record holds the rest.
@@ -46,6 +114,24 @@ pub struct EmailJob {
     pub org: OrgId,
     /// Which.
     pub notification: NotificationId,
+    /// Whether the provider is to be asked what became of the mail, instead of sending it: it told something that its own
+    /// webhook does not prove.
+    #[serde(default)]
+    pub ask: bool,
+}
+
+impl EmailJob {
+    /// To send a notification.
+    #[must_use]
+    pub const fn to_send(org: OrgId, notification: NotificationId) -> Self {
+        Self { v: FORMAT_VERSION, org, notification, ask: false }
+    }
+
+    /// To ask what became of it.
+    #[must_use]
+    pub const fn to_ask(org: OrgId, notification: NotificationId) -> Self {
+        Self { v: FORMAT_VERSION, org, notification, ask: true }
+    }
 }
 
 /// An application that came in and is to be made into records. The record holds the rest.
@@ -102,6 +188,25 @@ pub fn read<T: DeserializeOwned>(text: &str) -> Result<T, MessageError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_delivery_of_a_connection_of_the_deployment_and_of_an_event_bus_are_told_apart() {
+        let read = |text: &str| read::<WebhookDelivery>(text);
+        let common = r#""v":1,"provider":"ses","event_id":"e-1","received_at":"2026-11-22T10:00:00Z""#;
+        let connection = read(&format!(r#"{{{common},"org":"acme","connection":"gh-acme","body_base64":"e30="}}"#));
+        let connection = connection.expect("a delivery");
+        assert!(matches!(connection.sender, Sender::Connection(..)) && connection.body == b"{}");
+        let again =
+            super::read::<WebhookDelivery>(&serde_json::to_string(&connection).expect("JSON")).expect("a delivery");
+        assert_eq!(again, connection);
+        let bus = read(&format!(r#"{{{common},"body":{{"eventType":"Send"}}}}"#)).expect("a delivery");
+        assert_eq!((bus.sender, bus.body.as_slice()), (Sender::Deployment, br#"{"eventType":"Send"}"#.as_slice()));
+        for bad in
+            ["", r#","body_base64":"?""#, r#","org":"acme","body_base64":"e30=""#, r#","body":{},"body_base64":"e30=""#]
+        {
+            assert!(matches!(read(&format!("{{{common}{bad}}}")), Err(MessageError::Malformed(_))), "{bad}");
+        }
+    }
 
     #[test]
     fn messages_of_this_version_are_read_and_newer_or_broken_ones_refused() {

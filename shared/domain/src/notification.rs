@@ -244,6 +244,9 @@ pub struct Notification {
     pub provider_message_id: Option<String>,
     /// Why not, or why not yet.
     pub failure: Option<Failure>,
+    /// Its Message-ID, from the first attempt on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message_id: Option<String>,
     /// How often the provider was asked since the last attempt.
     #[serde(default)]
     pub asked: u32,
@@ -276,6 +279,7 @@ impl Notification {
             provider: None,
             provider_message_id: None,
             failure: None,
+            message_id: None,
             asked: 0,
             tried_at: None,
             history: vec![],

@@ -64,11 +64,12 @@ impl Control {
     /// When the table cannot be reached.
     pub async fn claim_event(
         &self,
+        (org, connection): (&OrgId, &ConnectionId),
         delivery: &WebhookDelivery,
         lease_until: Timestamp,
         now: Timestamp,
     ) -> Result<Claim<WebhookEvent>, PlatformError> {
-        let key = Key { pk: events_of(&delivery.org, &delivery.connection), sk: delivery.event_id.clone() };
+        let key = Key { pk: events_of(org, connection), sk: delivery.event_id.clone() };
         let event = WebhookEvent {
             v: FORMAT_VERSION,
             event_id: delivery.event_id.clone(),
@@ -81,7 +82,8 @@ impl Control {
         let mut set = to_item(&event)?;
         set.insert("expires_at".to_owned(), number(expires_at));
         set.insert("listed_at".to_owned(), text(format!("{}#{}", sortable(delivery.received_at), delivery.event_id)));
-        let terms = Terms { condition: work::CLAIM_FIRST, ready: None, held: EVENT_HELD, lease_until, set };
+        let terms =
+            Terms { condition: work::CLAIM_FIRST, ready: None, held: EVENT_HELD, lease_until, set, once: Item::new() };
         claim(&self.table, key, terms, now).await
     }
 

@@ -5,15 +5,16 @@ use std::time::Duration;
 use domain::id::{NotificationId, OrgId};
 use domain::mail_event::MailEvent;
 use domain::notification::{HistoryEntry, Notification, NotificationState};
+use futures::future::try_join_all;
 use jiff::{SignedDuration, Timestamp};
 use resilience::delivery::{self, DOUBT, LEARN, Standing, TELL};
-use resilience::outbox::{WAITING_SHARD, WAITING_SINCE};
+use resilience::outbox::{self, WAITING_SHARD, WAITING_SINCE};
 use resilience::work::{self, LEASE, OWNER, STATE};
 
 use crate::error::PlatformError;
 use crate::records::{Records, key_of};
 use crate::suppression::suppress;
-use crate::table::{Item, Write, Written, from_item, map, null, number, text, to_item};
+use crate::table::{Item, Key, Page, Query, Write, Written, from_item, map, null, number, text, to_item};
 use crate::work::{Attempt, Ending, Hold, Terms, attempt, ending, number_in, waiting};
 
 /// When a doubt is to be asked about next, in milliseconds since 1970 UTC.
@@ -100,7 +101,8 @@ impl Deliveries {
         &self.records
     }
 
-    /// Takes a notification that waits, to send it through this provider. One write; it returns the whole item either way.
+    /// Takes a notification that waits, to send it through this provider. Its first taker gives it its Message-ID, for good: a
+    /// provider may have to be asked by it after the deployment's sender has changed. One write; it returns the whole item either way.
     ///
     /// # Errors
     /// When the table cannot be reached or the item is not readable.
@@ -109,9 +111,11 @@ impl Deliveries {
         org: &OrgId,
         id: NotificationId,
         provider: &str,
+        message_id: &str,
         lease_until: Timestamp,
         now: Timestamp,
     ) -> Result<Taken, PlatformError> {
+        let once = Item::from([("message_id".to_owned(), text(message_id))]);
         let set = Item::from([
             ("provider".to_owned(), text(provider)),
             ("provider_message_id".to_owned(), null()),
@@ -119,7 +123,7 @@ impl Deliveries {
             (ASKED.to_owned(), number(0)),
         ]);
         let (ready, held) = (Some(NotificationState::Queued.as_str()), NotificationState::Sending.as_str());
-        let terms = Terms { condition: work::CLAIM_WAITING, ready, held, lease_until, set };
+        let terms = Terms { condition: work::CLAIM_WAITING, ready, held, lease_until, set, once };
         let key = key_of::<Notification>(org, &id.to_string());
         match attempt(self.records.table(), key, terms, now).await? {
             Attempt::Held(hold, item) => Ok(Taken::Held(hold, Box::new(from_item(item)?))),
@@ -158,7 +162,8 @@ impl Deliveries {
     ///
     /// # Errors
     /// When the table cannot be reached.
-    pub async fn finish(&self, hold: &Hold, step: Step, now: Timestamp) -> Result<bool, PlatformError> {
+    pub async fn finish(&self, hold: &Hold, mut step: Step, now: Timestamp) -> Result<bool, PlatformError> {
+        step.set.extend(for_review(&step, &hold.key().pk, now));
         crate::work::finish(self.records.table(), hold, step.ending()?, now).await
     }
 
@@ -212,7 +217,7 @@ impl Deliveries {
         let id = stand.notification.id;
         match ask_after {
             Some(after) => step.set.extend(asking(id, 0, after, now)),
-            None => step.set.extend(waiting_again(&step, id, now)),
+            None => step.set.extend(waiting_again(&step, org, id, now)),
         }
         self.write(org, stand, write.remove(LEASE), step, now).await
     }
@@ -240,7 +245,7 @@ impl Deliveries {
             }
             None => {
                 write = write.remove(ASK_AT);
-                let again = waiting_again(&step, id, now);
+                let again = waiting_again(&step, org, id, now);
                 if again.is_empty() {
                     write = write.remove(WAITING_SHARD).remove(WAITING_SINCE);
                 }
@@ -266,6 +271,60 @@ impl Deliveries {
         }
         let key = key_of::<Notification>(org, &stand.notification.id.to_string());
         Ok(matches!(self.records.table().update(&key, write, false).await?, Written::Applied(_)))
+    }
+
+    /// A person decided about a notification in `needs_review`: it is sent again (`queued`, with all its tries before it) or was
+    /// sent (`accepted`). One write. The notification as it is now; none when it was not in that state.
+    ///
+    /// # Errors
+    /// When the table cannot be reached or the item is not readable.
+    pub async fn decide(
+        &self,
+        key: &Key,
+        state: NotificationState,
+        detail: &str,
+        now: Timestamp,
+    ) -> Result<Option<Notification>, PlatformError> {
+        let entry = HistoryEntry {
+            at: now,
+            what: state.as_str().to_owned(),
+            attempt: 0,
+            provider: None,
+            provider_message_id: None,
+            event_id: None,
+            detail: Some(detail.to_owned()),
+        };
+        let (table, open, entry) = (self.records.table(), NotificationState::NeedsReview.as_str(), to_item(&entry)?);
+        match state {
+            NotificationState::Queued => crate::work::send_back(table, key, open, state.as_str(), entry, now).await,
+            _ => crate::work::close(table, key, open, state.as_str(), entry, now).await,
+        }
+    }
+
+    /// The notifications of an organisation that wait for a person, longest first, at most a hundred. One query, and one read
+    /// for each.
+    ///
+    /// # Errors
+    /// When the table cannot be reached or an item is not readable.
+    pub async fn needing_review(&self, org: &OrgId) -> Result<Vec<Notification>, PlatformError> {
+        #[derive(serde::Deserialize)]
+        struct Found {
+            sk: String,
+        }
+        let query = Query {
+            index: Some("waiting"),
+            partition: (WAITING_SHARD, review_shard(&key_of::<Notification>(org, "").pk)),
+            up_to: None,
+            ascending: true,
+            limit: 100,
+            after: None,
+        };
+        let page: Page<Found> = self.records.table().query(query).await?;
+        let read = page.items.iter().map(|found| self.records.get::<Notification>(org, &found.sk));
+        let found: Vec<Option<Notification>> = try_join_all(read).await?;
+        // The index may lag behind a decision.
+        let open = |notification: &Notification| notification.state == NotificationState::NeedsReview;
+        Ok(found.into_iter().flatten().filter(open).collect())
     }
 
     /// Records a provider's event, once, whatever the notification's state is. An event that says that the address is not to be
@@ -353,11 +412,26 @@ fn asking(id: NotificationId, asked: u32, after: Duration, now: Timestamp) -> It
 }
 
 /// What goes back to waiting is in the index of what waits, from now on.
-fn waiting_again(step: &Step, id: NotificationId, now: Timestamp) -> Item {
+fn waiting_again(step: &Step, org: &OrgId, id: NotificationId, now: Timestamp) -> Item {
     match step.state {
         NotificationState::Queued => waiting(&id.to_string(), now, SignedDuration::ZERO),
+        _ => for_review(step, &key_of::<Notification>(org, "").pk, now),
+    }
+}
+
+/// What waits for a person is in the index of what waits, too, in a partition of its organisation, which no worker asks for.
+fn for_review(step: &Step, pk: &str, now: Timestamp) -> Item {
+    match step.state {
+        NotificationState::NeedsReview => Item::from([
+            (WAITING_SHARD.to_owned(), text(review_shard(pk))),
+            (WAITING_SINCE.to_owned(), text(outbox::waiting_since(now, SignedDuration::ZERO).to_string())),
+        ]),
         _ => Item::new(),
     }
+}
+
+fn review_shard(pk: &str) -> String {
+    format!("review#{pk}")
 }
 
 /// What a mail's end by an event says of it; nothing for one that arrived.

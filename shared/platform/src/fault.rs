@@ -6,11 +6,22 @@
 mod armed;
 
 #[cfg(debug_assertions)]
+pub use armed::during;
+#[cfg(debug_assertions)]
 pub(crate) use armed::point;
 
 /// Does nothing.
 #[cfg(not(debug_assertions))]
 pub(crate) async fn point(_name: &str, _work: &str) {}
+
+/// Does nothing but the call.
+#[cfg(not(debug_assertions))]
+pub async fn during<T>(_name: &str, _work: &str, call: impl Future<Output = T>) -> T {
+    call.await
+}
+
+/// A third party is being called: whatever it does meanwhile, nobody hears of it.
+pub const CALLING: &str = "work.calling";
 
 /// Before the write that claims work.
 pub(crate) const CLAIMING: &str = "work.claiming";

@@ -26,6 +26,8 @@ pub struct Terms {
     pub lease_until: Timestamp,
     /// Further attributes that the claim sets.
     pub set: Item,
+    /// And those that the first claim sets, and no later one.
+    pub once: Item,
 }
 
 /// A lease. Whoever has it may record the result, until it has passed.
@@ -35,6 +37,13 @@ pub struct Hold {
     owner: String,
     held: &'static str,
     ready: Option<&'static str>,
+}
+
+impl Hold {
+    /// The key of the work.
+    pub(crate) fn key(&self) -> &Key {
+        &self.key
+    }
 }
 
 /// What became of a claim.
@@ -96,10 +105,11 @@ pub async fn claim<T: DeserializeOwned>(
 /// # Errors
 /// When the table cannot be reached.
 pub async fn attempt(table: &Table, key: Key, terms: Terms, now: Timestamp) -> Result<Attempt, PlatformError> {
-    let Terms { condition, ready, held, lease_until, set } = terms;
+    let Terms { condition, ready, held, lease_until, set, once } = terms;
     let owner = clock::owner_token();
     let mut write = Write::when(condition)
         .set_all(set)
+        .set_all_once(once)
         .set(STATE, text(held))
         .set(OWNER, text(owner.clone()))
         .set(LEASE, number(lease_until.as_millisecond()))
@@ -225,7 +235,7 @@ pub async fn send_back<T: DeserializeOwned>(
     entry: Item,
     now: Timestamp,
 ) -> Result<Option<T>, PlatformError> {
-    let write = decided(open, ending(ready, None)?, entry, now)
+    let write = decided(open, ending(ready, None)?, entry, false, now)
         .set_all(waiting(&key.sk, now, SignedDuration::ZERO))
         .set(ATTEMPTS, number(0))
         .remove(OWNER);
@@ -245,12 +255,14 @@ pub async fn close<T: DeserializeOwned>(
     entry: Item,
     now: Timestamp,
 ) -> Result<Option<T>, PlatformError> {
-    let write = decided(open, ending(end, None)?, entry, now);
+    let write = decided(open, ending(end, None)?, entry, true, now);
     applied(table.update(key, write, true).await?)
 }
 
-fn decided(open: &'static str, set: Item, entry: Item, now: Timestamp) -> Write {
+fn decided(open: &'static str, set: Item, entry: Item, end: bool, now: Timestamp) -> Write {
     let write = Write::when(work::DECIDE).value("open", text(open)).set_all(set);
+    // It waits for no person any more; `send_back` puts it among what waits for a worker.
+    let write = if end { write.remove(WAITING_SHARD).remove(WAITING_SINCE) } else { write };
     write.append("history", map(entry)).set("updated_at", text(now.to_string()))
 }
 

@@ -20,6 +20,8 @@ pub mod polling;
 pub mod spec;
 pub mod webhook;
 
+use std::collections::BTreeSet;
+
 use crate::spec::Spec;
 
 /// Declares the providers: each name is a file of this crate with a `SPEC`.
@@ -49,6 +51,12 @@ providers! {
 #[must_use]
 pub fn find(id: &str) -> Option<&'static Spec> {
     ALL.iter().copied().find(|spec| spec.id == id)
+}
+
+/// The names of the breakers of all providers whose credentials belong to the deployment.
+#[must_use]
+pub fn breakers() -> BTreeSet<String> {
+    ALL.iter().filter_map(|spec| spec.breaker()).collect()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use domain::mail_event::{MailEvent, MailReference};
 use domain::stage::Stage;
 use futures::future::{BoxFuture, FutureExt as _};
 use jiff::Timestamp;
+pub use resilience::delivery::Asking;
 use secrecy::SecretString;
 
 use crate::access::AccessError;
@@ -91,17 +92,6 @@ pub struct Sent {
     pub since: Timestamp,
     /// What the provider calls it, where that is known.
     pub provider_message_id: Option<String>,
-}
-
-/// Whether a provider can be asked what became of a mail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Asking {
-    /// It answers: [`Mailer::ask`].
-    Answers,
-    /// It cannot be asked, but tells by events what it took.
-    Tells,
-    /// Neither: nobody can say.
-    Silent,
 }
 
 /// Why a provider did not say what became of a mail. Completes "failed to …".

@@ -63,3 +63,16 @@ pub struct Spec {
     /// Tells what became of mail.
     pub mail_events: Option<&'static dyn MailEventSource>,
 }
+
+impl Spec {
+    /// The name of its breaker, where its credentials belong to the deployment; none where each connection has its own.
+    #[must_use]
+    pub fn breaker(&self) -> Option<String> {
+        match self.category {
+            Category::Ats => None,
+            // Whichever model it is: there is one at a time.
+            Category::Model => Some("model".to_owned()),
+            Category::Mail => Some(format!("mail-{}", self.id)),
+        }
+    }
+}

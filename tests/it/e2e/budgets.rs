@@ -63,7 +63,7 @@ fn a_mail_costs_two_writes_and_no_read_and_a_second_message_one_refused_write() 
 
         let (duplicate, ()) = but_for_a_look(&Calls::of(&[(UPDATE, 1)]).refused(1), async || {
             stack.forget_calls().await;
-            let job = EmailJob { v: 1, org: "acme".parse().expect("org"), notification: id.parse().expect("id") };
+            let job = EmailJob::to_send("acme".parse().expect("org"), id.parse().expect("id"));
             stack.send_message("email", &json!(job).to_string()).await;
             until_empty(&stack, &["email"]).await;
             (stack.calls_of("email-worker").await, ())

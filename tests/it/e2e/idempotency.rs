@@ -34,8 +34,7 @@ fn five_deliveries_at_once_and_every_message_twice_do_the_work_once() {
             SuggestionJob { v: 1, org: "acme".parse().expect("org"), suggestion: suggestion.parse().expect("id") };
         stack.send_message("suggestion", &json!(copy).to_string()).await;
         acme.until(&format!("/api/notifications/{notification}"), |answer| answer.status == 200).await;
-        let copy =
-            EmailJob { v: 1, org: "acme".parse().expect("org"), notification: notification.parse().expect("id") };
+        let copy = EmailJob::to_send("acme".parse().expect("org"), notification.parse().expect("id"));
         stack.send_message("email", &json!(copy).to_string()).await;
         stack.send_message("email", &json!(copy).to_string()).await;
 
@@ -90,7 +89,7 @@ fn a_malformed_message_goes_to_the_dead_letter_queue_alone_and_its_siblings_are_
             let accepted = acme.post("/api/notifications", &body).await;
             assert_eq!(accepted.status, 202, "{accepted:?}");
             let id = accepted.body["id"].as_str().expect("id").to_owned();
-            let job = EmailJob { v: 1, org: "acme".parse().expect("org"), notification: id.parse().expect("id") };
+            let job = EmailJob::to_send("acme".parse().expect("org"), id.parse().expect("id"));
             messages.push(json!(job).to_string());
             notifications.push(id);
         }

@@ -9,7 +9,7 @@ use axum::{Json, Router};
 use domain::connection::Connection;
 use domain::id::ConnectionId;
 use jiff::Timestamp;
-use platform::breaker::{OF_DEPLOYMENT, SharedBreaker, of_connections, of_deployment};
+use platform::breaker::{SharedBreaker, of_connections, of_deployment};
 use platform::clock;
 use platform::error::PlatformError;
 use resilience::breaker::{Breaker, Forced, Order, POLICY, Phase};
@@ -129,8 +129,8 @@ async fn breakers(State(api): State<Api>, identity: Identity) -> Result<Json<Lis
         tokio::try_join!(of_deployment(table), of_connections(table, &identity.org)).map_err(|e| unavailable(&e))?;
     // A breaker that never counted a failure is not stored, and closed.
     let mut shared: BTreeMap<String, Breaker> = shared.into_iter().collect();
-    for name in OF_DEPLOYMENT {
-        shared.entry(name.to_owned()).or_default();
+    for name in providers::breakers() {
+        shared.entry(name).or_default();
     }
     let shared = shared.into_iter().map(|(name, breaker)| View::of(Scope::Deployment, name, breaker));
     let own = own.into_iter().map(|(name, breaker)| View::of(Scope::Connection, name, breaker));
@@ -161,7 +161,7 @@ async fn find(api: &Api, identity: &Identity, scope: Scope, name: &str) -> Resul
     match scope {
         // This process asks the model's breaker itself, and shall see the order at once.
         Scope::Deployment if name == api.model_breaker.name() => Ok(api.model_breaker.clone()),
-        Scope::Deployment if OF_DEPLOYMENT.contains(&name) => {
+        Scope::Deployment if providers::breakers().contains(name) => {
             Ok(Arc::new(SharedBreaker::of_deployment(table, name, POLICY)))
         }
         Scope::Deployment => Err(not_found("breaker")),

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::{self, Command};
+use std::time::Duration;
 
 use crate::environment;
 
@@ -18,4 +19,21 @@ pub(crate) async fn point(name: &str, work: &str) {
     // Not an exit: nothing is flushed, nobody is told, no destructor runs.
     let _killed_before_it_returns = Command::new("kill").args(["-9", &process::id().to_string()]).status();
     std::future::pending().await
+}
+
+/// How often a call in flight looks for an order to die.
+const LOOKS: Duration = Duration::from_millis(20);
+
+/// Passes the point again and again while a call is in flight.
+pub async fn during<T>(name: &str, work: &str, call: impl Future<Output = T>) -> T {
+    let watch = async {
+        loop {
+            point(name, work).await;
+            tokio::time::sleep(LOOKS).await;
+        }
+    };
+    tokio::select! {
+        done = call => done,
+        () = watch => std::future::pending().await,
+    }
 }

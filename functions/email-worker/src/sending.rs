@@ -1,0 +1,293 @@
+//! One attempt to send a mail, through one provider after the other, as far as each certainly sent nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::failure::Failure;
+use domain::mail_event::MailReference;
+use domain::notification::{HistoryEntry, Notification, NotificationState};
+use jiff::Timestamp;
+use mail_templates::Rendered;
+use platform::batch::Turn;
+use platform::breaker::{Permit, Verdict};
+use platform::clock;
+use platform::delivery::Step;
+use platform::error::PlatformError;
+use platform::fault;
+use platform::suppression::Correspondent;
+use platform::table::{Item, text};
+use platform::work::Hold;
+use providers::mail::{Accepted, Mail, MailError};
+use resilience::batch::Outcome;
+use resilience::delivery::{self, AfterDoubt};
+use resilience::retry::{MAIL, Next};
+
+use crate::mailer::Ready;
+use crate::{TO_RECORD, Worker, entry};
+
+/// Longest dialogue with a mail provider.
+const LONGEST_DIALOGUE: Duration = Duration::from_secs(20);
+/// A message that waits for a breaker waits at least this long.
+const SHORTEST_WAIT: Duration = Duration::from_secs(1);
+
+/// A provider that may be called now.
+pub(crate) struct Chosen {
+    /// Its place in the order.
+    pub(crate) at: usize,
+    pub(crate) provider: Arc<Ready>,
+    pub(crate) permit: Permit,
+}
+
+/// A notification that is being sent.
+pub(crate) struct Attempt<'a> {
+    pub(crate) reference: &'a MailReference,
+    pub(crate) hold: Hold,
+    pub(crate) notification: Notification,
+    /// Who may be tried.
+    pub(crate) order: Vec<Arc<Ready>>,
+    pub(crate) turn: Turn,
+}
+
+/// The first provider from that place on that may be called.
+///
+/// # Errors
+/// How long to wait when there is none.
+pub(crate) async fn choose(order: &[Arc<Ready>], from: usize, lease_until: Timestamp) -> Result<Chosen, Duration> {
+    let now = clock::now();
+    let mut soonest = Duration::MAX;
+    for (at, provider) in order.iter().enumerate().skip(from) {
+        match provider.breaker.permit(lease_until, now).await {
+            Ok(permit) => return Ok(Chosen { at, provider: Arc::clone(provider), permit }),
+            Err(until) => {
+                soonest = soonest.min(Duration::try_from(until.duration_since(now)).unwrap_or(Duration::ZERO));
+            }
+        }
+    }
+    Err(soonest.max(SHORTEST_WAIT))
+}
+
+impl Worker {
+    /// Sends, and records what became of it.
+    pub(crate) async fn send(
+        &self,
+        attempt: Attempt<'_>,
+        correspondent: &Correspondent,
+        mut chosen: Chosen,
+    ) -> Result<Outcome, PlatformError> {
+        let mail = match self.compose(&attempt, correspondent).await {
+            Ok(mail) => mail,
+            Err(refusal) => {
+                chosen.provider.breaker.settle(&chosen.permit, Verdict::NotTried, clock::now()).await;
+                return self.refuse(&attempt, refusal?).await;
+            }
+        };
+        loop {
+            let sent = self.hand_over(&attempt, &mail, &chosen).await;
+            let provider = Arc::clone(&chosen.provider);
+            let error = match sent {
+                Ok(accepted) => return self.accepted(&attempt, &provider, accepted).await,
+                Err(error) => error,
+            };
+            let next = match &error {
+                MailError::Rejected(_) | MailError::Unknown(_) => None,
+                MailError::NotSent(_) | MailError::Later { .. } | MailError::Unreachable(_) | MailError::Stopped(_) => {
+                    choose(&attempt.order, chosen.at + 1, attempt.turn.deadline).await.ok()
+                }
+            };
+            let Some(next) = next.filter(|_| attempt.turn.allows(TO_RECORD, LONGEST_DIALOGUE).is_some()) else {
+                return self.not_accepted(&attempt, &provider, error).await;
+            };
+            // Who is called next is on record before the call: whoever looks into a death asks the right one.
+            let entry = entry(&attempt.notification, "not_sent", Some(provider.spec.id), Some(&error.to_string()));
+            let switched = self.deliveries.switch(&attempt.hold, next.provider.spec.id, &entry, clock::now()).await;
+            if !matches!(switched, Ok(true)) {
+                next.provider.breaker.settle(&next.permit, Verdict::NotTried, clock::now()).await;
+                return if switched? { Ok(Outcome::Done) } else { Ok(unrecorded()) };
+            }
+            tracing::warn!(
+                notification.id = %attempt.notification.id, mail.provider = provider.spec.id,
+                mail.next = next.provider.spec.id, "certainly not sent; the next provider is tried"
+            );
+            chosen = next;
+        }
+    }
+
+    /// The mail of a notification, or why none is sent.
+    async fn compose(
+        &self,
+        attempt: &Attempt<'_>,
+        correspondent: &Correspondent,
+    ) -> Result<Mail, Result<Failure, PlatformError>> {
+        let Attempt { reference, notification, .. } = attempt;
+        if notification.send_before.is_some_and(|until| until <= clock::now()) {
+            return Err(Ok(Failure::new("expired", "what it says was not of use any more when it could be sent")));
+        }
+        let suppressed = self.correspondents.is_suppressed(&reference.org, correspondent, &notification.to).await;
+        if suppressed.map_err(Err)? {
+            let detail = "this address bounced or complained before; lift its suppression to write to it again";
+            return Err(Ok(Failure::new("suppressed", detail)));
+        }
+        let language = notification.language.as_ref();
+        let language = language.or_else(|| correspondent.profile.as_ref()?.language.as_ref());
+        let rendered = self.templates.render(notification.kind, language, &notification.data);
+        let Rendered { subject, text, html, .. } =
+            rendered.map_err(|error| Ok(Failure::new("rejected", format!("failed to {error}"))))?;
+        Ok(Mail {
+            from: self.mailers.from().to_owned(),
+            to: notification.to.clone(),
+            subject,
+            text,
+            html,
+            message_id: self.mailers.message_id_of(notification, reference),
+            reference: (*reference).clone(),
+            unsubscribe: self.mailers.unsubscribe(notification.kind),
+        })
+    }
+
+    /// One call to one provider.
+    async fn hand_over(&self, attempt: &Attempt<'_>, mail: &Mail, chosen: &Chosen) -> Result<Accepted, MailError> {
+        let Chosen { provider, permit, .. } = chosen;
+        let mut verdict = Verdict::NotTried;
+        let sent = async {
+            let credentials = self.mailers.credentials(provider.spec).await?;
+            let Some(timeout) = attempt.turn.allows(TO_RECORD, LONGEST_DIALOGUE) else {
+                return Err(MailError::NotSent("there was no time left for the dialogue".to_owned()));
+            };
+            let call = provider.mailer.send(mail, &credentials, timeout, clock::now());
+            let id = attempt.notification.id.to_string();
+            let sent = fault::during(fault::CALLING, &id, call).await;
+            verdict = match &sent {
+                Err(MailError::Unreachable(_) | MailError::Unknown(_)) => Verdict::Failed,
+                Err(MailError::Stopped(_)) => Verdict::Stopped,
+                // Whatever it says of this message, the provider answered.
+                Ok(_) | Err(MailError::NotSent(_) | MailError::Later { .. } | MailError::Rejected(_)) => Verdict::Works,
+            };
+            sent
+        }
+        .await;
+        provider.breaker.settle(permit, verdict, clock::now()).await;
+        sent
+    }
+
+    async fn refuse(&self, attempt: &Attempt<'_>, failure: Failure) -> Result<Outcome, PlatformError> {
+        let entry = entry(&attempt.notification, NotificationState::Rejected.as_str(), None, Some(&failure.detail));
+        self.end(attempt, step(NotificationState::Rejected, Some(failure), entry)).await
+    }
+
+    async fn accepted(
+        &self,
+        attempt: &Attempt<'_>,
+        provider: &Ready,
+        Accepted { provider_message_id }: Accepted,
+    ) -> Result<Outcome, PlatformError> {
+        let state = NotificationState::Accepted;
+        let entry = HistoryEntry {
+            provider_message_id: Some(provider_message_id.clone()),
+            ..entry(&attempt.notification, state.as_str(), Some(provider.spec.id), None)
+        };
+        let mut step = step(state, None, entry);
+        step.set = Item::from([("provider_message_id".to_owned(), text(provider_message_id))]);
+        self.end(attempt, step).await
+    }
+
+    async fn not_accepted(
+        &self,
+        attempt: &Attempt<'_>,
+        provider: &Ready,
+        error: MailError,
+    ) -> Result<Outcome, PlatformError> {
+        let Attempt { hold, notification, .. } = attempt;
+        let entry = |what: &str, detail: &str| entry(notification, what, Some(provider.spec.id), Some(detail));
+        // The provider's words may name a recipient: they belong into the record and not into the log.
+        let again = |asked| match MAIL.next(notification.attempts, clock::chance(), asked) {
+            Next::After(after) => Some(after),
+            Next::GiveUp => None,
+        };
+        let (detail, asked) = match error {
+            MailError::Rejected(detail) => {
+                let entry = entry(NotificationState::Rejected.as_str(), &detail);
+                let failure = Failure::new("rejected", detail);
+                return self.end(attempt, step(NotificationState::Rejected, Some(failure), entry)).await;
+            }
+            MailError::Unknown(detail) => return self.in_doubt(attempt, provider, detail).await,
+            MailError::NotSent(detail) | MailError::Unreachable(detail) | MailError::Stopped(detail) => (detail, None),
+            MailError::Later { wait, detail } => (detail, Some(wait)),
+        };
+        let entry = entry("not_sent", &detail);
+        let Some(after) = again(asked) else {
+            let failure = Failure::new("undeliverable", detail);
+            return self.end(attempt, step(NotificationState::Rejected, Some(failure), entry)).await;
+        };
+        let step = step(NotificationState::Queued, Some(Failure::new("not-sent", detail)), entry);
+        if self.deliveries.give_back(hold, step, after, clock::now()).await? {
+            Ok(Outcome::retry(after, "not sent yet; the notification says why"))
+        } else {
+            Ok(unrecorded())
+        }
+    }
+
+    /// Nobody knows whether it was sent.
+    async fn in_doubt(
+        &self,
+        attempt: &Attempt<'_>,
+        provider: &Ready,
+        detail: String,
+    ) -> Result<Outcome, PlatformError> {
+        let Attempt { hold, notification, .. } = attempt;
+        let guarantee = notification.kind.guarantee();
+        let failure = Failure::new("outcome-unknown", detail.clone());
+        let step = |state: NotificationState| {
+            let entry = entry(notification, state.as_str(), Some(provider.spec.id), Some(&detail));
+            step(state, Some(failure.clone()), entry)
+        };
+        crate::asking::count("MailInDoubt", provider.spec.id);
+        match delivery::doubt(provider.mailer.asking(), guarantee) {
+            AfterDoubt::Ask => {
+                let after = delivery::ask_after(self.settling, 0);
+                let (step, now) = (step(NotificationState::Unknown), clock::now());
+                if self.deliveries.finish_in_doubt(hold, notification.id, step, after, now).await? {
+                    Ok(Outcome::postpone(after, "nobody knows whether it was sent; the provider is asked later"))
+                } else {
+                    Ok(unrecorded())
+                }
+            }
+            AfterDoubt::SendAgain => match MAIL.next(notification.attempts, clock::chance(), None) {
+                Next::After(after) => {
+                    let step = step(NotificationState::Queued);
+                    if self.deliveries.give_back(hold, step, after, clock::now()).await? {
+                        Ok(Outcome::retry(after, "nobody knows whether it was sent; it is sent again"))
+                    } else {
+                        Ok(unrecorded())
+                    }
+                }
+                Next::GiveUp => self.review(attempt, step(NotificationState::NeedsReview)).await,
+            },
+            AfterDoubt::Review => self.review(attempt, step(NotificationState::NeedsReview)).await,
+        }
+    }
+
+    async fn review(&self, attempt: &Attempt<'_>, step: Step) -> Result<Outcome, PlatformError> {
+        crate::asking::needs_review(attempt.reference);
+        self.end(attempt, step).await
+    }
+
+    async fn end(&self, attempt: &Attempt<'_>, step: Step) -> Result<Outcome, PlatformError> {
+        let Attempt { hold, notification, .. } = attempt;
+        let state = step.state;
+        let recorded = self.deliveries.finish(hold, step, clock::now()).await?;
+        tracing::info!(
+            notification.id = %notification.id, notification.kind = notification.kind.as_str(),
+            notification.state = state.as_str(), notification.attempts = notification.attempts, recorded, "mail settled"
+        );
+        Ok(if recorded { Outcome::Done } else { unrecorded() })
+    }
+}
+
+/// Only a message that comes again can settle what this lease did not: it may be the last one.
+fn unrecorded() -> Outcome {
+    Outcome::retry(Duration::ZERO, "the outcome could not be recorded: the lease had passed, or an event was faster")
+}
+
+pub(crate) fn step(state: NotificationState, failure: Option<Failure>, entry: HistoryEntry) -> Step {
+    Step { state, failure, entry, set: Item::new() }
+}
