@@ -20,7 +20,7 @@ enum Expected {
 
 use Expected::{Enqueued, Http, NothingLeft};
 
-const EXPECTED: [(&str, &str, Expected); 31] = [
+const EXPECTED: [(&str, &str, Expected); 32] = [
     ("webhook-receiver", "signed-application", Http(200, "replay-880001")),
     ("webhook-receiver", "signed-application-base64", Http(200, "replay-880001")),
     ("webhook-receiver", "tampered-body", Http(401, "problem:unauthenticated")),
@@ -34,6 +34,7 @@ const EXPECTED: [(&str, &str, Expected); 31] = [
     ("email-worker", "malformed-and-unknown", NothingLeft),
     ("frontend-api", "list-applications", Http(200, "next_cursor")),
     ("frontend-api", "create-notification", Http(202, "flag-resolved")),
+    ("frontend-api", "preview-notification", Http(200, "Neues Passwort")),
     ("frontend-api", "unknown-field", Http(400, "data.html")),
     ("frontend-api", "no-identity", Http(401, "problem:unauthenticated")),
     ("frontend-api", "access-token", Http(403, "problem:forbidden")),

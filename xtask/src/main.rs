@@ -2,13 +2,14 @@
 //!
 //! `main` reads the command line and owns interruption; each chore has its own file. What talks to the AWS APIs of the
 //! emulator is Python (`xtask/platform`), because the AWS SAM CLI brings boto3 with it and an AWS SDK for this binary
-//! would cost a minute of every first build. Nothing of the product may be here.
+//! would cost a minute of every first build. Nothing of the product may be here but what mails say, to show it.
 
 mod compile;
 mod daemons;
 mod demo;
 mod deploy;
 mod logs;
+mod mail;
 mod package;
 mod processes;
 mod prove;
@@ -66,6 +67,9 @@ enum Command {
     /// stack of their own on port 4666, which ends with the run. Up to 40 minutes cold on two cores, a few minutes warm.
     /// Logs: .local/test/logs/, one file a phase.
     Test(test::TestArgs),
+    /// Look at what mails say.
+    #[command(subcommand)]
+    Mail(mail::Mail),
     /// Prove in the long form what the gate tests in short, and print the numbers.
     #[command(subcommand)]
     Prove(prove::Proof),
@@ -148,6 +152,7 @@ async fn run(cli: Cli) -> Result<bool> {
         Command::Logs(args) => logs::logs(&args).await,
         Command::Demo(args) => demo::demo(&args).await,
         Command::Test(args) => test::test(&args).await,
+        Command::Mail(command) => mail::mail(&command),
         Command::Prove(proof) => return prove::prove(&proof).await,
     };
     done.map(|()| true)

@@ -176,7 +176,7 @@ pub(crate) fn lock(path: &Path, why: &str) -> Result<File> {
     }
 }
 
-fn repository() -> Result<PathBuf> {
+pub(crate) fn repository() -> Result<PathBuf> {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
     manifest.parent().map(Path::to_path_buf).context("xtask has no parent folder")
 }

@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use axum::{Json, Router};
+use mail_templates::Templates;
 use platform::audit::Audit;
 use platform::breaker::SharedBreaker;
 use platform::cache::Cache;
@@ -49,6 +50,8 @@ pub struct Api {
     pub suggestion_queue: Queue,
     /// Where notifications are put to be sent.
     pub email_queues: EmailQueues,
+    /// What mails say.
+    pub templates: Arc<Templates>,
 }
 
 impl Api {

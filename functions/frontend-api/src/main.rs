@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use frontend_api::Api;
+use mail_templates::Templates;
 use platform::audit::Audit;
 use platform::breaker::{self, SharedBreaker};
 use platform::cache::Cache;
@@ -28,6 +29,7 @@ async fn main() -> Result<(), lambda_http::Error> {
         control: Control::new(aws.table("CONTROL_TABLE")?),
         suggestion_queue: aws.queue("SUGGESTION_QUEUE_URL")?,
         email_queues: EmailQueues::from_environment(&aws)?,
+        templates: Arc::new(Templates::built_in()?),
     };
     preconnect(api.preconnect()).await;
     telemetry::started(begin);

@@ -1,5 +1,7 @@
 //! Notifications: asked for here, sent by a worker.
 
+mod preview;
+
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
@@ -13,6 +15,7 @@ use domain::notification::{
     ApplicationReceived, ApplicationStatusChanged, FlagResolved, HistoryEntry, ImportCompleted, InterviewScheduled,
     Notification, NotificationKind, NotificationState, PasswordReset, UniversityVerification,
 };
+use domain::text::mail_address;
 use garde::Validate;
 use http::HeaderMap;
 use jiff::Timestamp;
@@ -39,8 +42,12 @@ const OPEN: &str = NotificationState::NeedsReview.as_str();
 struct NewNotification {
     #[garde(skip)]
     kind: NotificationKind,
-    #[garde(length(bytes, max = 254), email)]
+    #[garde(length(bytes, max = 254), email, custom(mail_address))]
     to: String,
+    /// Not written when there is none: the same request must keep its hash, and with it its idempotency key.
+    #[garde(skip)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    language: Option<Language>,
     #[garde(skip)]
     data: Value,
 }
@@ -127,6 +134,7 @@ enum Decision {
 
 pub(crate) fn routes() -> Router<Api> {
     Router::new()
+        .route("/api/notifications/preview", post(preview::preview))
         .route("/api/notifications/{id}/{decision}", post(decide))
         .route("/api/notifications/needs-review", get(needing_review))
         .route("/api/notifications", get(list::<Notification, View>).post(create))
@@ -141,10 +149,10 @@ async fn create(
 ) -> Result<Response, Problem> {
     let Identity { org, .. } = identity;
     let request = content_hash(&new);
-    let NewNotification { kind, to, data } = new;
+    let NewNotification { kind, to, language, data } = new;
     let data = checked(kind, &data)?;
     let id = id_for(&headers, &org, || NotificationId::fresh(clock::fresh_id()), NotificationId::derived)?;
-    let notification = Notification::queued(id, kind, to, data, clock::now());
+    let notification = Notification { language, ..Notification::queued(id, kind, to, data, clock::now()) };
     let created = api.records.create(&org, &notification, &request, clock::now()).await.map_err(|e| unavailable(&e))?;
     let notification = match created {
         Created::New => notification,
@@ -227,5 +235,82 @@ fn checked(kind: NotificationKind, data: &Value) -> Result<Value, Problem> {
         NotificationKind::ApplicationReceived => with::<ApplicationReceived>(data),
         NotificationKind::InterviewScheduled => with::<InterviewScheduled>(data),
         NotificationKind::ApplicationStatusChanged => with::<ApplicationStatusChanged>(data),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(mut body: Value, field: &str, value: Value) -> Result<NewNotification, Problem> {
+        body[field] = value;
+        parse(body.to_string().as_bytes(), "")
+    }
+
+    fn good() -> Value {
+        json!({"kind": "flag-resolved", "to": "ada@example.com", "data": {}})
+    }
+
+    fn refused(field: &str, value: Value) {
+        let problem = read(good(), field, value.clone()).expect_err("refused");
+        for error in problem.errors() {
+            assert_eq!((error.field.as_str(), error.rule), (field, "invalid"), "{value}: {error:?}");
+        }
+    }
+
+    #[test]
+    fn a_recipient_is_one_address() {
+        for to in ["ada@example.com", "ada+cv@mail.example.com", "ada@bücher.example", "o'hara.ada@example.com"] {
+            assert!(read(good(), "to", json!(to)).is_ok(), "{to}");
+        }
+        assert!(read(good(), "to", json!(format!("{}@example.com", "a".repeat(64)))).is_ok());
+        for to in [
+            "",
+            "ada",
+            "@example.com",
+            "ada@",
+            "ada@example.com, eve@example.com",
+            "ada@example.com,eve@example.com",
+            "ada@example.com;eve@example.com",
+            "ada@example.com eve@example.com",
+            "ada@bücher.example,eve@example.com",
+            "Ada <ada@example.com>",
+            "<ada@example.com>",
+            "\"ada\"@example.com",
+            "ada@example.com\r\nBcc: eve@example.com",
+            "ada\r\n@example.com",
+            "ada@bücher.example\r\nBcc: eve@example.com",
+            "ada@exam\nple.com",
+            "ada@example.com\n",
+            "ada@example.com\0",
+            "ada@bücher\u{85}.example",
+            "ada@bü\u{200b}cher.example",
+            "ada@bü\u{ad}cher.example",
+            "ada@bücher\u{2028}.example",
+            " ada@example.com",
+            ".ada@example.com",
+            "ada.@example.com",
+            "a..da@example.com",
+            "ada@example..com",
+            "ada@-example.com",
+        ] {
+            refused("to", json!(to));
+        }
+        refused("to", json!(format!("{}@example.com", "a".repeat(65))));
+        refused("to", json!(format!("ada@{}.com", "a".repeat(64))));
+        refused("to", json!(format!("ada@{}com", "abcdefgh.".repeat(28))));
+    }
+
+    #[test]
+    fn a_language_is_a_tag_and_nothing_changes_without_one() {
+        let read_one = read(good(), "language", json!("de-AT")).expect("read");
+        assert_eq!(read_one.language.as_ref().map(Language::as_str), Some("de-AT"));
+        for bad in ["", "german", "DE", "../de", "de_AT"] {
+            refused("language", json!(bad));
+        }
+        let without = read(good(), "language", Value::Null).expect("read");
+        assert_eq!(serde_json::to_value(without).expect("JSON"), good());
     }
 }

@@ -25,6 +25,22 @@ pub fn one_line(value: &str, _: &()) -> garde::Result {
     Ok(())
 }
 
+/// What is left to ask of a mail address whose form is right: nothing that cannot be seen, and dots of the local part only
+/// between other characters (RFC 5321, `Dot-string`). Mail servers refuse such addresses, long after they were accepted here.
+///
+/// # Errors
+/// When it is not one.
+pub fn mail_address(value: &str, _: &()) -> garde::Result {
+    let local = value.rsplit_once('@').map_or(value, |(local, _)| local);
+    // Names of hosts leave out such characters when they are looked up: one address could be written in many ways.
+    let unseen =
+        |c: char| c.is_whitespace() || c.is_control() || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{feff}');
+    if local.split('.').any(str::is_empty) || value.chars().any(unseen) {
+        return Err(garde::Error::new("must be one mail address, such as ada@example.com"));
+    }
+    Ok(())
+}
+
 /// A phone number as people write it: 3 to 40 of digits, spaces and `+()-./`, at least 3 of them digits.
 ///
 /// # Errors
@@ -50,6 +66,18 @@ mod tests {
         }
         for bad in ["http://a.example", "javascript:alert(1)", "https://", "https://a b", "https://a\"onclick=1", ""] {
             assert!(https_url(bad, &()).is_err(), "{bad} is refused");
+        }
+    }
+
+    #[test]
+    fn dots_and_what_cannot_be_seen_have_no_place_in_an_address() {
+        for good in ["ada@example.com", "a.d.a@bücher.example"] {
+            assert!(mail_address(good, &()).is_ok(), "{good} is accepted");
+        }
+        for bad in
+            [".a@b.example", "a.@b.example", "a..d@b.example", "@b.example", "a@b\u{200b}.example", "a @b.example"]
+        {
+            assert!(mail_address(bad, &()).is_err(), "{bad} is refused");
         }
     }
 

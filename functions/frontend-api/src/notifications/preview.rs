@@ -1,0 +1,146 @@
+//! What a mail would look like. Nothing is stored and nothing is sent.
+
+use axum::Json;
+use axum::extract::State;
+use domain::language::Language;
+use domain::notification::NotificationKind;
+use garde::Validate;
+use mail_templates::{Rendered, Templates};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use web::body::Checked;
+use web::identity::Identity;
+use web::problem::Problem;
+
+use super::checked;
+use crate::Api;
+
+/// A mail to look at. What `data` must hold follows from the kind.
+#[derive(Debug, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    #[garde(skip)]
+    kind: NotificationKind,
+    #[garde(skip)]
+    #[serde(default)]
+    language: Option<Language>,
+    #[garde(skip)]
+    data: Value,
+}
+
+/// The mail as it would be sent, and which templates it is made of.
+#[derive(Debug, Serialize)]
+pub(super) struct Preview {
+    kind: NotificationKind,
+    /// What it is written in: the nearest to what was asked for.
+    language: Language,
+    version: u32,
+    subject: String,
+    text: String,
+    html: String,
+}
+
+/// Renders a mail for a caller who has a token; whose it is does not matter, because nothing of anybody is read.
+pub(super) async fn preview(
+    State(api): State<Api>,
+    _: Identity,
+    Checked(wanted): Checked<Wanted>,
+) -> Result<Json<Preview>, Problem> {
+    render(&api.templates, wanted).map(Json)
+}
+
+fn render(templates: &Templates, wanted: Wanted) -> Result<Preview, Problem> {
+    let Wanted { kind, language, data } = wanted;
+    let data = checked(kind, &data)?;
+    let rendered = templates.render(kind, language.as_ref(), &data).map_err(|error| {
+        // What was checked can be rendered; when not, then the templates and the rules of the data have grown apart.
+        tracing::error!(%error, "a preview failed");
+        Problem::internal()
+    })?;
+    let Rendered { subject, text, html, language, version } = rendered;
+    Ok(Preview { kind, language, version, subject, text, html })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use web::body::parse;
+
+    use super::*;
+
+    fn preview(body: &Value) -> Result<Preview, Problem> {
+        let wanted = parse(body.to_string().as_bytes(), "")?;
+        render(&Templates::built_in().expect("valid"), wanted)
+    }
+
+    fn body(kind: &str, data: Value) -> Value {
+        json!({"kind": kind, "language": "de-AT", "data": data})
+    }
+
+    /// Data of each kind that leaves out whatever may be left out.
+    fn poor() -> [Value; 7] {
+        [
+            body(
+                "university-verification",
+                json!({"name": "Ada", "university": "Turin",
+                "verification_url": "https://a.example/v", "expires_in_hours": 1}),
+            ),
+            body("import-completed", json!({"name": "Ada", "source": "CSV", "imported": 5, "failed": 0})),
+            body("flag-resolved", json!({"name": "Ada", "flag": "Duplicate", "resolution": " "})),
+            body("password-reset", json!({"name": "Ada", "reset_url": "https://a.example/r", "expires_in_minutes": 1})),
+            body("application-received", json!({"candidate_name": "Ada", "job_title": "Analyst"})),
+            body(
+                "interview-scheduled",
+                json!({"candidate_name": "Ada", "job_title": "Analyst",
+                "starts_at": "2026-12-01T09:00:00Z", "when": "1. Dezember, 10 Uhr", "duration_minutes": 45}),
+            ),
+            body("application-status-changed", json!({"candidate_name": "Ada", "job_title": "Analyst", "status": "x"})),
+        ]
+    }
+
+    #[test]
+    fn a_mail_of_every_kind_is_shown_in_the_nearest_language() {
+        for body in poor() {
+            let shown = serde_json::to_value(preview(&body).expect("shown")).expect("JSON");
+            let names: Vec<&str> = shown.as_object().expect("object").keys().map(String::as_str).collect();
+            assert_eq!(names, ["html", "kind", "language", "subject", "text", "version"]);
+            assert_eq!(
+                (&shown["kind"], &shown["language"], &shown["version"]),
+                (&body["kind"], &json!("de"), &json!(1))
+            );
+            assert!(shown["html"].as_str().is_some_and(|html| html.contains("lang=\"de\"")), "{shown}");
+        }
+        let mut english = poor()[3].clone();
+        english.as_object_mut().expect("object").remove("language");
+        let shown = preview(&english).expect("shown");
+        assert_eq!((shown.language.as_str(), shown.subject.as_str()), ("en", "Choose a new password"));
+    }
+
+    #[test]
+    fn what_cannot_be_sent_cannot_be_shown() {
+        let with = |field: &str, value: Value| {
+            let mut body = poor()[3].clone();
+            let (parent, name) = field.rsplit_once('.').unwrap_or(("", field));
+            if parent.is_empty() {
+                body[name] = value
+            } else {
+                body[parent][name] = value
+            }
+            body
+        };
+        for (field, value, rule) in [
+            ("kind", json!("birthday"), "unknown-value"),
+            ("language", json!("German"), "invalid"),
+            ("to", json!("ada@example.com"), "unknown"),
+            ("data", json!([]), "type"),
+            ("data.name", json!(""), "invalid"),
+            ("data.html", json!("<b>"), "unknown"),
+            ("data.reset_url", json!("javascript:alert(1)"), "invalid"),
+            ("data.expires_in_minutes", json!(0), "invalid"),
+        ] {
+            let problem = preview(&with(field, value)).expect_err("refused");
+            let [error] = problem.errors() else { panic!("one error expected: {problem:?}") };
+            assert_eq!((error.field.as_str(), error.rule), (field, rule), "{error:?}");
+        }
+    }
+}
