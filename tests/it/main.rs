@@ -16,5 +16,6 @@ mod gmail;
 mod layout;
 mod mail_providers;
 mod ses;
+mod smtp;
 mod stack;
 mod template;

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """A real SMTP server that keeps what it receives, for the local stack and for tests. It sends nothing anywhere.
 
-SMTP: STARTTLS is required, then AUTH (PLAIN or LOGIN). The reply after the message is `250 2.0.0 Ok: queued as <hex id>`.
+SMTP: STARTTLS is required, then AUTH (PLAIN or LOGIN; with --token XOAUTH2, too). With --smtps-port there is a second port
+whose first byte is TLS. The reply after the message is `250 2.0.0 Ok: queued as <hex id>`.
 
 HTTP (no authentication, loopback only):
   GET /            JSON list, oldest first: [{to, from, subject, message_id, headers, text, html, received_at, queue_id}]
@@ -20,6 +21,8 @@ answers the code, which leaves the sender in doubt. `drop` closes without a repl
 
 import argparse
 import asyncio
+import base64
+import binascii
 import collections
 import datetime
 import email
@@ -33,6 +36,7 @@ import signal
 import ssl
 import threading
 import urllib.parse
+import warnings
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
@@ -219,6 +223,17 @@ class Handler:
 class Session(SMTP):
     """One connection; it adds the stage that comes before the greeting."""
 
+    async def auth_XOAUTH2(self, _, args):
+        try:
+            data = base64.b64decode(args[1].encode(), validate=True) if len(args) == 2 else b""
+        except binascii.Error:
+            return AuthResult(success=False)
+        result = self._authenticate("XOAUTH2", data)
+        if not result.success:
+            # The reason comes as a challenge, which the client answers with an empty line before it is refused.
+            await self.challenge_auth(json.dumps({"status": "400", "schemes": "Bearer"}))
+        return result
+
     async def _handle_client(self):
         reply = await self.event_handler.fault(self, "connect")
         if reply is None:
@@ -229,16 +244,20 @@ class Session(SMTP):
             self.transport.close()
 
 
-def authenticator(user, password):
-    """Compares in constant time; a wrong pair gets 535."""
+def authenticator(user, password, token):
+    """Compares in constant time; a wrong pair or token gets 535."""
 
     def check(server, session, envelope, mechanism, data):
-        good = (
-            mechanism in ("PLAIN", "LOGIN")
-            and isinstance(data, LoginPassword)
-            and hmac.compare_digest(data.login, user.encode())
-            and hmac.compare_digest(data.password, password.encode())
-        )
+        if mechanism == "XOAUTH2":
+            wanted = f"user={user}\x01auth=Bearer {token}\x01\x01".encode()
+            good = token is not None and hmac.compare_digest(data, wanted)
+        else:
+            good = (
+                mechanism in ("PLAIN", "LOGIN")
+                and isinstance(data, LoginPassword)
+                and hmac.compare_digest(data.login, user.encode())
+                and hmac.compare_digest(data.password, password.encode())
+            )
         return AuthResult(success=good, handled=False)
 
     return check
@@ -311,27 +330,36 @@ def loopback(text):
 async def serve(arguments):
     # aiosmtpd warns about its own use of a deprecated field at every login.
     logging.getLogger("mail.log").setLevel(logging.ERROR)
+    # And about AUTH without STARTTLS, which it does not see to be over TLS already.
+    warnings.filterwarnings("ignore", "Requiring AUTH while not requiring TLS")
     store = Store()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(arguments.cert, arguments.key)
     loop = asyncio.get_running_loop()
 
-    def session():
+    offered = arguments.mechanisms.split(",") + ([] if arguments.token is None else ["XOAUTH2"])
+
+    def session(implicit=False):
         return Session(
             Handler(store),
             loop=loop,
             hostname="smtp-sink.localhost",
             ident="ESMTP ready",
-            tls_context=context,
-            require_starttls=True,
+            # Where TLS came first there is nothing to start.
+            tls_context=None if implicit else context,
+            require_starttls=not implicit,
             auth_required=True,
-            auth_require_tls=True,
-            authenticator=authenticator(arguments.user, arguments.password),
+            auth_require_tls=not implicit,
+            auth_exclude_mechanism=[name for name in ("PLAIN", "LOGIN", "XOAUTH2") if name not in offered],
+            authenticator=authenticator(arguments.user, arguments.password, arguments.token),
             enable_SMTPUTF8=True,
         )
 
     smtp = await loop.create_server(session, arguments.host, arguments.smtp_port)
+    smtps = None
+    if arguments.smtps_port is not None:
+        smtps = await loop.create_server(lambda: session(implicit=True), arguments.host, arguments.smtps_port, ssl=context)
     http = ThreadingHTTPServer((arguments.host, arguments.http_port), http_handler(store))
     http.daemon_threads = True
     threading.Thread(target=http.serve_forever, daemon=True).start()
@@ -339,9 +367,12 @@ async def serve(arguments):
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     ports = smtp.sockets[0].getsockname()[1], http.server_address[1]
-    print(f"smtp sink listens on {arguments.host}:{ports[0]}, mailbox on http://{arguments.host}:{ports[1]}", flush=True)
+    tls = "" if smtps is None else f", TLS on {arguments.host}:{smtps.sockets[0].getsockname()[1]}"
+    print(f"smtp sink listens on {arguments.host}:{ports[0]}, mailbox on http://{arguments.host}:{ports[1]}{tls}", flush=True)
     await stop.wait()
     smtp.close()
+    if smtps is not None:
+        smtps.close()
     http.shutdown()
 
 
@@ -350,12 +381,15 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     parser.add_argument("--smtp-port", type=int, required=True, help="port of the SMTP server; 0 lets the system choose")
+    parser.add_argument("--smtps-port", type=int, help="port with TLS from the first byte; without it there is none")
     parser.add_argument("--http-port", type=int, required=True, help="port of the mailbox; 0 lets the system choose")
     parser.add_argument("--host", type=loopback, default="127.0.0.1", help="loopback address (default %(default)s)")
-    parser.add_argument("--cert", required=True, help="PEM file of the certificate for STARTTLS")
+    parser.add_argument("--cert", required=True, help="PEM file of the certificate")
     parser.add_argument("--key", required=True, help="PEM file of its private key")
     parser.add_argument("--user", required=True, help="user name that AUTH accepts")
     parser.add_argument("--password", required=True, help="its password")
+    parser.add_argument("--token", help="access token that AUTH XOAUTH2 accepts; without it XOAUTH2 is not offered")
+    parser.add_argument("--mechanisms", default="PLAIN,LOGIN", help="what else AUTH offers (default %(default)s)")
     asyncio.run(serve(parser.parse_args()))
 
 
