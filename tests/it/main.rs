@@ -13,6 +13,7 @@ mod e2e;
 mod events;
 mod fixtures;
 mod layout;
+mod mail_event_fixtures;
 mod mail_providers;
 mod stack;
 mod template;
