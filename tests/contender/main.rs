@@ -57,6 +57,7 @@ async fn work(table: &Table, key: &Key, generations: i64) -> Result<()> {
             held: "running",
             lease_until: now + LEASE,
             set: Item::from([("v".to_owned(), number(1))]),
+            once: Item::new(),
         };
         let (hold, item) = match claim::<Value>(table, key.clone(), terms, now).await? {
             Claim::Held(hold, item) => (hold, item),

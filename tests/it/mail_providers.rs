@@ -1,5 +1,8 @@
 //! The contract of every mail provider with a public host: each client against its simulator, in this process.
 
+mod asking;
+mod telling;
+
 use std::time::Duration;
 
 use domain::stage::Stage;
@@ -53,10 +56,15 @@ impl Bench {
 
     async fn order(&self, fault: Value) {
         for path in ["reset", "faults"] {
-            let request = self.http.post(format!("{}/{path}", self.control)).json(&fault);
-            let answer = request.send().await.expect("an answer");
-            assert!(answer.status().is_success(), "{path}: {answer:?}");
+            self.control(path, &fault).await;
         }
+    }
+
+    async fn control(&self, path: &str, body: &Value) -> Value {
+        let answer = self.http.post(format!("{}/{path}", self.control)).json(body).send().await.expect("an answer");
+        let (status, text) = (answer.status(), answer.text().await.expect("a text"));
+        assert!(status.is_success(), "{} {path} {body}: {status} {text}", self.spec.id);
+        serde_json::from_str(&text).unwrap_or_default()
     }
 
     async fn get(&self, path: &str) -> Value {

@@ -14,6 +14,7 @@ mod events;
 mod fixtures;
 mod gmail;
 mod layout;
+mod mail_event_fixtures;
 mod mail_providers;
 mod ses;
 mod smtp;

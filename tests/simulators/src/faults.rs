@@ -10,10 +10,11 @@ pub const KEPT: usize = 1_000;
 /// The longest latency that is accepted, in milliseconds.
 pub const LATENCY_MAX_MS: u64 = 600_000;
 /// One line for each field of [`Spec`], shown by `GET /_control`.
-pub const FIELDS: [&str; 11] = [
+pub const FIELDS: [&str; 12] = [
     "match {path_contains?, method?}: which requests; path_contains is sought in path?query; without it all of them",
     "times: how many requests meet it; null or absent means until cleared",
     "after: how many matching requests pass first",
+    "every: of those after that, only each n-th meets it, from the first one; absent means 1, each one",
     "status: 200 to 599; the provider's own state is then not touched, unless acts_first",
     "headers {name: value}: added to the answer",
     "body: a JSON value, or a string that is sent as it is; without status it is sent with 200",
@@ -34,6 +35,8 @@ pub struct Spec {
     pub times: Option<u64>,
     /// Matching requests that pass first.
     pub after: u64,
+    /// Only each n-th of the others meets it, from the first one.
+    pub every: Option<u64>,
     pub status: Option<u16>,
     pub headers: BTreeMap<String, String>,
     pub body: Option<Value>,
@@ -76,6 +79,9 @@ impl Spec {
         }
         if self.times == Some(0) {
             return Err("times: must be at least 1, or null for until cleared".to_owned());
+        }
+        if self.every == Some(0) {
+            return Err("every: must be at least 1".to_owned());
         }
         for (field, value) in [("latency_ms", self.latency_ms), ("answer_latency_ms", self.answer_latency_ms)] {
             if value > LATENCY_MAX_MS {
@@ -124,6 +130,8 @@ pub struct Armed {
     /// Requests that met it.
     pub hits: u64,
     skip: u64,
+    /// Matching requests that come before the next one that meets it.
+    pass: u64,
 }
 
 /// What one request meets.
@@ -154,7 +162,7 @@ impl Faults {
         }
         self.last_id += 1;
         let (remaining, skip) = (fault.times, fault.after);
-        self.list.push(Armed { id: self.last_id, fault, remaining, hits: 0, skip });
+        self.list.push(Armed { id: self.last_id, fault, remaining, hits: 0, skip, pass: 0 });
         Ok(self.last_id)
     }
 
@@ -185,6 +193,11 @@ impl Faults {
                 armed.skip -= 1;
                 continue;
             }
+            if armed.pass > 0 {
+                armed.pass -= 1;
+                continue;
+            }
+            armed.pass = armed.fault.every.unwrap_or(1) - 1;
             armed.remaining = armed.remaining.map(|left| left - 1);
             armed.hits += 1;
             met.latency_ms += armed.fault.latency_ms;
@@ -231,10 +244,23 @@ mod tests {
     }
 
     #[test]
+    fn only_each_nth_request_meets_a_fault_that_says_so() {
+        let mut faults = Faults::default();
+        let order = r#"{"match":{"method":"GET"},"status":503,"after":1,"every":3,"times":2}"#;
+        assert!(faults.add(fault(order)).is_ok());
+        let met = |faults: &mut Faults, method: &str| faults.meet(method, "/").fault.is_some();
+        for (number, wanted) in [false, true, false, false, true, false, false, false].into_iter().enumerate() {
+            assert!(!met(&mut faults, "POST"), "others are not counted");
+            assert_eq!(met(&mut faults, "GET"), wanted, "request {number}");
+        }
+    }
+
+    #[test]
     fn what_cannot_be_done_is_refused_with_its_field() {
         for (text, field) in [
             (r#"{"status":99}"#, "status"),
             (r#"{"status":503,"times":0}"#, "times"),
+            (r#"{"status":503,"every":0}"#, "every"),
             (r#"{"latency_ms":600001}"#, "latency_ms"),
             (r#"{"answer_latency_ms":600001}"#, "answer_latency_ms"),
             (r#"{"acts_first":true,"malformed":true}"#, "acts_first"),

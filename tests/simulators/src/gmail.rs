@@ -4,9 +4,9 @@
 //! Message-ID, on request only after a while. Tokens are those of [`crate::google`]; that of the refresh token `invalid` is
 //! refused here. Recipients at `refused.example` are invalid, senders at `unverified.example` have no mailbox.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::{Duration, Instant},
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
 use axum::{
@@ -24,32 +24,24 @@ use serde_json::{Value, json};
 
 use crate::{
     Simulator,
-    control::{Control, Refused, lock, parse},
+    control::{Control, Refused, parse},
     google::TOKEN,
     mailbox::{self, Mail, Mailbox, REFUSED_DOMAIN, UNVERIFIED_DOMAIN, is_address},
     message::{self, Message},
 };
 
-/// What can be found, and how.
-#[derive(Debug, Default)]
-struct Sent {
-    /// Message-ID without brackets, id, and when it was sent.
-    mails: Vec<(String, String, Instant)>,
-    lag: Duration,
-    cannot_read: bool,
-}
-
 #[derive(Debug, Default)]
 struct World {
     mailbox: Arc<Mailbox>,
-    sent: Mutex<Sent>,
+    /// Tokens may send and not look for mails.
+    cannot_read: AtomicBool,
 }
 
 /// The simulator with a fresh world.
 pub fn simulator() -> Simulator {
     let world = Arc::new(World::default());
     let of_reset = Arc::clone(&world);
-    let own = Router::new().route("/lag", post(lag)).route("/scope", post(scope)).with_state(Arc::clone(&world));
+    let own = Router::new().route("/scope", post(scope)).with_state(Arc::clone(&world));
     Simulator {
         name: "gmail",
         about: "Gmail API v1: messages.send, messages.list",
@@ -63,28 +55,17 @@ pub fn simulator() -> Simulator {
             "GET {base}/mails?to=&correlation=",
             "DELETE {base}/mails",
             "POST {base}/lag",
+            "POST {base}/outcomes",
             "POST {base}/scope",
         ],
         control: Control::new(
             |status| Some(Error(status, "backendError", "simulated fault".to_owned()).body()),
             move || {
                 of_reset.mailbox.clear();
-                *lock(&of_reset.sent) = Sent::default();
+                of_reset.cannot_read.store(false, Ordering::Relaxed);
             },
         ),
     }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Lag {
-    ms: u64,
-}
-
-async fn lag(State(world): State<Arc<World>>, body: Bytes) -> Result<StatusCode, Refused> {
-    let Lag { ms } = parse(&body)?;
-    lock(&world.sent).lag = Duration::from_millis(ms);
-    Ok(StatusCode::NO_CONTENT)
 }
 
 #[derive(Deserialize)]
@@ -95,7 +76,7 @@ struct Scope {
 
 async fn scope(State(world): State<Arc<World>>, body: Bytes) -> Result<StatusCode, Refused> {
     let Scope { readonly } = parse(&body)?;
-    lock(&world.sent).cannot_read = !readonly;
+    world.cannot_read.store(!readonly, Ordering::Relaxed);
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -127,10 +108,7 @@ fn signed_in(headers: &HeaderMap) -> Result<(), Error> {
 async fn send(State(world): State<Arc<World>>, headers: HeaderMap, body: Bytes) -> Result<Json<Value>, Error> {
     signed_in(&headers)?;
     let mail = read(&body)?;
-    let message_id = mail.message_id.clone().unwrap_or_default();
     let accepted = world.mailbox.accept(|number| Mail { id: format!("18c{number:013x}"), ..mail });
-    let found_by = message_id.trim_matches(['<', '>']).to_owned();
-    lock(&world.sent).mails.push((found_by, accepted.id.clone(), Instant::now()));
     Ok(Json(json!({"id": accepted.id, "threadId": accepted.id, "labelIds": ["SENT"]})))
 }
 
@@ -163,8 +141,7 @@ async fn list(
     Query(Wanted { q }): Query<Wanted>,
 ) -> Result<Json<Value>, Error> {
     signed_in(&headers)?;
-    let sent = lock(&world.sent);
-    if sent.cannot_read {
+    if world.cannot_read.load(Ordering::Relaxed) {
         let message = "Request had insufficient authentication scopes.";
         return Err(Error(StatusCode::FORBIDDEN, "insufficientPermissions", message.to_owned()));
     }
@@ -172,8 +149,9 @@ async fn list(
         return Err(Error(StatusCode::BAD_REQUEST, "invalidArgument", "only rfc822msgid is simulated".to_owned()));
     };
     let wanted = wanted.trim_matches(['<', '>']);
-    let visible = sent.mails.iter().filter(|(id, _, at)| id == wanted && at.elapsed() >= sent.lag);
-    let found: Vec<Value> = visible.map(|(_, id, _)| json!({"id": id, "threadId": id})).collect();
+    let named = |mail: &Mail| mail.message_id.as_deref().is_some_and(|id| id.trim_matches(['<', '>']) == wanted);
+    let visible = world.mailbox.visible(named);
+    let found: Vec<Value> = visible.iter().map(|mail| json!({"id": mail.id, "threadId": mail.id})).collect();
     let estimate = found.len();
     // The real service leaves the list out when it is empty.
     if found.is_empty() {

@@ -32,7 +32,9 @@
 //! | `POST /_control/greenhouse/deliver` | sends signed webhooks, [`greenhouse::Delivery`] |
 //! | `GET /_control/<p>/mails?to=&correlation=` | for `sendgrid`, `mailgun`, `brevo`, `ses` and `gmail`: what was accepted, [`mailbox::Mail`] |
 //! | `DELETE /_control/<p>/mails` | forgets these |
-//! | `POST /_control/gmail/lag` | `{"ms": n}`: for so long a new mail is not found |
+//! | `POST /_control/<p>/lag` | for all of these: `{"ms": n}`: accepted mails can be found by who asks the provider only so much later; initially 0 |
+//! | `POST /_control/<p>/outcomes` | for the same: `{"correlation", "event", "at"?}` with `deferred`, `delivered`, `bounced`, `refused` or `complained`: it happens to the newest accepted mail with that correlation, 201 with the event |
+//! | `POST /_control/<p>/deliver` | for the same: sends the events of a mail as webhooks, [`mail_events::Delivery`]; `{"statuses": [..], "errors": [..]}`, null where there was no answer |
 //! | `POST /_control/gmail/scope` | `{"readonly": bool}`: whether tokens may look for mails, initially true |
 //!
 //! On a port of its own stands no third party, but what counts the calls of the functions to AWS: [`calls`].
@@ -47,6 +49,8 @@ pub mod gmail;
 pub mod google;
 pub mod greenhouse;
 pub mod journal;
+pub mod loopback;
+pub mod mail_events;
 pub mod mailbox;
 pub mod mailgun;
 pub mod message;

@@ -11,16 +11,21 @@ use axum::{
     http::StatusCode,
     routing::get,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
-use crate::control::lock;
+use crate::{
+    control::lock,
+    mail_events::{self, Event, Outcome},
+};
 
 /// Mails kept of one provider; older ones are dropped but stay counted.
 pub const KEPT: usize = 10_000;
 /// Control routes of each mail provider, for the index.
-pub const INDEX: [&str; 2] = ["GET {base}/mails?to=&correlation=", "DELETE {base}/mails"];
+pub const INDEX: [&str; 4] =
+    ["GET {base}/mails?to=&correlation=", "DELETE {base}/mails", "POST {base}/lag", "POST {base}/outcomes"];
 
 /// A mail that was accepted, in the same words for every provider.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -37,11 +42,28 @@ pub struct Mail {
     pub message_id: Option<String>,
     /// What the sender gave along to find the mail again: custom argument, variable or tag.
     pub correlation: Option<String>,
+    /// Categories or tags, by which some providers can be asked.
+    pub tags: Vec<String>,
+    /// What became of it, in the order in which it became known; the first is that it was accepted.
+    pub events: Vec<Event>,
+}
+
+impl Mail {
+    fn happened(&mut self, event: Outcome, at: Timestamp) -> Event {
+        let unique = format!("{} {} {:?} {}", self.id, self.at, self.correlation, self.events.len());
+        let mut id = hex::encode(Sha256::digest(unique.as_bytes()));
+        id.truncate(22);
+        let event = Event { id, event, at };
+        self.events.push(event.clone());
+        event
+    }
 }
 
 #[derive(Debug, Default)]
 struct Kept {
     count: u64,
+    /// How long after its acceptance a mail can be found by who asks.
+    lag: SignedDuration,
     mails: VecDeque<Mail>,
 }
 
@@ -54,7 +76,8 @@ impl Mailbox {
     pub fn accept(&self, mail: impl FnOnce(u64) -> Mail) -> Mail {
         let mut kept = lock(&self.0);
         kept.count += 1;
-        let mail = mail(kept.count);
+        let mut mail = mail(kept.count);
+        mail.happened(Outcome::Accepted, mail.at);
         if kept.mails.len() == KEPT {
             kept.mails.pop_front();
         }
@@ -62,8 +85,40 @@ impl Mailbox {
         mail
     }
 
+    /// Forgets everything.
     pub fn clear(&self) {
         *lock(&self.0) = Kept::default();
+    }
+
+    /// Forgets the mails.
+    fn forget(&self) {
+        let mut kept = lock(&self.0);
+        *kept = Kept { lag: kept.lag, ..Kept::default() };
+    }
+
+    pub(crate) fn set_lag(&self, lag: SignedDuration) {
+        lock(&self.0).lag = lag;
+    }
+
+    /// The mails that who asks can find, oldest first.
+    pub fn visible(&self, wanted: impl Fn(&Mail) -> bool) -> Vec<Mail> {
+        let now = Timestamp::now();
+        let kept = lock(&self.0);
+        let seen = |mail: &&Mail| now.duration_since(mail.at) >= kept.lag && wanted(mail);
+        kept.mails.iter().filter(seen).cloned().collect()
+    }
+
+    /// The newest mail with this correlation.
+    pub fn newest(&self, correlation: &str) -> Option<Mail> {
+        let kept = lock(&self.0);
+        kept.mails.iter().rev().find(|mail| mail.correlation.as_deref() == Some(correlation)).cloned()
+    }
+
+    /// Adds an event to the newest mail with this correlation.
+    pub(crate) fn happened(&self, correlation: &str, event: Outcome, at: Timestamp) -> Option<Event> {
+        let mut kept = lock(&self.0);
+        let mail = kept.mails.iter_mut().rev().find(|mail| mail.correlation.as_deref() == Some(correlation))?;
+        Some(mail.happened(event, at))
     }
 }
 
@@ -73,9 +128,10 @@ struct Wanted {
     correlation: Option<String>,
 }
 
-/// The routes below `/_control/<provider>`: `{"count", "items"}`, oldest first; `count` is of all, `items` of those wanted.
+/// The routes below `/_control/<provider>`: `{"count", "items"}`, oldest first; `count` is of all, `items` of those wanted;
+/// and those that say what becomes of the mails.
 pub fn routes(mailbox: Arc<Mailbox>) -> Router {
-    Router::new().route("/mails", get(list).delete(clear)).with_state(mailbox)
+    Router::new().route("/mails", get(list).delete(clear)).merge(mail_events::routes()).with_state(mailbox)
 }
 
 async fn list(State(mailbox): State<Arc<Mailbox>>, Query(Wanted { to, correlation }): Query<Wanted>) -> Json<Value> {
@@ -90,7 +146,7 @@ async fn list(State(mailbox): State<Arc<Mailbox>>, Query(Wanted { to, correlatio
 }
 
 async fn clear(State(mailbox): State<Arc<Mailbox>>) -> StatusCode {
-    mailbox.clear();
+    mailbox.forget();
     StatusCode::NO_CONTENT
 }
 

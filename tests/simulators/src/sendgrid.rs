@@ -1,30 +1,50 @@
-//! SendGrid, `POST /sendgrid/v3/mail/send`, `Authorization: Bearer KEY`.
+//! SendGrid, `POST /sendgrid/v3/mail/send`, `POST /sendgrid/v3/logs`, `GET /sendgrid/v3/logs/{sg_message_id}`, all with
+//! `Authorization: Bearer KEY`, and the signed event webhook.
 //!
 //! Faithful in the 202 with an empty body and `X-Message-Id`, in the list of errors with their fields, and in that nothing is
 //! recognised as sent before. The key `invalid` is refused; recipients at `refused.example` are invalid, senders at
-//! `unverified.example` not verified. Source of the shapes: SendGrid's public OpenAPI document and recorded answers.
+//! `unverified.example` not verified. Of the logs' query only `categories IN ('..', ..)` is understood. Webhooks come
+//! as a list with a line break behind it, which is signed, too. Source of the shapes: SendGrid's public OpenAPI documents, a
+//! published signature and recorded answers.
 
 use std::sync::Arc;
 
+use aws_lc_rs::{
+    rand::SystemRandom,
+    signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair},
+};
 use axum::{
     Json, Router,
-    extract::State,
+    extract::{Path, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
-    routing::post,
+    routing::{get, post},
 };
+use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
     Simulator,
-    control::Control,
+    control::{Control, Refused},
+    mail_events::{self, Event, Message, Outcome, Proof, with},
     mailbox::{self, Mail, Mailbox, REFUSED_DOMAIN, UNVERIFIED_DOMAIN, is_address},
 };
 
 const CATEGORIES_MAX: usize = 10;
 const CATEGORY_CHARS_MAX: usize = 255;
+/// What SendGrid adds to the answered id for each recipient.
+const OF_RECIPIENT: &str = ".recvd-sim0000000-00000-1-00000000-1.0";
+/// How many mails the logs list when nothing is said.
+const LISTED: u64 = 10;
+
+/// A key for webhooks, the private one as PKCS#8, the public one as SPKI, both in base64. It is published here and protects
+/// nothing.
+pub const TEST_KEYS: (&str, &str) = (
+    "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg31mveo+ciszyOnZWNee6/1EXr/7vJi0TFyCNTCKETp6hRANCAAS8Yhdi4ueWfqRmH+ZxwQcVxvfqetDHTaZOvzrE0r2O0ZbaGkJEKr4B6UUXGq9ALuBTYydLY1NJHtj9ZDnadya/",
+    "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEvGIXYuLnln6kZh/mccEHFcb36nrQx02mTr86xNK9jtGW2hpCRCq+AelFFxqvQC7gU2MnS2NTSR7Y/WQ52ncmvw==",
+);
 
 /// The simulator with a fresh world.
 pub fn simulator() -> Simulator {
@@ -32,13 +52,15 @@ pub fn simulator() -> Simulator {
     let of_reset = Arc::clone(&mailbox);
     Simulator {
         name: "sendgrid",
-        about: "SendGrid v3: mail/send",
+        about: "SendGrid v3: mail/send, logs, event webhook",
         wire: Router::new()
             .route("/v3/mail/send", post(send))
+            .route("/v3/logs", post(list))
+            .route("/v3/logs/{id}", get(show))
             .fallback(|| async { Error::new(StatusCode::NOT_FOUND, None, "not found") })
             .with_state(Arc::clone(&mailbox)),
-        extra: mailbox::routes(mailbox),
-        extra_index: &mailbox::INDEX,
+        extra: mailbox::routes(Arc::clone(&mailbox)).merge(mail_events::sender(mailbox, webhooks)),
+        extra_index: &mail_events::INDEX,
         control: Control::new(
             |status| Some(Error::new(status, None, "simulated fault").body()),
             move || of_reset.clear(),
@@ -73,20 +95,155 @@ impl IntoResponse for Error {
     }
 }
 
-async fn send(State(mailbox): State<Arc<Mailbox>>, headers: HeaderMap, body: Bytes) -> Result<Response, Error> {
+fn check_key(headers: &HeaderMap) -> Result<(), Error> {
     let key = headers.get(header::AUTHORIZATION).and_then(|key| key.to_str().ok()).unwrap_or_default();
     match key.strip_prefix("Bearer ") {
         Some("invalid") => {
             let message = "The provided authorization grant is invalid, expired, or revoked";
-            return Err(Error::new(StatusCode::UNAUTHORIZED, None, message));
+            Err(Error::new(StatusCode::UNAUTHORIZED, None, message))
         }
-        Some(key) if !key.is_empty() => {}
-        _ => return Err(Error::new(StatusCode::UNAUTHORIZED, None, "Permission denied, wrong credentials")),
+        Some(key) if !key.is_empty() => Ok(()),
+        _ => Err(Error::new(StatusCode::UNAUTHORIZED, None, "Permission denied, wrong credentials")),
     }
+}
+
+async fn send(State(mailbox): State<Arc<Mailbox>>, headers: HeaderMap, body: Bytes) -> Result<Response, Error> {
+    check_key(&headers)?;
     let mail = read(&body)?;
     let accepted = mailbox.accept(|number| Mail { id: format!("sim{number:019}"), ..mail });
     let id = HeaderValue::try_from(accepted.id).map_err(|_| Error::bad("id", "cannot be sent"))?;
     Ok((StatusCode::ACCEPTED, [("x-message-id", id)]).into_response())
+}
+
+async fn list(State(mailbox): State<Arc<Mailbox>>, headers: HeaderMap, body: Bytes) -> Result<Json<Value>, Error> {
+    check_key(&headers)?;
+    let order: Value =
+        serde_json::from_slice(&body).map_err(|_| Error::new(StatusCode::BAD_REQUEST, None, "Bad Request"))?;
+    let wanted = categories(&text(&order, "/query")).ok_or_else(|| Error::bad("query", "invalid query"))?;
+    let limit = order.get("limit").map_or(Some(LISTED), Value::as_u64).filter(|limit| (1..=1000).contains(limit));
+    let limit = limit.and_then(|limit| usize::try_from(limit).ok());
+    let limit = limit.ok_or_else(|| Error::bad("limit", "limit must be between 1 and 1000"))?;
+    let found = mailbox.visible(|mail| mail.tags.iter().any(|tag| wanted.contains(tag)));
+    let messages: Vec<Value> = found
+        .iter()
+        .rev()
+        .take(limit)
+        .map(|mail| {
+            json!({
+                "from_email": mail.from,
+                "sg_message_id": format!("{}{OF_RECIPIENT}", mail.id),
+                "subject": mail.subject,
+                "to_email": mail.to.first(),
+                "reason": "",
+                "status": status(&mail.events),
+                "sg_message_id_created_at": mail.at.to_string(),
+            })
+        })
+        .collect();
+    Ok(Json(json!({"messages": messages})))
+}
+
+async fn show(
+    State(mailbox): State<Arc<Mailbox>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Json<Value>, Error> {
+    check_key(&headers)?;
+    let found = mailbox.visible(|mail| id.strip_suffix(OF_RECIPIENT) == Some(mail.id.as_str()));
+    let mail = found.first().ok_or_else(|| Error::new(StatusCode::NOT_FOUND, None, "message not found"))?;
+    let with_args = |event: &Event| with(wire(mail, event), json!({"custom_args": {"reference": mail.correlation}}));
+    Ok(Json(json!({
+        "from_email": mail.from,
+        "sg_message_id": id,
+        "subject": mail.subject,
+        "to_email": mail.to.first(),
+        "status": status(&mail.events),
+        "api_key_id": "sim",
+        "client_ip": "127.0.0.1",
+        "category": mail.tags,
+        "custom_args": {"reference": mail.correlation},
+        "events": mail.events.iter().map(with_args).collect::<Vec<_>>(),
+    })))
+}
+
+/// The categories of a query. None for any other query.
+fn categories(query: &str) -> Option<Vec<String>> {
+    let list = query.trim().strip_prefix("categories IN (")?.strip_suffix(')')?;
+    list.split(',').map(|one| Some(one.trim().strip_prefix('\'')?.strip_suffix('\'')?.to_owned())).collect()
+}
+
+/// A complaint leaves the status as it is: the mail was delivered.
+fn status(events: &[Event]) -> &'static str {
+    let last = events.iter().rev().find(|event| event.event != Outcome::Complained).map(|event| event.event);
+    match last {
+        Some(Outcome::Deferred) => "deferred",
+        Some(Outcome::Delivered) => "delivered",
+        Some(Outcome::Bounced) => "bounced",
+        Some(Outcome::Refused) => "dropped",
+        Some(Outcome::Accepted | Outcome::Complained) | None => "processed",
+    }
+}
+
+/// An event, without the custom arguments, whose place is not the same everywhere.
+fn wire(mail: &Mail, event: &Event) -> Value {
+    let Event { id, event, at } = event;
+    let name = match event {
+        Outcome::Accepted => "processed",
+        Outcome::Deferred => "deferred",
+        Outcome::Delivered => "delivered",
+        Outcome::Bounced => "bounce",
+        Outcome::Refused => "dropped",
+        Outcome::Complained => "spamreport",
+    };
+    let wire = json!({
+        "email": mail.to.first(),
+        "timestamp": at.as_second(),
+        "smtp-id": format!("<{}@geopod-ismtpd-sim>", mail.id),
+        "event": name,
+        "category": mail.tags,
+        "sg_event_id": id,
+        "sg_message_id": format!("{}{OF_RECIPIENT}", mail.id),
+    });
+    let further = match event {
+        Outcome::Accepted | Outcome::Complained => json!({}),
+        Outcome::Deferred => json!({"response": "451 4.7.1 Try again later", "attempt": "1"}),
+        Outcome::Delivered => json!({"response": "250 2.0.0 OK", "ip": "127.0.0.1", "tls": 1}),
+        Outcome::Bounced => {
+            json!({"type": "bounce", "reason": "550 5.1.1 No such user", "status": "5.1.1", "ip": "127.0.0.1"})
+        }
+        Outcome::Refused => json!({"reason": "Bounced Address"}),
+    };
+    with(wire, further)
+}
+
+/// One list of all events.
+fn webhooks(mail: &Mail, events: &[Event], proof: Proof<'_>, now: Timestamp) -> Result<Vec<Message>, Refused> {
+    let with_args = |event: &Event| with(wire(mail, event), json!({"reference": mail.correlation}));
+    let mut body = format!("{}\r\n", Value::Array(events.iter().map(with_args).collect()));
+    let mut headers = Vec::new();
+    if let Proof::Good(key) | Proof::Tampered(key) = proof {
+        let timestamp = now.as_second().to_string();
+        let signature = sign(key, &timestamp, body.as_bytes())?;
+        headers.push(("x-twilio-email-event-webhook-signature", signature));
+        headers.push(("x-twilio-email-event-webhook-timestamp", timestamp));
+    }
+    if matches!(proof, Proof::Tampered(_)) {
+        body.push(' ');
+    }
+    Ok(vec![Message { headers, body }])
+}
+
+/// The value of the signature's header for a time and a body; the key is PKCS#8 in base64.
+///
+/// # Errors
+/// It is no such key.
+pub fn sign(key: &str, timestamp: &str, body: &[u8]) -> Result<String, Refused> {
+    let refused = || Refused("secret: a P-256 key as PKCS#8 in base64 is expected".to_owned());
+    let key = BASE64_STANDARD.decode(key).map_err(|_| refused())?;
+    let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &key).map_err(|_| refused())?;
+    let signed = [timestamp.as_bytes(), body].concat();
+    let signature = pair.sign(&SystemRandom::new(), &signed).map_err(|_| refused())?;
+    Ok(BASE64_STANDARD.encode(signature.as_ref()))
 }
 
 fn text(value: &Value, pointer: &str) -> String {
@@ -155,5 +312,7 @@ fn read(body: &[u8]) -> Result<Mail, Error> {
         html: part(html).unwrap_or_default(),
         message_id: body.pointer("/headers/Message-ID").and_then(Value::as_str).map(str::to_owned),
         correlation: body.pointer("/custom_args/reference").and_then(Value::as_str).map(str::to_owned),
+        tags: categories.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        events: Vec::new(),
     })
 }

@@ -1,22 +1,22 @@
 //! Sends the deliveries of one order and collects what the receiver answered.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use jiff::Timestamp;
-use reqwest::{Certificate, Client};
+use reqwest::Client;
 use serde::Serialize;
 use tokio::task::JoinSet;
-use url::{Host, Url};
+use url::Url;
 
 use super::{Delivery, escape, sign};
 use crate::{
     control::{Control, Refused},
     journal::{self, Entry},
+    loopback::{chain, client},
 };
 
 /// The documented pauses before the attempts 2 to 7, in minutes.
@@ -24,7 +24,6 @@ pub const RETRY_MINUTES: [f64; 6] = [1.0, 15.0, 60.0, 120.0, 240.0, 480.0];
 /// The longest that all pauses of one delivery may take together.
 const PAUSES_MAX: Duration = Duration::from_secs(600);
 const TIMES_MAX: u64 = 1_000;
-const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What came of one attempt of one delivery.
 #[derive(Debug, Clone, Serialize)]
@@ -71,7 +70,7 @@ pub async fn send(control: &Arc<Control>, order: Delivery, event_id: &str) -> Re
         body.push(' ');
     }
     let message = Arc::new(Message {
-        client: client(&url, order.ca_file.as_deref())?,
+        client: client(&url, "ca_file", order.ca_file.as_deref())?,
         control: Arc::clone(control),
         headers: headers(&signature, event_id)?,
         url,
@@ -116,33 +115,6 @@ fn pauses(scale: f64) -> Result<Vec<Duration>, Refused> {
     Ok(pauses)
 }
 
-/// A simulator must never reach another machine, whatever a test writes into an URL.
-fn client(url: &Url, ca_file: Option<&str>) -> Result<Client, Refused> {
-    let outside = || {
-        Refused("url: must be http or https on this machine (localhost, *.localhost or a loopback address)".to_owned())
-    };
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(outside());
-    }
-    let mut builder = Client::builder().no_proxy().timeout(TIMEOUT).redirect(reqwest::redirect::Policy::none());
-    match url.host().ok_or_else(outside)? {
-        Host::Ipv4(address) if address.is_loopback() => {}
-        Host::Ipv6(address) if address.is_loopback() => {}
-        Host::Domain(name) if name == "localhost" || name.ends_with(".localhost") => {
-            // Not every resolver knows the names below localhost.
-            let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), url.port_or_known_default().unwrap_or(0));
-            builder = builder.resolve(name, address);
-        }
-        Host::Ipv4(_) | Host::Ipv6(_) | Host::Domain(_) => return Err(outside()),
-    }
-    if let Some(file) = ca_file {
-        let pem = std::fs::read(file).map_err(|error| Refused(format!("ca_file: {error}")))?;
-        let certificates = Certificate::from_pem_bundle(&pem).map_err(|error| Refused(format!("ca_file: {error}")))?;
-        builder = builder.tls_certs_only(certificates);
-    }
-    builder.build().map_err(|error| Refused(format!("url: {error}")))
-}
-
 async fn deliver(message: Arc<Message>, delivery: u64) -> Vec<Attempt> {
     let mut attempts = Vec::new();
     let mut pauses = message.pauses.iter();
@@ -182,16 +154,4 @@ async fn attempt(message: &Message, delivery: u64, attempt: usize) -> Attempt {
         message.control.journal().answered(number, at, status);
     }
     Attempt { delivery, attempt, status, body, ms: begun.elapsed().as_millis(), error }
-}
-
-/// The whole chain: the top of a TLS error alone says nothing of its cause.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

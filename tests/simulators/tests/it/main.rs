@@ -6,6 +6,7 @@ mod control;
 mod gemini;
 mod greenhouse;
 mod mail;
+mod mail_events;
 
 use std::{
     collections::BTreeSet,
