@@ -6,6 +6,7 @@ mod control;
 mod gemini;
 mod greenhouse;
 mod mail;
+mod whole_messages;
 
 use std::{
     collections::BTreeSet,
