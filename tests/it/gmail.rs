@@ -42,9 +42,13 @@ impl Bench {
     }
 
     async fn send(&self, credentials: &Value) -> Result<(Mail, Accepted), MailError> {
+        self.send_at(credentials, Timestamp::now()).await
+    }
+
+    async fn send_at(&self, credentials: &Value, now: Timestamp) -> Result<(Mail, Accepted), MailError> {
         let mail = mail();
         let secrets = [SecretString::from(credentials.to_string())];
-        let accepted = self.mailer.send(&mail, &secrets, PATIENT, Timestamp::now()).await?;
+        let accepted = self.mailer.send(&mail, &secrets, PATIENT, now).await?;
         Ok((mail, accepted))
     }
 }
@@ -123,9 +127,14 @@ fn a_token_that_was_withdrawn_is_replaced_at_the_next_try() {
     run(async {
         let bench = Bench::new().await;
         bench.send(&service_account()).await.expect("accepted");
-        bench.order("gmail/faults", json!({"status": 401, "times": 1})).await;
-        let withdrawn = bench.send(&service_account()).await;
-        assert!(matches!(withdrawn, Err(MailError::NotSent(_))), "{withdrawn:?}");
+        // Two at once that have the same one.
+        bench.order("gmail/faults", json!({"status": 401, "times": 2})).await;
+        let credentials = service_account();
+        let later = Timestamp::now().checked_add(jiff::SignedDuration::from_mins(5)).expect("a time");
+        let both = futures::future::join(bench.send_at(&credentials, later), bench.send_at(&credentials, later)).await;
+        for withdrawn in [both.0, both.1] {
+            assert!(matches!(withdrawn, Err(MailError::NotSent(_))), "{withdrawn:?}");
+        }
         bench.send(&service_account()).await.expect("accepted with a new one");
         assert_eq!(bench.requests("google").await, 2);
         let refused = bench.send(&person("invalid")).await;

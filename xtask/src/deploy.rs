@@ -75,6 +75,9 @@ fn parameters(site: &Site, mode: &Mode) -> Vec<String> {
         format!("ProviderBaseUrl=http://127.0.0.1:{}", site.simulators()),
         "MailFrom=notifications@hiring.example".to_owned(),
         format!("MailProvider={}", mode.mail_provider.as_deref().unwrap_or("smtp")),
+        // A simulator knows at once what it took: nobody has to wait for minutes here.
+        "MailSettlingSeconds=3".to_owned(),
+        "MailUnsubscribe=mailto:no-reports@hiring.example".to_owned(),
         "SmtpHost=127.0.0.1".to_owned(),
         format!("SmtpPort={}", site.smtp()),
         format!("CacheUrl={}", site.cache_url()),

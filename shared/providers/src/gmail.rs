@@ -145,7 +145,7 @@ impl MailApi for Gmail {
             (StatusCode::FORBIDDEN, reason) if is_limit(reason) => later(reply, now, RESET, words),
             // A kept token may have been withdrawn before its time: the next try has a new one. A new one that is refused
             // says that the credentials are.
-            (StatusCode::UNAUTHORIZED, _) if self.tokens.drop_kept() => MailError::NotSent(words),
+            (StatusCode::UNAUTHORIZED, _) if self.tokens.refused(now) => MailError::NotSent(words),
             // The mailbox cannot send mail at all.
             (StatusCode::BAD_REQUEST, "failedPrecondition") => MailError::Stopped(words),
             _ => by_status(reply, now, RESET, words),
@@ -182,7 +182,7 @@ impl MailApi for Gmail {
             return Err(match reply.status {
                 StatusCode::FORBIDDEN if is_limit(&reason) => later(reply, now, RESET, words).into(),
                 StatusCode::FORBIDDEN if reason == "dailyLimitExceeded" => AskError::Unreachable(words),
-                StatusCode::UNAUTHORIZED if self.tokens.drop_kept() => AskError::Unreachable(words),
+                StatusCode::UNAUTHORIZED if self.tokens.refused(now) => AskError::Unreachable(words),
                 _ => no_answer(reply, now, RESET, words),
             });
         }

@@ -31,6 +31,9 @@ pub(crate) const GOOGLE: &str = "https://oauth2.googleapis.com";
 const PATH: &str = "/token";
 /// A token is not used in its last seconds: it could pass on the way.
 const MARGIN: SignedDuration = SignedDuration::from_secs(60);
+/// A token that is refused within this time after it was given out says that the credentials are refused; later, that the
+/// token was withdrawn. For as long after that, others may still be refused with the same one.
+const SETTLED: SignedDuration = SignedDuration::from_secs(60);
 /// For how long a service account's statement is good: an hour is the most that Google takes.
 const STATEMENT: SignedDuration = SignedDuration::from_secs(3_595);
 
@@ -40,6 +43,8 @@ pub(crate) struct Tokens {
     scope: &'static str,
     http: Outbound,
     kept: Mutex<Option<Kept>>,
+    /// When a token was refused that had been good before.
+    withdrawn: Mutex<Option<Timestamp>>,
     /// Held by the one that fetches.
     fetching: tokio::sync::Mutex<()>,
 }
@@ -48,9 +53,8 @@ struct Kept {
     /// Hash of the credentials that it was fetched with: when they are replaced, it is none of theirs.
     of: [u8; 32],
     token: SecretString,
+    since: Timestamp,
     until: Timestamp,
-    /// Whether it was used before.
-    used: bool,
 }
 
 /// A file of Google's credentials. Deliberately without `Debug`.
@@ -100,6 +104,7 @@ impl Tokens {
             scope,
             http: Outbound::new()?,
             kept: Mutex::default(),
+            withdrawn: Mutex::default(),
             fetching: tokio::sync::Mutex::default(),
         })
     }
@@ -130,20 +135,26 @@ impl Tokens {
         let token = SecretString::from(access_token);
         let lifetime = SignedDuration::from_secs(i64::from(expires_in)).saturating_sub(MARGIN);
         let until = now.checked_add(lifetime).unwrap_or(now);
-        *self.lock() = Some(Kept { of, token: token.clone(), until, used: false });
+        *self.lock() = Some(Kept { of, token: token.clone(), since: now, until });
         Ok(token)
     }
 
-    /// Drops the token that was refused. Says whether it was used before: then a new one may be better.
-    pub(crate) fn drop_kept(&self) -> bool {
-        self.lock().take().is_some_and(|kept| kept.used)
+    /// Drops the kept token because one was refused. Says whether a new one may be let in: the old one was withdrawn before
+    /// its time. Otherwise the credentials themselves are refused.
+    pub(crate) fn refused(&self, now: Timestamp) -> bool {
+        // Either way: a clock that was set back must not make a moment last.
+        let recent = |since: Timestamp| now.duration_since(since).abs() <= SETTLED;
+        let old = self.lock().take().is_some_and(|kept| !recent(kept.since));
+        let mut withdrawn = self.withdrawn.lock().unwrap_or_else(PoisonError::into_inner);
+        if old {
+            *withdrawn = Some(now);
+        }
+        withdrawn.is_some_and(recent)
     }
 
     fn kept(&self, of: [u8; 32], now: Timestamp) -> Option<SecretString> {
-        let mut kept = self.lock();
-        let kept = kept.as_mut().filter(|kept| kept.of == of && now < kept.until)?;
-        kept.used = true;
-        Some(kept.token.clone())
+        let kept = self.lock();
+        kept.as_ref().filter(|kept| kept.of == of && now < kept.until).map(|kept| kept.token.clone())
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Kept>> {
@@ -292,14 +303,21 @@ mod tests {
     #[test]
     fn a_kept_token_is_of_its_credentials_and_of_its_time() {
         let (tokens, now) = (tokens(), Timestamp::UNIX_EPOCH);
-        let until = now.checked_add(SignedDuration::from_secs(10)).expect("time");
-        *tokens.lock() = Some(Kept { of: [1; 32], token: "t".into(), until, used: false });
+        let at = |seconds| now.checked_add(SignedDuration::from_secs(seconds)).expect("time");
+        let keep = |since| *tokens.lock() = Some(Kept { of: [1; 32], token: "t".into(), since, until: at(1_000) });
+        keep(now);
         assert!(tokens.kept([2; 32], now).is_none());
-        assert!(tokens.kept([1; 32], until).is_none());
-        assert!(tokens.kept([1; 32], now).is_some());
-        assert!(tokens.drop_kept(), "it was used");
-        assert!(tokens.kept([1; 32], now).is_none());
-        assert!(!tokens.drop_kept());
+        assert!(tokens.kept([1; 32], at(1_000)).is_none());
+        assert!(tokens.kept([1; 32], at(999)).is_some());
+        assert!(!tokens.refused(at(5)), "a new token that is refused blames the credentials");
+        assert!(tokens.kept([1; 32], at(5)).is_none());
+        keep(now);
+        assert!(tokens.refused(at(500)), "an old one was withdrawn");
+        assert!(tokens.refused(at(501)), "as others find that were sent with it");
+        keep(at(502));
+        assert!(tokens.refused(at(503)), "one of them may come late");
+        keep(at(504));
+        assert!(!tokens.refused(at(561)), "but not for ever");
     }
 
     #[test]

@@ -109,7 +109,12 @@ struct Relay {
 
 impl Relay {
     /// Connects, secures the connection and signs in. Whatever fails here, no message was sent.
-    async fn open(&self, credentials: Credentials, timeout: Duration) -> Result<AsyncSmtpConnection, MailError> {
+    async fn open(
+        &self,
+        credentials: Credentials,
+        timeout: Duration,
+        now: Timestamp,
+    ) -> Result<AsyncSmtpConnection, MailError> {
         let unreachable = |error: SmtpError| MailError::Unreachable(describe(&error));
         let tls = self.implicit.then(|| self.tls.clone());
         let server = (self.host.as_str(), self.port);
@@ -127,8 +132,8 @@ impl Relay {
             Err(error) if error.is_permanent() || error.is_client() => {
                 let words = describe(&error);
                 // A kept token may have been withdrawn before its time: the next try has a new one.
-                let kept = self.tokens.as_ref().is_some_and(Tokens::drop_kept);
-                Err(if kept { MailError::NotSent(words) } else { MailError::Stopped(words) })
+                let withdrawn = self.tokens.as_ref().is_some_and(|tokens| tokens.refused(now));
+                Err(if withdrawn { MailError::NotSent(words) } else { MailError::Stopped(words) })
             }
             Err(error) => Err(unreachable(error)),
         }
@@ -162,7 +167,7 @@ impl Relay {
         // One half at most for getting in, so that what is left is enough for the message.
         let getting_in = async {
             let credentials = self.credentials(secrets, timeout / 2, now).await?;
-            self.open(credentials, timeout / 2).await
+            self.open(credentials, timeout / 2, now).await
         };
         let late = |_| MailError::Unreachable("the relay did not let us in in time".to_owned());
         let mut connection = tokio::time::timeout(timeout / 2, getting_in).await.map_err(late)??;

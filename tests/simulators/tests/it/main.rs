@@ -7,6 +7,7 @@ mod gemini;
 mod greenhouse;
 mod mail;
 mod mail_events;
+mod whole_messages;
 
 use std::{
     collections::BTreeSet,
