@@ -103,6 +103,16 @@ impl Stack {
         self.sqs("SendMessage", json!({"QueueUrl": url, "MessageBody": body})).await;
     }
 
+    /// Puts an event of SES onto the event bus, as SES does.
+    pub(crate) async fn put_event(&self, mut detail: Value) {
+        detail["mail"]["tags"]["ses:configuration-set"] = json!(["hiring-integrations-local"]);
+        let kind = detail["eventType"].as_str().expect("an event type");
+        let entry = json!({"Source": "aws.ses", "DetailType": format!("Email {kind}"), "Detail": detail.to_string()});
+        let body = json!({"Entries": [entry]});
+        let answer = self.json_call("events", "AWSEvents.PutEvents", "1.1", body).await;
+        assert_eq!(answer["FailedEntryCount"], 0, "{answer}");
+    }
+
     /// Sends messages in one call, so that a worker gets them as one batch.
     pub(crate) async fn send_batch(&self, queue: &str, bodies: &[String]) {
         let url = self.queue_url(queue).await;

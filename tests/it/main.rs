@@ -16,6 +16,7 @@ mod gmail;
 mod layout;
 mod mail_event_fixtures;
 mod mail_providers;
+mod mail_world;
 mod ses;
 mod smtp;
 mod stack;

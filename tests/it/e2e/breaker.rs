@@ -128,7 +128,7 @@ fn a_relay_that_is_down_burns_no_tries_and_every_mail_goes_out_once_after_the_pr
         }
         acme.until("/api/admin/breakers", |answer| {
             let items = answer.body["items"].as_array().map(Vec::as_slice).unwrap_or_default();
-            items.iter().any(|item| item["name"] == "mail" && item["phase"] == "open")
+            items.iter().any(|item| item["name"] == "mail-smtp" && item["phase"] == "open")
         })
         .await;
         tokio::time::sleep(BELIEVED + Duration::from_secs(1)).await;

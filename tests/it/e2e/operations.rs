@@ -121,7 +121,7 @@ fn orders_need_the_role_and_stay_within_the_organisation() {
 
         // An administrator of one organisation sees what all share, and gives no orders about it.
         let list = read(&stack, admin, "/api/admin/breakers").await;
-        assert!(breaker(&list, "deployment", "model").is_some() && breaker(&list, "deployment", "mail").is_some());
+        assert!(breaker(&list, "deployment", "model").is_some() && breaker(&list, "deployment", "mail-smtp").is_some());
         order(&stack, admin, "deployment/model/force-open", reason.clone()).await.is_problem(403, "forbidden");
 
         // About a connection only its own administrator does.
