@@ -164,6 +164,15 @@ fn the_mailbox_answers_what_became_of_a_mail_when_it_may_be_read() {
         assert_eq!((event.kind, &event.reference), (MailEventKind::Accepted, &mail.reference));
         assert_eq!(event.provider_message_id, Some(provider_message_id));
         assert_eq!(ask(Sent { message_id: "<other@example.com>".into(), ..sent.clone() }).await, Ok(Vec::new()));
+        // Nobody can ask with a token that was withdrawn, and with the next one it works again.
+        bench.order("gmail/faults", json!({"status": 401, "times": 1})).await;
+        let withdrawn = ask(sent.clone()).await;
+        assert!(matches!(withdrawn, Err(AskError::Unreachable(_))), "{withdrawn:?}");
+        assert_eq!(ask(sent.clone()).await, Ok(found));
+        // Consent that was taken back can be given again: until then the question stays open.
+        let secrets = [SecretString::from(person("revoked").to_string())];
+        let revoked = bench.mailer.ask(&sent, &secrets, PATIENT, Timestamp::now()).await;
+        assert!(matches!(revoked, Err(AskError::Unreachable(_))), "{revoked:?}");
         bench.order("gmail/lag", json!({"ms": 60_000})).await;
         assert_eq!(ask(sent.clone()).await, Ok(Vec::new()));
         bench.order("gmail/scope", json!({"readonly": false})).await;

@@ -74,9 +74,12 @@ struct Taken {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Found {
+    /// Left out when there are none.
     #[serde(default)]
     messages: Vec<Taken>,
+    result_size_estimate: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -186,7 +189,13 @@ impl MailApi for Gmail {
                 _ => no_answer(reply, now, RESET, words),
             });
         }
-        let Found { messages } = json::read(&reply.body).map_err(|e| AskError::Unreachable(format!("200, and {e}")))?;
+        let Found { messages, result_size_estimate } =
+            json::read(&reply.body).map_err(|e| AskError::Unreachable(format!("200, and {e}")))?;
+        // That there is nothing is said with a number. Whatever else comes without messages is no answer: taken for one, it
+        // would let a mail be sent again that went out.
+        if messages.is_empty() && result_size_estimate != Some(0) {
+            return Err(AskError::Unreachable("200, and neither messages nor that there are none".to_owned()));
+        }
         let event = |Taken { id }: Taken| MailEvent {
             id: event_id(None, format!("gmail\n{id}\naccepted").as_bytes()),
             reference: sent.reference.clone(),
@@ -279,7 +288,9 @@ mod tests {
         assert_eq!(ask(200, r#"{"resultSizeEstimate":0}"#), Ok(Vec::new()));
         assert!(matches!(ask(403, &error("insufficientPermissions")), Err(AskError::NotAllowed(_))));
         assert!(matches!(ask(403, &error("rateLimitExceeded")), Err(AskError::Later { .. })));
-        assert!(matches!(ask(500, ""), Err(AskError::Unreachable(_))));
+        for (status, body) in [(500, ""), (200, "{}"), (200, r#"{"odd":true}"#), (200, r#"{"resultSizeEstimate":1}"#)] {
+            assert!(matches!(ask(status, body), Err(AskError::Unreachable(_))), "{status} {body}");
+        }
     }
 
     #[test]

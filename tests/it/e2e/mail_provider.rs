@@ -52,8 +52,9 @@ async fn settled(org: &Org<'_>, id: &str) -> Value {
     org.until_state(&format!("/api/notifications/{id}"), &SETTLED).await
 }
 
+/// Mails of a notification of `acme`.
 async fn mails_at(stack: &Stack, provider: &str, notification: &str) -> Vec<Value> {
-    let path = format!("/mails?correlation={notification}");
+    let path = format!("/mails?correlation=acme_{notification}");
     let answer = stack.control(provider, Method::GET, &path, None).await;
     answer.body["items"].as_array().cloned().expect("a list of mails")
 }

@@ -249,5 +249,6 @@ fn read(body: &Value) -> Result<Mail, Error> {
         correlation: text("/headers/X-Mailin-custom").map(str::to_owned),
         tags: tags.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
         events: Vec::new(),
+        by_notification: false,
     })
 }

@@ -1,7 +1,8 @@
 //! Gmail API, `POST /gmail/gmail/v1/users/me/messages/send` and `GET …/messages?q=rfc822msgid:`, `Authorization: Bearer TOKEN`.
 //!
 //! Faithful in the errors with their reasons, in that nothing is recognised as sent before, and in that a mail is found by its
-//! Message-ID, on request only after a while. Tokens are those of [`crate::google`]; that of the refresh token `invalid` is
+//! Message-ID, on request only after a while. Nobody is told what else became of it: outcomes that control orders are kept and
+//! not answered. Tokens are those of [`crate::google`]; that of the refresh token `invalid` is
 //! refused here. Recipients at `refused.example` are invalid, senders at `unverified.example` have no mailbox.
 
 use std::sync::{
@@ -125,8 +126,18 @@ fn read(body: &[u8]) -> Result<Mail, Error> {
     if to.iter().any(|one| !is_address(one) || one.ends_with(REFUSED_DOMAIN)) {
         return Err(bad("Invalid To header"));
     }
-    let correlation = notification;
-    Ok(Mail { at: Timestamp::now(), from, to, subject, text, html, message_id, correlation, ..Mail::default() })
+    Ok(Mail {
+        at: Timestamp::now(),
+        from,
+        to,
+        subject,
+        text,
+        html,
+        message_id,
+        correlation: notification,
+        by_notification: true,
+        ..Mail::default()
+    })
 }
 
 #[derive(Deserialize)]

@@ -30,11 +30,11 @@
 //! | `POST /_control/bamboohr/{company}/rate_limit` | `{"remaining": n or null, "retry_after_s"?: n}` |
 //! | `POST /_control/bamboohr/{company}/keys` | `{"keys": [..]}` replaces the accepted API keys |
 //! | `POST /_control/greenhouse/deliver` | sends signed webhooks, [`greenhouse::Delivery`] |
-//! | `GET /_control/<p>/mails?to=&correlation=` | for `sendgrid`, `mailgun`, `brevo`, `ses` and `gmail`: what was accepted, [`mailbox::Mail`] |
+//! | `GET /_control/<p>/mails?to=&correlation=` | for `sendgrid`, `mailgun`, `brevo`, `ses` and `gmail`: what was accepted, [`mailbox::Mail`]; the correlation is the whole reference, with `gmail` the notification's id or a reference that ends in it |
 //! | `DELETE /_control/<p>/mails` | forgets these |
 //! | `POST /_control/<p>/lag` | for all of these: `{"ms": n}`: accepted mails can be found by who asks the provider only so much later; initially 0 |
-//! | `POST /_control/<p>/outcomes` | for the same: `{"correlation", "event", "at"?}` with `deferred`, `delivered`, `bounced`, `refused` or `complained`: it happens to the newest accepted mail with that correlation, 201 with the event |
-//! | `POST /_control/<p>/deliver` | for the same: sends the events of a mail as webhooks, [`mail_events::Delivery`]; `{"statuses": [..], "errors": [..]}`, null where there was no answer |
+//! | `POST /_control/<p>/outcomes` | for the same: `{"correlation", "event", "at"?}` with `deferred`, `delivered`, `bounced`, `refused` or `complained`: it happens to the newest accepted mail with that correlation, 201 with the event; `ses` and `gmail` tell nobody |
+//! | `POST /_control/<p>/deliver` | for `sendgrid`, `mailgun` and `brevo`: sends the events of a mail as webhooks, [`mail_events::Delivery`]; `{"statuses": [..], "errors": [..]}`, null where there was no answer |
 //! | `POST /_control/gmail/scope` | `{"readonly": bool}`: whether tokens may look for mails, initially true |
 //!
 //! On a port of its own stands no third party, but what counts the calls of the functions to AWS: [`calls`].

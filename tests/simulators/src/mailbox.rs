@@ -42,6 +42,10 @@ pub struct Mail {
     pub message_id: Option<String>,
     /// What the sender gave along to find the mail again: custom argument, variable or tag.
     pub correlation: Option<String>,
+    /// The correlation is the notification's id alone, because the provider takes nothing along: a whole reference,
+    /// `<organisation>_<notification>`, names the mail, too, so that all providers can be asked alike.
+    #[serde(skip)]
+    pub by_notification: bool,
     /// Categories or tags, by which some providers can be asked.
     pub tags: Vec<String>,
     /// What became of it, in the order in which it became known; the first is that it was accepted.
@@ -49,6 +53,14 @@ pub struct Mail {
 }
 
 impl Mail {
+    /// Whether control means this mail by a correlation.
+    fn is_of(&self, wanted: &str) -> bool {
+        self.correlation.as_deref().is_some_and(|own| {
+            let of_reference = wanted.rsplit_once('_').map(|(_, notification)| notification);
+            wanted == own || (self.by_notification && of_reference == Some(own))
+        })
+    }
+
     fn happened(&mut self, event: Outcome, at: Timestamp) -> Event {
         let unique = format!("{} {} {:?} {}", self.id, self.at, self.correlation, self.events.len());
         let mut id = hex::encode(Sha256::digest(unique.as_bytes()));
@@ -111,13 +123,13 @@ impl Mailbox {
     /// The newest mail with this correlation.
     pub fn newest(&self, correlation: &str) -> Option<Mail> {
         let kept = lock(&self.0);
-        kept.mails.iter().rev().find(|mail| mail.correlation.as_deref() == Some(correlation)).cloned()
+        kept.mails.iter().rev().find(|mail| mail.is_of(correlation)).cloned()
     }
 
     /// Adds an event to the newest mail with this correlation.
     pub(crate) fn happened(&self, correlation: &str, event: Outcome, at: Timestamp) -> Option<Event> {
         let mut kept = lock(&self.0);
-        let mail = kept.mails.iter_mut().rev().find(|mail| mail.correlation.as_deref() == Some(correlation))?;
+        let mail = kept.mails.iter_mut().rev().find(|mail| mail.is_of(correlation))?;
         Some(mail.happened(event, at))
     }
 }
@@ -140,7 +152,7 @@ async fn list(State(mailbox): State<Arc<Mailbox>>, Query(Wanted { to, correlatio
         .mails
         .iter()
         .filter(|mail| to.as_ref().is_none_or(|to| mail.to.iter().any(|one| one.eq_ignore_ascii_case(to))))
-        .filter(|mail| correlation.is_none() || mail.correlation == correlation)
+        .filter(|mail| correlation.as_ref().is_none_or(|wanted| mail.is_of(wanted)))
         .collect();
     Json(json!({"count": kept.count, "items": items}))
 }

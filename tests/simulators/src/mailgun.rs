@@ -299,5 +299,6 @@ fn read(headers: &HeaderMap, body: &[u8]) -> Result<Mail, Error> {
         correlation: first("v:reference"),
         tags: fields.get("o:tag").cloned().unwrap_or_default(),
         events: Vec::new(),
+        by_notification: false,
     })
 }

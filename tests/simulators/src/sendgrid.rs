@@ -314,5 +314,6 @@ fn read(body: &[u8]) -> Result<Mail, Error> {
         correlation: body.pointer("/custom_args/reference").and_then(Value::as_str).map(str::to_owned),
         tags: categories.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
         events: Vec::new(),
+        by_notification: false,
     })
 }

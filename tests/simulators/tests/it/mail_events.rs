@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use axum::{Router, body::Bytes, http::StatusCode};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE};
 use serde_json::{Value, json};
 
 use crate::{call, fixture, get, missing, post, served};
@@ -200,4 +201,56 @@ async fn lookups_refuse_what_the_provider_refuses_and_mailgun_gives_pages() {
         path = page["paging"]["next"].as_str().unwrap().strip_prefix("http://127.0.0.1:9").unwrap().to_owned();
     }
     assert_eq!(pages, ["accepted", "delivered", ""]);
+}
+
+#[tokio::test]
+async fn gmail_knows_the_notification_and_control_takes_the_whole_reference() {
+    let app = simulators::app();
+    let raw = "From: hiring@example.com\r\nTo: ada@example.com\r\nSubject: Hi\r\nDate: Sun, 22 Nov 2026 10:00:00 +0000\r\n\
+               Message-ID: <n-1@example.com>\r\nMIME-Version: 1.0\r\nX-Notification-Id: n-1\r\n\r\nHello\r\n";
+    let body = json!({"raw": BASE64_URL_SAFE.encode(raw)});
+    let token = ("authorization", "Bearer ya29.sim.r-1");
+    let sent = call(&app, "POST", "/gmail/gmail/v1/users/me/messages/send", &[token], &body).await;
+    assert_eq!(sent.status, 200, "{}", sent.text);
+    for (wanted, count) in [("n-1", 1), ("acme_n-1", 1), ("an_org_n-1", 1), ("n-2", 0), ("acme_n-2", 0), ("n-1_n-2", 0)]
+    {
+        let found = get(&app, &format!("/_control/gmail/mails?correlation={wanted}")).await.json();
+        assert_eq!(found["items"].as_array().unwrap().len(), count, "{wanted}: {found}");
+    }
+    for (correlation, status) in [("acme_n-1", 201), ("acme_n-2", 400)] {
+        let order = json!({"correlation": correlation, "event": "bounced"});
+        assert_eq!(post(&app, "/_control/gmail/outcomes", order).await.status, status, "{correlation}");
+    }
+    // All others are given the whole reference, and nothing less or more is theirs.
+    send_all(&app).await;
+    for provider in ["sendgrid", "mailgun", "brevo"] {
+        let found = get(&app, &format!("/_control/{provider}/mails?correlation=acme_n-1")).await.json();
+        assert_eq!(found["items"], json!([]), "{provider}");
+    }
+}
+
+#[tokio::test]
+async fn the_index_says_who_can_be_told_what() {
+    let index = get(&simulators::app(), "/_control").await.json();
+    for (provider, webhooks, scope) in [
+        ("sendgrid", true, false),
+        ("mailgun", true, false),
+        ("brevo", true, false),
+        ("ses", false, false),
+        ("gmail", false, true),
+    ] {
+        let routes = index["providers"][provider]["control"].as_array().unwrap();
+        for (route, wanted) in [
+            ("GET", "mails?to=&correlation=", true),
+            ("DELETE", "mails", true),
+            ("POST", "lag", true),
+            ("POST", "outcomes", true),
+            ("POST", "deliver", webhooks),
+            ("POST", "scope", scope),
+        ]
+        .map(|(method, path, wanted)| (format!("{method} /_control/{provider}/{path}"), wanted))
+        {
+            assert_eq!(routes.contains(&json!(route)), wanted, "{route}");
+        }
+    }
 }
