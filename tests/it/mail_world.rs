@@ -69,8 +69,7 @@ impl Stack {
         if provider == "smtp" {
             return u64::try_from(self.mails_of(&told.id).await.len()).expect("a small number");
         }
-        let correlation = if provider == "gmail" { told.id.clone() } else { told.reference() };
-        let path = format!("/mails?correlation={correlation}");
+        let path = format!("/mails?correlation={}", told.reference());
         let answer = self.control(provider, Method::GET, &path, None).await;
         u64::try_from(answer.body["items"].as_array().expect("a list of mails").len()).expect("a small number")
     }
