@@ -11,6 +11,7 @@ mod idempotency;
 mod intake;
 mod kill_points;
 mod limit;
+mod mail_events;
 mod mail_matrix;
 mod mail_provider;
 mod mail_thousand;

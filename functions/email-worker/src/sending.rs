@@ -14,6 +14,7 @@ use platform::clock;
 use platform::delivery::Step;
 use platform::error::PlatformError;
 use platform::fault;
+use platform::metrics::{self, Unit};
 use platform::suppression::Correspondent;
 use platform::table::{Item, text};
 use platform::work::Hold;
@@ -165,6 +166,11 @@ impl Worker {
             sent
         }
         .await;
+        if verdict == Verdict::Stopped {
+            // Somebody has to act: the alarm is on this.
+            metrics::emit(None, &[("MailProviderStopped", 1, Unit::Count)]);
+            tracing::error!(mail.provider = provider.spec.id, "a mail provider takes nothing until somebody acts");
+        }
         provider.breaker.settle(permit, verdict, clock::now()).await;
         sent
     }

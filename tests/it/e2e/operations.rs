@@ -140,7 +140,9 @@ fn orders_need_the_role_and_stay_within_the_organisation() {
             answer.is_problem(404, "not-found");
         }
         let operator = stack.text("/operator_token");
-        order(&stack, operator, "deployment/mail/lift", json!({})).await.blames(400, "reason", "missing");
-        order(&stack, operator, "deployment/mail/lift", json!({"reason": ""})).await.blames(400, "reason", "invalid");
+        order(&stack, operator, "deployment/mail-smtp/lift", json!({})).await.blames(400, "reason", "missing");
+        order(&stack, operator, "deployment/mail-smtp/lift", json!({"reason": ""}))
+            .await
+            .blames(400, "reason", "invalid");
     });
 }
