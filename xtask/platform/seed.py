@@ -11,7 +11,11 @@ from pathlib import Path
 
 ORGANISATIONS = {"acme": "Acme Robotics", "globex": "Globex Shipping"}
 PASSWORD = "Local-password-1"
-GOOGLE_TEST_KEY = Path(__file__).resolve().parents[2] / "tests/simulators/google_test_key.pem"
+SIMULATORS = Path(__file__).resolve().parents[2] / "tests/simulators"
+GOOGLE_TEST_KEY = SIMULATORS / "google_test_key.pem"
+SENDGRID_TEST_KEY = SIMULATORS / "sendgrid_test_key"
+MAILGUN_SIGNING_KEY = "local-mailgun-signing-key"
+BREVO_TOKEN = "local-brevo-token"
 
 
 def seed(clients, outputs, stage):
@@ -23,7 +27,20 @@ def seed(clients, outputs, stage):
     for provider in ("sendgrid", "mailgun", "brevo"):
         parameter(clients["ssm"], f"{prefix}/mail/{provider}_api_key", f"local-{provider}-key")
     parameter(clients["ssm"], f"{prefix}/mail/gmail_credentials", json.dumps(gmail_credentials()))
+    webhook = f"{prefix}/mail/webhook"
+    parameter(clients["ssm"], f"{webhook}/sendgrid_public_key", SENDGRID_TEST_KEY.with_suffix(".pub").read_text().strip())
+    parameter(clients["ssm"], f"{webhook}/mailgun_signing_key", MAILGUN_SIGNING_KEY)
+    parameter(clients["ssm"], f"{webhook}/brevo_token", BREVO_TOKEN)
     return [organisation(clients, outputs, prefix, org, name) for org, name in ORGANISATIONS.items()]
+
+
+def mail_webhook_secrets():
+    """What each mail provider's simulator signs its webhooks with; SendGrid's is the private half of what the product knows."""
+    return {
+        "sendgrid": SENDGRID_TEST_KEY.read_text().strip(),
+        "mailgun": MAILGUN_SIGNING_KEY,
+        "brevo": BREVO_TOKEN,
+    }
 
 
 def gmail_credentials():

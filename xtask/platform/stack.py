@@ -77,6 +77,7 @@ def finish(args):
         "routes_changed": changed,
         "orgs": organisations,
         "operator_token": seeding.operator_token(clients, outputs),
+        "mail_webhook_secrets": seeding.mail_webhook_secrets(),
         "functions": lambdas,
     }
 

@@ -23,6 +23,9 @@ pub(crate) struct Stack {
     #[serde(default)]
     pub(crate) operator_token: String,
     pub(crate) simulators: BTreeMap<String, Simulator>,
+    /// Where each mail provider tells what became of mails.
+    #[serde(default)]
+    pub(crate) mail_webhooks: BTreeMap<String, MailWebhook>,
     /// `GET` answers the received e-mails as a JSON list, `DELETE` clears them.
     pub(crate) mailbox_url: String,
     /// `GET` answers how often each function called each operation of AWS, `DELETE` begins anew.
@@ -57,11 +60,24 @@ pub(crate) struct Simulator {
     pub(crate) control_url: String,
 }
 
+#[derive(Serialize, Deserialize)]
+pub(crate) struct MailWebhook {
+    pub(crate) url: String,
+    /// What the simulator signs with: the `secret` of its control route `deliver`.
+    pub(crate) secret: String,
+}
+
 const PROVIDERS: [&str; 9] =
     ["gemini", "bamboohr", "greenhouse", "sendgrid", "mailgun", "brevo", "ses", "gmail", "google"];
 
 impl Stack {
-    pub(crate) fn new(site: &Site, api_id: &str, mut orgs: Vec<Organisation>, operator_token: String) -> Self {
+    pub(crate) fn new(
+        site: &Site,
+        api_id: &str,
+        mut orgs: Vec<Organisation>,
+        operator_token: String,
+        mail_webhook_secrets: BTreeMap<String, String>,
+    ) -> Self {
         let endpoint = site.endpoint();
         let api_url = format!("{endpoint}/_aws/execute-api/{api_id}");
         for org in &mut orgs {
@@ -77,7 +93,12 @@ impl Stack {
             url: format!("{base}/{provider}"),
             control_url: format!("{base}/_control/{provider}"),
         };
+        let webhook = |(provider, secret): (String, String)| {
+            let url = format!("{api_url}/api/webhooks/mail/{provider}");
+            (provider, MailWebhook { url, secret })
+        };
         Self {
+            mail_webhooks: mail_webhook_secrets.into_iter().map(webhook).collect(),
             api_url,
             aws_endpoint: endpoint,
             ca_cert: site.ca().display().to_string(),

@@ -36,6 +36,7 @@ struct Finished {
     routes_changed: bool,
     orgs: Vec<Organisation>,
     operator_token: String,
+    mail_webhook_secrets: BTreeMap<String, String>,
     functions: BTreeMap<String, String>,
 }
 
@@ -107,7 +108,8 @@ async fn finish(site: &Site, fresh: bool, packages: &BTreeMap<String, Package>) 
     let answer = processes::capture("routes, seeds and tokens (xtask/platform/stack.py finish)", command, &log).await?;
     let finished: Finished = serde_json::from_str(&answer).context("failed to read the answer of stack.py finish")?;
     let api_id = finished.outputs.get("ApiId").context("the stack has no output ApiId")?;
-    let stack = Stack::new(site, api_id, finished.orgs, finished.operator_token);
+    let secrets = finished.mail_webhook_secrets;
+    let stack = Stack::new(site, api_id, finished.orgs, finished.operator_token, secrets);
     stack.write(site)?;
     prepare_sam_local(site, &finished.functions)?;
     let routes = if finished.routes_changed {

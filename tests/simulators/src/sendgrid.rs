@@ -41,10 +41,8 @@ const LISTED: u64 = 10;
 
 /// A key for webhooks, the private one as PKCS#8, the public one as SPKI, both in base64. It is published here and protects
 /// nothing.
-pub const TEST_KEYS: (&str, &str) = (
-    "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg31mveo+ciszyOnZWNee6/1EXr/7vJi0TFyCNTCKETp6hRANCAAS8Yhdi4ueWfqRmH+ZxwQcVxvfqetDHTaZOvzrE0r2O0ZbaGkJEKr4B6UUXGq9ALuBTYydLY1NJHtj9ZDnadya/",
-    "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEvGIXYuLnln6kZh/mccEHFcb36nrQx02mTr86xNK9jtGW2hpCRCq+AelFFxqvQC7gU2MnS2NTSR7Y/WQ52ncmvw==",
-);
+pub const TEST_KEYS: (&str, &str) =
+    (include_str!("../sendgrid_test_key").trim_ascii_end(), include_str!("../sendgrid_test_key.pub").trim_ascii_end());
 
 /// The simulator with a fresh world.
 pub fn simulator() -> Simulator {
