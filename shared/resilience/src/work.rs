@@ -9,10 +9,6 @@
 
 use std::time::Duration;
 
-/// Settling of work that may not be taken over once its holder's lease has passed.
-/// Guards: a holder within its lease is not disturbed, a final state stays.
-pub const SETTLE_ABANDONED: &str = "#state = :held AND #lease_until < :now";
-
 /// A person's decision about work that ended without anybody knowing how (`:open` is its state). Guards: it is decided once,
 /// and nothing that is under way or really ended is touched.
 pub const DECIDE: &str = "#state = :open";

@@ -15,8 +15,6 @@ const MANY: u8 = 2;
 enum Mode {
     /// Recorded before its message; may be taken over.
     TakeOver,
-    /// Recorded before its message; when a lease passed nobody knows, and nobody repeats.
-    AtMostOnce,
     /// The claim records it; may be taken over.
     First,
 }
@@ -26,15 +24,12 @@ enum Mode {
 struct Rules {
     mode: Mode,
     claim: Condition,
-    settle: Option<Condition>,
     complete: Condition,
     give_back: Condition,
     /// A refused claim keeps its message while somebody holds the work.
     keeps_message_of_busy: bool,
     /// A worker that could not record its end keeps its message.
     keeps_message_unrecorded: bool,
-    /// Only what certainly did not happen is given back.
-    gives_back_before_effect_only: bool,
     /// A lease has its effect once.
     one_effect_in_a_lease: bool,
     /// What waits for too long gets a message.
@@ -45,20 +40,17 @@ struct Rules {
 
 impl Rules {
     fn of(mode: Mode) -> Self {
-        let (claim, settle) = match mode {
-            Mode::TakeOver => (CLAIM_RECORDED, None),
-            Mode::AtMostOnce => (CLAIM_WAITING, Some(SETTLE_ABANDONED)),
-            Mode::First => (CLAIM_FIRST, None),
+        let claim = match mode {
+            Mode::TakeOver => CLAIM_RECORDED,
+            Mode::First => CLAIM_FIRST,
         };
         Self {
             mode,
             claim: Condition::read(claim),
-            settle: settle.map(Condition::read),
             complete: Condition::read(FENCE),
             give_back: Condition::read(FENCE),
             keeps_message_of_busy: true,
             keeps_message_unrecorded: true,
-            gives_back_before_effect_only: true,
             one_effect_in_a_lease: true,
             sweeps: true,
             compares_requests: true,
@@ -73,7 +65,6 @@ enum Item {
     /// The time left of the lease; it has passed when this is negative.
     Held(i8),
     Final,
-    NeedsReview,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -102,7 +93,6 @@ struct World {
     requests: [Request; 2],
     /// Messages in the queue, hidden ones included; each busy worker has one more.
     messages: u8,
-    effects: u8,
     /// Sorted: workers are alike.
     workers: Vec<Worker>,
 }
@@ -120,7 +110,7 @@ impl World {
             ("#owner", _) => Some(1),
             ("#state", Item::Ready) => Some(0),
             ("#state", Item::Held(_)) => Some(1),
-            ("#state", Item::Final | Item::NeedsReview) => Some(2),
+            ("#state", Item::Final) => Some(2),
             ("#lease_until", Item::Held(left)) => Some(i64::from(left)),
             ("#lease_until", _) => None,
             (other, _) => panic!("nothing is known of {other}"),
@@ -128,7 +118,7 @@ impl World {
     }
 
     fn ended(&self) -> bool {
-        matches!(self.item, Item::Final | Item::NeedsReview)
+        self.item == Item::Final
     }
 
     /// The same with another worker; `message`: it leaves its message in the queue.
@@ -145,7 +135,7 @@ impl World {
     }
 }
 
-fn check(world: &World, rules: &Rules) -> Result<(), &'static str> {
+fn check(world: &World) -> Result<(), &'static str> {
     let holding = world.workers.iter().filter_map(|worker| match worker {
         Worker::Idle => None,
         Worker::Holding { named: _, left, effects } => Some((*left, *effects)),
@@ -155,9 +145,6 @@ fn check(world: &World, rules: &Rules) -> Result<(), &'static str> {
     }
     if holding.clone().any(|(_, effects)| effects > 1) {
         return Err("two effects in one lease");
-    }
-    if rules.mode == Mode::AtMostOnce && world.effects > 1 {
-        return Err("the effect happened twice");
     }
     let another = |(at, request): (usize, &Request)| *request == Request::Accepted && world.payload != Some(at);
     if world.requests.iter().enumerate().any(another) {
@@ -228,9 +215,6 @@ fn receive(
         next.push(Step::Fault(claimed.clone()));
         claimed.messages -= 1;
         next.push(Step::Progress(claimed.with(at, Worker::Holding { named: true, left: lease, effects: 0 }, false)));
-    } else if rules.settle.as_ref().is_some_and(|settle| world.holds(settle, false)) {
-        next.push(Step::Fault(World { item: Item::NeedsReview, ..world.clone() }));
-        next.push(Step::Progress(World { item: Item::NeedsReview, ..done }));
     } else if world.ended() || !rules.keeps_message_of_busy {
         next.push(Step::Progress(done));
     }
@@ -250,16 +234,14 @@ fn steps(world: &World, rules: &Rules, lease: i8) -> Result<Vec<Step<World>>, &'
         next.push(Step::Fault(world.with(at, Worker::Idle, true)));
         if effects == 0 || !rules.one_effect_in_a_lease && effects < MANY {
             // Even a worker that outlived its lease may still have its effect: nothing can stop it.
-            let mut acted = world.with(at, Worker::Holding { named, left, effects: effects + 1 }, false);
-            acted.effects = (acted.effects + 1).min(MANY);
-            next.push(Step::Progress(acted));
+            next.push(Step::Progress(world.with(at, Worker::Holding { named, left, effects: effects + 1 }, false)));
         }
         let may_write = |condition: &Condition| -> Result<bool, &'static str> {
             if !world.holds(condition, named) {
                 return Ok(false);
             }
             match world.item {
-                Item::Final | Item::NeedsReview => Err("a final state was overwritten"),
+                Item::Final => Err("a final state was overwritten"),
                 _ if !named => Err("recorded by a zombie"),
                 _ if left < 0 => Err("recorded after the lease"),
                 _ => Ok(true),
@@ -275,7 +257,7 @@ fn steps(world: &World, rules: &Rules, lease: i8) -> Result<Vec<Step<World>>, &'
                 next.push(Step::Progress(world.with(at, Worker::Idle, rules.keeps_message_unrecorded)));
             }
         }
-        if (effects == 0 || !rules.gives_back_before_effect_only) && may_write(&rules.give_back)? {
+        if effects == 0 && may_write(&rules.give_back)? {
             let item = if rules.mode == Mode::First { Item::Held(-1) } else { Item::Ready };
             next.push(Step::Progress(World { item, ..world.with(at, Worker::Idle, true) }));
         }
@@ -286,12 +268,12 @@ fn steps(world: &World, rules: &Rules, lease: i8) -> Result<Vec<Step<World>>, &'
 /// Explores every world that can be reached; gives their number, or what was found broken.
 fn explore(rules: &Rules, workers: usize, lease: i8) -> Result<usize, &'static str> {
     let (asked, messages) = match rules.mode {
-        Mode::TakeOver | Mode::AtMostOnce => (Request::Asking, 0),
+        Mode::TakeOver => (Request::Asking, 0),
         // The sender asks a receiver, which sends the message, twice.
         Mode::First => (Request::Refused, 2),
     };
     let workers = vec![Worker::Idle; workers];
-    let first = World { item: Item::Absent, payload: None, requests: [asked; 2], messages, effects: 0, workers };
+    let first = World { item: Item::Absent, payload: None, requests: [asked; 2], messages, workers };
     let next = |world: &World| {
         let sorted = |step| match step {
             Step::Progress(world) => Step::Progress(World::sorted(world)),
@@ -300,21 +282,19 @@ fn explore(rules: &Rules, workers: usize, lease: i8) -> Result<usize, &'static s
         Ok(steps(world, rules, lease)?.into_iter().map(sorted).collect())
     };
     let nothing_accepted = |world: &World| world.item == Item::Absent && rules.mode != Mode::First;
-    explore_to_the_end(first, |world| check(world, rules), next, |world| world.ended() || nothing_accepted(world))
+    explore_to_the_end(first, check, next, |world| world.ended() || nothing_accepted(world))
 }
 
 const OVERWRITTEN: &[&str] = &["a final state was overwritten", "recorded by a zombie", "recorded after the lease"];
 const NEVER_DONE: &[&str] = &["accepted work is never done"];
-const TWICE: &[&str] = &["the effect happened twice"];
 
 /// A promise, the rule that is left out or changed, and what must be noticed then.
 type Mutation = (Mode, fn(&mut Rules), &'static [&'static str]);
 
-const MUTATIONS: [Mutation; 18] = [
+const MUTATIONS: [Mutation; 14] = [
     // The end is recorded, or the work given back, without a condition: a worker that outlived its lease disturbs another.
     (Mode::TakeOver, |rules| rules.complete = Condition::read("attribute_exists(pk)"), OVERWRITTEN),
     (Mode::TakeOver, |rules| rules.give_back = Condition::read("attribute_exists(pk)"), OVERWRITTEN),
-    (Mode::AtMostOnce, |rules| rules.complete = Condition::read("attribute_exists(pk)"), OVERWRITTEN),
     (Mode::First, |rules| rules.give_back = Condition::read("attribute_exists(pk)"), OVERWRITTEN),
     // The same with a part of the fence.
     (Mode::TakeOver, |rules| rules.complete = Condition::read("#state = :held AND #lease_until >= :now"), OVERWRITTEN),
@@ -322,10 +302,7 @@ const MUTATIONS: [Mutation; 18] = [
     // A passed lease is never noticed.
     (Mode::TakeOver, |rules| rules.claim = Condition::read(CLAIM_WAITING), NEVER_DONE),
     (Mode::First, |rules| rules.claim = Condition::read("attribute_not_exists(pk)"), NEVER_DONE),
-    (Mode::AtMostOnce, |rules| rules.settle = None, NEVER_DONE),
-    // The effect happened, its record did not, and the effect is repeated.
-    (Mode::AtMostOnce, |rules| rules.claim = Condition::read(CLAIM_RECORDED), TWICE),
-    (Mode::AtMostOnce, |rules| rules.gives_back_before_effect_only = false, TWICE),
+    // The effect is repeated within a lease.
     (Mode::TakeOver, |rules| rules.one_effect_in_a_lease = false, &["two effects in one lease"]),
     // A holder, or an end, is not respected.
     (
@@ -340,7 +317,7 @@ const MUTATIONS: [Mutation; 18] = [
     ),
     // The last message goes although the work is not done, or the first one never comes.
     (Mode::TakeOver, |rules| rules.keeps_message_of_busy = false, NEVER_DONE),
-    (Mode::AtMostOnce, |rules| rules.keeps_message_unrecorded = false, NEVER_DONE),
+    (Mode::TakeOver, |rules| rules.keeps_message_unrecorded = false, NEVER_DONE),
     (Mode::TakeOver, |rules| rules.sweeps = false, NEVER_DONE),
     // A key that was used for something else is taken for the same.
     (Mode::TakeOver, |rules| rules.compares_requests = false, &["another payload was accepted"]),
@@ -351,7 +328,7 @@ fn work_model_in_every_interleaving_one_holder_works_ends_stay_and_accepted_work
     let sizes: &[(usize, i8)] = if long() { &[(2, 6), (3, 6), (4, 6), (5, 4), (6, 4)] } else { &[(2, 3), (3, 3)] };
     let mut states = 0;
     for &(workers, lease) in sizes {
-        for mode in [Mode::TakeOver, Mode::AtMostOnce, Mode::First] {
+        for mode in [Mode::TakeOver, Mode::First] {
             let worlds = explore(&Rules::of(mode), workers, lease).expect("no property is broken");
             assert!(worlds > 50, "the exploration of {mode:?} is too small to mean anything: {worlds}");
             states += worlds;
