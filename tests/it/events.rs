@@ -20,12 +20,15 @@ enum Expected {
 
 use Expected::{Enqueued, Http, NothingLeft};
 
-const EXPECTED: [(&str, &str, Expected); 32] = [
+const EXPECTED: [(&str, &str, Expected); 35] = [
     ("webhook-receiver", "signed-application", Http(200, "replay-880001")),
     ("webhook-receiver", "signed-application-base64", Http(200, "replay-880001")),
     ("webhook-receiver", "tampered-body", Http(401, "problem:unauthenticated")),
     ("webhook-receiver", "path-traversal", Http(401, "problem:unauthenticated")),
+    ("webhook-receiver", "mail-event", Http(200, "accepted")),
+    ("webhook-receiver", "mail-event-without-proof", Http(401, "problem:unauthenticated")),
     ("webhook-worker", "new-application", NothingLeft),
+    ("webhook-worker", "ses-event-of-an-unknown-mail", NothingLeft),
     ("webhook-worker", "unknown-action", NothingLeft),
     ("webhook-worker", "malformed-beside-good", NothingLeft),
     ("suggestion-worker", "second-copy", NothingLeft),

@@ -1,32 +1,29 @@
 //! The stored side of `resilience::delivery`: one notification, one e-mail. What must never be here: a mail provider.
 
+mod events;
+mod review;
+
 use std::time::Duration;
 
+use domain::failure::Failure;
 use domain::id::{NotificationId, OrgId};
-use domain::mail_event::MailEvent;
 use domain::notification::{HistoryEntry, Notification, NotificationState};
-use futures::future::try_join_all;
 use jiff::{SignedDuration, Timestamp};
-use resilience::delivery::{self, DOUBT, LEARN, Standing, TELL};
-use resilience::outbox::{self, WAITING_SHARD, WAITING_SINCE};
-use resilience::work::{self, LEASE, OWNER, STATE};
+use resilience::delivery::{self, DOUBT, LEARN, Standing};
+use resilience::outbox::{WAITING_SHARD, WAITING_SINCE};
+use resilience::work::{self, LEASE, OWNER};
 
+pub use self::events::Told;
+use self::review::for_review;
 use crate::error::PlatformError;
 use crate::records::{Records, key_of};
-use crate::suppression::suppress;
-use crate::table::{Item, Key, Page, Query, Write, Written, from_item, map, null, number, text, to_item};
+use crate::table::{Item, Write, Written, from_item, map, null, number, text, to_item};
 use crate::work::{Attempt, Ending, Hold, Terms, attempt, ending, number_in, waiting};
 
 /// When a doubt is to be asked about next, in milliseconds since 1970 UTC.
 const ASK_AT: &str = "ask_at_ms";
 /// How often the provider of a doubt was asked.
 const ASKED: &str = "asked";
-/// The events that were recorded.
-const EVENT_IDS: &str = "event_ids";
-/// Most entries of a history: what comes after these is recorded only when it changes the state.
-const LONGEST_HISTORY: usize = 100;
-/// How often an event is tried again on an item that changes meanwhile.
-const TELL_TRIES: u32 = 5;
 
 /// A notification as it stood when it was looked at.
 #[derive(Debug)]
@@ -49,24 +46,13 @@ pub enum Taken {
     Missing,
 }
 
-/// What became of a provider's event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Told {
-    /// It was recorded; the state that it led to, if it changed the state.
-    Recorded(Option<NotificationState>),
-    /// It was recorded before, or says nothing new.
-    Known,
-    /// There is no such notification.
-    Missing,
-}
-
 /// What a step of the protocol writes: the state it leads to, and what its history says.
 #[derive(Debug)]
 pub struct Step {
     /// The new state.
     pub state: NotificationState,
     /// Why, where there is something to say; its code is stable.
-    pub failure: Option<domain::failure::Failure>,
+    pub failure: Option<Failure>,
     /// What the history says.
     pub entry: HistoryEntry,
     /// Attributes besides.
@@ -155,7 +141,7 @@ impl Deliveries {
     ) -> Result<bool, PlatformError> {
         let set = Item::from([("provider".to_owned(), text(provider))]);
         let step = Ending { set, history: Some(to_item(entry)?) };
-        work_step(&self.records, hold, step, now).await
+        crate::work::go_on(self.records.table(), hold, step, now).await
     }
 
     /// Records the end of an attempt. One write, fenced. False when the lease had passed: then nothing was recorded.
@@ -272,125 +258,6 @@ impl Deliveries {
         let key = key_of::<Notification>(org, &stand.notification.id.to_string());
         Ok(matches!(self.records.table().update(&key, write, false).await?, Written::Applied(_)))
     }
-
-    /// A person decided about a notification in `needs_review`: it is sent again (`queued`, with all its tries before it) or was
-    /// sent (`accepted`). One write. The notification as it is now; none when it was not in that state.
-    ///
-    /// # Errors
-    /// When the table cannot be reached or the item is not readable.
-    pub async fn decide(
-        &self,
-        key: &Key,
-        state: NotificationState,
-        detail: &str,
-        now: Timestamp,
-    ) -> Result<Option<Notification>, PlatformError> {
-        let entry = HistoryEntry {
-            at: now,
-            what: state.as_str().to_owned(),
-            attempt: 0,
-            provider: None,
-            provider_message_id: None,
-            event_id: None,
-            detail: Some(detail.to_owned()),
-        };
-        let (table, open, entry) = (self.records.table(), NotificationState::NeedsReview.as_str(), to_item(&entry)?);
-        match state {
-            NotificationState::Queued => crate::work::send_back(table, key, open, state.as_str(), entry, now).await,
-            _ => crate::work::close(table, key, open, state.as_str(), entry, now).await,
-        }
-    }
-
-    /// The notifications of an organisation that wait for a person, longest first, at most a hundred. One query, and one read
-    /// for each.
-    ///
-    /// # Errors
-    /// When the table cannot be reached or an item is not readable.
-    pub async fn needing_review(&self, org: &OrgId) -> Result<Vec<Notification>, PlatformError> {
-        #[derive(serde::Deserialize)]
-        struct Found {
-            sk: String,
-        }
-        let query = Query {
-            index: Some("waiting"),
-            partition: (WAITING_SHARD, review_shard(&key_of::<Notification>(org, "").pk)),
-            up_to: None,
-            ascending: true,
-            limit: 100,
-            after: None,
-        };
-        let page: Page<Found> = self.records.table().query(query).await?;
-        let read = page.items.iter().map(|found| self.records.get::<Notification>(org, &found.sk));
-        let found: Vec<Option<Notification>> = try_join_all(read).await?;
-        // The index may lag behind a decision.
-        let open = |notification: &Notification| notification.state == NotificationState::NeedsReview;
-        Ok(found.into_iter().flatten().filter(open).collect())
-    }
-
-    /// Records a provider's event, once, whatever the notification's state is. An event that says that the address is not to be
-    /// written to again suppresses it first: whoever dies in between does both again. One read and one write, and one more for
-    /// a suppression.
-    ///
-    /// # Errors
-    /// When the table cannot be reached or the item is not readable.
-    pub async fn tell(&self, event: &MailEvent, provider: &str, now: Timestamp) -> Result<Told, PlatformError> {
-        let MailEvent { id: event_id, reference, kind, at, provider_message_id, detail } = event;
-        let key = key_of::<Notification>(&reference.org, &reference.notification.to_string());
-        let mut item = self.records.table().item(&key).await?;
-        for _ in 0..TELL_TRIES {
-            let Some(found) = item else { return Ok(Told::Missing) };
-            let known = found.get(EVENT_IDS).and_then(|ids| ids.as_ss().ok()).is_some_and(|ids| ids.contains(event_id));
-            if known {
-                return Ok(Told::Known);
-            }
-            let notification: Notification = from_item(found)?;
-            let state = delivery::told(notification.state, *kind);
-            if state.is_none() && notification.history.len() >= LONGEST_HISTORY {
-                return Ok(Told::Known);
-            }
-            if delivery::suppresses(*kind) {
-                suppress(&self.records, &reference.org, &notification, *kind, *at).await?;
-            }
-            let entry = HistoryEntry {
-                at: *at,
-                what: kind.as_str().to_owned(),
-                attempt: notification.attempts,
-                provider: Some(provider.to_owned()),
-                provider_message_id: provider_message_id.clone(),
-                event_id: Some(event_id.clone()),
-                detail: detail.clone(),
-            };
-            let mut write = Write::when(TELL)
-                .value("state", text(notification.state.as_str()))
-                .value("event", text(event_id.clone()))
-                .append("history", map(to_item(&entry)?))
-                .add_text(EVENT_IDS, event_id.clone())
-                .set("updated_at", text(now.to_string()));
-            if let (None, Some(given)) = (&notification.provider_message_id, provider_message_id) {
-                write = write.set("provider_message_id", text(given.clone()));
-            }
-            if let Some(state) = state {
-                // Nobody works on it any more, whoever did.
-                write = write
-                    .set(STATE, text(state.as_str()))
-                    .set("failure", failure_of(event)?)
-                    .remove(LEASE)
-                    .remove(ASK_AT)
-                    .remove(WAITING_SHARD)
-                    .remove(WAITING_SINCE);
-            }
-            match self.records.table().update(&key, write, false).await? {
-                Written::Applied(_) => return Ok(Told::Recorded(state)),
-                Written::Refused(changed) => item = changed,
-            }
-        }
-        let detail = "the notification changes all the time".to_owned();
-        Err(PlatformError::Unavailable { operation: "record an event", detail })
-    }
-}
-
-async fn work_step(records: &Records, hold: &Hold, step: Ending, now: Timestamp) -> Result<bool, PlatformError> {
-    crate::work::go_on(records.table(), hold, step, now).await
 }
 
 fn stand(item: Item, now: Timestamp) -> Result<Stand, PlatformError> {
@@ -417,32 +284,4 @@ fn waiting_again(step: &Step, org: &OrgId, id: NotificationId, now: Timestamp) -
         NotificationState::Queued => waiting(&id.to_string(), now, SignedDuration::ZERO),
         _ => for_review(step, &key_of::<Notification>(org, "").pk, now),
     }
-}
-
-/// What waits for a person is in the index of what waits, too, in a partition of its organisation, which no worker asks for.
-fn for_review(step: &Step, pk: &str, now: Timestamp) -> Item {
-    match step.state {
-        NotificationState::NeedsReview => Item::from([
-            (WAITING_SHARD.to_owned(), text(review_shard(pk))),
-            (WAITING_SINCE.to_owned(), text(outbox::waiting_since(now, SignedDuration::ZERO).to_string())),
-        ]),
-        _ => Item::new(),
-    }
-}
-
-fn review_shard(pk: &str) -> String {
-    format!("review#{pk}")
-}
-
-/// What a mail's end by an event says of it; nothing for one that arrived.
-fn failure_of(event: &MailEvent) -> Result<aws_sdk_dynamodb::types::AttributeValue, PlatformError> {
-    use domain::mail_event::MailEventKind;
-    let code = match event.kind {
-        MailEventKind::Accepted | MailEventKind::Deferred | MailEventKind::Delivered => return Ok(null()),
-        MailEventKind::Refused => "refused",
-        MailEventKind::Bounced => "bounced",
-        MailEventKind::Complained => "complained",
-    };
-    let detail = event.detail.clone().unwrap_or_else(|| "the provider did not say why".to_owned());
-    Ok(map(to_item(&domain::failure::Failure::new(code, detail))?))
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::webhook::application;
 use crate::stack::{Stack, beside_others, fresh_number, new_application, run};
 
-fn notifications() -> [Value; 5] {
+fn notifications() -> [Value; 7] {
     [
         json!({"kind": "university-verification", "to": "ada@example.com", "data": {"name": "Ada", "university": "Turin",
                "verification_url": "https://app.example.com/v?t=1", "expires_in_hours": 24}}),
@@ -18,6 +18,11 @@ fn notifications() -> [Value; 5] {
                "data": {"name": "Ada", "reset_url": "https://app.example.com/r", "expires_in_minutes": 30}}),
         json!({"kind": "application-received", "to": "ada@example.com",
                "data": {"candidate_name": "Grace <b>", "job_title": "Admiral"}}),
+        json!({"kind": "interview-scheduled", "to": "ada@example.com", "language": "de", "data": {"candidate_name": "Ada",
+               "job_title": "Analyst", "starts_at": jiff::Timestamp::now() + jiff::SignedDuration::from_hours(48),
+               "when": "Dienstag, 10 Uhr", "duration_minutes": 45, "meeting_url": "https://meet.example.com/1"}}),
+        json!({"kind": "application-status-changed", "to": "ada@bücher.example",
+               "data": {"candidate_name": "Ada", "job_title": "Analyst", "status": "Interview"}}),
     ]
 }
 
@@ -37,6 +42,9 @@ fn every_kind_of_notification_becomes_one_mail() {
             let location = accepted.location.clone().expect("location");
             let sent = acme.until_state(&location, &["accepted", "rejected", "needs_review"]).await;
             assert_eq!(sent["state"], "accepted", "{sent}");
+            let told = &sent["history"][0];
+            assert_eq!((&told["what"], &told["provider"]), (&json!("accepted"), &json!("smtp")), "{sent}");
+            assert!(told["at"].is_string() && told["provider_message_id"] == sent["provider_message_id"], "{sent}");
             assert!(sent["provider_message_id"].as_str().is_some_and(|text| text.contains("queued as")), "{sent}");
             let mails = stack.mails_of(id).await;
             assert_eq!(mails.len(), 1, "{mails:?}");

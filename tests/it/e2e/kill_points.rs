@@ -23,7 +23,7 @@ const LEASE: Duration = Duration::from_secs(30);
 /// Visibility timeout of the queues in the template, and in the short form: longer than the lease and than all the killing.
 const VISIBILITY: Duration = Duration::from_secs(180);
 const SHORT_VISIBILITY: Duration = Duration::from_secs(60);
-const QUEUES: [&str; 3] = ["webhook", "suggestion", "email"];
+const QUEUES: [&str; 4] = ["webhook", "suggestion", "email", "email-priority"];
 const SETTLED: [&str; 3] = ["accepted", "rejected", "needs_review"];
 
 /// Whose worker is killed.

@@ -20,7 +20,16 @@ async fn in_doubt(stack: &Stack) -> String {
     let id = accepted.body["id"].as_str().expect("id").to_owned();
     let path = format!("/api/notifications/{id}");
     assert_eq!(acme.until_state(&path, &SETTLED).await["state"], "needs_review");
+    assert!(waits(stack, "acme", &id).await, "it is among what waits for a person");
+    assert!(!waits(stack, "globex", &id).await, "of its own organisation");
     id
+}
+
+/// Whether it is listed among what waits for a person.
+async fn waits(stack: &Stack, org: &str, id: &str) -> bool {
+    let list = stack.org(org).get("/api/notifications/needs-review").await;
+    assert_eq!(list.status, 200, "{list:?}");
+    list.body["items"].as_array().expect("items").iter().any(|item| item["id"] == id)
 }
 
 async fn decide(stack: &Stack, org: &str, id: &str, decision: &str, body: Value) -> Answer {
@@ -48,11 +57,13 @@ fn a_person_sends_it_again_or_says_that_it_was_sent_and_either_is_decided_once()
         assert_eq!(mails.len(), 2, "the one in doubt, and the one that was ordered");
         assert_eq!(mails[0]["message_id"], mails[1]["message_id"], "receivers can tell that it is one");
         decide(&stack, "acme", &id, "resend", reason.clone()).await.is_problem(409, "conflict");
+        assert!(!waits(&stack, "acme", &id).await, "it waits no longer");
 
         let id = in_doubt(&stack).await;
         let closed = decide(&stack, "acme", &id, "mark-as-sent", reason.clone()).await;
         let told = (closed.status.as_u16(), &closed.body["state"], &closed.body["failure"]);
         assert_eq!(told, (200, &json!("accepted"), &Value::Null), "{closed:?}");
+        assert!(!waits(&stack, "acme", &id).await, "it waits no longer");
         decide(&stack, "acme", &id, "mark-as-sent", reason.clone()).await.is_problem(409, "conflict");
         assert_eq!(stack.mails_of(&id).await.len(), 1, "nothing was sent for that");
 
