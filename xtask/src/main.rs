@@ -2,7 +2,8 @@
 //!
 //! `main` reads the command line and owns interruption; each chore has its own file. What talks to the AWS APIs of the
 //! emulator is Python (`xtask/platform`), because the AWS SAM CLI brings boto3 with it and an AWS SDK for this binary
-//! would cost a minute of every first build. Nothing of the product may be here but what mails say, to show it.
+//! would cost a minute of every first build. Nothing of the product may be here but what mails say and how they
+//! are written, to show it.
 
 mod compile;
 mod daemons;
@@ -71,7 +72,7 @@ enum Command {
     Test(test::TestArgs),
     /// Look at what mails say.
     #[command(subcommand)]
-    Mail(mail::Mail),
+    Mail(mail::MailCommand),
     /// Prove in the long form what the gate tests in short, and print the numbers.
     #[command(subcommand)]
     Prove(prove::Proof),

@@ -19,7 +19,8 @@ pub(crate) enum Proof {
     /// that were noticed, and calls to AWS for a mail, for a second message, while the breaker is open, and for a request
     /// that the rate limit denies. A number that nothing measured is `?`. Exit 0 only when every test passed, every
     /// mutation was noticed, and every budget holds. Logs: .local/prove/logs/models.log and proofs.log.
-    Core(ProofArgs<{ core::PORT }>),
+    #[command(mut_arg("port", |arg| arg.default_value(core::PORT)))]
+    Core(ProofArgs),
     /// The delivery of mails: each fault at each mail provider, and a thousand mails, none doubled and none lost.
     ///
     /// Explores the model of the delivery with larger bounds, then runs the tests whose names begin with e2e::mail_matrix and
@@ -28,14 +29,15 @@ pub(crate) enum Proof {
     /// arrived twice, mails that were lost, and mails that a person has to look into. A number that nothing measured is
     /// `?`. Exit 0 only when every test passed, there were at least 42 cases, and no mail was doubled or lost.
     /// Logs: .local/prove-mail/logs/models.log and proofs.log.
-    Mail(ProofArgs<{ mail::PORT }>),
+    #[command(mut_arg("port", |arg| arg.default_value(mail::PORT)))]
+    Mail(ProofArgs),
 }
 
-/// Each proof has a stack of its own, so that one does not end the other's.
+/// Each proof has a stack of its own with a port of its own, so that one does not end the other's.
 #[derive(Args)]
-pub(crate) struct ProofArgs<const PORT: u16> {
+pub(crate) struct ProofArgs {
     /// Port of the AWS emulator; the other services of the stack take the five ports after it.
-    #[arg(long, default_value_t = PORT)]
+    #[arg(long, required = false)]
     port: u16,
     /// Leave the stack up afterwards, to look at.
     #[arg(long)]
@@ -74,4 +76,27 @@ fn log_of(site: &Site, log: &str) -> String {
 fn pairs<'a>(log: &'a str, mark: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
     let behind = log.lines().filter_map(move |line| Some(line.split_once(mark)?.1));
     behind.flat_map(str::split_whitespace).filter_map(|pair| pair.split_once('='))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(subcommand)]
+        proof: Proof,
+    }
+
+    #[test]
+    fn each_proof_has_its_own_port_unless_one_is_given() {
+        let port = |line: &[&str]| match Line::try_parse_from(line).expect("a command line").proof {
+            Proof::Core(args) | Proof::Mail(args) => args.port,
+        };
+        // Both in one process: what the first one left must not be the default of the second.
+        assert_eq!([port(&["", "core"]), port(&["", "mail"])], [4766, 4866]);
+        assert_eq!(port(&["", "mail", "--port", "5000"]), 5000);
+    }
 }

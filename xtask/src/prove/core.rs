@@ -8,7 +8,7 @@ use super::{ProofArgs, log_of, models, pairs};
 use crate::{report, site::Site, test};
 
 /// Beside the stacks of a developer and of the tests.
-pub(super) const PORT: u16 = 4766;
+pub(super) const PORT: &str = "4766";
 const STATE: &str = ".local/prove";
 const MODELS: &str = "models";
 const PROOFS: &str = "proofs";
@@ -19,7 +19,7 @@ const BUDGETS: [(&str, u64); 4] =
     [("calls_success", 2), ("calls_duplicate", 1), ("calls_breaker_open", 0), ("calls_denied", 0)];
 
 /// Whether it is proven; the last line of the output has the numbers either way.
-pub(super) async fn core(args: &ProofArgs<PORT>) -> Result<bool> {
+pub(super) async fn core(args: &ProofArgs) -> Result<bool> {
     let site = Site::new(STATE, args.port)?;
     let _lock = site.lock()?;
     report::heading(format!("Proofs of the resilience core; logs: {}", site.shown(&site.state.join("logs"))));

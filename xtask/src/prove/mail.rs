@@ -8,7 +8,7 @@ use super::{ProofArgs, log_of, models, pairs};
 use crate::{report, site::Site, test};
 
 /// Beside the stacks of a developer, of the tests and of the other proof.
-pub(super) const PORT: u16 = 4866;
+pub(super) const PORT: &str = "4866";
 const STATE: &str = ".local/prove-mail";
 const MODELS: &str = "models";
 const PROOFS: &str = "proofs";
@@ -25,7 +25,7 @@ const NUMBERS: [(&str, &str); 4] = [
 const FEWEST_CELLS: u64 = 42;
 
 /// Whether it is proven; the last line of the output has the numbers either way.
-pub(super) async fn mail(args: &ProofArgs<PORT>) -> Result<bool> {
+pub(super) async fn mail(args: &ProofArgs) -> Result<bool> {
     let site = Site::new(STATE, args.port)?;
     let _lock = site.lock()?;
     report::heading(format!("Proofs of the delivery of mails; logs: {}", site.shown(&site.state.join("logs"))));
