@@ -10,15 +10,14 @@ use platform::breaker::Verdict;
 use platform::clock;
 use platform::delivery::{Stand, Told};
 use platform::error::PlatformError;
-use platform::metrics::{self, Unit};
 use providers::mail::{AskError, Asking, Sent};
 use resilience::batch::Outcome;
 use resilience::delivery::{self, AfterAnswer, AfterDoubt, Answer};
 
 use resilience::retry::MAIL;
 
-use crate::sending::step;
-use crate::{TO_RECORD, Worker, entry, since};
+use crate::record::{count, entry, needs_review, since, step};
+use crate::{TO_RECORD, Worker};
 
 /// Longest wait for an answer.
 const LONGEST_ANSWER: Duration = Duration::from_secs(15);
@@ -32,18 +31,6 @@ enum Asked {
     Silence,
     /// It did not answer; it wants to be asked again after this time at least.
     Nothing(Duration),
-}
-
-/// Counts what operators have to know of mails.
-pub(crate) fn count(metric: &'static str, provider: &str) {
-    metrics::emit(Some(("provider", provider)), &[(metric, 1, Unit::Count)]);
-}
-
-/// A person has to look: says so to whoever watches.
-pub(crate) fn needs_review(reference: &MailReference) {
-    metrics::emit(None, &[("MailNeedsReview", 1, Unit::Count)]);
-    let MailReference { org, notification } = reference;
-    tracing::error!(%org, notification.id = %notification, "nobody can say whether a mail was sent; a person has to look");
 }
 
 /// Whether its tries are not used up: a mail that ends its worker each time has to be looked at.

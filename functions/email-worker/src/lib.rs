@@ -6,14 +6,13 @@
 
 mod asking;
 pub mod mailer;
+mod record;
 mod sending;
 
 use std::time::Duration;
 
 use domain::mail_event::MailReference;
 use domain::message::EmailJob;
-use domain::notification::{HistoryEntry, Notification};
-use jiff::Timestamp;
 use mail_templates::Templates;
 use platform::batch::Turn;
 use platform::bulkhead::Bulkhead;
@@ -134,22 +133,4 @@ impl Worker {
             Standing::Settled => Ok(Outcome::Done),
         }
     }
-}
-
-/// An entry of a notification's history.
-fn entry(notification: &Notification, what: &str, provider: Option<&str>, detail: Option<&str>) -> HistoryEntry {
-    HistoryEntry {
-        at: clock::now(),
-        what: what.to_owned(),
-        attempt: notification.attempts,
-        provider: provider.map(str::to_owned),
-        provider_message_id: None,
-        event_id: None,
-        detail: detail.map(str::to_owned),
-    }
-}
-
-/// Time since then.
-fn since(at: Option<Timestamp>) -> Duration {
-    at.and_then(|at| Duration::try_from(clock::now().duration_since(at)).ok()).unwrap_or(Duration::ZERO)
 }

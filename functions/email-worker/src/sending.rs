@@ -24,7 +24,8 @@ use resilience::delivery::{self, AfterDoubt};
 use resilience::retry::{MAIL, Next};
 
 use crate::mailer::Ready;
-use crate::{TO_RECORD, Worker, entry};
+use crate::record::{count, entry, needs_review, step};
+use crate::{TO_RECORD, Worker};
 
 /// Longest dialogue with a mail provider.
 const LONGEST_DIALOGUE: Duration = Duration::from_secs(20);
@@ -251,7 +252,7 @@ impl Worker {
             let entry = entry(notification, state.as_str(), Some(provider.spec.id), Some(&detail));
             step(state, Some(failure.clone()), entry)
         };
-        crate::asking::count("MailInDoubt", provider.spec.id);
+        count("MailInDoubt", provider.spec.id);
         match delivery::doubt(provider.mailer.asking(), guarantee) {
             AfterDoubt::Ask => {
                 let after = delivery::ask_after(self.settling, 0);
@@ -278,7 +279,7 @@ impl Worker {
     }
 
     async fn review(&self, attempt: &Attempt<'_>, step: Step) -> Result<Outcome, PlatformError> {
-        crate::asking::needs_review(attempt.reference);
+        needs_review(attempt.reference);
         self.end(attempt, step).await
     }
 
@@ -297,8 +298,4 @@ impl Worker {
 /// Only a message that comes again can settle what this lease did not: it may be the last one.
 fn unrecorded() -> Outcome {
     Outcome::retry(Duration::ZERO, "the outcome could not be recorded: the lease had passed, or an event was faster")
-}
-
-pub(crate) fn step(state: NotificationState, failure: Option<Failure>, entry: HistoryEntry) -> Step {
-    Step { state, failure, entry, set: Item::new() }
 }

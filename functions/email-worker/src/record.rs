@@ -1,0 +1,52 @@
+//! What is recorded of a notification, and what operators are told of it.
+
+use std::time::Duration;
+
+use domain::failure::Failure;
+use domain::mail_event::MailReference;
+use domain::notification::{HistoryEntry, Notification, NotificationState};
+use jiff::Timestamp;
+use platform::clock;
+use platform::delivery::Step;
+use platform::metrics::{self, Unit};
+use platform::table::Item;
+
+/// A step to a state.
+pub(crate) fn step(state: NotificationState, failure: Option<Failure>, entry: HistoryEntry) -> Step {
+    Step { state, failure, entry, set: Item::new() }
+}
+
+/// An entry of a notification's history.
+pub(crate) fn entry(
+    notification: &Notification,
+    what: &str,
+    provider: Option<&str>,
+    detail: Option<&str>,
+) -> HistoryEntry {
+    HistoryEntry {
+        at: clock::now(),
+        what: what.to_owned(),
+        attempt: notification.attempts,
+        provider: provider.map(str::to_owned),
+        provider_message_id: None,
+        event_id: None,
+        detail: detail.map(str::to_owned),
+    }
+}
+
+/// Time since then.
+pub(crate) fn since(at: Option<Timestamp>) -> Duration {
+    at.and_then(|at| Duration::try_from(clock::now().duration_since(at)).ok()).unwrap_or(Duration::ZERO)
+}
+
+/// Counts what operators have to know of mails.
+pub(crate) fn count(metric: &'static str, provider: &str) {
+    metrics::emit(Some(("provider", provider)), &[(metric, 1, Unit::Count)]);
+}
+
+/// A person has to look: says so to whoever watches.
+pub(crate) fn needs_review(reference: &MailReference) {
+    metrics::emit(None, &[("MailNeedsReview", 1, Unit::Count)]);
+    let MailReference { org, notification } = reference;
+    tracing::error!(%org, notification.id = %notification, "nobody can say whether a mail was sent; a person has to look");
+}
