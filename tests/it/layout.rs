@@ -78,9 +78,9 @@ fn allowed(name: &str, folder: &str) -> &'static [&'static str] {
         "domain" | "simulators" => &[],
         "resilience" | "mail_templates" => &["domain"],
         // Of the product only what a person wants to look at without a stack.
-        "xtask" => &["domain", "mail_templates"],
+        "xtask" => &["domain", "mail_templates", "providers"],
         "platform" | "providers" | "web" => &["domain", "resilience"],
-        "integration" => &["domain", "resilience", "platform", "providers", "web", "simulators"],
+        "integration" => &["domain", "resilience", "mail_templates", "platform", "providers", "web", "simulators"],
         _ if folder.starts_with("functions/") => {
             &["domain", "resilience", "mail_templates", "platform", "providers", "web"]
         }

@@ -15,6 +15,7 @@ mod fixtures;
 mod gmail;
 mod layout;
 mod mail_event_fixtures;
+mod mail_parsed_back;
 mod mail_providers;
 mod mail_world;
 mod ses;

@@ -262,6 +262,29 @@ def due(args):
     )
 
 
+def mail_providers(args):
+    """Says who takes an organisation's mail by one write to its record, and answers what was said there before."""
+    outputs = client("cloudformation").describe_stacks(StackName=args.stack)["Stacks"][0]["Outputs"]
+    table = next(item["OutputValue"] for item in outputs if item["OutputKey"] == "RecordsTableName")
+    # Without any the attribute goes, and the choice of the deployment holds again.
+    change = {"UpdateExpression": "REMOVE mail_providers"}
+    if args.provider:
+        providers = {"L": [{"S": provider} for provider in args.provider]}
+        change = {
+            "UpdateExpression": "SET mail_providers = :providers",
+            "ExpressionAttributeValues": {":providers": providers},
+        }
+    before = client("dynamodb").update_item(
+        TableName=table,
+        Key={"pk": {"S": f"ORG#{args.organisation}#organisation"}, "sk": {"S": args.organisation}},
+        ConditionExpression="attribute_exists(pk)",
+        ReturnValues="UPDATED_OLD",
+        **change,
+    )
+    kept = before.get("Attributes", {}).get("mail_providers", {"L": []})
+    return [provider["S"] for provider in kept["L"]]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(required=True)
@@ -290,6 +313,11 @@ def main():
     command.add_argument("--organisation", required=True)
     command.add_argument("--connection", required=True)
     command.set_defaults(run=due)
+    command = commands.add_parser("mail-providers", help=mail_providers.__doc__)
+    command.add_argument("--stack", required=True)
+    command.add_argument("--organisation", required=True)
+    command.add_argument("--provider", action="append", default=[])
+    command.set_defaults(run=mail_providers)
     args = parser.parse_args()
     answer = args.run(args)
     if answer is not None:

@@ -1,10 +1,11 @@
-//! `demo`: the four main flows on real input, through the public API of a running stack.
+//! `demo`: the five main flows on real input, through the public API of a running stack.
 
 mod client;
 mod flow_a;
 mod flow_b;
 mod flow_c;
 mod flow_d;
+mod flow_e;
 
 use std::time::Instant;
 
@@ -49,7 +50,7 @@ pub(crate) async fn demo(args: &DemoArgs) -> Result<()> {
             site.shown(&site.state.join("logs/functions"))
         )));
     }
-    report::heading(format!("All four flows passed in {}.", report::duration(began.elapsed())));
+    report::heading(format!("All five flows passed in {}.", report::duration(began.elapsed())));
     stack.explain(&site);
     Ok(())
 }
@@ -62,5 +63,6 @@ async fn flows(site: &Site, stack: &Stack, wait_for_schedule: bool) -> Result<()
     let application = flow_a::run(site, &client, &stranger, org).await?;
     flow_b::run(&client, &application).await?;
     flow_c::run(site, stack, &client, org, wait_for_schedule).await?;
-    flow_d::run(&client, &stranger).await
+    flow_d::run(&client, &stranger).await?;
+    flow_e::run(site, stack, &client, (&stranger, other)).await
 }

@@ -9,20 +9,24 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, Subcommand, builder::PossibleValuesParser};
 use domain::{language::Language, notification::NotificationKind};
+use jiff::Timestamp;
 use mail_templates::{Rendered, Templates};
+use providers::mail::Mail;
 use serde_json::Value;
 
 use crate::site;
 
 /// Where the data lies that the mails are shown with.
 const SAMPLES: &str = "shared/mail_templates/samples";
+/// Stands where the id of a notification would.
+const NOTIFICATION: &str = "00000000-0000-7000-8000-000000000000";
 
 #[derive(Subcommand)]
-pub(crate) enum Mail {
+pub(crate) enum MailCommand {
     /// Render mails with sample data into files, and an index.html that shows all of them side by side.
     ///
-    /// Needs no stack and sends nothing. Writes LANGUAGE/KIND.html and LANGUAGE/KIND.txt (subject and text) below the folder and
-    /// prints their paths. The texts are in shared/mail_templates/templates, the sample data in shared/mail_templates/samples.
+    /// Needs no stack and sends nothing. Writes LANGUAGE/KIND.html, LANGUAGE/KIND.txt (subject and text) and LANGUAGE/KIND.eml (the
+    /// whole message, with headers, as a mail program opens it) below the folder and prints their paths. The texts are in shared/mail_templates/templates, the sample data in shared/mail_templates/samples.
     Preview(PreviewArgs),
 }
 
@@ -48,16 +52,18 @@ struct Shown {
     mail: Rendered,
 }
 
-pub(crate) fn mail(command: &Mail) -> Result<()> {
-    let Mail::Preview(args) = command;
+pub(crate) fn mail(command: &MailCommand) -> Result<()> {
+    let MailCommand::Preview(args) = command;
     let root = site::repository()?;
     let shown = render(&root, args)?;
     let folder = root.join(&args.out);
     for Shown { kind, mail } in &shown {
         let Rendered { subject, text, html, language, version: _ } = mail;
+        let message = message(*kind, mail)?;
         let file = |extension: &str| folder.join(language.as_str()).join(format!("{}.{extension}", kind.as_str()));
         write(&root, &file("html"), html)?;
-        write(&root, &file("txt"), &format!("Subject: {subject}\n\n{text}"))?;
+        write(&root, &file("txt"), format!("Subject: {subject}\n\n{text}"))?;
+        write(&root, &file("eml"), message)?;
     }
     write(&root, &folder.join("index.html"), &index(&shown)?)
 }
@@ -89,7 +95,24 @@ fn render(root: &Path, args: &PreviewArgs) -> Result<Vec<Shown>> {
     Ok(shown)
 }
 
-fn write(root: &Path, path: &Path, text: &str) -> Result<()> {
+/// The message as the product writes it, between addresses that nobody has.
+fn message(kind: NotificationKind, mail: &Rendered) -> Result<Vec<u8>> {
+    let Rendered { subject, text, html, .. } = mail.clone();
+    let unsubscribe = kind.may_be_unsubscribed().then(|| "<mailto:no-reports@example.com>".to_owned());
+    let mail = Mail {
+        from: "hiring@example.com".to_owned(),
+        to: "reader@example.com".to_owned(),
+        subject,
+        text,
+        html,
+        message_id: format!("<{NOTIFICATION}@example.com>"),
+        reference: format!("preview_{NOTIFICATION}").parse()?,
+        unsubscribe,
+    };
+    mail.message(Timestamp::now()).map_err(|error| anyhow::anyhow!("failed to {error}"))
+}
+
+fn write(root: &Path, path: &Path, text: impl AsRef<[u8]>) -> Result<()> {
     let folder = path.parent().unwrap_or(root);
     fs::create_dir_all(folder).with_context(|| format!("failed to create {}", folder.display()))?;
     fs::write(path, text).with_context(|| format!("failed to write {}", path.display()))?;
@@ -107,7 +130,7 @@ fn index(shown: &[Shown]) -> Result<String> {
             page,
             r#"<section lang="{language}">
 <h2>{subject}</h2>
-<p>{kind}, {language}, version {version}: <a href="{language}/{kind}.html">HTML</a>, <a href="{language}/{kind}.txt">text</a></p>
+<p>{kind}, {language}, version {version}: <a href="{language}/{kind}.html">HTML</a>, <a href="{language}/{kind}.txt">text</a>, <a href="{language}/{kind}.eml">message</a></p>
 <div>
 <iframe sandbox title="{kind} in {language}, wide" src="{language}/{kind}.html" width="680" height="760"></iframe>
 <iframe sandbox title="{kind} in {language}, narrow" src="{language}/{kind}.html" width="375" height="760"></iframe>

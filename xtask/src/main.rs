@@ -2,7 +2,8 @@
 //!
 //! `main` reads the command line and owns interruption; each chore has its own file. What talks to the AWS APIs of the
 //! emulator is Python (`xtask/platform`), because the AWS SAM CLI brings boto3 with it and an AWS SDK for this binary
-//! would cost a minute of every first build. Nothing of the product may be here but what mails say, to show it.
+//! would cost a minute of every first build. Nothing of the product may be here but what mails say and how they
+//! are written, to show it.
 
 mod compile;
 mod daemons;
@@ -55,10 +56,12 @@ enum Command {
     Down(StateArgs),
     /// Print the log of a function or of a part of the platform.
     Logs(logs::LogsArgs),
-    /// Show the four main flows on real input: webhook to e-mail, frontend requests, scheduled polling, intake by API key.
+    /// Show the five main flows on real input: webhook to e-mail, frontend requests, scheduled polling, intake by API key, and
+    /// what becomes of mails.
     ///
     /// Starts the stack when it does not run, then uses the public API alone, one line a step with its time. Leaves the stack
-    /// up and says how to use and stop it. The first time takes up to 12 minutes on two cores, later well under a minute.
+    /// up and says how to use and stop it. The first time takes up to 12 minutes on two cores, later up to a minute, because
+    /// it takes up to 30 s until another mail provider is used.
     /// A step that fails says what was expected, what came, and which log to read.
     Demo(demo::DemoArgs),
     /// The gate: everything that must hold before a commit, each phase with its time.
@@ -69,7 +72,7 @@ enum Command {
     Test(test::TestArgs),
     /// Look at what mails say.
     #[command(subcommand)]
-    Mail(mail::Mail),
+    Mail(mail::MailCommand),
     /// Prove in the long form what the gate tests in short, and print the numbers.
     #[command(subcommand)]
     Prove(prove::Proof),

@@ -1,11 +1,14 @@
 //! `prove`: the long form of what the gate tests in short, as one line of numbers.
 
-use std::{collections::BTreeMap, fmt::Write as _, time::Instant};
+mod core;
+mod mail;
+
+use std::time::Instant;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
 
-use crate::{compile, processes, report, site::Site, test};
+use crate::{compile, processes, report, site::Site};
 
 #[derive(Subcommand)]
 pub(crate) enum Proof {
@@ -16,122 +19,57 @@ pub(crate) enum Proof {
     /// that were noticed, and calls to AWS for a mail, for a second message, while the breaker is open, and for a request
     /// that the rate limit denies. A number that nothing measured is `?`. Exit 0 only when every test passed, every
     /// mutation was noticed, and every budget holds. Logs: .local/prove/logs/models.log and proofs.log.
-    Core(CoreArgs),
+    #[command(mut_arg("port", |arg| arg.default_value(core::PORT)))]
+    Core(ProofArgs),
+    /// The delivery of mails: each fault at each mail provider, and a thousand mails, none doubled and none lost.
+    ///
+    /// Explores the model of the delivery with larger bounds, then runs the tests whose names begin with e2e::mail_matrix and
+    /// e2e::mail_thousand in their long form on a stack of its own, which ends with the run. Up to 30 minutes warm. Shows what
+    /// became of each case, a line each that begins with `cell:`. The last line has the numbers: cases tried, mails that
+    /// arrived twice, mails that were lost, and mails that a person has to look into. A number that nothing measured is
+    /// `?`. Exit 0 only when every test passed, there were at least 42 cases, and no mail was doubled or lost.
+    /// Logs: .local/prove-mail/logs/models.log and proofs.log.
+    #[command(mut_arg("port", |arg| arg.default_value(mail::PORT)))]
+    Mail(ProofArgs),
 }
 
+/// Each proof has a stack of its own with a port of its own, so that one does not end the other's.
 #[derive(Args)]
-pub(crate) struct CoreArgs {
+pub(crate) struct ProofArgs {
     /// Port of the AWS emulator; the other services of the stack take the five ports after it.
-    #[arg(long, default_value_t = PORT)]
+    #[arg(long, required = false)]
     port: u16,
     /// Leave the stack up afterwards, to look at.
     #[arg(long)]
     keep: bool,
 }
 
-/// Beside the stacks of a developer and of the tests.
-const PORT: u16 = 4766;
-const STATE: &str = ".local/prove";
-const MODELS: &str = "models";
-const PROOFS: &str = "proofs";
-/// The tests that measure, by the beginnings of their names.
-const MEASURING: [&str; 5] = ["e2e::breaker", "e2e::budgets", "e2e::contention", "e2e::kill_points", "e2e::limit"];
-/// What is measured, with the most that it may be.
-const BUDGETS: [(&str, u64); 4] =
-    [("calls_success", 2), ("calls_duplicate", 1), ("calls_breaker_open", 0), ("calls_denied", 0)];
-
 /// Whether it is proven; the last line of the output has the numbers either way.
 pub(crate) async fn prove(proof: &Proof) -> Result<bool> {
     match proof {
-        Proof::Core(args) => core(args).await,
+        Proof::Core(args) => core::core(args).await,
+        Proof::Mail(args) => mail::mail(args).await,
     }
 }
 
-async fn core(args: &CoreArgs) -> Result<bool> {
-    let site = Site::new(STATE, args.port)?;
-    let _lock = site.lock()?;
-    report::heading(format!("Proofs of the resilience core; logs: {}", site.shown(&site.state.join("logs"))));
-    for log in [MODELS, PROOFS] {
-        // The numbers of an earlier run prove nothing about this one; a log that is not there is what is wanted.
-        let _ = std::fs::remove_file(site.log(log));
-    }
-    let mut outcome = models(&site).await;
-    let began = Instant::now();
-    let arguments: Vec<String> = ["--nocapture"].into_iter().chain(MEASURING).map(str::to_owned).collect();
-    let run = test::Integration { log: PROOFS, long: true, arguments: &arguments, keep: args.keep };
-    let measured = test::integration(&site, &run).await;
-    if measured.is_ok() {
-        report::tick(began, "call budgets, contention, kills at every point");
-    }
-    outcome = outcome.and(measured);
-    let read = |log: &str| std::fs::read_to_string(site.log(log)).unwrap_or_default();
-    let numbers = Numbers::read(&read(MODELS), &read(PROOFS));
-    if let Err(error) = &outcome {
-        report::failed(error);
-    }
-    println!("{}", numbers.line());
-    Ok(outcome.is_ok() && numbers.hold())
-}
-
-async fn models(site: &Site) -> Result<()> {
+/// Explores models in their long form: the tests of these packages whose names contain the filter.
+async fn models(site: &Site, log: &str, packages: &[&str], filter: &str) -> Result<()> {
     let began = Instant::now();
     let mut command = compile::cargo(site);
     command
-        .args(["test", "--workspace", "--lib", "--locked", "--", "--nocapture", "model"])
+        .arg("test")
+        .args(packages)
+        .args(["--lib", "--locked", "--", "--nocapture", filter])
         .env("CARGO_TERM_COLOR", "never")
         .env("PROVE_LONG", "1");
-    processes::log("the models", command, &site.log(MODELS)).await?;
+    processes::log("the models", command, &site.log(log)).await?;
     report::tick(began, "models explored");
     Ok(())
 }
 
-/// What the tests printed.
-#[derive(Default)]
-struct Numbers {
-    states: u64,
-    caught: u64,
-    mutations: u64,
-    measured: BTreeMap<String, u64>,
-}
-
-impl Numbers {
-    /// Sums the lines `model: name=... states=N mutations_caught=N/M` and gathers those of `measured: name=N ...`; a number
-    /// that is measured several times counts with its largest value.
-    fn read(models: &str, proofs: &str) -> Self {
-        let mut numbers = Self::default();
-        for (name, value) in pairs(models, "model: ") {
-            match (name, value.split_once('/')) {
-                ("states", _) => numbers.states += value.parse::<u64>().unwrap_or(0),
-                ("mutations_caught", Some((caught, all))) => {
-                    numbers.caught += caught.parse::<u64>().unwrap_or(0);
-                    numbers.mutations += all.parse::<u64>().unwrap_or(0);
-                }
-                _ => {}
-            }
-        }
-        for (name, value) in pairs(proofs, "measured: ") {
-            if let Ok(value) = value.parse::<u64>() {
-                let most = numbers.measured.entry(name.to_owned()).or_default();
-                *most = (*most).max(value);
-            }
-        }
-        numbers
-    }
-
-    fn line(&self) -> String {
-        let mut line = format!("core: states={} mutations_caught={}/{}", self.states, self.caught, self.mutations);
-        for (name, _) in BUDGETS {
-            let value = self.measured.get(name).map_or_else(|| "?".to_owned(), u64::to_string);
-            // Writing to a String cannot fail.
-            let _ = write!(line, " {name}={value}");
-        }
-        line
-    }
-
-    fn hold(&self) -> bool {
-        let budgets = BUDGETS.iter().all(|(name, most)| self.measured.get(*name).is_some_and(|value| value <= most));
-        self.states > 0 && self.mutations > 0 && self.caught == self.mutations && budgets
-    }
+/// What a run wrote; nothing when it did not come to that.
+fn log_of(site: &Site, log: &str) -> String {
+    std::fs::read_to_string(site.log(log)).unwrap_or_default()
 }
 
 /// The pairs `name=value` behind a mark, wherever in a line the mark stands: the test's own name may be before it.
@@ -142,27 +80,23 @@ fn pairs<'a>(log: &'a str, mark: &'a str) -> impl Iterator<Item = (&'a str, &'a 
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
 
-    const MODELS: &str = "running 2 tests\nmodel: name=work states=100 mutations_caught=18/18\n\
-                          test a ... model: name=breaker states=23 mutations_caught=4/4\n";
-    const PROOFS: &str = "measured: calls_success=2 calls_duplicate=1\ntest b ... measured: calls_breaker_open=0\n";
-
-    #[test]
-    fn any_number_of_models_is_summed_and_what_nobody_measured_does_not_hold() {
-        let numbers = Numbers::read(MODELS, PROOFS);
-        let line = "core: states=123 mutations_caught=22/22 calls_success=2 calls_duplicate=1 calls_breaker_open=0 calls_denied=?";
-        assert_eq!(numbers.line(), line);
-        assert!(!numbers.hold());
-        let proofs = format!("{PROOFS}measured: calls_denied=0\n");
-        assert!(Numbers::read(MODELS, &proofs).hold());
+    #[derive(Parser)]
+    struct Line {
+        #[command(subcommand)]
+        proof: Proof,
     }
 
     #[test]
-    fn a_missed_mutation_or_a_call_too_many_does_not_hold() {
-        let proofs = format!("{PROOFS}measured: calls_denied=0\n");
-        assert!(!Numbers::read(&MODELS.replace("4/4", "3/4"), &proofs).hold());
-        assert!(!Numbers::read(MODELS, &format!("{proofs}measured: calls_success=3\n")).hold());
-        assert!(!Numbers::read("", &proofs).hold());
+    fn each_proof_has_its_own_port_unless_one_is_given() {
+        let port = |line: &[&str]| match Line::try_parse_from(line).expect("a command line").proof {
+            Proof::Core(args) | Proof::Mail(args) => args.port,
+        };
+        // Both in one process: what the first one left must not be the default of the second.
+        assert_eq!([port(&["", "core"]), port(&["", "mail"])], [4766, 4866]);
+        assert_eq!(port(&["", "mail", "--port", "5000"]), 5000);
     }
 }

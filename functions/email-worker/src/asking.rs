@@ -92,8 +92,13 @@ impl Worker {
         let notification = &stand.notification;
         let (answer, wait) = match self.inquire(reference, notification, turn).await {
             Asked::Events(events) if !events.is_empty() => {
+                count("MailReconciled", notification.provider.as_deref().unwrap_or("none"));
                 // An event settles the doubt whatever it says; all are recorded, the strongest wins.
-                return self.record(reference, notification, &events).await;
+                if self.record(notification, &events).await? {
+                    return Ok(Outcome::Done);
+                }
+                // It was known from an earlier attempt, which a person ordered to be repeated.
+                (Answer::Found, Duration::ZERO)
             }
             Asked::Events(_) => (Answer::NotFound, Duration::ZERO),
             Asked::Silence => (Answer::Silence, Duration::ZERO),
@@ -108,7 +113,7 @@ impl Worker {
             Answer::NoAnswer => "the provider did not answer",
         };
         let (state, again) = match after {
-            AfterAnswer::Settle => return Ok(Outcome::retry(Duration::ZERO, "its events are recorded")),
+            AfterAnswer::Settle => (NotificationState::Accepted, None),
             AfterAnswer::AskAgain { counts } => {
                 let next = delivery::ask_after(self.settling, asked.saturating_add(u32::from(counts))).max(wait);
                 (NotificationState::Unknown, Some((next, counts)))
@@ -117,14 +122,15 @@ impl Worker {
             AfterAnswer::SendAgain | AfterAnswer::Review => (NotificationState::NeedsReview, None),
         };
         let what = if again.is_some() { "asked" } else { state.as_str() };
-        let failure = Failure::new("outcome-unknown", said);
-        let step = step(state, Some(failure), entry(notification, what, provider, Some(said)));
+        let failure = (state != NotificationState::Accepted).then(|| Failure::new("outcome-unknown", said));
+        let step = step(state, failure, entry(notification, what, provider, Some(said)));
         if !self.deliveries.learn(&reference.org, stand, step, again, clock::now()).await? {
             return Ok(Outcome::retry(Duration::ZERO, "somebody else looked into it"));
         }
         tracing::info!(notification.id = %notification.id, notification.state = state.as_str(), said, "a doubt was asked about");
         Ok(match (state, again) {
             (_, Some((after, _))) => Outcome::postpone(after, said),
+            (NotificationState::Accepted, None) => Outcome::Done,
             (NotificationState::NeedsReview, None) => {
                 needs_review(reference);
                 Outcome::Done
@@ -146,7 +152,10 @@ impl Worker {
             return Ok(Outcome::Done);
         }
         match self.inquire(reference, &notification, turn).await {
-            Asked::Events(events) if !events.is_empty() => self.record(reference, &notification, &events).await,
+            Asked::Events(events) if !events.is_empty() => {
+                self.record(&notification, &events).await?;
+                Ok(Outcome::Done)
+            }
             Asked::Nothing(_) | Asked::Events(_) if turn.received < MOST_CONFIRMATIONS => {
                 let after = delivery::ask_after(self.settling, turn.received.saturating_sub(1));
                 Ok(Outcome::retry(after, "the provider does not confirm yet what its webhook said"))
@@ -159,23 +168,16 @@ impl Worker {
         }
     }
 
-    async fn record(
-        &self,
-        reference: &MailReference,
-        notification: &Notification,
-        events: &[MailEvent],
-    ) -> Result<Outcome, PlatformError> {
+    /// Records what a provider said. Whether that changed where the notification stands.
+    async fn record(&self, notification: &Notification, events: &[MailEvent]) -> Result<bool, PlatformError> {
         let provider = notification.provider.as_deref().unwrap_or_default();
-        for event in events.iter().filter(|event| event.reference == *reference) {
+        let mut changed = false;
+        for event in events {
             let told = self.deliveries.tell(event, provider, clock::now()).await?;
-            if told == Told::Recorded(Some(NotificationState::Accepted)) {
-                tracing::info!(notification.id = %notification.id, mail.provider = provider, "the provider has the mail");
-            }
+            changed |= matches!(told, Told::Recorded(Some(_)));
         }
-        if notification.state == NotificationState::Unknown {
-            count("MailReconciled", provider);
-        }
-        Ok(Outcome::Done)
+        tracing::info!(notification.id = %notification.id, mail.provider = provider, changed, "a provider knows the mail");
+        Ok(changed)
     }
 
     async fn inquire(&self, reference: &MailReference, notification: &Notification, turn: Turn) -> Asked {
@@ -212,7 +214,8 @@ impl Worker {
         };
         provider.breaker.settle(&permit, verdict, clock::now()).await;
         match asked {
-            Ok(events) => Asked::Events(events),
+            // What it says of other mails is none of this one.
+            Ok(events) => Asked::Events(events.into_iter().filter(|event| event.reference == *reference).collect()),
             Err(error) => {
                 tracing::warn!(notification.id = %notification.id, mail.provider = provider.spec.id, "a provider could not be asked");
                 match error {

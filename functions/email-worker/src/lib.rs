@@ -99,7 +99,8 @@ impl Worker {
         let order = self.mailers.order(wanted);
         let chosen = match sending::choose(&order, 0, turn.deadline).await {
             Ok(chosen) => chosen,
-            Err(wait) => return self.while_nobody_is_called(reference, wait, turn).await,
+            // Nobody may be called, to send or to ask: the message waits, and costs nothing.
+            Err(wait) => return Ok(Outcome::postpone(wait, "the breakers of all mail providers are open")),
         };
         let Chosen { provider, permit, .. } = &chosen;
         let message_id = self.mailers.message_id(reference);
@@ -119,20 +120,6 @@ impl Worker {
                     Taken::Stands(stand) => self.follow(reference, &stand, turn).await,
                 }
             }
-        }
-    }
-
-    /// While all providers are left alone, what waits keeps waiting, and a doubt may still be asked about.
-    async fn while_nobody_is_called(
-        &self,
-        reference: &MailReference,
-        wait: Duration,
-        turn: Turn,
-    ) -> Result<Outcome, PlatformError> {
-        match self.deliveries.look(&reference.org, reference.notification, clock::now()).await? {
-            Some(stand) if stand.standing != Standing::Waits => self.follow(reference, &stand, turn).await,
-            Some(_) => Ok(Outcome::postpone(wait, "the breakers of all mail providers are open")),
-            None => Ok(Outcome::dead("there is no such notification")),
         }
     }
 

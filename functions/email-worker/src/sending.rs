@@ -89,13 +89,18 @@ impl Worker {
                 Ok(accepted) => return self.accepted(&attempt, &provider, accepted).await,
                 Err(error) => error,
             };
-            let next = match &error {
-                MailError::Rejected(_) | MailError::Unknown(_) => None,
+            let certain = match &error {
+                MailError::Rejected(_) | MailError::Unknown(_) => false,
                 MailError::NotSent(_) | MailError::Later { .. } | MailError::Unreachable(_) | MailError::Stopped(_) => {
-                    choose(&attempt.order, chosen.at + 1, attempt.turn.deadline).await.ok()
+                    true
                 }
             };
-            let Some(next) = next.filter(|_| attempt.turn.allows(TO_RECORD, LONGEST_DIALOGUE).is_some()) else {
+            let time_left = attempt.turn.allows(TO_RECORD, LONGEST_DIALOGUE).is_some();
+            let next = match certain && time_left {
+                true => choose(&attempt.order, chosen.at + 1, attempt.turn.deadline).await.ok(),
+                false => None,
+            };
+            let Some(next) = next else {
                 return self.not_accepted(&attempt, &provider, error).await;
             };
             // Who is called next is on record before the call: whoever looks into a death asks the right one.

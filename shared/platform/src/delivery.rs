@@ -118,15 +118,6 @@ impl Deliveries {
         }
     }
 
-    /// Reads how a notification stands. One call.
-    ///
-    /// # Errors
-    /// When the table cannot be reached or the item is not readable.
-    pub async fn look(&self, org: &OrgId, id: NotificationId, now: Timestamp) -> Result<Option<Stand>, PlatformError> {
-        let key = key_of::<Notification>(org, &id.to_string());
-        self.records.table().item(&key).await?.map(|item| stand(item, now)).transpose()
-    }
-
     /// Records which provider is called next under the same lease. One write, fenced. False when the lease had passed: then
     /// nobody may be called.
     ///

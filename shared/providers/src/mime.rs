@@ -39,6 +39,16 @@ pub(crate) fn compose(mail: &Mail, now: Timestamp) -> Result<(Envelope, Vec<u8>)
     Ok((envelope, message.formatted()))
 }
 
+impl Mail {
+    /// The whole message as a provider gets it that takes one, dated at that time: for whoever wants to look at it.
+    ///
+    /// # Errors
+    /// [`MailError::Rejected`]: no provider would be given it.
+    pub fn message(&self, at: Timestamp) -> Result<Vec<u8>, MailError> {
+        compose(self, at).map(|(_, message)| message)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

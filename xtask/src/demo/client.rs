@@ -11,7 +11,8 @@ use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
 use crate::{
-    report,
+    processes, python, report,
+    site::Site,
     stack::{self, Organisation, Stack},
 };
 
@@ -116,6 +117,16 @@ impl Client {
         Ok(mails.iter().filter(wanted).cloned().collect())
     }
 
+    /// What a simulator's control API shows.
+    pub(super) async fn look(&self, url: &str) -> Result<Answer> {
+        read(self.http.get(url)).await.context("the simulator did not answer")
+    }
+
+    /// Takes something back at a simulator's control API.
+    pub(super) async fn take_back(&self, url: &str) -> Result<Answer> {
+        read(self.http.delete(url)).await.context("the simulator did not answer")
+    }
+
     /// Asks a simulator's control API.
     pub(super) async fn control(&self, url: &str, body: &Value) -> Result<Answer> {
         read(self.http.post(url).json(body)).await.context("the simulator did not answer")
@@ -165,6 +176,13 @@ pub(super) async fn step<T>(name: &str, logs: &str, work: impl Future<Output = R
             Err(error.context(format!("step failed: {name}; to look at: {}", logs.join(", "))))
         }
     }
+}
+
+/// Does at the AWS of the stack what no client of the API may do.
+pub(super) async fn chore(site: &Site, arguments: &[&str]) -> Result<String> {
+    let mut command = python::script(site, "stack.py")?;
+    command.args(arguments);
+    processes::capture("xtask/platform/stack.py", command, &site.log("finish")).await
 }
 
 /// Asks again until the answer is there. What came last is part of the failure.

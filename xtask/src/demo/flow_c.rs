@@ -5,11 +5,11 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use super::{
-    client::{Client, step, until},
+    client::{Client, chore, step, until},
     flow_a::text,
 };
 use crate::{
-    deploy, processes, python, report,
+    deploy, report,
     site::Site,
     stack::{Organisation, Stack},
 };
@@ -33,7 +33,7 @@ pub(super) async fn run(site: &Site, stack: &Stack, client: &Client, org: &Organ
         report::note(format!("{connection} is new, so it is due now"));
     } else {
         step("next poll brought forward", "finish", async {
-            helper(site, &["due", "--stack", deploy::STACK, "--organisation", &org.id, "--connection", connection])
+            chore(site, &["due", "--stack", deploy::STACK, "--organisation", &org.id, "--connection", connection])
                 .await?;
             Ok(((), format!("it was due at {}", text(&before, "/sync/next_at"))))
         })
@@ -44,7 +44,7 @@ pub(super) async fn run(site: &Site, stack: &Stack, client: &Client, org: &Organ
     } else {
         step("sync-scheduler started, as EventBridge Scheduler does each minute", "sync-scheduler", async {
             let name = format!("hiring-integrations-{}-sync-scheduler", deploy::STAGE);
-            let answer = helper(site, &["invoke", "--function", &name]).await?;
+            let answer = chore(site, &["invoke", "--function", &name]).await?;
             let answer: Value = serde_json::from_str(&answer)?;
             ensure!(answer.get("error") == Some(&Value::Null), "the function failed: {answer}");
             Ok(((), String::new()))
@@ -82,10 +82,4 @@ pub(super) async fn run(site: &Site, stack: &Stack, client: &Client, org: &Organ
         Ok(((), format!("{next} ({reason})")))
     })
     .await
-}
-
-async fn helper(site: &Site, arguments: &[&str]) -> Result<String> {
-    let mut command = python::script(site, "stack.py")?;
-    command.args(arguments);
-    processes::capture("xtask/platform/stack.py", command, &site.log("finish")).await
 }
