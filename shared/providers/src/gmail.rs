@@ -200,7 +200,7 @@ impl MailApi for Gmail {
             id: event_id(None, format!("gmail\n{id}\naccepted").as_bytes()),
             reference: sent.reference.clone(),
             kind: MailEventKind::Accepted,
-            // The list says no time; it was not before the attempt.
+            // The list says no time; it was not before the notification was asked for.
             at: sent.since,
             provider_message_id: Some(said(&id)),
             detail: None,

@@ -88,7 +88,7 @@ pub struct Sent {
     pub message_id: String,
     /// Recipient's address.
     pub to: String,
-    /// When the attempt began: nothing before it is of interest.
+    /// When the notification was asked for: nothing before it is of interest.
     pub since: Timestamp,
     /// What the provider calls it, where that is known.
     pub provider_message_id: Option<String>,
