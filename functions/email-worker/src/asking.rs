@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::failure::Failure;
-use domain::mail_event::{MailEvent, MailReference};
+use domain::mail_event::{MailEvent, MailEventKind, MailReference};
 use domain::notification::{Notification, NotificationState};
 use platform::batch::Turn;
 use platform::breaker::Verdict;
@@ -36,6 +36,12 @@ enum Asked {
 /// Whether its tries are not used up: a mail that ends its worker each time has to be looked at.
 fn may_be_sent_again(notification: &Notification) -> bool {
     notification.attempts < MAIL.tries
+}
+
+/// Whether these events say as much as the hint does: a provider's list may follow its webhooks late.
+fn confirms(state: NotificationState, hint: MailEventKind, events: &[MailEvent]) -> bool {
+    let after = events.iter().fold(state, |state, event| delivery::told(state, event.kind).unwrap_or(state));
+    !events.is_empty() && delivery::told(after, hint).is_none()
 }
 
 impl Worker {
@@ -130,7 +136,12 @@ impl Worker {
     }
 
     /// A provider told something by a webhook that does not prove what it says: it is asked, and its answer is recorded.
-    pub(crate) async fn hear(&self, reference: &MailReference, turn: Turn) -> Result<Outcome, PlatformError> {
+    pub(crate) async fn confirm(
+        &self,
+        reference: &MailReference,
+        hint: MailEventKind,
+        turn: Turn,
+    ) -> Result<Outcome, PlatformError> {
         let _slot = self.calls.enter().await?;
         let id = reference.notification.to_string();
         let found = self.deliveries.records().get::<Notification>(&reference.org, &id).await?;
@@ -139,7 +150,7 @@ impl Worker {
             return Ok(Outcome::Done);
         }
         match self.inquire(reference, &notification, turn).await {
-            Asked::Events(events) if !events.is_empty() => {
+            Asked::Events(events) if confirms(notification.state, hint, &events) => {
                 self.record(&notification, &events).await?;
                 Ok(Outcome::Done)
             }
@@ -212,5 +223,30 @@ impl Worker {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hint_is_confirmed_by_what_says_as_much_and_by_nothing_less() {
+        let event = |kind| MailEvent {
+            id: "e-1".to_owned(),
+            reference: "acme_0190f5fe-7c00-7a00-8000-000000000001".parse().expect("a reference"),
+            kind,
+            at: jiff::Timestamp::UNIX_EPOCH,
+            provider_message_id: None,
+            detail: None,
+        };
+        let confirmed = |hint, events: &[MailEventKind]| {
+            let events: Vec<MailEvent> = events.iter().map(|kind| event(*kind)).collect();
+            confirms(NotificationState::Accepted, hint, &events)
+        };
+        let (taken, arrived, bounced) = (MailEventKind::Accepted, MailEventKind::Delivered, MailEventKind::Bounced);
+        assert!(confirmed(arrived, &[taken, arrived]) && confirmed(arrived, &[bounced]));
+        assert!(!confirmed(bounced, &[taken, arrived]), "its list does not know of the bounce yet");
+        assert!(!confirmed(arrived, &[]) && confirmed(taken, &[taken]));
     }
 }

@@ -81,9 +81,12 @@ impl Worker {
 
     /// Works on one notification.
     pub async fn handle(&self, job: EmailJob, turn: Turn) -> Outcome {
-        let EmailJob { v: _, org, notification, ask } = job;
+        let EmailJob { v: _, org, notification, hint } = job;
         let reference = MailReference { org, notification };
-        let worked = if ask { self.hear(&reference, turn).await } else { self.work(&reference, turn).await };
+        let worked = match hint {
+            Some(hint) => self.confirm(&reference, hint, turn).await,
+            None => self.work(&reference, turn).await,
+        };
         worked.unwrap_or_else(|error| error.outcome())
     }
 

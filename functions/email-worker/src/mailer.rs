@@ -145,13 +145,13 @@ impl Mailers {
     /// A provider's credentials as they are now; they are read at most once a minute.
     ///
     /// # Errors
-    /// When there are none: nothing was sent, and the mail waits until there are.
+    /// When there are none, or they cannot be read: nothing was sent, no mail will be, and somebody has to act.
     pub(crate) async fn credentials(&self, spec: &Spec) -> Result<Vec<SecretString>, MailError> {
         let mut read = Vec::with_capacity(spec.secrets.len());
         for name in spec.secrets {
             let secret = self.secrets.read(name).await;
-            let secret = secret.map_err(|error| MailError::NotSent(format!("failed to {error}")))?;
-            read.push(secret.ok_or_else(|| MailError::NotSent(format!("there is no secret {name}")))?);
+            let secret = secret.map_err(|error| MailError::Unreachable(format!("failed to {error}")))?;
+            read.push(secret.ok_or_else(|| MailError::Stopped(format!("there is no secret {name}")))?);
         }
         Ok(read)
     }

@@ -154,24 +154,23 @@ impl Worker {
     /// One call to one provider.
     async fn hand_over(&self, attempt: &Attempt<'_>, mail: &Mail, chosen: &Chosen) -> Result<Accepted, MailError> {
         let Chosen { provider, permit, .. } = chosen;
-        let mut verdict = Verdict::NotTried;
         let sent = async {
             let credentials = self.mailers.credentials(provider.spec).await?;
             let Some(timeout) = attempt.turn.allows(TO_RECORD, LONGEST_DIALOGUE) else {
                 return Err(MailError::NotSent("there was no time left for the dialogue".to_owned()));
             };
             let call = provider.mailer.send(mail, &credentials, timeout, clock::now());
-            let id = attempt.notification.id.to_string();
-            let sent = fault::during(fault::CALLING, &id, call).await;
-            verdict = match &sent {
-                Err(MailError::Unreachable(_) | MailError::Unknown(_)) => Verdict::Failed,
-                Err(MailError::Stopped(_)) => Verdict::Stopped,
-                // Whatever it says of this message, the provider answered.
-                Ok(_) | Err(MailError::NotSent(_) | MailError::Later { .. } | MailError::Rejected(_)) => Verdict::Works,
-            };
-            sent
+            fault::during(fault::CALLING, &attempt.notification.id.to_string(), call).await
         }
         .await;
+        let verdict = match &sent {
+            Err(MailError::Unreachable(_) | MailError::Unknown(_)) => Verdict::Failed,
+            Err(MailError::Stopped(_)) => Verdict::Stopped,
+            // It says nothing of the provider, and nothing for it either.
+            Err(MailError::NotSent(_)) => Verdict::NotTried,
+            // Whatever it says of this message, the provider answered.
+            Ok(_) | Err(MailError::Later { .. } | MailError::Rejected(_)) => Verdict::Works,
+        };
         if verdict == Verdict::Stopped {
             // Somebody has to act: the alarm is on this.
             metrics::emit(None, &[("MailProviderStopped", 1, Unit::Count)]);

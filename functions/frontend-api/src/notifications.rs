@@ -152,7 +152,15 @@ async fn create(
     let NewNotification { kind, to, language, data } = new;
     let data = checked(kind, &data)?;
     let id = id_for(&headers, &org, || NotificationId::fresh(clock::fresh_id()), NotificationId::derived)?;
-    let notification = Notification { language, ..Notification::queued(id, kind, to, data, clock::now()) };
+    let now = clock::now();
+    let notification = Notification { language, ..Notification::queued(id, kind, to, data, now) };
+    if kind == NotificationKind::InterviewScheduled && notification.send_before.is_some_and(|until| until <= now) {
+        return Err(Problem::invalid_field(
+            "data.starts_at",
+            "range",
+            "an interview that has begun needs no invitation",
+        ));
+    }
     let created = api.records.create(&org, &notification, &request, clock::now()).await.map_err(|e| unavailable(&e))?;
     let notification = match created {
         Created::New => notification,

@@ -34,7 +34,7 @@ pub struct Sweep {
     emails: EmailQueues,
     intakes: Intakes,
     model: SharedBreaker,
-    mail: SharedBreaker,
+    mail: Option<SharedBreaker>,
 }
 
 /// The queues of applications that came in by API.
@@ -62,7 +62,7 @@ impl Sweep {
         emails: EmailQueues,
         intakes: Intakes,
         model: SharedBreaker,
-        mail: SharedBreaker,
+        mail: Option<SharedBreaker>,
     ) -> Self {
         Self { records, suggestions, emails, intakes, model, mail }
     }
@@ -122,7 +122,6 @@ impl Sweep {
         match waiting.awaited() {
             // While a third party is left alone its messages are postponed, not missing; a copy with each tick would only pile up.
             Some(Awaited::Suggestion(..)) if self.model.open_until(clock::now()).await.is_some() => {}
-            Some(Awaited::Notification(..)) if self.mail.open_until(clock::now()).await.is_some() => {}
             Some(Awaited::Suggestion(org, suggestion)) => {
                 tracing::warn!(%org, suggestion.id = %suggestion, "a suggestion waited for too long; enqueued again");
                 self.suggestions.send(&SuggestionJob { v: FORMAT_VERSION, org, suggestion }).await?;
@@ -141,13 +140,24 @@ impl Sweep {
     /// the index does not hold.
     async fn send_notification(&self, org: OrgId, id: NotificationId) -> Result<(), PlatformError> {
         let record: Option<Notification> = self.records.get(&org, &id.to_string()).await?;
-        let Some(Notification { state: NotificationState::Queued | NotificationState::Unknown, kind, .. }) = record
-        else {
+        let kind = match record {
+            Some(Notification { state: NotificationState::Queued, .. }) if self.nobody_takes_mail().await => {
+                return Ok(());
+            }
+            Some(Notification { state: NotificationState::Queued | NotificationState::Unknown, kind, .. }) => kind,
             // A worker was faster than the index.
-            return Ok(());
+            Some(_) | None => return Ok(()),
         };
         tracing::warn!(%org, notification.id = %id, "a notification waited for too long; enqueued again");
         self.emails.send(&EmailJob::to_send(org, id), kind.priority()).await
+    }
+
+    /// Whether the one mail provider is left alone: then its messages are postponed, not missing.
+    async fn nobody_takes_mail(&self) -> bool {
+        match &self.mail {
+            Some(breaker) => breaker.open_until(clock::now()).await.is_some(),
+            None => false,
+        }
     }
 
     /// Sends the message of an intake. Its queue follows from its priority, which the index does not hold.

@@ -10,6 +10,7 @@ use platform::email_queues::EmailQueues;
 use platform::environment;
 use platform::records::Records;
 use platform::telemetry;
+use providers::spec::Spec;
 use resilience::breaker::POLICY;
 
 #[tokio::main(flavor = "current_thread")]
@@ -20,8 +21,11 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let records = Records::new(aws.table("RECORDS_TABLE")?);
     let control = aws.table("CONTROL_TABLE")?;
     let model = SharedBreaker::of_deployment(control.clone(), breaker::MODEL, POLICY);
-    let mail =
-        SharedBreaker::of_deployment(control, &breaker::of_mail(&environment::required("MAIL_PROVIDER")?), POLICY);
+    // With a fallback there is somebody to try while the first choice is left alone.
+    let alone = environment::optional("MAIL_FALLBACK").is_none();
+    let first = environment::required("MAIL_PROVIDER")?;
+    let breaker = providers::find(&first).and_then(Spec::breaker).filter(|_| alone);
+    let mail = breaker.map(|name| SharedBreaker::of_deployment(control, &name, POLICY));
     let intakes = Intakes { normal: aws.queue("INTAKE_QUEUE_URL")?, priority: aws.queue("INTAKE_PRIORITY_QUEUE_URL")? };
     let (suggestions, emails) = (aws.queue("SUGGESTION_QUEUE_URL")?, EmailQueues::from_environment(&aws)?);
     let sweep = Sweep::new(records, suggestions, emails, intakes, model, mail);

@@ -3,16 +3,29 @@
 
 use std::collections::BTreeMap;
 
-use domain::mail_event::MailReference;
+use domain::mail_event::{MailEvent, MailEventKind, MailReference};
 use domain::message::{EmailJob, WebhookDelivery};
-use domain::notification::Priority;
+use domain::notification::{NotificationState, Priority};
 use platform::clock;
 use platform::delivery::{Deliveries, Told};
 use platform::error::PlatformError;
 use platform::metrics::{self, Unit};
 use resilience::batch::Outcome;
+use resilience::delivery::told;
 
 use crate::Worker;
+
+/// The event of each mail that says most: one question answers for all.
+fn strongest(events: &[MailEvent]) -> Vec<(&MailReference, MailEventKind)> {
+    let mut found: BTreeMap<String, (&MailReference, MailEventKind, NotificationState)> = BTreeMap::new();
+    for event in events {
+        let state = found.get(&event.reference.to_string()).map_or(NotificationState::Sending, |(_, _, state)| *state);
+        if let Some(state) = told(state, event.kind) {
+            found.insert(event.reference.to_string(), (&event.reference, event.kind, state));
+        }
+    }
+    found.into_values().map(|(reference, kind, _)| (reference, kind)).collect()
+}
 
 impl Worker {
     /// Works on the events of one delivery. Each may come again: what was recorded is known, and asking twice is harmless.
@@ -37,11 +50,8 @@ impl Worker {
                 }
             }
         } else {
-            // One question answers for all events of a mail.
-            let hinted: BTreeMap<String, &MailReference> =
-                events.iter().map(|event| (event.reference.to_string(), &event.reference)).collect();
-            for reference in hinted.into_values() {
-                let job = EmailJob::to_ask(reference.org.clone(), reference.notification);
+            for (reference, hint) in strongest(&events) {
+                let job = EmailJob::to_confirm(reference.org.clone(), reference.notification, hint);
                 self.emails.send(&job, Priority::Normal).await?;
             }
         }

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::FORMAT_VERSION;
 use crate::id::{ConnectionId, IntakeId, NotificationId, OrgId, SuggestionId};
+use crate::mail_event::MailEventKind;
 
 /// A verified webhook delivery, for the webhook worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,23 +115,23 @@ pub struct EmailJob {
     pub org: OrgId,
     /// Which.
     pub notification: NotificationId,
-    /// Whether the provider is to be asked what became of the mail, instead of sending it: it told something that its own
-    /// webhook does not prove.
-    #[serde(default)]
-    pub ask: bool,
+    /// What the provider told by a webhook that does not prove it: it is asked whether that is so, instead of sending the
+    /// mail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<MailEventKind>,
 }
 
 impl EmailJob {
     /// To send a notification.
     #[must_use]
     pub const fn to_send(org: OrgId, notification: NotificationId) -> Self {
-        Self { v: FORMAT_VERSION, org, notification, ask: false }
+        Self { v: FORMAT_VERSION, org, notification, hint: None }
     }
 
-    /// To ask what became of it.
+    /// To ask whether this became of it.
     #[must_use]
-    pub const fn to_ask(org: OrgId, notification: NotificationId) -> Self {
-        Self { v: FORMAT_VERSION, org, notification, ask: true }
+    pub const fn to_confirm(org: OrgId, notification: NotificationId, hint: MailEventKind) -> Self {
+        Self { v: FORMAT_VERSION, org, notification, hint: Some(hint) }
     }
 }
 

@@ -35,7 +35,8 @@ pub fn mail_address(value: &str, _: &()) -> garde::Result {
     // Names of hosts leave out such characters when they are looked up: one address could be written in many ways.
     let unseen =
         |c: char| c.is_whitespace() || c.is_control() || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{feff}');
-    if local.split('.').any(str::is_empty) || value.chars().any(unseen) {
+    // A host is named, not numbered: no provider takes an address literal.
+    if local.split('.').any(str::is_empty) || value.chars().any(unseen) || value.contains(['[', ']']) {
         return Err(garde::Error::new("must be one mail address, such as ada@example.com"));
     }
     Ok(())

@@ -16,12 +16,6 @@ use crate::table::{Key, Query, Table, Write, Written, from_item, number, text};
 /// Name of the breaker of the model, whichever provider it is.
 pub const MODEL: &str = "model";
 
-/// Name of the breaker of a mail provider.
-#[must_use]
-pub fn of_mail(provider: &str) -> String {
-    format!("mail-{provider}")
-}
-
 /// How long a closed breaker is believed without asking.
 const BELIEVED: Duration = Duration::from_secs(5);
 /// How long an open one is believed, or until its probe time if that is sooner: an operator may have closed it.

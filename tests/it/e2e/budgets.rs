@@ -21,6 +21,7 @@ const PROCESSES: u64 = 5;
 const UPDATE: &str = "DynamoDB.UpdateItem";
 const GET: &str = "DynamoDB.GetItem";
 const PUT: &str = "DynamoDB.PutItem";
+const QUERY: &str = "DynamoDB.Query";
 const SEND: &str = "SQS.SendMessage";
 
 async fn until_empty(stack: &Stack, queues: &[&str]) {
@@ -77,6 +78,9 @@ fn a_mail_costs_two_writes_and_no_read_and_a_second_message_one_refused_write() 
 /// longer ago than it is believed; a machine so slow that every measurement takes longer has one in each.
 async fn but_for_a_look<T>(wanted: &Calls, mut measure: impl AsyncFnMut() -> (Calls, T)) -> (Calls, T) {
     let with_a_look = wanted.clone().and(GET);
+    // Once in half a minute a process of email-worker learns what it has to know of an organisation.
+    let learned = wanted.clone().and(GET).and(QUERY);
+    let with_both = learned.clone().and(GET);
     let mut looked: Option<Instant> = None;
     let mut attempts = 0;
     loop {
@@ -84,6 +88,10 @@ async fn but_for_a_look<T>(wanted: &Calls, mut measure: impl AsyncFnMut() -> (Ca
         let (calls, result) = measure().await;
         if calls == *wanted {
             return (calls, result);
+        }
+        if [&learned, &with_both].contains(&&calls) && attempts < TRIES - 1 {
+            attempts += 1;
+            continue;
         }
         assert_eq!(calls, with_a_look, "wanted, but for a look at the breaker: {wanted:?}");
         let ago = looked.map(|at| at.elapsed());
