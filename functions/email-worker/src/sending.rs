@@ -80,7 +80,14 @@ impl Worker {
             Ok(mail) => mail,
             Err(refusal) => {
                 chosen.provider.breaker.settle(&chosen.permit, Verdict::NotTried, clock::now()).await;
-                return self.refuse(&attempt, refusal?).await;
+                return match refusal {
+                    Ok(failure) => self.refuse(&attempt, failure).await,
+                    // Nobody was called: it must not look as if a mail might be under way.
+                    Err(error) => {
+                        let error = MailError::NotSent(format!("failed to {error}"));
+                        self.not_accepted(&attempt, &chosen.provider, error).await
+                    }
+                };
             }
         };
         loop {
@@ -154,11 +161,13 @@ impl Worker {
     /// One call to one provider.
     async fn hand_over(&self, attempt: &Attempt<'_>, mail: &Mail, chosen: &Chosen) -> Result<Accepted, MailError> {
         let Chosen { provider, permit, .. } = chosen;
+        let mut called = false;
         let sent = async {
             let credentials = self.mailers.credentials(provider.spec).await?;
             let Some(timeout) = attempt.turn.allows(TO_RECORD, LONGEST_DIALOGUE) else {
                 return Err(MailError::NotSent("there was no time left for the dialogue".to_owned()));
             };
+            called = true;
             let call = provider.mailer.send(mail, &credentials, timeout, clock::now());
             fault::during(fault::CALLING, &attempt.notification.id.to_string(), call).await
         }
@@ -166,10 +175,9 @@ impl Worker {
         let verdict = match &sent {
             Err(MailError::Unreachable(_) | MailError::Unknown(_)) => Verdict::Failed,
             Err(MailError::Stopped(_)) => Verdict::Stopped,
-            // It says nothing of the provider, and nothing for it either.
-            Err(MailError::NotSent(_)) => Verdict::NotTried,
+            Err(MailError::NotSent(_)) if !called => Verdict::NotTried,
             // Whatever it says of this message, the provider answered.
-            Ok(_) | Err(MailError::Later { .. } | MailError::Rejected(_)) => Verdict::Works,
+            Ok(_) | Err(MailError::NotSent(_) | MailError::Later { .. } | MailError::Rejected(_)) => Verdict::Works,
         };
         if verdict == Verdict::Stopped {
             // Somebody has to act: the alarm is on this.
