@@ -277,6 +277,37 @@ fn the_next_provider_has_the_mail_only_when_the_first_certainly_has_not() {
 }
 
 #[test]
+fn an_event_settles_what_nobody_can_be_asked_about_and_without_one_a_person_has_to_look() {
+    let _guard = alone();
+    run(async {
+        let stack = Stack::open();
+        let tenant = stack.tenant(&["ses"]).await;
+        let mut doubted = Vec::new();
+        for _ in 0..2 {
+            let lost = json!({"drop_after_bytes": 0, "times": 1});
+            assert!(stack.control("ses", Method::POST, "/faults", Some(lost)).await.status.is_success());
+            let told = stack.record_notification(&tenant, NotificationKind::FlagResolved, "doubt@example.com").await;
+            stack.send_message("email", &told.job()).await;
+            until(&stack, &told, "unknown").await;
+            doubted.push(told);
+        }
+        let reference = doubted[0].reference();
+        stack.put_event(simulators::ses::event("Send", &reference, "ses-2", jiff::Timestamp::now())).await;
+        let settled = until(&stack, &doubted[0], "accepted").await;
+        assert_eq!(whats(&settled), ["unknown", "accepted"], "{settled}");
+        let open = until(&stack, &doubted[1], "needs_review").await;
+        assert_eq!(whats(&open), ["unknown", "asked", "asked", "needs_review"], "{open}");
+        // The event comes after all: the person need not look.
+        let reference = doubted[1].reference();
+        stack.put_event(simulators::ses::event("Send", &reference, "ses-3", jiff::Timestamp::now())).await;
+        until(&stack, &doubted[1], "accepted").await;
+        for told in &doubted {
+            assert_eq!(stack.mails_at("ses", told).await, 1, "{told:?}");
+        }
+    });
+}
+
+#[test]
 fn what_is_of_no_use_any_more_is_not_sent() {
     let _guard = beside_others();
     run(async {
