@@ -15,8 +15,8 @@ const PROVIDERS: [&str; 4] = ["sendgrid", "mailgun", "brevo", "gmail"];
 /// Notifications of each provider: 1,000 in all, and in the short form 60.
 const EACH: usize = 250;
 const SHORT: usize = 15;
-/// What all of them may take: a breaker may open and be waited for, more than once.
-const LONGEST: Duration = Duration::from_secs(600);
+/// What all of them may take: breakers may open and be waited for, each time for longer, up to a quarter of an hour.
+const LONGEST: Duration = Duration::from_secs(1800);
 
 /// Of a hundred calls, questions included, five lose their reply after the provider did what it was asked, and five end in a
 /// 5xx, in some of which the provider has done it, too.
