@@ -56,6 +56,7 @@ pub mod mailgun;
 pub mod message;
 pub mod sendgrid;
 pub mod ses;
+pub mod world;
 
 use std::sync::Arc;
 
