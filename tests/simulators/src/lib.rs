@@ -30,6 +30,13 @@
 //! | `POST /_control/bamboohr/{company}/rate_limit` | `{"remaining": n or null, "retry_after_s"?: n}` |
 //! | `POST /_control/bamboohr/{company}/keys` | `{"keys": [..]}` replaces the accepted API keys |
 //! | `POST /_control/greenhouse/deliver` | sends signed webhooks, [`greenhouse::Delivery`] |
+//! | `POST /_control/greenhouse/{account}/expire` | ends all access tokens now |
+//! | `POST /_control/greenhouse/{account}/revoke` | takes back tokens and credentials |
+//! | `POST /_control/greenhouse/{account}/authorize` | undoes that and makes the first refresh token worth a use again; `{"refresh_token"}` |
+//! | `POST /_control/greenhouse/{account}/limit` | `{"limit": n or null, "retry_after"?: bool}`: requests in each half minute, initially 150; whether a 429 says when to come back |
+//! | `POST /_control/greenhouse/{account}/deliveries` | `{"secret"}`: the webhooks of the changes since the last call, signed and not sent: `{"items": [{"headers", "body"}]}` |
+//! | `POST /_control/greenhouse/{account}/grow`, `step` | `{"seed", "count"}`: adds objects until there are about so many, which no webhook tells; makes so many changes and says them, `{"done": [..]}` |
+//! | `GET /_control/greenhouse/{account}/truth` | what a client should have, [`world::Truth`] |
 //! | `GET /_control/<p>/mails?to=&correlation=` | for `sendgrid`, `mailgun`, `brevo`, `ses` and `gmail`: what was accepted, [`mailbox::Mail`]; the correlation is the whole reference, with `gmail` the notification's id or a reference that ends in it |
 //! | `DELETE /_control/<p>/mails` | forgets these |
 //! | `POST /_control/<p>/lag` | for all of these: `{"ms": n}`: accepted mails can be found by who asks the provider only so much later; initially 0 |
