@@ -30,6 +30,11 @@
 //! | `POST /_control/bamboohr/{company}/rate_limit` | `{"remaining": n or null, "retry_after_s"?: n}` |
 //! | `POST /_control/bamboohr/{company}/keys` | `{"keys": [..]}` replaces the accepted API keys |
 //! | `POST /_control/greenhouse/deliver` | sends signed webhooks, [`greenhouse::Delivery`] |
+//! | `POST /_control/lever/deliver` | sends webhooks: those that wait or a given one, [`lever::send::Order`] |
+//! | `GET /_control/lever/{account}/pending` | `{"pending": n}`: events that wait for delivery |
+//! | `POST /_control/lever/{account}/limit` | `{"per_second": n or null, "burst"?: n}`, initially 10 and 20 |
+//! | `POST /_control/lever/{account}/maintenance` | `{"on": bool}`: every request is answered 503 |
+//! | `POST /_control/lever/{account}/access` | `{"revoked"?: bool, "expired"?: bool}`: no credentials open it; its access tokens end now |
 //! | `GET /_control/<p>/mails?to=&correlation=` | for `sendgrid`, `mailgun`, `brevo`, `ses` and `gmail`: what was accepted, [`mailbox::Mail`]; the correlation is the whole reference, with `gmail` the notification's id or a reference that ends in it |
 //! | `DELETE /_control/<p>/mails` | forgets these |
 //! | `POST /_control/<p>/lag` | for all of these: `{"ms": n}`: accepted mails can be found by who asks the provider only so much later; initially 0 |
@@ -49,6 +54,7 @@ pub mod gmail;
 pub mod google;
 pub mod greenhouse;
 pub mod journal;
+pub mod lever;
 pub mod loopback;
 pub mod mail_events;
 pub mod mailbox;
@@ -88,6 +94,7 @@ pub fn registry() -> Vec<Simulator> {
         gemini::simulator(),
         bamboohr::simulator(),
         greenhouse::simulator(),
+        lever::simulator(),
         sendgrid::simulator(),
         mailgun::simulator(),
         brevo::simulator(),

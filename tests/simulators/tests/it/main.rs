@@ -5,6 +5,7 @@ mod bamboohr;
 mod control;
 mod gemini;
 mod greenhouse;
+mod lever;
 mod mail;
 mod mail_events;
 mod whole_messages;
