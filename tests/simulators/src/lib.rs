@@ -37,6 +37,11 @@
 //! | `POST /_control/greenhouse/{account}/deliveries` | `{"secret"}`: the webhooks of the changes since the last call, signed and not sent: `{"items": [{"headers", "body"}]}` |
 //! | `POST /_control/greenhouse/{account}/grow`, `step` | `{"seed", "count"}`: adds objects until there are about so many, which no webhook tells; makes so many changes and says them, `{"done": [..]}` |
 //! | `GET /_control/greenhouse/{account}/truth` | what a client should have, [`world::Truth`] |
+//! | `POST /_control/lever/deliver` | sends webhooks: those that wait or a given one, [`lever::send::Order`] |
+//! | `GET /_control/lever/{account}/pending` | `{"pending": n}`: events that wait for delivery |
+//! | `POST /_control/lever/{account}/limit` | `{"per_second": n or null, "burst"?: n}`, initially 10 and 20 |
+//! | `POST /_control/lever/{account}/maintenance` | `{"on": bool}`: every request is answered 503 |
+//! | `POST /_control/lever/{account}/access` | `{"revoked"?: bool, "expired"?: bool}`: no credentials open it; its access tokens end now |
 //! | `GET /_control/<p>/mails?to=&correlation=` | for `sendgrid`, `mailgun`, `brevo`, `ses` and `gmail`: what was accepted, [`mailbox::Mail`]; the correlation is the whole reference, with `gmail` the notification's id or a reference that ends in it |
 //! | `DELETE /_control/<p>/mails` | forgets these |
 //! | `POST /_control/<p>/lag` | for all of these: `{"ms": n}`: accepted mails can be found by who asks the provider only so much later; initially 0 |
@@ -56,6 +61,7 @@ pub mod gmail;
 pub mod google;
 pub mod greenhouse;
 pub mod journal;
+pub mod lever;
 pub mod loopback;
 pub mod mail_events;
 pub mod mailbox;
@@ -95,6 +101,7 @@ pub fn registry() -> Vec<Simulator> {
         gemini::simulator(),
         bamboohr::simulator(),
         greenhouse::simulator(),
+        lever::simulator(),
         sendgrid::simulator(),
         mailgun::simulator(),
         brevo::simulator(),
