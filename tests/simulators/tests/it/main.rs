@@ -8,6 +8,7 @@ mod greenhouse;
 mod mail;
 mod mail_events;
 mod whole_messages;
+mod workday;
 
 use std::{
     collections::BTreeSet,
