@@ -29,6 +29,11 @@
 //! | `POST /_control/bamboohr/{company}/page_size` | `{"page_size": n}`, 1 to 500, initially 20 |
 //! | `POST /_control/bamboohr/{company}/rate_limit` | `{"remaining": n or null, "retry_after_s"?: n}` |
 //! | `POST /_control/bamboohr/{company}/keys` | `{"keys": [..]}` replaces the accepted API keys |
+//! | `POST /_control/workday/{account}/rate_limit` | `{"per_second": n or null}`, initially 10 |
+//! | `POST /_control/workday/{account}/credentials` | `{"client_secret"?, "refresh_token"?, "password"?}` replaces those that are accepted |
+//! | `POST /_control/workday/{account}/expire` | every token that was given out is refused |
+//! | `POST /_control/workday/{account}/report_delay` | `{"ms": n}`: how long the report takes, initially 0 |
+//! | `POST /_control/workday/{account}/descriptors` | `{"sent": bool}`: whether references have names beside their ids, initially true |
 //! | `POST /_control/greenhouse/deliver` | sends signed webhooks, [`greenhouse::Delivery`] |
 //! | `POST /_control/greenhouse/{account}/expire` | ends all access tokens now |
 //! | `POST /_control/greenhouse/{account}/revoke` | takes back tokens and credentials |
@@ -69,6 +74,7 @@ pub mod mailgun;
 pub mod message;
 pub mod sendgrid;
 pub mod ses;
+pub mod workday;
 pub mod world;
 
 use std::sync::Arc;
@@ -108,6 +114,7 @@ pub fn registry() -> Vec<Simulator> {
         ses::simulator(),
         gmail::simulator(),
         google::simulator(),
+        workday::simulator(),
     ]
 }
 

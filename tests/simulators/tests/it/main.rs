@@ -12,6 +12,7 @@ mod lever;
 mod mail;
 mod mail_events;
 mod whole_messages;
+mod workday;
 
 use std::{
     collections::BTreeSet,
