@@ -120,7 +120,11 @@ pub fn registry() -> Vec<Simulator> {
 
 /// The whole server as one router. Every call makes a new and independent world.
 pub fn app() -> Router {
-    let simulators = registry();
+    app_of(registry())
+}
+
+/// The same with these simulators, for a test in the same process that holds their worlds.
+pub fn app_of(simulators: Vec<Simulator>) -> Router {
     let index = index(&simulators);
     let mut router = Router::new()
         .route("/_control", get(move || std::future::ready(Json(index))))
