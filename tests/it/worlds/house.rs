@@ -211,8 +211,8 @@ fn open(provider: Provider, clock: Clock) -> (simulators::Simulator, Arc<dyn Acc
             let account = world.account(ACCOUNT).expect("an account");
             let (expires, limited) = (Arc::clone(&account), Arc::clone(&account));
             let knobs = Knobs {
-                expire_tokens: Box::new(move || expires.expire_tokens()),
-                limit: Box::new(move |on| limited.set_limit(on.then_some(10))),
+                expire_tokens: Box::new(move || expires.state().gate.expire()),
+                limit: Box::new(move |on| limited.state().gate.per_second = on.then_some(10)),
             };
             (workday::simulator_of(world), account, knobs)
         }
