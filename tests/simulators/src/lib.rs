@@ -29,7 +29,19 @@
 //! | `POST /_control/bamboohr/{company}/page_size` | `{"page_size": n}`, 1 to 500, initially 20 |
 //! | `POST /_control/bamboohr/{company}/rate_limit` | `{"remaining": n or null, "retry_after_s"?: n}` |
 //! | `POST /_control/bamboohr/{company}/keys` | `{"keys": [..]}` replaces the accepted API keys |
+//! | `POST /_control/workday/{account}/rate_limit` | `{"per_second": n or null}`, initially 10 |
+//! | `POST /_control/workday/{account}/credentials` | `{"client_secret"?, "refresh_token"?, "password"?}` replaces those that are accepted |
+//! | `POST /_control/workday/{account}/expire` | every token that was given out is refused |
+//! | `POST /_control/workday/{account}/report_delay` | `{"ms": n}`: how long the report takes, initially 0 |
+//! | `POST /_control/workday/{account}/descriptors` | `{"sent": bool}`: whether references have names beside their ids, initially true |
 //! | `POST /_control/greenhouse/deliver` | sends signed webhooks, [`greenhouse::Delivery`] |
+//! | `POST /_control/greenhouse/{account}/expire` | ends all access tokens now |
+//! | `POST /_control/greenhouse/{account}/revoke` | takes back tokens and credentials |
+//! | `POST /_control/greenhouse/{account}/authorize` | undoes that and makes the first refresh token worth a use again; `{"refresh_token"}` |
+//! | `POST /_control/greenhouse/{account}/limit` | `{"limit": n or null, "retry_after"?: bool}`: requests in each half minute, initially 150; whether a 429 says when to come back |
+//! | `POST /_control/greenhouse/{account}/deliveries` | `{"secret"}`: the webhooks of the changes since the last call, signed and not sent: `{"items": [{"headers", "body"}]}` |
+//! | `POST /_control/greenhouse/{account}/grow`, `step` | `{"seed", "count"}`: adds objects until there are about so many, which no webhook tells; makes so many changes and says them, `{"done": [..]}` |
+//! | `GET /_control/greenhouse/{account}/truth` | what a client should have, [`world::Truth`] |
 //! | `POST /_control/lever/deliver` | sends webhooks: those that wait or a given one, [`lever::send::Order`] |
 //! | `GET /_control/lever/{account}/pending` | `{"pending": n}`: events that wait for delivery |
 //! | `POST /_control/lever/{account}/limit` | `{"per_second": n or null, "burst"?: n}`, initially 10 and 20 |
@@ -62,6 +74,7 @@ pub mod mailgun;
 pub mod message;
 pub mod sendgrid;
 pub mod ses;
+pub mod workday;
 pub mod world;
 
 use std::sync::Arc;
@@ -101,12 +114,17 @@ pub fn registry() -> Vec<Simulator> {
         ses::simulator(),
         gmail::simulator(),
         google::simulator(),
+        workday::simulator(),
     ]
 }
 
 /// The whole server as one router. Every call makes a new and independent world.
 pub fn app() -> Router {
-    let simulators = registry();
+    app_of(registry())
+}
+
+/// The same with these simulators, for a test in the same process that holds their worlds.
+pub fn app_of(simulators: Vec<Simulator>) -> Router {
     let index = index(&simulators);
     let mut router = Router::new()
         .route("/_control", get(move || std::future::ready(Json(index))))
