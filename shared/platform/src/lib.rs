@@ -20,6 +20,7 @@ pub mod environment;
 pub mod error;
 pub mod fault;
 mod item;
+pub mod lease;
 pub mod limit;
 pub mod metrics;
 pub mod observed;

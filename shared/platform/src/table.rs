@@ -259,7 +259,7 @@ impl Table {
         match &self.store {
             Store::Service(calls) => calls.item(key).await,
             #[cfg(debug_assertions)]
-            Store::Memory(memory) => Ok(memory.item(key)),
+            Store::Memory(memory) => Ok(memory.turn(|memory| memory.item(key)).await),
         }
     }
 
@@ -272,7 +272,9 @@ impl Table {
         match &self.store {
             Store::Service(calls) => calls.items(keys, only).await,
             #[cfg(debug_assertions)]
-            Store::Memory(memory) => Ok(keys.iter().filter_map(|key| memory.item(key)).collect()),
+            Store::Memory(memory) => {
+                Ok(memory.turn(|memory| keys.iter().filter_map(|key| memory.item(key)).collect()).await)
+            }
         }
     }
 
@@ -291,7 +293,7 @@ impl Table {
         match &self.store {
             Store::Service(calls) => calls.update(key, write, all_new).await,
             #[cfg(debug_assertions)]
-            Store::Memory(memory) => Ok(memory.update(key, &write, all_new)),
+            Store::Memory(memory) => Ok(memory.turn(|memory| memory.update(key, &write, all_new)).await),
         }
     }
 
@@ -316,7 +318,7 @@ impl Table {
         match &self.store {
             Store::Service(calls) => calls.put(item, condition, values).await,
             #[cfg(debug_assertions)]
-            Store::Memory(memory) => Ok(memory.put(item, condition, values)),
+            Store::Memory(memory) => Ok(memory.turn(|memory| memory.put(item, condition, values)).await),
         }
     }
 
@@ -329,7 +331,7 @@ impl Table {
             Store::Service(calls) => calls.remove(key).await,
             #[cfg(debug_assertions)]
             Store::Memory(memory) => {
-                memory.remove(key);
+                memory.turn(|memory| memory.remove(key)).await;
                 Ok(())
             }
         }
@@ -343,7 +345,7 @@ impl Table {
         let (items, next) = match &self.store {
             Store::Service(calls) => calls.query(query).await?,
             #[cfg(debug_assertions)]
-            Store::Memory(memory) => memory.query(&query),
+            Store::Memory(memory) => memory.turn(|memory| memory.query(&query)).await,
         };
         let items = items.into_iter().map(from_item).collect::<Result<_, _>>()?;
         Ok(Page { items, next })

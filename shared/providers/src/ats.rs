@@ -51,6 +51,14 @@ impl Credentials {
         Self(secrets)
     }
 
+    /// The same with another value for one of them.
+    #[must_use]
+    pub fn with(&self, name: &str, value: SecretString) -> Self {
+        let mut secrets = self.0.clone();
+        secrets.insert(name.to_owned(), value);
+        Self(secrets)
+    }
+
     /// One of them.
     ///
     /// # Errors

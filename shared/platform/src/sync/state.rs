@@ -15,6 +15,8 @@ use super::whole_second;
 pub struct Progress {
     /// The pass: names the lists of what it has seen.
     pub pass: String,
+    /// When the pass began, in milliseconds since 1970 UTC.
+    pub began_ms: i64,
     /// The run that is at work, or was the last one.
     pub run: Run,
     /// Whether a worker is at work on it. When the lease has passed meanwhile, that worker died.

@@ -43,6 +43,14 @@ impl Memory {
         self.items.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Carries out a call: whoever waits for it may be gone before it, or after it without its answer, as with the service.
+    pub(super) async fn turn<T>(&self, call: impl FnOnce(&Self) -> T) -> T {
+        tokio::task::yield_now().await;
+        let answer = call(self);
+        tokio::task::yield_now().await;
+        answer
+    }
+
     pub(super) fn writes(&self) -> u64 {
         self.writes.load(Relaxed)
     }
