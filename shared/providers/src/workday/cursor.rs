@@ -167,9 +167,14 @@ impl Cursor {
             Self::Of { jobs, at, page } => match answer(candidates::RESPONSE) {
                 Ok(answer) => {
                     let again = Box::new(|page| Self::Of { jobs: jobs.clone(), at: *at, page });
-                    Place { at: *at, page: *page, again }.rows(&answer, |answer, page| {
+                    let mut found = Place { at: *at, page: *page, again }.rows(&answer, |answer, page| {
                         candidates::read(context, answer, Some(*at), page);
-                    })
+                    })?;
+                    // What is asked for on the way has no list of its own to go on with.
+                    if let Next::More(cursor) = std::mem::take(&mut found.next) {
+                        found.follow.push(cursor);
+                    }
+                    Ok(found)
                 }
                 Err(error) if soap::is_unknown_id(&error) => Ok(parted(jobs, *at)),
                 Err(error) => Err(error),
