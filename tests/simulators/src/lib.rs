@@ -28,7 +28,11 @@
 //! | `DELETE /_control/bamboohr/{company}/applications/{id}` | removes one |
 //! | `POST /_control/bamboohr/{company}/page_size` | `{"page_size": n}`, 1 to 500, initially 20 |
 //! | `POST /_control/bamboohr/{company}/rate_limit` | `{"remaining": n or null, "retry_after_s"?: n}` |
-//! | `POST /_control/bamboohr/{company}/keys` | `{"keys": [..]}` replaces the accepted API keys |
+//! | `POST /_control/bamboohr/{company}/refusal` | `{"refusal": "429", "429-untold", "503" or "200"}`: how a request beyond the limit is refused, [`bamboohr::gate::Refusal`] |
+//! | `POST /_control/bamboohr/{company}/keys` | `{"keys": [..], "without_ats"?: [..]}` replaces the accepted API keys, and those that get a 403 |
+//! | `POST /_control/bamboohr/{company}/jobs` | `{"id"?, "title"?, "status"?}`: changes a job or adds one, `{"id"}` |
+//! | `POST /_control/bamboohr/{company}/grow`, `step` | `{"seed", "count"}`: adds objects until there are about so many, in pages of 50; makes so many changes and says them, `{"done": [..]}` |
+//! | `GET /_control/bamboohr/{company}/truth` | what a client should have, [`world::Truth`] |
 //! | `POST /_control/greenhouse/deliver` | sends signed webhooks, [`greenhouse::Delivery`] |
 //! | `GET /_control/<p>/mails?to=&correlation=` | for `sendgrid`, `mailgun`, `brevo`, `ses` and `gmail`: what was accepted, [`mailbox::Mail`]; the correlation is the whole reference, with `gmail` the notification's id or a reference that ends in it |
 //! | `DELETE /_control/<p>/mails` | forgets these |
