@@ -22,3 +22,4 @@ mod ses;
 mod smtp;
 mod stack;
 mod template;
+mod worlds;

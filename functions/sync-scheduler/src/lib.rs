@@ -1,16 +1,15 @@
 //! Every minute: which connections are due, and one message for each.
 //!
-//! The message is sent before the due time is pushed. Whoever dies between the two leaves a second message behind, and the
-//! run of one due time is claimed once; the other order could lose a run until the grace time has passed.
+//! The message is sent before the due time is pushed. Whoever dies between the two leaves a second message behind, which finds
+//! nothing that is due; the other order could lose a run until the grace time has passed.
 
 use domain::FORMAT_VERSION;
 use domain::message::SyncJob;
-use domain::sync::SyncState;
 use futures::stream::{self, StreamExt as _};
 use platform::clock;
-use platform::control::Control;
 use platform::error::PlatformError;
 use platform::queue::Queue;
+use platform::sync::{SyncState, Syncs};
 use resilience::poll::{DUE_SHARDS, is_due};
 use serde_json::{Value, json};
 
@@ -22,20 +21,20 @@ const AT_ONCE: usize = 10;
 /// The scheduler and what it needs.
 #[derive(Debug, Clone)]
 pub struct Scheduler {
-    control: Control,
+    syncs: Syncs,
     runs: Queue,
 }
 
 impl Scheduler {
     /// A scheduler on this table, sending to the queue of runs.
     #[must_use]
-    pub fn new(control: Control, runs: Queue) -> Self {
-        Self { control, runs }
+    pub fn new(syncs: Syncs, runs: Queue) -> Self {
+        Self { syncs, runs }
     }
 
     /// Opens the connections.
     pub async fn preconnect(&self) {
-        let _ignored = tokio::join!(self.control.table().preconnect(), self.runs.waiting());
+        let _ignored = tokio::join!(self.syncs.table().preconnect(), self.runs.waiting());
     }
 
     /// Enqueues what is due and says how many. A failure ends the tick; what it did not reach is due again in a minute.
@@ -56,19 +55,14 @@ impl Scheduler {
         let mut after = None;
         let mut enqueued = 0;
         loop {
-            let page = self.control.due(shard, now, after).await?;
+            let page = self.syncs.due(shard, now, after).await?;
             let due: Vec<SyncState> = page.items.into_iter().filter(|state| is_due(state.next_at, now)).collect();
             let results: Vec<Result<(), PlatformError>> = stream::iter(&due)
                 .map(|state| async move {
                     let SyncState { org, connection, next_at, .. } = state;
-                    let job = SyncJob {
-                        v: FORMAT_VERSION,
-                        org: org.clone(),
-                        connection: connection.clone(),
-                        due_at: *next_at,
-                    };
+                    let job = SyncJob { v: FORMAT_VERSION, org: org.clone(), connection: connection.clone() };
                     self.runs.send(&job).await?;
-                    self.control.push_due(state, now).await?;
+                    self.syncs.push_due(state, now).await?;
                     tracing::info!(%org, %connection, due_at = %next_at, "sync run enqueued");
                     Ok(())
                 })

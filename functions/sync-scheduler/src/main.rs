@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use lambda_runtime::{LambdaEvent, service_fn};
 use platform::clients::{Aws, preconnect};
-use platform::control::Control;
+use platform::sync::Syncs;
 use platform::telemetry;
 use sync_scheduler::Scheduler;
 
@@ -13,7 +13,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let begin = Instant::now();
     telemetry::init();
     let aws = Aws::from_environment()?;
-    let scheduler = Scheduler::new(Control::new(aws.table("CONTROL_TABLE")?), aws.queue("SYNC_QUEUE_URL")?);
+    let scheduler = Scheduler::new(Syncs::new(aws.table("CONTROL_TABLE")?), aws.queue("SYNC_QUEUE_URL")?);
     preconnect(scheduler.preconnect()).await;
     telemetry::started(begin);
     let scheduler = &scheduler;

@@ -1,18 +1,17 @@
 //! Wires the sync worker.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use platform::batch::Batches;
 use platform::bulkhead::Bulkhead;
 use platform::cache::Cache;
 use platform::clients::{Aws, preconnect};
-use platform::control::Control;
 use platform::environment;
-use platform::limit::SharedLimiter;
 use platform::records::Records;
 use platform::telemetry;
 use providers::http::Outbound;
-use sync_worker::{BUDGET_NAME, Worker};
+use sync::{Engine, Outside};
+use sync_worker::Worker;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
@@ -20,17 +19,14 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init();
     let aws = Aws::from_environment()?;
     let batches = Batches::from_environment(&aws)?;
-    let worker = Worker {
-        records: Records::new(aws.table("RECORDS_TABLE")?),
-        control: Control::new(aws.table("CONTROL_TABLE")?),
-        cache: Cache::from_environment()?,
-        secrets: aws.secrets()?,
-        budget: SharedLimiter::new(aws.table("CONTROL_TABLE")?, BUDGET_NAME, Duration::from_secs(60)),
-        calls: Bulkhead::from_environment("ats", "POOL_ATS")?,
+    let outside = Outside {
         http: Outbound::new()?,
+        calls: Bulkhead::from_environment("ats", "POOL_ATS")?,
         stage: environment::stage()?,
         replacement: environment::optional("PROVIDER_BASE_URL"),
     };
+    let (records, control) = (Records::new(aws.table("RECORDS_TABLE")?), aws.table("CONTROL_TABLE")?);
+    let worker = Worker::new(Engine::new(records, control, Cache::from_environment()?, aws.secrets()?, outside));
     preconnect(async { _ = tokio::join!(worker.preconnect(), batches.preconnect()) }).await;
     telemetry::started(begin);
     batches.serve(|job, turn| worker.handle(job, turn)).await

@@ -71,7 +71,7 @@ async fn receive(
         Problem::unavailable("the delivery cannot be checked now; send it again", RETRY_AFTER_SECONDS)
     })?;
     let secret = secret.ok_or_else(refused)?;
-    let Ok(event_id) = source.verify(&headers, &body, &secret) else {
+    let Ok(event_id) = source.verify(&headers, &body, &secret, clock::now()) else {
         tracing::warn!(%org, %connection, provider = spec.id, "a delivery with a wrong signature was refused");
         return Err(refused());
     };

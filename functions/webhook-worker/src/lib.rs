@@ -8,46 +8,53 @@ mod mail_events;
 use std::time::Duration;
 
 use domain::FORMAT_VERSION;
-use domain::application::{ObservedApplication, RecordSet, content_hash, records};
-use domain::connection::{Connection, ConnectionStatus, EventOutcome, WebhookEvent};
-use domain::id::{ConnectionId, OrgId};
+use domain::ats::{Origin, content_hash};
+use domain::connection::{EventOutcome, WebhookEvent};
+use domain::id::{ApplicationId, ConnectionId, OrgId};
 use domain::message::{Sender, SuggestionJob, WebhookDelivery};
 use domain::suggestion::{Suggestion, SuggestionState, id_for_new_application};
 use platform::batch::Turn;
-use platform::cache::Cache;
 use platform::clock;
 use platform::control::Control;
 use platform::email_queues::EmailQueues;
 use platform::error::PlatformError;
 use platform::queue::Queue;
-use platform::records::{Created, Records, Upserted};
+use platform::records::{Created, Records};
 use platform::work::{Claim, release};
-use providers::webhook::{Event, Meaning};
+use providers::webhook::Event;
 use resilience::batch::Outcome;
-use resilience::cache::Kind;
-use resilience::retry::{Next, WORKER};
+use resilience::retry::{Next, Schedule, WORKER};
 use resilience::work::Refusal;
+use sync::{Engine, Halt, Told};
+
+/// When to ask again for an object that could not be asked for.
+const AGAIN: Schedule = Schedule { base: Duration::from_secs(4), cap: Duration::from_secs(300), tries: 12 };
+/// After so many tries an event whose object the provider does not let us ask for is dead.
+const GIVE_UP: u32 = 6;
 
 /// The worker and what it needs.
 #[derive(Debug, Clone)]
 pub struct Worker {
-    records: Records,
+    engine: Engine,
     control: Control,
     suggestions: Queue,
     emails: EmailQueues,
-    cache: Cache,
 }
 
 impl Worker {
-    /// A worker on these tables, sending to the queues of suggestions and of e-mails, telling the cache what it wrote.
+    /// A worker that applies events by this engine and sends to the queues of suggestions and of e-mails.
     #[must_use]
-    pub fn new(records: Records, control: Control, suggestions: Queue, emails: EmailQueues, cache: Cache) -> Self {
-        Self { records, control, suggestions, emails, cache }
+    pub fn new(engine: Engine, control: Control, suggestions: Queue, emails: EmailQueues) -> Self {
+        Self { engine, control, suggestions, emails }
     }
 
-    /// Opens the connections: both tables are one service, so one call is enough for them.
+    /// Opens the connections.
     pub async fn preconnect(&self) {
-        tokio::join!(self.records.table().preconnect(), self.cache.preconnect());
+        self.engine.preconnect().await;
+    }
+
+    pub(crate) fn records(&self) -> &Records {
+        &self.engine.records
     }
 
     /// Works on one delivery.
@@ -70,7 +77,9 @@ impl Worker {
             let reason = format!("`{}` sends no webhooks that this version can read", delivery.provider);
             return Ok(Outcome::dead(reason));
         };
-        match source.interpret(&delivery.body, delivery.received_at) {
+        let (org, id) = connection;
+        let origin = Origin { org: org.clone(), provider: delivery.provider.clone(), connection: id.clone() };
+        match source.interpret(&origin, &delivery.body, delivery.received_at) {
             Ok(event) => self.claim_and_apply(connection, delivery, event, turn).await,
             Err(error) => Ok(Outcome::dead(format!("failed to {error}"))),
         }
@@ -98,10 +107,10 @@ impl Worker {
         let applied = self.apply(connection, delivery, &event, turn).await;
         let (outcome, detail) = match applied {
             Ok(applied) => applied,
-            Err(error) => {
+            Err(halt) => {
                 // The next delivery need not wait for the lease; when this fails too, it waits.
                 let _ignored = release(self.control.table(), &hold, clock::now()).await;
-                return Err(error);
+                return postponed(halt, turn);
             }
         };
         let WebhookEvent { action, outcome: recorded_outcome, detail: recorded_detail, .. } = &mut recorded;
@@ -117,74 +126,57 @@ impl Worker {
 
     async fn apply(
         &self,
-        (org, connection): (&OrgId, &ConnectionId),
+        connection: (&OrgId, &ConnectionId),
         delivery: &WebhookDelivery,
         event: &Event,
         turn: Turn,
-    ) -> Result<(EventOutcome, String), PlatformError> {
-        let (observed, new) = match &event.meaning {
-            Meaning::Ping => return Ok((EventOutcome::Answered, "the provider tried the connection".to_owned())),
-            Meaning::Ignored { reason } => return Ok((EventOutcome::Ignored, reason.clone())),
-            Meaning::Application { observed, new } => (observed, *new),
-        };
-        let found: Option<Connection> = self.records.get(org, connection.as_str()).await?;
-        match found.map(|found| found.status) {
-            Some(ConnectionStatus::Active) => self.record((org, connection), delivery, observed, new, turn).await,
-            Some(ConnectionStatus::Paused) => Ok((EventOutcome::Ignored, "the connection is paused".to_owned())),
-            None => Ok((EventOutcome::Ignored, "the connection was removed".to_owned())),
+    ) -> Result<(EventOutcome, String), Halt> {
+        let Told { outcome, detail, new_application } =
+            self.engine.apply_event(connection, event, delivery.received_at, turn).await?;
+        if let Some(application) = new_application {
+            self.suggest(connection.0, application).await?;
         }
+        Ok((outcome, detail))
     }
 
-    async fn record(
-        &self,
-        (org, connection): (&OrgId, &ConnectionId),
-        delivery: &WebhookDelivery,
-        observed: &ObservedApplication,
-        new: bool,
-        turn: Turn,
-    ) -> Result<(EventOutcome, String), PlatformError> {
-        let RecordSet { candidate, application, job, version_ms } =
-            records(org, &delivery.provider, connection, observed.clone());
+    /// Asks for a suggestion for a new application, once.
+    async fn suggest(&self, org: &OrgId, application: ApplicationId) -> Result<(), PlatformError> {
         let now = clock::now();
-        let (_, upserted_job, upserted) = tokio::try_join!(
-            self.records.upsert(org, &candidate, version_ms, now),
-            async {
-                match &job {
-                    Some(job) => self.records.upsert(org, job, version_ms, now).await.map(Some),
-                    None => Ok(None),
-                }
-            },
-            self.records.upsert(org, &application, version_ms, now),
-        )?;
-        let written = [(Kind::Applicants, Some(upserted)), (Kind::Jobs, upserted_job)];
-        self.cache.wrote(org, &changed(&written, turn)).await;
-        if new {
-            let id = id_for_new_application(org, application.id);
-            let suggestion = Suggestion::accepted(id, application.id, true, now);
-            let request = content_hash(&application.id);
-            let waiting = match self.records.create(org, &suggestion, &request, now).await? {
-                Created::New => true,
-                Created::Same(existing) => existing.state == SuggestionState::Accepted,
-                Created::Other => false,
-            };
-            if waiting {
-                self.suggestions.send(&SuggestionJob { v: FORMAT_VERSION, org: org.clone(), suggestion: id }).await?;
-            }
-        }
-        let what = match upserted {
-            Upserted::Created => "created",
-            Upserted::Updated => "updated",
-            Upserted::Unchanged => "found up to date",
+        let id = id_for_new_application(org, application);
+        let suggestion = Suggestion::accepted(id, application, true, now);
+        let request = content_hash(&application);
+        let waiting = match self.records().create(org, &suggestion, &request, now).await? {
+            Created::New => true,
+            Created::Same(existing) => existing.state == SuggestionState::Accepted,
+            Created::Other => false,
         };
-        Ok((EventOutcome::Applied, format!("application {} was {what}", application.id)))
+        if waiting {
+            self.suggestions.send(&SuggestionJob { v: FORMAT_VERSION, org: org.clone(), suggestion: id }).await?;
+        }
+        Ok(())
     }
 }
 
-/// The kinds whose lists are not right any more. A later delivery of the same message finds everything up to date; whether an
-/// earlier one ended before it could tell the cache is not known, so it counts as a change.
-fn changed(written: &[(Kind, Option<Upserted>)], turn: Turn) -> Vec<Kind> {
-    let changes = |upserted: Upserted| upserted != Upserted::Unchanged || turn.received > 1;
-    written.iter().filter(|(_, upserted)| upserted.is_some_and(changes)).map(|(kind, _)| *kind).collect()
+/// What to do with a message whose object could not be asked for or written: it waits, and the event stays unfinished.
+fn postponed(halt: Halt, turn: Turn) -> Result<Outcome, PlatformError> {
+    match halt {
+        Halt::Platform(error) => Err(error),
+        Halt::RateLimited { wait, .. } => Ok(Outcome::postpone(wait.max(WORKER.base), halt.to_string())),
+        Halt::Failed(detail) | Halt::Reauthorise(detail) if turn.received >= GIVE_UP => Ok(Outcome::dead(detail)),
+        Halt::Failed(_)
+        | Halt::Reauthorise(_)
+        | Halt::Unavailable(_)
+        | Halt::Unreadable(_)
+        | Halt::PlaceLost(_)
+        | Halt::OutOfTime
+        | Halt::Lost => {
+            let after = match AGAIN.next(turn.received.min(AGAIN.tries - 1), clock::chance(), None) {
+                Next::After(after) => after,
+                Next::GiveUp => AGAIN.cap,
+            };
+            Ok(Outcome::retry(after.max(WORKER.base), halt.to_string()))
+        }
+    }
 }
 
 /// What to do with a message when AWS did not do its part.

@@ -41,7 +41,7 @@ impl Worker {
         };
         let (mut recorded, mut unknown) = (0_u64, 0_u64);
         if source.covers_body() {
-            let deliveries = Deliveries::new(self.records.clone());
+            let deliveries = Deliveries::new(self.records().clone());
             for event in &events {
                 match deliveries.tell(event, spec.id, clock::now()).await? {
                     Told::Recorded(_) => recorded += 1,

@@ -1,5 +1,7 @@
 //! A connection: one organisation at one provider.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -9,10 +11,38 @@ use crate::id::ConnectionId;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ConnectionStatus {
+    /// Its credentials are being tried; nothing else is done.
+    Checking,
     /// Events and polls are applied.
     Active,
     /// Switched off: events are recorded as ignored, polls are skipped.
     Paused,
+    /// The provider did not take the credentials when they were tried.
+    Refused,
+    /// The provider withdrew the grant: somebody has to authorise it again.
+    NeedsReauthorisation,
+    /// Being removed.
+    Deleted,
+    /// Written by a later version.
+    #[serde(other)]
+    Unknown,
+}
+
+/// How a connection signs in to its provider.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LoginMethod {
+    /// Not at all: the provider calls us, and nothing is asked.
+    #[default]
+    WebhookOnly,
+    /// A key with each request.
+    ApiKey,
+    /// A token for the client's own credentials (OAuth 2.0 client credentials).
+    ClientCredentials,
+    /// A token for a person's grant (OAuth 2.0 refresh token).
+    RefreshToken,
+    /// User and password with each request.
+    UserPassword,
 }
 
 /// One organisation at one provider. Secrets are not here: they live in the parameter store, by name.
@@ -26,9 +56,18 @@ pub struct Connection {
     pub provider: String,
     /// Whether it works.
     pub status: ConnectionStatus,
+    /// Why it does not, in a sentence.
+    #[serde(default)]
+    pub detail: Option<String>,
+    /// How it signs in.
+    #[serde(default)]
+    pub login: LoginMethod,
     /// The organisation's account name at the provider (BambooHR: the company subdomain).
     #[serde(default)]
     pub account: Option<String>,
+    /// What else the provider has to be told, by name.
+    #[serde(default)]
+    pub settings: BTreeMap<String, String>,
     /// When it was made.
     pub created_at: Timestamp,
 }
@@ -60,4 +99,7 @@ pub struct WebhookEvent {
     pub detail: Option<String>,
     /// When it was accepted.
     pub received_at: Timestamp,
+    /// The raw body, in base64, so that it can be applied again. None for an event of a former version.
+    #[serde(default)]
+    pub body: Option<String>,
 }

@@ -143,6 +143,52 @@ uuid_id!(
     "notification"
 );
 
+uuid_id!(
+    /// A position to be filled by a job.
+    OpeningId,
+    "opening"
+);
+uuid_id!(
+    /// A job as it is advertised.
+    PostId,
+    "post"
+);
+uuid_id!(
+    /// A meeting with a candidate.
+    InterviewId,
+    "interview"
+);
+uuid_id!(
+    /// An offer to a candidate.
+    OfferId,
+    "offer"
+);
+uuid_id!(
+    /// What an interviewer thinks.
+    ScorecardId,
+    "scorecard"
+);
+uuid_id!(
+    /// A department.
+    DepartmentId,
+    "department"
+);
+uuid_id!(
+    /// An office.
+    OfficeId,
+    "office"
+);
+uuid_id!(
+    /// A member of the hiring team at a provider.
+    UserId,
+    "user"
+);
+uuid_id!(
+    /// One change that is to be made at a provider, and the work that makes it.
+    ActionId,
+    "action"
+);
+
 /// Namespace of all derived ids: the UUID version 5 of this product's name in the DNS namespace.
 const NAMESPACE: Uuid = Uuid::from_u128(0x9c1f_7b0e_5d38_5a41_8a6b_2f6d_0c4e_77d1);
 

@@ -4,9 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::FORMAT_VERSION;
-use crate::application::{
-    ApplicationStatus, Job, JobRef, ObservedApplication, ObservedCandidate, ObservedJob, RecordSet, records,
-};
+use crate::ats::{Application, ApplicationStatus, Candidate, Job, JobStatus, Origin};
 use crate::failure::Failure;
 use crate::id::{ApplicationId, CandidateId, ConnectionId, IntakeId, JobId, OrgId};
 
@@ -161,39 +159,65 @@ impl Intake {
     /// on the same candidate, the same reference on the same job. `recorded` is the job that it names by id; its record
     /// stays as it is.
     #[must_use]
-    pub fn records(&self, org: &OrgId, connection: &ConnectionId, recorded: Option<&Job>) -> RecordSet {
+    pub fn records(&self, org: &OrgId, connection: &ConnectionId, recorded: Option<&Job>) -> IntakeRecords {
         let Applicant { name, email, phone } = self.candidate.clone();
+        let origin = Origin { org: org.clone(), provider: PROVIDER.to_owned(), connection: connection.clone() };
         let job = match &self.job {
             AppliedJob::Recorded(_) => None,
-            AppliedJob::External { reference, title } => Some(ObservedJob {
-                provider_id: reference.clone(),
+            AppliedJob::External { reference, title } => Some(Job {
+                v: FORMAT_VERSION,
+                id: origin.job(reference),
                 title: title.clone().unwrap_or_else(|| reference.clone()),
+                status: JobStatus::Unknown,
+                provider_status: None,
                 department: None,
                 location: None,
+                departments: vec![],
+                offices: vec![],
+                description: None,
+                source: Some(origin.source(reference)),
             }),
         };
-        let observed = ObservedApplication {
-            provider_id: self.id.to_string(),
-            candidate: ObservedCandidate {
-                provider_id: email.to_lowercase(),
-                name,
-                email: Some(email),
-                phone,
-                title: None,
-                company: None,
-            },
-            job,
+        let person = email.to_lowercase();
+        let candidate = Candidate {
+            v: FORMAT_VERSION,
+            id: origin.candidate(&person),
+            name,
+            email: Some(email),
+            phone,
+            title: None,
+            company: None,
+            source: origin.source(&person),
+        };
+        let provider_id = self.id.to_string();
+        let application = Application {
+            v: FORMAT_VERSION,
+            id: origin.application(&provider_id),
+            candidate: candidate.id,
+            job: recorded.or(job.as_ref()).map(|job| job.id),
             status: ApplicationStatus::Active,
+            provider_status: None,
             stage: None,
             applied_at: Some(self.applied_at.unwrap_or(self.created_at)),
-            version: self.created_at,
+            rejection_reason: None,
+            history: None,
+            source: origin.source(&provider_id),
         };
-        let mut set = records(org, PROVIDER, connection, observed);
-        if let Some(job) = recorded {
-            set.application.job = Some(JobRef { id: job.id, title: job.title.clone() });
-        }
-        set
+        IntakeRecords { candidate, application, job, version_ms: self.created_at.as_millisecond() }
     }
+}
+
+/// The records that an intake becomes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IntakeRecords {
+    /// The person.
+    pub candidate: Candidate,
+    /// The application.
+    pub application: Application,
+    /// The job, where the application brings it along.
+    pub job: Option<Job>,
+    /// When it came in, in milliseconds since 1970 UTC.
+    pub version_ms: i64,
 }
 
 #[cfg(test)]
@@ -228,7 +252,7 @@ mod tests {
         let second = intake(2, "ada@example.com", external(Some("Analyst"))).records(&org, &api, None);
         assert_eq!(first.candidate.id, second.candidate.id, "one address is one person");
         assert_ne!(first.application.id, second.application.id);
-        let title = |set: &RecordSet| set.job.as_ref().map(|job| (job.id, job.title.clone()));
+        let title = |set: &IntakeRecords| set.job.as_ref().map(|job| (job.id, job.title.clone()));
         let (first_job, second_job) = (title(&first).expect("a job"), title(&second).expect("a job"));
         assert_eq!(first_job.0, second_job.0, "one reference is one job");
         assert_eq!((first_job.1.as_str(), second_job.1.as_str()), ("REQ-1", "Analyst"));
@@ -244,6 +268,10 @@ mod tests {
             v: FORMAT_VERSION,
             id,
             title: "Gardener".into(),
+            status: JobStatus::Open,
+            provider_status: None,
+            departments: vec![],
+            offices: vec![],
             department: None,
             location: None,
             description: None,
@@ -251,6 +279,6 @@ mod tests {
         };
         let set = intake(1, "a@example.com", AppliedJob::Recorded(id)).records(&org, &api, Some(&ours));
         assert_eq!(set.job, None);
-        assert_eq!(set.application.job, Some(JobRef { id, title: "Gardener".into() }));
+        assert_eq!(set.application.job, Some(id));
     }
 }

@@ -4,7 +4,7 @@
 //! rule can be tested as a plain function.
 
 pub mod api_key;
-pub mod application;
+pub mod ats;
 pub mod audit;
 pub mod connection;
 pub mod failure;
@@ -20,6 +20,7 @@ pub mod suggestion;
 pub mod suppression;
 pub mod sync;
 pub mod text;
+pub mod write_back;
 
 /// Version written into every stored record and queued message; readers refuse what is newer than they know.
 pub const FORMAT_VERSION: u8 = 1;

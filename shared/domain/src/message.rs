@@ -146,7 +146,7 @@ pub struct IntakeJob {
     pub intake: IntakeId,
 }
 
-/// A sync run to be made.
+/// A connection that has something to be asked for. What that is stands in its sync state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SyncJob {
     /// Format version.
@@ -155,8 +155,6 @@ pub struct SyncJob {
     pub org: OrgId,
     /// Which.
     pub connection: ConnectionId,
-    /// The time at which the run was due: each due time is worked once.
-    pub due_at: Timestamp,
 }
 
 /// Why a queue message cannot be read. Completes "failed to …".

@@ -1,14 +1,17 @@
-//! The state of a polled connection: when it is due, who polls it, how far the run is, how the last one ended.
+//! Sync runs: what is read of a provider in one go, how it ended, and what it did.
+
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::id::{ConnectionId, OrgId};
+use crate::ats::Kind;
 
-/// What a run did, in records.
+/// What a run did with objects of a kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Counts {
-    /// Rows that the provider sent.
+    /// Objects that the provider sent.
     pub read: u64,
     /// Records that were not there before.
     pub created: u64,
@@ -16,68 +19,101 @@ pub struct Counts {
     pub updated: u64,
     /// Records that were as they are.
     pub unchanged: u64,
+    /// Records whose object is gone.
+    pub deleted: u64,
 }
 
-/// How a run ended. A run that ended otherwise is `Interrupted`, never a success.
+/// Counts by kind.
+pub type CountsByKind = BTreeMap<Kind, Counts>;
+
+/// What a run reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Everything that there is; what is not there any more is found, too. The first one brings a new connection's records.
+    Full,
+    /// What changed since the last time.
+    Incremental,
+}
+
+impl Mode {
+    /// The other one.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Full => Self::Incremental,
+            Self::Incremental => Self::Full,
+        }
+    }
+}
+
+/// Why a run began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Trigger {
+    /// It was due.
+    Schedule,
+    /// Somebody asked for it.
+    Manual,
+    /// It goes on where another one ended before its end.
+    Resume,
+}
+
+/// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RunOutcome {
-    /// Every page was applied.
+    /// Everything was read and applied.
     Succeeded,
-    /// The provider asked to wait; the next run goes on at the checkpoint.
+    /// Something could not be read or applied; the problems say what.
+    Partial,
+    /// The provider, or our own budget of requests, asks to wait; the next run goes on where it was.
     RateLimited,
-    /// It cannot go on; the detail says why.
+    /// It cannot go on; the detail says why. The next run goes on where it was.
     Failed,
+    /// Its worker ended without a word; the next run goes on at its last checkpoint.
+    Interrupted,
 }
 
-/// The last finished run, as the integrations screen shows it.
+/// A run, as the history keeps it for 90 days.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LastRun {
-    /// How it ended.
-    pub outcome: RunOutcome,
-    /// Why, in a sentence; none for a success.
-    pub detail: Option<String>,
-    /// Begin.
-    pub started_at: Timestamp,
-    /// End.
-    pub finished_at: Timestamp,
-    /// What it did.
-    pub counts: Counts,
-}
-
-/// How far an unfinished run is. It moves after each page that was applied whole.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Checkpoint {
-    /// The page to ask for next, in the provider's own words.
-    pub page: String,
-    /// When the run began.
-    pub started_at: Timestamp,
-    /// What it did so far.
-    pub counts: Counts,
-}
-
-/// The sync state of one connection.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SyncState {
+pub struct Run {
     /// Format version.
     pub v: u8,
-    /// Whose connection.
-    pub org: OrgId,
-    /// Which.
-    pub connection: ConnectionId,
-    /// The provider's id in the registry.
-    pub provider: String,
-    /// When to poll next.
-    pub next_at: Timestamp,
-    /// Why then, in words for recruiting staff.
-    pub reason: String,
-    /// How often the present due time was tried.
-    #[serde(default)]
-    pub attempts: u32,
-    /// Where an unfinished run goes on.
-    #[serde(default)]
-    pub checkpoint: Option<Checkpoint>,
-    /// How the last finished run ended.
-    #[serde(default)]
-    pub last_run: Option<LastRun>,
+    /// Its id; sorts by time.
+    pub id: String,
+    /// What it reads.
+    pub mode: Mode,
+    /// Why it began.
+    pub trigger: Trigger,
+    /// How it ended; none while it is at work.
+    pub outcome: Option<RunOutcome>,
+    /// Why, in a sentence; none for a success.
+    pub detail: Option<String>,
+    /// Until when to wait, when it was rate limited.
+    pub until: Option<Timestamp>,
+    /// Where the next run goes on; none when it came to its end.
+    pub resume_point: Option<String>,
+    /// The run that it went on from.
+    pub resumes: Option<String>,
+    /// Begin.
+    pub started_at: Timestamp,
+    /// When it last applied a page.
+    pub heartbeat_at: Timestamp,
+    /// End.
+    pub finished_at: Option<Timestamp>,
+    /// Requests to the provider.
+    pub requests: u64,
+    /// What it did, together with the runs that it goes on from.
+    pub counts: CountsByKind,
+    /// What could not be read or applied, a sentence each.
+    pub problems: Vec<String>,
+}
+
+impl Run {
+    /// Records that it brought, changed or buried.
+    #[must_use]
+    pub fn changed(&self) -> u64 {
+        self.counts.values().map(|counts| counts.created + counts.updated + counts.deleted).sum()
+    }
 }

@@ -1,13 +1,31 @@
 //! Time, chance and fresh ids: the three things that pure logic takes as arguments.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use uuid::Uuid;
+
+#[cfg(debug_assertions)]
+pub mod simulated;
 
 /// Now, to the millisecond: finer digits would only make stored times longer.
 #[must_use]
 pub fn now() -> Timestamp {
+    #[cfg(debug_assertions)]
+    if let Some(now) = simulated::now() {
+        return now;
+    }
     let now = Timestamp::now();
     Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
+}
+
+/// Waits.
+pub async fn sleep(duration: Duration) {
+    #[cfg(debug_assertions)]
+    if simulated::pass(duration) {
+        return tokio::task::yield_now().await;
+    }
+    tokio::time::sleep(duration).await;
 }
 
 /// A number in 0..1 for jitter.

@@ -1,9 +1,14 @@
 //! The table `Records`: business data, keyed by organisation and kind. No TTL, no scan.
 
+use std::collections::{BTreeSet, HashMap};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::api_key::ApiKey;
-use domain::application::{Application, Candidate, Job, content_hash};
+use domain::ats::{
+    Application, ApplicationInFull, Candidate, Department, Interview, Job, Offer, Office, Opening, Post, Scorecard,
+    User,
+};
 use domain::connection::Connection;
 use domain::id::OrgId;
 use domain::intake::{Intake, IntakeState};
@@ -19,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::sortable;
 use crate::error::PlatformError;
 use crate::fault;
-use crate::table::{Item, Key, Page, Query, Table, Write, Written, from_item, number, text, to_item};
+use crate::table::{Item, Key, Page, Query, Table, Written, from_item, text, to_item};
 use crate::work::waiting;
 
 /// A kind of record.
@@ -59,6 +64,14 @@ stored! {
     Candidate, "candidate", |_| None, |_| false;
     Application, "application", |r| r.applied_at, |_| false;
     Job, "job", |_| None, |_| false;
+    Opening, "opening", |_| None, |_| false;
+    Post, "post", |_| None, |_| false;
+    Interview, "interview", |_| None, |_| false;
+    Offer, "offer", |_| None, |_| false;
+    Scorecard, "scorecard", |_| None, |_| false;
+    Department, "department", |_| None, |_| false;
+    Office, "office", |_| None, |_| false;
+    User, "user", |_| None, |_| false;
     ApiKey, "api_key", |_| None, |_| false;
     Intake, "intake", |r| Some(r.created_at), |r| r.state == IntakeState::Accepted;
     Suggestion, "suggestion", |r| Some(r.created_at), |r| r.state == SuggestionState::Accepted;
@@ -100,21 +113,6 @@ pub enum Created<T> {
     Other,
 }
 
-/// What became of an observed record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Upserted {
-    /// It was not there.
-    Created,
-    /// It changed.
-    Updated,
-    /// It was as it is, or a later version had arrived before.
-    Unchanged,
-}
-
-/// Guards: an observation never overwrites a later one, and an equal one costs no change.
-const NEWER_AND_DIFFERENT: &str =
-    "attribute_not_exists(pk) OR (#content_hash <> :hash AND #source_version <= :version)";
-
 /// The table `Records`.
 #[derive(Debug, Clone)]
 pub struct Records {
@@ -139,7 +137,8 @@ impl Records {
     /// # Errors
     /// When the table cannot be reached or the record is not readable.
     pub async fn get<T: Stored>(&self, org: &OrgId, id: &str) -> Result<Option<T>, PlatformError> {
-        self.table.get(&key_of::<T>(org, id)).await
+        let item = self.table.item(&key_of::<T>(org, id)).await?;
+        item.filter(|item| !is_gone(item)).map(from_item).transpose()
     }
 
     /// One record with its times. One call.
@@ -147,8 +146,8 @@ impl Records {
     /// # Errors
     /// When the table cannot be reached or the record is not readable.
     pub async fn get_recorded<T: Stored>(&self, org: &OrgId, id: &str) -> Result<Option<Recorded<T>>, PlatformError> {
-        let value: Option<serde_json::Value> = self.table.get(&key_of::<T>(org, id)).await?;
-        value.map(recorded).transpose()
+        let item = self.table.item(&key_of::<T>(org, id)).await?;
+        item.filter(|item| !is_gone(item)).map(|item| recorded(from_item(item)?)).transpose()
     }
 
     /// Writes a record that must not exist. `request` is a hash of what asked for it: the same request finds its own record.
@@ -177,35 +176,38 @@ impl Records {
         }
     }
 
-    /// Writes what a provider said, unless a later version is there or nothing changed. What it did not say (null) stays as it
-    /// was: some events carry only a part of their object. One call.
+    /// Records of one kind by id, in any order; what is not there, or is gone, is left out. One call for each hundred.
     ///
     /// # Errors
-    /// When the table cannot be reached or refuses.
-    pub async fn upsert<T: Stored>(
+    /// When the table cannot be reached or a record is not readable.
+    pub async fn many<T: Stored>(&self, org: &OrgId, ids: &[String]) -> Result<Vec<T>, PlatformError> {
+        let keys: Vec<Key> = ids.iter().map(|id| key_of::<T>(org, id)).collect();
+        let items = self.table.items(&keys, &[]).await?;
+        items.into_iter().filter(|item| !is_gone(item)).map(from_item).collect()
+    }
+
+    /// Applications with their candidates and jobs, in the same order. One call for each hundred of either, at once.
+    ///
+    /// # Errors
+    /// When the table cannot be reached or a record is not readable.
+    pub async fn in_full(
         &self,
         org: &OrgId,
-        record: &T,
-        version_ms: i64,
-        now: Timestamp,
-    ) -> Result<Upserted, PlatformError> {
-        let hash = content_hash(record);
-        let (unsaid, said): (Item, Item) = to_item(record)?.into_iter().partition(|(_, value)| value.is_null());
-        let write = Write::when(NEWER_AND_DIFFERENT)
-            .value("hash", text(hash.clone()))
-            .value("version", number(version_ms))
-            .set_all(said)
-            .set_all_once(unsaid)
-            .set("content_hash", text(hash))
-            .set("source_version", number(version_ms))
-            .set("updated_at", text(now.to_string()))
-            .set_once("created_at", text(now.to_string()))
-            .set_once("listed_at", text(listed_at(record, now)));
-        match self.table.update(&key_of::<T>(org, &record.key()), write, false).await? {
-            Written::Applied(before) if before.is_empty() => Ok(Upserted::Created),
-            Written::Applied(_) => Ok(Upserted::Updated),
-            Written::Refused(_) => Ok(Upserted::Unchanged),
-        }
+        applications: Vec<Application>,
+    ) -> Result<Vec<ApplicationInFull>, PlatformError> {
+        let candidates: BTreeSet<String> = applications.iter().map(|a| a.candidate.to_string()).collect();
+        let jobs: BTreeSet<String> = applications.iter().filter_map(|a| a.job).map(|job| job.to_string()).collect();
+        let (candidates, jobs): (Vec<_>, Vec<_>) = (candidates.into_iter().collect(), jobs.into_iter().collect());
+        let (candidates, jobs) =
+            tokio::try_join!(self.many::<Candidate>(org, &candidates), self.many::<Job>(org, &jobs))?;
+        let candidates: HashMap<_, _> = candidates.iter().map(|candidate| (candidate.id, candidate)).collect();
+        let jobs: HashMap<_, _> = jobs.iter().map(|job| (job.id, job)).collect();
+        let in_full = |application: Application| {
+            let candidate = candidates.get(&application.candidate).copied();
+            let job = application.job.and_then(|job| jobs.get(&job).copied());
+            ApplicationInFull::new(application, candidate, job)
+        };
+        Ok(applications.into_iter().map(in_full).collect())
     }
 
     /// A page of one kind, newest first. One call.
@@ -224,6 +226,11 @@ impl Records {
         let items = page.items.into_iter().map(recorded).collect::<Result<_, _>>()?;
         Ok((items, next))
     }
+}
+
+/// Whether only that it is gone is known of a record.
+fn is_gone(item: &Item) -> bool {
+    item.contains_key("deleted_at")
 }
 
 fn new_item<T: Stored>(org: &OrgId, record: &T, request: &str, now: Timestamp) -> Result<Item, PlatformError> {

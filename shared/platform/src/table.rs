@@ -4,12 +4,15 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::AttributeValue;
 use serde::de::DeserializeOwned;
 
 use crate::bulkhead::Bulkhead;
 use crate::error::PlatformError;
+
+mod calls;
+#[cfg(debug_assertions)]
+mod memory;
 
 pub use crate::item::{Item, from_item, map, null, number, text, to_item};
 
@@ -107,6 +110,13 @@ impl Write {
         self
     }
 
+    /// Adds texts, of which there must be one, to a set of texts.
+    #[must_use]
+    pub fn add_texts(mut self, name: &'static str, values: Vec<String>) -> Self {
+        self.add.push((name, AttributeValue::Ss(values)));
+        self
+    }
+
     /// Removes an attribute.
     #[must_use]
     pub fn remove(mut self, name: &'static str) -> Self {
@@ -162,9 +172,17 @@ fn names_in(expression: &str) -> HashMap<String, String> {
 /// One table.
 #[derive(Debug, Clone)]
 pub struct Table {
-    client: Client,
-    name: String,
-    calls: Bulkhead,
+    store: Store,
+}
+
+/// What carries a table out.
+#[derive(Debug, Clone)]
+enum Store {
+    /// The service.
+    Service(calls::Calls),
+    /// A model of it in this process, for proofs that make millions of writes. A release has none.
+    #[cfg(debug_assertions)]
+    Memory(memory::Memory),
 }
 
 /// A page of items and where the next begins.
@@ -194,8 +212,35 @@ pub struct Query {
 }
 
 impl Table {
-    pub(crate) fn new(client: Client, name: String, calls: Bulkhead) -> Self {
-        Self { client, name, calls }
+    pub(crate) fn new(client: Client, name: String, bulkhead: Bulkhead) -> Self {
+        Self { store: Store::Service(calls::Calls::new(client, name, bulkhead)) }
+    }
+
+    /// A table in this process that keeps conditions as the service does.
+    #[cfg(debug_assertions)]
+    #[must_use]
+    pub fn in_memory() -> Self {
+        Self { store: Store::Memory(memory::Memory::default()) }
+    }
+
+    /// How many writes a table in this process has carried out and refused; none for the service.
+    #[cfg(debug_assertions)]
+    #[must_use]
+    pub fn writes(&self) -> Option<u64> {
+        match &self.store {
+            Store::Service(_) => None,
+            Store::Memory(memory) => Some(memory.writes()),
+        }
+    }
+
+    /// Everything in a table in this process, to be compared by a proof; nothing for the service.
+    #[cfg(debug_assertions)]
+    #[must_use]
+    pub fn all(&self) -> Vec<Item> {
+        match &self.store {
+            Store::Service(_) => vec![],
+            Store::Memory(memory) => memory.all(),
+        }
     }
 
     /// Reads one item, strongly consistent. One call.
@@ -211,25 +256,33 @@ impl Table {
     /// # Errors
     /// When the table cannot be reached.
     pub async fn item(&self, key: &Key) -> Result<Option<Item>, PlatformError> {
-        let _slot = self.calls.enter().await?;
-        let answer = self
-            .client
-            .get_item()
-            .table_name(&self.name)
-            .key("pk", AttributeValue::S(key.pk.clone()))
-            .key("sk", AttributeValue::S(key.sk.clone()))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|e| PlatformError::from_sdk("read the table", &e))?;
-        Ok(answer.item)
+        match &self.store {
+            Store::Service(calls) => calls.item(key).await,
+            #[cfg(debug_assertions)]
+            Store::Memory(memory) => Ok(memory.turn(|memory| memory.item(key)).await),
+        }
+    }
+
+    /// Reads items by key, strongly consistent, in any order; what is not there is left out. `only` names the attributes that
+    /// are wanted; none for all. One call for each hundred keys.
+    ///
+    /// # Errors
+    /// When the table cannot be reached.
+    pub async fn items(&self, keys: &[Key], only: &[&'static str]) -> Result<Vec<Item>, PlatformError> {
+        match &self.store {
+            Store::Service(calls) => calls.items(keys, only).await,
+            #[cfg(debug_assertions)]
+            Store::Memory(memory) => {
+                Ok(memory.turn(|memory| keys.iter().filter_map(|key| memory.item(key)).collect()).await)
+            }
+        }
     }
 
     /// Opens the connection with the smallest read there is.
     pub async fn preconnect(&self) {
         let key = Key { pk: "-".to_owned(), sk: "-".to_owned() };
         // Whatever comes back, the connection is open; a real failure shows in the first event.
-        let _ignored: Result<Option<serde_json::Value>, PlatformError> = self.get(&key).await;
+        let _ignored = self.item(&key).await;
     }
 
     /// Updates one item under a condition. One call. `all_new` returns the whole item after it, else the one before.
@@ -237,32 +290,10 @@ impl Table {
     /// # Errors
     /// When the table cannot be reached or refuses the write for another reason than its condition.
     pub async fn update(&self, key: &Key, write: Write, all_new: bool) -> Result<Written, PlatformError> {
-        let (update, values) = write.expression();
-        let names = names_in(&format!("{update} {}", write.condition));
-        let _slot = self.calls.enter().await?;
-        let sent = self
-            .client
-            .update_item()
-            .table_name(&self.name)
-            .key("pk", AttributeValue::S(key.pk.clone()))
-            .key("sk", AttributeValue::S(key.sk.clone()))
-            .update_expression(update)
-            .condition_expression(write.condition)
-            .set_expression_attribute_names(Some(names))
-            .set_expression_attribute_values(Some(values))
-            .return_values(if all_new { ReturnValue::AllNew } else { ReturnValue::AllOld })
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        match sent {
-            Ok(answer) => Ok(Written::Applied(answer.attributes.unwrap_or_default())),
-            Err(SdkError::ServiceError(service)) => match service.err() {
-                aws_sdk_dynamodb::operation::update_item::UpdateItemError::ConditionalCheckFailedException(failed) => {
-                    Ok(Written::Refused(failed.item.clone()))
-                }
-                _ => Err(PlatformError::from_sdk("write the table", &SdkError::ServiceError(service))),
-            },
-            Err(error) => Err(PlatformError::from_sdk("write the table", &error)),
+        match &self.store {
+            Store::Service(calls) => calls.update(key, write, all_new).await,
+            #[cfg(debug_assertions)]
+            Store::Memory(memory) => Ok(memory.turn(|memory| memory.update(key, &write, all_new)).await),
         }
     }
 
@@ -271,25 +302,38 @@ impl Table {
     /// # Errors
     /// When the table cannot be reached or refuses the write for another reason.
     pub async fn create(&self, item: Item) -> Result<Written, PlatformError> {
-        let _slot = self.calls.enter().await?;
-        let sent = self
-            .client
-            .put_item()
-            .table_name(&self.name)
-            .set_item(Some(item))
-            .condition_expression("attribute_not_exists(pk)")
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        match sent {
-            Ok(_) => Ok(Written::Applied(Item::new())),
-            Err(SdkError::ServiceError(service)) => match service.err() {
-                aws_sdk_dynamodb::operation::put_item::PutItemError::ConditionalCheckFailedException(failed) => {
-                    Ok(Written::Refused(failed.item.clone()))
-                }
-                _ => Err(PlatformError::from_sdk("write the table", &SdkError::ServiceError(service))),
-            },
-            Err(error) => Err(PlatformError::from_sdk("write the table", &error)),
+        self.put(item, "attribute_not_exists(pk)", &[]).await
+    }
+
+    /// Puts an item in the place of what is there, under a condition with its values. One call.
+    ///
+    /// # Errors
+    /// When the table cannot be reached or refuses the write for another reason.
+    pub async fn put(
+        &self,
+        item: Item,
+        condition: &'static str,
+        values: &[(&'static str, AttributeValue)],
+    ) -> Result<Written, PlatformError> {
+        match &self.store {
+            Store::Service(calls) => calls.put(item, condition, values).await,
+            #[cfg(debug_assertions)]
+            Store::Memory(memory) => Ok(memory.turn(|memory| memory.put(item, condition, values)).await),
+        }
+    }
+
+    /// Removes an item. One call.
+    ///
+    /// # Errors
+    /// When the table cannot be reached.
+    pub async fn remove(&self, key: &Key) -> Result<(), PlatformError> {
+        match &self.store {
+            Store::Service(calls) => calls.remove(key).await,
+            #[cfg(debug_assertions)]
+            Store::Memory(memory) => {
+                memory.turn(|memory| memory.remove(key)).await;
+                Ok(())
+            }
         }
     }
 
@@ -298,30 +342,13 @@ impl Table {
     /// # Errors
     /// When the table cannot be reached or an item is not readable.
     pub async fn query<T: DeserializeOwned>(&self, query: Query) -> Result<Page<T>, PlatformError> {
-        let (partition, value) = query.partition;
-        let mut condition = format!("#{partition} = :partition");
-        let mut values = Item::from([(":partition".to_owned(), AttributeValue::S(value))]);
-        if let Some((attribute, bound)) = query.up_to {
-            condition.push_str(&format!(" AND #{attribute} <= :bound"));
-            values.insert(":bound".to_owned(), AttributeValue::S(bound));
-        }
-        let _slot = self.calls.enter().await?;
-        let answer = self
-            .client
-            .query()
-            .table_name(&self.name)
-            .set_index_name(query.index.map(str::to_owned))
-            .set_expression_attribute_names(Some(names_in(&condition)))
-            .key_condition_expression(condition)
-            .set_expression_attribute_values(Some(values))
-            .scan_index_forward(query.ascending)
-            .limit(i32::from(query.limit))
-            .set_exclusive_start_key(query.after)
-            .send()
-            .await
-            .map_err(|e| PlatformError::from_sdk("list from the table", &e))?;
-        let items = answer.items.unwrap_or_default().into_iter().map(from_item).collect::<Result<_, _>>()?;
-        Ok(Page { items, next: answer.last_evaluated_key })
+        let (items, next) = match &self.store {
+            Store::Service(calls) => calls.query(query).await?,
+            #[cfg(debug_assertions)]
+            Store::Memory(memory) => memory.turn(|memory| memory.query(&query)).await,
+        };
+        let items = items.into_iter().map(from_item).collect::<Result<_, _>>()?;
+        Ok(Page { items, next })
     }
 }
 

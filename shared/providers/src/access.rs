@@ -40,6 +40,9 @@ pub enum AccessError {
     /// An account name that is no single label of a host name: it could send the credentials to another host.
     #[error("use the account name `{0}`: letters, digits and hyphens are expected")]
     Account(String),
+    /// A host name that is not one of the provider's.
+    #[error("use the host `{0}`: it is none of the provider's")]
+    Host(String),
     /// A base URL of this crate is wrong.
     #[error("build the base URL `{0}`")]
     Base(String),
@@ -59,29 +62,81 @@ pub fn model_access(stage: Stage, live: &str, replacement: Option<&str>, id: &st
     }
 }
 
-/// Decides where an ATS is asked: at its own host, except that stage `local` may replace it by a simulator on this machine.
-///
-/// # Errors
-/// When `replacement` is set in another stage or is not a loopback address.
-pub fn ats_base(
-    stage: Stage,
-    live: &str,
-    account: &str,
-    replacement: Option<&str>,
-    id: &str,
-) -> Result<Url, AccessError> {
-    let label = !account.is_empty() && account.len() <= 63;
-    if !label || !account.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
-        return Err(AccessError::Account(account.to_owned()));
+/// A host of an ATS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Host {
+    /// What it is called in the provider's file.
+    pub name: &'static str,
+    /// Its base URL; `{account}` stands for the organisation's account name, `{host}` for its setting `host`.
+    pub live: &'static str,
+    /// Path below the simulator's own, such as `/auth`; `{account}` stands for the same.
+    pub local: &'static str,
+    /// What the setting `host` must end with, where there is one.
+    pub suffixes: &'static [&'static str],
+}
+
+/// Where the hosts of an ATS are, for one connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hosts(Vec<(&'static str, Url)>);
+
+impl Hosts {
+    /// Decides where an ATS is asked: at its own hosts, except that stage `local` may replace them by a simulator on this
+    /// machine. `host` is the connection's setting of that name.
+    ///
+    /// # Errors
+    /// When `replacement` is set in another stage or is not a loopback address, or an account or host name could lead to
+    /// another host.
+    pub fn resolve(
+        stage: Stage,
+        (id, hosts): (&str, &[Host]),
+        (account, host): (&str, Option<&str>),
+        replacement: Option<&str>,
+    ) -> Result<Self, AccessError> {
+        let one = |known: &Host| {
+            if known.live.contains("{account}") || known.local.contains("{account}") {
+                label(account)?;
+            }
+            let url = match (stage, replacement) {
+                (_, None) if known.live.contains("{host}") => {
+                    let host = host_name(host.unwrap_or_default(), known.suffixes)?;
+                    base(&known.live.replace("{host}", host))?
+                }
+                (_, None) => base(&known.live.replace("{account}", account))?,
+                (Stage::Local, Some(url)) => {
+                    base(&format!("{}{}", loopback(url, id)?, known.local.replace("{account}", account)))?
+                }
+                (Stage::Dev | Stage::Staging | Stage::Prod, Some(_)) => {
+                    return Err(AccessError::Stage(stage.as_str()));
+                }
+            };
+            Ok((known.name, url))
+        };
+        hosts.iter().map(one).collect::<Result<_, _>>().map(Self)
     }
-    match (stage, replacement) {
-        (_, None) => base(&live.replace("{account}", account)),
-        (Stage::Local, Some(url)) => {
-            let root = loopback(url, id)?;
-            base(&format!("{root}/{account}"))
-        }
-        (Stage::Dev | Stage::Staging | Stage::Prod, Some(_)) => Err(AccessError::Stage(stage.as_str())),
+
+    /// A URL at one of the hosts; `path` begins with a slash.
+    ///
+    /// # Errors
+    /// When there is no such host, or the path makes no URL.
+    pub fn url(&self, name: &str, path: &str) -> Result<Url, AccessError> {
+        let (_, base) = self.0.iter().find(|(known, _)| *known == name).ok_or(AccessError::Host(name.to_owned()))?;
+        self::base(&format!("{}{path}", base.as_str().trim_end_matches('/')))
     }
+}
+
+/// A single label of a host name.
+fn label(account: &str) -> Result<(), AccessError> {
+    let good =
+        !account.is_empty() && account.len() <= 63 && account.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    if good { Ok(()) } else { Err(AccessError::Account(account.to_owned())) }
+}
+
+/// A host name of the provider's own domains.
+fn host_name<'a>(host: &'a str, suffixes: &[&str]) -> Result<&'a str, AccessError> {
+    let good = host.len() <= 253
+        && host.split('.').all(|part| label(part).is_ok())
+        && suffixes.iter().any(|suffix| host.ends_with(suffix));
+    if good { Ok(host) } else { Err(AccessError::Host(host.to_owned())) }
 }
 
 /// Decides where a mail provider with a public host is asked: there in production and only there; elsewhere a simulator on
@@ -182,25 +237,47 @@ mod tests {
         assert!(mail_to_nowhere(Stage::Prod, "log").is_err());
     }
 
+    const BAMBOOHR: Host =
+        Host { name: "api", live: "https://{account}.bamboohr.com", local: "/{account}", suffixes: &[] };
+    const WORKDAY: Host =
+        Host { name: "api", live: "https://{host}", local: "", suffixes: &[".workday.com", ".myworkday.com"] };
+
     #[test]
-    fn an_account_name_cannot_lead_to_another_host() {
+    fn an_account_or_host_name_cannot_lead_to_another_host() {
         for evil in ["", "evil.example/?", "a.b", "a/b", "a@b", "a#", "a?", "é", &"a".repeat(64)] {
-            let built = ats_base(Stage::Prod, "https://{account}.bamboohr.com", evil, None, "bamboohr");
+            let built = Hosts::resolve(Stage::Prod, ("bamboohr", &[BAMBOOHR]), (evil, None), None);
             assert_eq!(built, Err(AccessError::Account(evil.to_owned())));
         }
+        for evil in [
+            "",
+            "evil.example",
+            "workday.com.evil.example",
+            "evil.example/.workday.com",
+            "a@b.workday.com",
+            "x:1.workday.com",
+        ] {
+            let built = Hosts::resolve(Stage::Prod, ("workday", &[WORKDAY]), ("acme", Some(evil)), None);
+            assert_eq!(built, Err(AccessError::Host(evil.to_owned())));
+        }
+        let good = Hosts::resolve(Stage::Prod, ("workday", &[WORKDAY]), ("", Some("wd2.myworkday.com")), None);
+        let url = good.and_then(|hosts| hosts.url("api", "/ccx/x")).map(|url| url.to_string());
+        assert_eq!(url, Ok("https://wd2.myworkday.com/ccx/x".to_owned()));
     }
 
     #[test]
     fn an_ats_is_replaced_in_stage_local_only() {
-        let base =
-            |stage, replacement| ats_base(stage, "https://{account}.bamboohr.com", "acme", replacement, "bamboohr");
-        assert_eq!(base(Stage::Prod, None).map(|u| u.to_string()), Ok("https://acme.bamboohr.com/".to_owned()));
+        let url = |stage, replacement| {
+            Hosts::resolve(stage, ("bamboohr", &[BAMBOOHR]), ("acme", None), replacement)
+                .and_then(|hosts| hosts.url("api", "/api/v1"))
+                .map(|url| url.to_string())
+        };
+        assert_eq!(url(Stage::Prod, None), Ok("https://acme.bamboohr.com/api/v1".to_owned()));
         assert_eq!(
-            base(Stage::Local, Some("http://127.0.0.1:9")).map(|u| u.to_string()),
-            Ok("http://127.0.0.1:9/bamboohr/acme".to_owned())
+            url(Stage::Local, Some("http://127.0.0.1:9")),
+            Ok("http://127.0.0.1:9/bamboohr/acme/api/v1".to_owned())
         );
         for stage in [Stage::Dev, Stage::Staging, Stage::Prod] {
-            assert!(base(stage, Some("http://127.0.0.1:9")).is_err());
+            assert!(url(stage, Some("http://127.0.0.1:9")).is_err());
         }
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod access;
 mod address;
+pub mod ats;
 pub mod http;
 mod json;
 pub mod mail;
@@ -16,7 +17,6 @@ pub mod mock_model;
 pub mod model;
 pub mod model_client;
 mod oauth;
-pub mod polling;
 pub mod spec;
 pub mod webhook;
 
@@ -40,6 +40,7 @@ providers! {
     gemini,
     gmail,
     greenhouse,
+    lever,
     log,
     mailgun,
     sendgrid,
@@ -69,7 +70,7 @@ mod tests {
         for spec in ALL {
             assert_eq!(find(spec.id).map(|found| found.id), Some(spec.id), "ids are unique");
             assert!(spec.reference.starts_with("https://"), "{} names its reference", spec.id);
-            assert_eq!(spec.webhooks.is_some(), matches!(spec.sync, SyncMethod::Webhook), "{}", spec.id);
+            assert_eq!(spec.webhooks.is_some(), matches!(spec.sync, SyncMethod::Webhook { .. }), "{}", spec.id);
             assert_eq!(spec.model.is_some(), matches!(spec.category, Category::Model), "{}", spec.id);
             assert_eq!(spec.mail.is_some(), matches!(spec.category, Category::Mail), "{}", spec.id);
             // The role of email-worker may read what is below `mail/` and nothing else.
@@ -82,7 +83,6 @@ mod tests {
             assert!(spec.mail_events.as_ref().is_none_or(apart), "{}", spec.id);
             assert!(spec.mail_events.is_none() || spec.mail.is_some(), "{}", spec.id);
             assert!(!spec.secrets.iter().any(|name| name.starts_with("mail/webhook/")), "{}", spec.id);
-            assert_eq!(spec.polling.is_some(), matches!(spec.sync, SyncMethod::Polled { .. }), "{}", spec.id);
         }
     }
 }

@@ -41,11 +41,12 @@ pub static SPEC: Spec = Spec {
     category: Category::Mail,
     reference: "https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html",
     base_url: Some("https://email.{region}.amazonaws.com"),
+    hosts: &[],
     sync: SyncMethod::None,
     // Its credentials are those of the function's role.
     secrets: &[],
     webhooks: None,
-    polling: None,
+    ats: None,
     model: None,
     mail: Some(&Registered),
     mail_events: Some(&Events),

@@ -2,10 +2,11 @@
 
 use jiff::SignedDuration;
 
+use crate::access::Host;
+use crate::ats::Ats;
 use crate::mail::MailProvider;
 use crate::mail_events::MailEventSource;
 use crate::model::ModelApi;
-use crate::polling::PolledSource;
 use crate::webhook::WebhookSource;
 
 /// What a provider is for.
@@ -22,15 +23,17 @@ pub enum Category {
 /// How records come in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SyncMethod {
-    /// The provider calls us.
-    Webhook,
+    /// The provider calls us; what changed is also asked for, to find what no call told.
+    Webhook {
+        /// Longest time between two polls while its calls arrive.
+        reconcile: SignedDuration,
+        /// Longest time between two polls while they do not.
+        contract: SignedDuration,
+    },
     /// We ask the provider.
     Polled {
         /// Longest time between two polls.
         contract: SignedDuration,
-        /// Our budget of requests a minute for each connection, for all workers together: the provider's documented limit, or
-        /// where it documents none, what does not harm it.
-        requests_per_minute: u32,
     },
     /// There is nothing to sync.
     None,
@@ -46,16 +49,18 @@ pub struct Spec {
     pub category: Category,
     /// The API's documentation.
     pub reference: &'static str,
-    /// Base URL; `{account}` stands for the organisation's account name. None where it is a setting.
+    /// Base URL. None where it is a setting, or there are several hosts.
     pub base_url: Option<&'static str>,
+    /// Its hosts, for an applicant tracking system.
+    pub hosts: &'static [Host],
     /// How records come in.
     pub sync: SyncMethod,
     /// Names of its secrets: of a connection for an ATS, of the deployment for the others.
     pub secrets: &'static [&'static str],
     /// Verifies and reads its webhooks.
     pub webhooks: Option<&'static dyn WebhookSource>,
-    /// Reads its pages.
-    pub polling: Option<&'static dyn PolledSource>,
+    /// Asks it, as an applicant tracking system.
+    pub ats: Option<&'static dyn Ats>,
     /// Speaks to its model.
     pub model: Option<&'static dyn ModelApi>,
     /// Takes mail.

@@ -1,6 +1,6 @@
 //! What a provider that calls us must be able to do: prove that it is the sender, and say what happened.
 
-use domain::application::ObservedApplication;
+use domain::ats::{ObjectRef, Observation, Origin};
 use http::HeaderMap;
 use jiff::Timestamp;
 use secrecy::SecretString;
@@ -30,13 +30,8 @@ pub struct Event {
 pub enum Meaning {
     /// A test delivery.
     Ping,
-    /// An application as it is now.
-    Application {
-        /// What the provider says of it.
-        observed: Box<ObservedApplication>,
-        /// Whether it has just been made, so that staff want to be told.
-        new: bool,
-    },
+    /// Something changed.
+    Changed(Changed),
     /// Nothing that this version acts on.
     Ignored {
         /// Why, in a sentence.
@@ -44,22 +39,43 @@ pub enum Meaning {
     },
 }
 
+/// What an event says of objects.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changed {
+    /// What it tells of them. Empty where the signature does not cover the body: then the body is a hint, and they are asked
+    /// for.
+    pub told: Vec<Observation>,
+    /// Which are gone; empty where the body is a hint.
+    pub gone: Vec<ObjectRef>,
+    /// Which objects to ask for, where the connection can ask: they are recorded instead of what is told.
+    pub about: Vec<ObjectRef>,
+    /// The provider's id of an application that has just been made, so that staff want to be told.
+    pub new_application: Option<String>,
+}
+
 /// A provider that calls us.
 pub trait WebhookSource: Sync {
     /// Name of the connection's secret that deliveries are signed with.
     fn secret(&self) -> &'static str;
 
-    /// Checks the signature over the raw bytes in constant time and gives the key of deduplication.
+    /// Checks the signature over the raw bytes in constant time and gives the key of deduplication. What is too old at `now` is
+    /// refused, where the signature covers a time.
     ///
     /// # Errors
-    /// When the signature is missing or wrong.
-    fn verify(&self, headers: &HeaderMap, body: &[u8], secret: &SecretString) -> Result<String, NotAuthentic>;
+    /// When the signature is missing or wrong, or the delivery is too old.
+    fn verify(
+        &self,
+        headers: &HeaderMap,
+        body: &[u8],
+        secret: &SecretString,
+        now: Timestamp,
+    ) -> Result<String, NotAuthentic>;
 
     /// Reads a verified body. `received_at` is the version of an object that carries none.
     ///
     /// # Errors
     /// When it does not have the documented shape.
-    fn interpret(&self, body: &[u8], received_at: Timestamp) -> Result<Event, Unreadable>;
+    fn interpret(&self, origin: &Origin, body: &[u8], received_at: Timestamp) -> Result<Event, Unreadable>;
 }
 
 /// Most characters of a provider's event id; longer or stranger ones are replaced by the body's hash.

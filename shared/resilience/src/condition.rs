@@ -1,18 +1,26 @@
-//! Reads condition expressions as the table does, so that the models in the tests of this crate run on the very texts that
-//! are sent to it. Knows what those texts use: `AND`, `OR`, parentheses, comparisons, `attribute_exists(pk)` and its opposite.
+//! Reads condition expressions as the table does, so that models and proofs run on the very texts that are sent to it. Knows
+//! what those texts use: `AND`, `OR`, parentheses, comparisons, `attribute_exists(...)` and its opposite.
 
 /// A condition that was read.
 #[derive(Debug, Clone)]
-pub(crate) enum Condition {
+pub enum Condition {
+    /// Each of these.
     All(Vec<Condition>),
+    /// One of these.
     Any(Vec<Condition>),
-    Exists(bool),
+    /// Whether an attribute is there.
+    Exists(String, bool),
+    /// A comparison: left, operator, right.
     Compare(String, String, String),
 }
 
 impl Condition {
-    /// Reads a condition; a text that this reader does not understand fails the test that uses it.
-    pub(crate) fn read(text: &str) -> Self {
+    /// Reads a condition.
+    ///
+    /// # Panics
+    /// When it does not understand the text: the model or proof that uses it would prove nothing.
+    #[must_use]
+    pub fn read(text: &str) -> Self {
         let spaced = text.replace('(', " ( ").replace(')', " ) ");
         let words: Vec<&str> = spaced.split_whitespace().collect();
         let mut rest = words.as_slice();
@@ -21,16 +29,21 @@ impl Condition {
         condition
     }
 
-    /// Whether it holds. `of` gives the number that stands for an attribute (`#name`), a value (`:name`) or `pk`; none for an
-    /// attribute that is not there, with which no comparison holds.
-    pub(crate) fn holds(&self, of: &impl Fn(&str) -> Option<i64>) -> bool {
+    /// Whether it holds. `of` gives what stands for an attribute (`#name`), a value (`:name`) or `pk`; none for an attribute
+    /// that is not there, with which no comparison holds.
+    ///
+    /// # Panics
+    /// When the condition has an operator that is not understood.
+    pub fn holds<V: PartialOrd>(&self, of: &impl Fn(&str) -> Option<V>) -> bool {
         match self {
             Self::All(parts) => parts.iter().all(|part| part.holds(of)),
             Self::Any(parts) => parts.iter().any(|part| part.holds(of)),
-            Self::Exists(wanted) => of("pk").is_some() == *wanted,
+            Self::Exists(name, wanted) => of(name).is_some() == *wanted,
             Self::Compare(left, operator, right) => match (of(left), of(right)) {
                 (Some(left), Some(right)) => match operator.as_str() {
                     "=" => left == right,
+                    "<>" => left != right,
+                    ">" => left > right,
                     "<" => left < right,
                     "<=" => left <= right,
                     ">=" => left >= right,
@@ -69,13 +82,13 @@ fn one(rest: &mut &[&str]) -> Condition {
             *rest = after;
             inner
         }
-        ["attribute_exists", "(", "pk", ")", after @ ..] => {
+        ["attribute_exists", "(", name, ")", after @ ..] => {
             *rest = after;
-            Condition::Exists(true)
+            Condition::Exists((*name).to_owned(), true)
         }
-        ["attribute_not_exists", "(", "pk", ")", after @ ..] => {
+        ["attribute_not_exists", "(", name, ")", after @ ..] => {
             *rest = after;
-            Condition::Exists(false)
+            Condition::Exists((*name).to_owned(), false)
         }
         [left, operator, right, after @ ..] => {
             *rest = after;
@@ -85,6 +98,7 @@ fn one(rest: &mut &[&str]) -> Condition {
     }
 }
 
+#[cfg(test)]
 #[test]
 fn conditions_mean_what_they_mean_to_the_table() {
     let holds = |text: &str, item: &[(&str, i64)]| {

@@ -7,13 +7,15 @@ pub mod batch;
 pub mod breaker;
 pub mod bulkhead;
 pub mod cache;
-#[cfg(test)]
-mod condition;
+#[cfg(debug_assertions)]
+#[expect(clippy::panic, reason = "what is not understood must fail its proof; a release has none of this")]
+pub mod condition;
 pub mod deadline;
 pub mod delivery;
 #[cfg(test)]
 mod exploration;
 pub mod limit;
+pub mod observe;
 pub mod outbox;
 pub mod poll;
 pub mod retry;

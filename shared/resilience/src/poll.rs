@@ -12,15 +12,19 @@ pub const DUE_SHARDS: u8 = 4;
 /// again after this time; it must be longer than a run may take.
 pub const ENQUEUED_GRACE: SignedDuration = SignedDuration::from_mins(15);
 
-/// Claim of a run. Guards: one run a connection at a time, and each due time is worked once, however often its message comes.
-pub const CLAIM_RUN: &str = "attribute_exists(pk) AND (attribute_not_exists(#owner) OR #lease_until < :now) \
-     AND (attribute_not_exists(#done_due_at) OR #done_due_at < :due_at)";
+/// Claim of a connection. Guards: one worker at a time asks a provider for a connection.
+pub const CLAIM: &str = "attribute_exists(pk) AND (attribute_not_exists(#owner) OR #lease_until < :now)";
 
-/// Every later write of a run. Guards: a run that outlived its lease moves neither checkpoint nor due time.
-pub const FENCE_RUN: &str = "#owner = :owner AND #lease_until >= :now";
+/// Every later write of the worker. Guards: one that outlived its lease moves neither checkpoint nor due time.
+pub const FENCE: &str = "#owner = :owner AND #lease_until >= :now";
 
 /// The scheduler's push of a due time. Guards: a run that ended meanwhile has set its own next time, which stays.
 pub const PUSH_DUE: &str = "#next_at = :seen";
+
+/// Shown while a message is on its way to a worker.
+pub const ON_ITS_WAY: &str = "a run is on its way";
+/// Shown while a worker is at work.
+pub const AT_WORK: &str = "a run is at work";
 
 /// Whether a connection is due.
 #[must_use]

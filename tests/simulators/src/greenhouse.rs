@@ -1,18 +1,48 @@
-//! Greenhouse as the sender of webhooks: it has no routes of its own here, control orders the deliveries.
+//! Greenhouse: Harvest v3 ([`harvest`], [`write`]), its tokens ([`token`]), the job board ([`board`]) and webhooks.
 //!
-//! The signature is `Signature: sha256 <hex of HMAC-SHA256(secret, body as sent)>`, the body carries Ruby's JSON escapes,
-//! and a second delivery of an event has the same `Greenhouse-Event-ID`. Source: the webhook pages of Greenhouse's public
-//! API documentation and a recorded ping.
+//! Each account is a world that changes ([`step`]); its name is in its credentials: client `local-greenhouse-<account>`, secret
+//! `local-greenhouse-secret-<account>`, user `1`, first refresh token `local-greenhouse-refresh-<account>`, key of the board
+//! `local-greenhouse-board-<account>`. Source of the shapes: the schemas of Greenhouse's public reference of Harvest v3, its
+//! webhook samples, and recorded calls. Not verified on a real wire, and modelled after the schemas' descriptions: an ended
+//! application stands in no stage; a converted prospect stays as a row and a new one is made; a merge stamps the applications
+//! that it moves; renaming a department or office, filling an opening and changing a post stamp these and not their job.
+//!
+//! The signature of a webhook is `Signature: sha256 <hex of HMAC-SHA256(secret, body as sent)>`, the body carries Ruby's JSON
+//! escapes, and a second delivery of an event has the same `Greenhouse-Event-ID`. Source: the webhook pages of Greenhouse's
+//! public API documentation and a recorded ping.
 
+pub mod account;
+pub mod board;
+pub mod control_routes;
+pub mod harvest;
+pub mod hiring;
+pub mod limit;
+pub mod list;
+pub mod planning;
 pub mod sample;
+pub mod seed;
 pub mod send;
+pub mod state;
+pub mod step;
+pub mod table;
+pub mod token;
+pub mod truth;
+pub mod webhook;
+pub mod write;
 
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
 };
 
-use axum::{Json, Router, extract::State, http::StatusCode, response::IntoResponse, routing::post};
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{HeaderValue, header},
+    middleware,
+    response::{IntoResponse, Response},
+    routing::post,
+};
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
@@ -20,11 +50,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+pub use account::{Account, World};
 pub use sample::new_candidate_application;
 
 use crate::{
     Simulator,
     control::{Control, Refused, parse},
+    world::Clock,
 };
 
 /// Body of `POST /_control/greenhouse/deliver`.
@@ -71,20 +103,39 @@ const fn ten_thousandth() -> f64 {
     0.0001
 }
 
-/// The simulator; it has no data but a counter for event ids.
+/// The simulator with a fresh world.
 pub fn simulator() -> Simulator {
-    let control = Control::new(|_| None, || ());
-    let state = Sender { control: Arc::clone(&control), events: Arc::default() };
+    simulator_of(World::new(Clock::system()))
+}
+
+/// The simulator of a world that the caller holds as well.
+pub fn simulator_of(world: Arc<World>) -> Simulator {
+    let of_reset = Arc::clone(&world);
+    let control = Control::new(|_| None, move || of_reset.clear());
+    let sender = Sender { control: Arc::clone(&control), events: Arc::default() };
     Simulator {
         name: "greenhouse",
-        about: "Greenhouse webhooks: a sender of signed deliveries; its journal lists what it sent",
-        wire: Router::new().fallback(|| async {
-            (StatusCode::NOT_FOUND, Json(json!({"error": "greenhouse only sends; see /_control/greenhouse/deliver"})))
-        }),
-        extra: Router::new().route("/deliver", post(deliver)).with_state(state),
-        extra_index: &["POST {base}/deliver"],
+        about: "Greenhouse: Harvest v3, tokens, job board; a sender of signed webhooks, whose journal lists what it sent",
+        wire: Router::new()
+            .route("/auth/token", post(token::token))
+            .route("/boards/v1/boards/{board}/jobs/{post}", post(board::apply))
+            .with_state(Arc::clone(&world))
+            .nest("/harvest/v3", harvest::routes(Arc::clone(&world)))
+            .fallback(|| async { harvest::not_found() })
+            .layer(middleware::map_response_with_state(Arc::clone(&world), dated)),
+        extra: Router::new().route("/deliver", post(deliver)).with_state(sender).merge(control_routes::routes(world)),
+        extra_index: &control_routes::INDEX,
         control,
     }
+}
+
+/// Tells the world's time with every answer.
+async fn dated(State(world): State<Arc<World>>, mut response: Response) -> Response {
+    let printed = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&world.now());
+    if let Some(date) = printed.ok().and_then(|date| HeaderValue::try_from(date).ok()) {
+        response.headers_mut().insert(header::DATE, date);
+    }
+    response
 }
 
 #[derive(Clone)]

@@ -33,7 +33,24 @@
 //! | `POST /_control/bamboohr/{company}/jobs` | `{"id"?, "title"?, "status"?}`: changes a job or adds one, `{"id"}` |
 //! | `POST /_control/bamboohr/{company}/grow`, `step` | `{"seed", "count"}`: adds objects until there are about so many, in pages of 50; makes so many changes and says them, `{"done": [..]}` |
 //! | `GET /_control/bamboohr/{company}/truth` | what a client should have, [`world::Truth`] |
+//! | `POST /_control/workday/{account}/rate_limit` | `{"per_second": n or null}`, initially 10 |
+//! | `POST /_control/workday/{account}/credentials` | `{"client_secret"?, "refresh_token"?, "password"?}` replaces those that are accepted |
+//! | `POST /_control/workday/{account}/expire` | every token that was given out is refused |
+//! | `POST /_control/workday/{account}/report_delay` | `{"ms": n}`: how long the report takes, initially 0 |
+//! | `POST /_control/workday/{account}/descriptors` | `{"sent": bool}`: whether references have names beside their ids, initially true |
 //! | `POST /_control/greenhouse/deliver` | sends signed webhooks, [`greenhouse::Delivery`] |
+//! | `POST /_control/greenhouse/{account}/expire` | ends all access tokens now |
+//! | `POST /_control/greenhouse/{account}/revoke` | takes back tokens and credentials |
+//! | `POST /_control/greenhouse/{account}/authorize` | undoes that and makes the first refresh token worth a use again; `{"refresh_token"}` |
+//! | `POST /_control/greenhouse/{account}/limit` | `{"limit": n or null, "retry_after"?: bool}`: requests in each half minute, initially 150; whether a 429 says when to come back |
+//! | `POST /_control/greenhouse/{account}/deliveries` | `{"secret"}`: the webhooks of the changes since the last call, signed and not sent: `{"items": [{"headers", "body"}]}` |
+//! | `POST /_control/greenhouse/{account}/grow`, `step` | `{"seed", "count"}`: adds objects until there are about so many, which no webhook tells; makes so many changes and says them, `{"done": [..]}` |
+//! | `GET /_control/greenhouse/{account}/truth` | what a client should have, [`world::Truth`] |
+//! | `POST /_control/lever/deliver` | sends webhooks: those that wait or a given one, [`lever::send::Order`] |
+//! | `GET /_control/lever/{account}/pending` | `{"pending": n}`: events that wait for delivery |
+//! | `POST /_control/lever/{account}/limit` | `{"per_second": n or null, "burst"?: n}`, initially 10 and 20 |
+//! | `POST /_control/lever/{account}/maintenance` | `{"on": bool}`: every request is answered 503 |
+//! | `POST /_control/lever/{account}/access` | `{"revoked"?: bool, "expired"?: bool}`: no credentials open it; its access tokens end now |
 //! | `GET /_control/<p>/mails?to=&correlation=` | for `sendgrid`, `mailgun`, `brevo`, `ses` and `gmail`: what was accepted, [`mailbox::Mail`]; the correlation is the whole reference, with `gmail` the notification's id or a reference that ends in it |
 //! | `DELETE /_control/<p>/mails` | forgets these |
 //! | `POST /_control/<p>/lag` | for all of these: `{"ms": n}`: accepted mails can be found by who asks the provider only so much later; initially 0 |
@@ -53,6 +70,7 @@ pub mod gmail;
 pub mod google;
 pub mod greenhouse;
 pub mod journal;
+pub mod lever;
 pub mod loopback;
 pub mod mail_events;
 pub mod mailbox;
@@ -60,6 +78,7 @@ pub mod mailgun;
 pub mod message;
 pub mod sendgrid;
 pub mod ses;
+pub mod workday;
 pub mod world;
 
 use std::sync::Arc;
@@ -92,18 +111,25 @@ pub fn registry() -> Vec<Simulator> {
         gemini::simulator(),
         bamboohr::simulator(),
         greenhouse::simulator(),
+        lever::simulator(),
         sendgrid::simulator(),
         mailgun::simulator(),
         brevo::simulator(),
         ses::simulator(),
         gmail::simulator(),
         google::simulator(),
+        workday::simulator(),
     ]
 }
 
 /// The whole server as one router. Every call makes a new and independent world.
 pub fn app() -> Router {
-    let simulators = registry();
+    app_of(registry())
+}
+
+/// The same with these simulators, for a test in the same process that holds their worlds.
+/// A server of these simulators only, whose worlds the caller may hold.
+pub fn app_of(simulators: Vec<Simulator>) -> Router {
     let index = index(&simulators);
     let mut router = Router::new()
         .route("/_control", get(move || std::future::ready(Json(index))))

@@ -6,9 +6,14 @@ mod bamboohr_world;
 mod control;
 mod gemini;
 mod greenhouse;
+mod harvest;
+mod harvest_world;
+mod harvest_write;
+mod lever;
 mod mail;
 mod mail_events;
 mod whole_messages;
+mod workday;
 
 use std::{
     collections::BTreeSet,

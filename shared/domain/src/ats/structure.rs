@@ -1,0 +1,102 @@
+//! What a company is made of: departments, offices, people, and the positions and posts of its jobs.
+
+use serde::{Deserialize, Serialize};
+
+use super::Source;
+use crate::id::{DepartmentId, JobId, OfficeId, OpeningId, PostId, UserId};
+
+/// Whether a position is to be filled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OpeningStatus {
+    /// It is.
+    Open,
+    /// It is not, or not any more.
+    Closed,
+    /// The provider said nothing, or a word that this version does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+/// A position to be filled by a job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Opening {
+    /// Format version.
+    pub v: u8,
+    /// Derived from the provider's id.
+    pub id: OpeningId,
+    /// Of which job.
+    pub job: Option<JobId>,
+    /// Whether it is to be filled.
+    pub status: OpeningStatus,
+    /// The provider's own word for that.
+    pub provider_status: Option<String>,
+    /// Where it came from.
+    pub source: Source,
+}
+
+/// A job as it is advertised.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Post {
+    /// Format version.
+    pub v: u8,
+    /// Derived from the provider's id.
+    pub id: PostId,
+    /// Of which job.
+    pub job: Option<JobId>,
+    /// What the advertisement says.
+    pub title: String,
+    /// Whether the public sees it.
+    pub live: bool,
+    /// Where it came from.
+    pub source: Source,
+}
+
+/// A department.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Department {
+    /// Format version.
+    pub v: u8,
+    /// Derived from the provider's id.
+    pub id: DepartmentId,
+    /// Name.
+    pub name: String,
+    /// The department that it is a part of.
+    pub parent: Option<DepartmentId>,
+    /// Where it came from.
+    pub source: Source,
+}
+
+/// An office.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Office {
+    /// Format version.
+    pub v: u8,
+    /// Derived from the provider's id.
+    pub id: OfficeId,
+    /// Name.
+    pub name: String,
+    /// Where it is.
+    pub location: Option<String>,
+    /// The office that it is a part of.
+    pub parent: Option<OfficeId>,
+    /// Where it came from.
+    pub source: Source,
+}
+
+/// A member of the hiring team at the provider.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    /// Format version.
+    pub v: u8,
+    /// Derived from the provider's id.
+    pub id: UserId,
+    /// Full name.
+    pub name: String,
+    /// E-mail address.
+    pub email: Option<String>,
+    /// Whether the account is in use.
+    pub active: bool,
+    /// Where it came from.
+    pub source: Source,
+}

@@ -1,0 +1,84 @@
+//! Changes that we make at a provider.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::ActionId;
+
+/// A kind of change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChangeKind {
+    /// An application moves to another stage.
+    MoveStage,
+    /// A note is added to an application.
+    Note,
+    /// An application is turned down.
+    Reject,
+    /// An application ends with a hire.
+    Hire,
+    /// An application is handed in.
+    Submit,
+}
+
+/// A change to be made at a provider. All ids are the provider's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Change {
+    /// An application moves to another stage.
+    MoveStage {
+        /// Which application.
+        application: String,
+        /// The provider's id of the stage.
+        stage: String,
+    },
+    /// A note is added to an application.
+    Note {
+        /// Which application.
+        application: String,
+        /// Its candidate.
+        candidate: String,
+        /// What it says; the reference after it shows that it is there already.
+        text: String,
+        /// Ours, so that it is added once.
+        reference: ActionId,
+    },
+    /// An application is turned down.
+    Reject {
+        /// Which application.
+        application: String,
+        /// The provider's id of the reason.
+        reason: Option<String>,
+    },
+    /// An application ends with a hire.
+    Hire {
+        /// Which application.
+        application: String,
+    },
+    /// An application is handed in.
+    Submit {
+        /// For which job (Greenhouse: job post; Lever: posting; Workday: requisition; BambooHR: job).
+        job: String,
+        /// First name.
+        first_name: String,
+        /// Last name.
+        last_name: String,
+        /// E-mail address.
+        email: String,
+        /// Phone number.
+        phone: Option<String>,
+    },
+}
+
+impl Change {
+    /// Its kind.
+    #[must_use]
+    pub const fn kind(&self) -> ChangeKind {
+        match self {
+            Self::MoveStage { .. } => ChangeKind::MoveStage,
+            Self::Note { .. } => ChangeKind::Note,
+            Self::Reject { .. } => ChangeKind::Reject,
+            Self::Hire { .. } => ChangeKind::Hire,
+            Self::Submit { .. } => ChangeKind::Submit,
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! What is kept of a connection's runs.
+
+use std::collections::BTreeMap;
+
+use domain::FORMAT_VERSION;
+use domain::id::{ConnectionId, OrgId};
+use domain::sync::{CountsByKind, Mode, Run};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::whole_second;
+
+/// How far a pass through the provider's lists is. A pass may take several runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// The pass: names the lists of what it has seen.
+    pub pass: String,
+    /// When the pass began, in milliseconds since 1970 UTC.
+    pub began_ms: i64,
+    /// The run that is at work, or was the last one.
+    pub run: Run,
+    /// Whether a worker is at work on it. When the lease has passed meanwhile, that worker died.
+    pub running: bool,
+    /// The list that is read, by name.
+    pub stream: String,
+    /// Where it goes on; none before its first page.
+    pub next: Option<String>,
+    /// What is asked before that, the first one first.
+    #[serde(default)]
+    pub follow: Vec<String>,
+    /// Whether the list was read to its end, and what it did not have is being looked for.
+    #[serde(default)]
+    pub sweeping: bool,
+    /// The provider's time when the first page of this list was read.
+    #[serde(default)]
+    pub begun_ms: Option<i64>,
+    /// Whether a page of this list was left out: then nothing of it is taken for gone, and the next window begins as early.
+    #[serde(default)]
+    pub incomplete: bool,
+    /// How many lists of seen objects there are.
+    #[serde(default)]
+    pub seen_lists: u32,
+    /// Failures in a row at this place.
+    #[serde(default)]
+    pub failures: u32,
+    /// How often this list was begun again because its place was lost.
+    #[serde(default)]
+    pub restarts: u32,
+}
+
+impl Progress {
+    /// What it did.
+    #[must_use]
+    pub fn counts(&self) -> &CountsByKind {
+        &self.run.counts
+    }
+}
+
+/// The sync state of one connection.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SyncState {
+    /// Format version.
+    pub v: u8,
+    /// Whose connection.
+    pub org: OrgId,
+    /// Which.
+    pub connection: ConnectionId,
+    /// The provider's id in the registry.
+    pub provider: String,
+    /// When the scheduler looks at it next.
+    pub next_at: Timestamp,
+    /// Why then, in words for recruiting staff.
+    pub reason: String,
+    /// When to ask what changed; none before the first time.
+    #[serde(default)]
+    pub poll_at: Option<Timestamp>,
+    /// When to read everything; none before the first time.
+    #[serde(default)]
+    pub full_at: Option<Timestamp>,
+    /// Until when nothing is asked at all, because the provider asked to wait.
+    #[serde(default)]
+    pub parked_until: Option<Timestamp>,
+    /// The pass through everything that is under way.
+    #[serde(default)]
+    pub full: Option<Progress>,
+    /// The window of changes that is under way.
+    #[serde(default)]
+    pub incremental: Option<Progress>,
+    /// Which of the two had its turn last.
+    #[serde(default)]
+    pub last_turn: Option<Mode>,
+    /// For each list, the provider's time up to which everything that changed is here; milliseconds since 1970 UTC.
+    #[serde(default)]
+    pub marks: BTreeMap<String, i64>,
+    /// For each list, how many windows in a row left something out.
+    #[serde(default)]
+    pub left_out: BTreeMap<String, u32>,
+    /// How often records change.
+    #[serde(default)]
+    pub rate: serde_json::Value,
+    /// When the last poll that came to its end began.
+    #[serde(default)]
+    pub polled_at: Option<Timestamp>,
+    /// Runs in a row that failed.
+    #[serde(default)]
+    pub failures: u32,
+    /// The last run that ended.
+    #[serde(default)]
+    pub last_run: Option<Run>,
+    /// The last run that succeeded ended then.
+    #[serde(default)]
+    pub succeeded_at: Option<Timestamp>,
+    /// Until when a worker is believed to be at work, in milliseconds since 1970 UTC.
+    #[serde(default, skip_serializing)]
+    pub lease_until: Option<i64>,
+    /// What a person asked for.
+    #[serde(default, skip_serializing)]
+    pub requested: Option<Mode>,
+}
+
+impl SyncState {
+    /// The state of a connection that has just been made: due at once.
+    #[must_use]
+    pub fn new(org: OrgId, connection: ConnectionId, provider: &str, now: Timestamp) -> Self {
+        Self {
+            v: FORMAT_VERSION,
+            org,
+            connection,
+            provider: provider.to_owned(),
+            next_at: whole_second(now),
+            reason: "new connection".to_owned(),
+            poll_at: None,
+            full_at: None,
+            parked_until: None,
+            full: None,
+            incremental: None,
+            last_turn: None,
+            marks: BTreeMap::new(),
+            left_out: BTreeMap::new(),
+            rate: serde_json::Value::Null,
+            polled_at: None,
+            failures: 0,
+            last_run: None,
+            succeeded_at: None,
+            lease_until: None,
+            requested: None,
+        }
+    }
+
+    /// The pass of that mode.
+    pub fn progress(&mut self, mode: Mode) -> &mut Option<Progress> {
+        match mode {
+            Mode::Full => &mut self.full,
+            Mode::Incremental => &mut self.incremental,
+        }
+    }
+}

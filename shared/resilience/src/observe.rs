@@ -1,0 +1,139 @@
+//! What becomes of a record when a provider is observed: created, changed, left alone, buried, brought back.
+//!
+//! An observation is compared with what stands there, and written only if nothing changed in between (`UNTOUCHED`): so whoever
+//! writes has decided on what is really there. A record that did not change costs a read and no write. Versions are the provider's
+//! own where it has them, never the order of arrival. A record that is gone comes back only when the whole object was seen after
+//! that: a late webhook, or a page that was read before, does not bring it back.
+
+/// Guards: nobody wrote the record since it was read.
+pub const UNTOUCHED: &str = "#revision = :seen_revision";
+/// Guards: nobody made the record since it was looked for.
+pub const ABSENT: &str = "attribute_not_exists(pk)";
+
+/// What stands there, as far as it matters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// How often it was written.
+    pub revision: i64,
+    /// Hash of what it says.
+    pub hash: String,
+    /// The provider's version of it.
+    pub version_ms: i64,
+    /// Whether a part of it was written last: its version may be of another clock.
+    pub part: bool,
+    /// When it was found to be gone; none while it is there.
+    pub gone_ms: Option<i64>,
+    /// The stage that it is in, of an application.
+    pub stage: Option<String>,
+}
+
+/// What was observed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// Hash of what it says.
+    pub hash: String,
+    /// The provider's version of it, or the time of the observation where it has none.
+    pub version_ms: i64,
+    /// When the request was made that it came with; for a webhook, when that was received.
+    pub observed_ms: i64,
+    /// Whether that is only a part of the object.
+    pub part: bool,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Write it: there is nothing.
+    Create,
+    /// Write it over what is there.
+    Update,
+    /// Write it: it was gone and is there again.
+    Revive,
+    /// Nothing: it is as it is.
+    Unchanged,
+    /// Nothing: a later version has arrived before.
+    Older,
+    /// Nothing: it is gone, and this was seen before that or is only a part.
+    Gone,
+}
+
+impl Step {
+    /// Whether something is written.
+    #[must_use]
+    pub const fn writes(self) -> bool {
+        matches!(self, Self::Create | Self::Update | Self::Revive)
+    }
+}
+
+/// Decides what becomes of an observed record.
+#[must_use]
+pub fn observe(standing: Option<&Standing>, seen: &Seen) -> Step {
+    let Some(standing) = standing else { return Step::Create };
+    match standing.gone_ms {
+        Some(gone) if seen.part || seen.observed_ms <= gone => return Step::Gone,
+        Some(_) => return Step::Revive,
+        None => {}
+    }
+    if standing.hash == seen.hash {
+        return Step::Unchanged;
+    }
+    // A part's version may be of another clock than the whole's: the whole, which was asked for, is right.
+    let comparable = standing.part == seen.part || seen.part;
+    if comparable && seen.version_ms < standing.version_ms { Step::Older } else { Step::Update }
+}
+
+/// Decides whether a record is buried that was found to be gone at that time. It is not when it was written after that: then it
+/// was seen after that.
+#[must_use]
+pub fn bury(standing: Option<&Standing>, found_gone_ms: i64, written_ms: Option<i64>) -> bool {
+    match standing {
+        // What was never seen is buried, too: a webhook that is late does not make it.
+        None => true,
+        Some(Standing { gone_ms: Some(_), .. }) => false,
+        Some(Standing { gone_ms: None, .. }) => written_ms.is_none_or(|written| written <= found_gone_ms),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn standing(hash: &str, version_ms: i64) -> Standing {
+        Standing { revision: 1, hash: hash.into(), version_ms, part: false, gone_ms: None, stage: None }
+    }
+
+    fn seen(hash: &str, version_ms: i64, observed_ms: i64) -> Seen {
+        Seen { hash: hash.into(), version_ms, observed_ms, part: false }
+    }
+
+    #[test]
+    fn a_later_version_wins_in_every_order_and_the_same_costs_nothing() {
+        assert_eq!(observe(None, &seen("a", 5, 9)), Step::Create);
+        assert_eq!(observe(Some(&standing("a", 5)), &seen("a", 7, 9)), Step::Unchanged);
+        assert_eq!(observe(Some(&standing("a", 5)), &seen("b", 5, 9)), Step::Update);
+        assert_eq!(observe(Some(&standing("a", 5)), &seen("b", 4, 9)), Step::Older);
+    }
+
+    #[test]
+    fn what_is_gone_comes_back_only_when_all_of_it_is_seen_later() {
+        let gone = Standing { gone_ms: Some(10), ..standing("a", 5) };
+        assert_eq!(observe(Some(&gone), &seen("a", 6, 10)), Step::Gone);
+        assert_eq!(observe(Some(&gone), &seen("a", 6, 11)), Step::Revive);
+        assert_eq!(observe(Some(&gone), &Seen { part: true, ..seen("b", 99, 99) }), Step::Gone);
+    }
+
+    #[test]
+    fn the_whole_corrects_a_part_whatever_their_clocks_say() {
+        let part = Standing { part: true, ..standing("a", 100) };
+        assert_eq!(observe(Some(&part), &seen("b", 5, 200)), Step::Update);
+        assert_eq!(observe(Some(&standing("a", 100)), &Seen { part: true, ..seen("b", 5, 200) }), Step::Older);
+    }
+
+    #[test]
+    fn what_was_seen_after_it_was_found_gone_is_not_buried() {
+        assert!(bury(None, 10, None));
+        assert!(bury(Some(&standing("a", 5)), 10, Some(10)));
+        assert!(!bury(Some(&standing("a", 5)), 10, Some(11)));
+        assert!(!bury(Some(&Standing { gone_ms: Some(3), ..standing("a", 5) }), 10, None));
+    }
+}

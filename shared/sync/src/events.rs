@@ -1,0 +1,124 @@
+//! Applies what a webhook says: the object is asked for where that is possible, else what the body tells is written.
+
+use std::collections::BTreeMap;
+
+use domain::ats::{Kind, ObjectRef, Observation, Origin};
+use domain::connection::EventOutcome;
+use domain::id::{ApplicationId, ConnectionId, OrgId};
+use domain::sync::CountsByKind;
+use jiff::{SignedDuration, Timestamp};
+use platform::batch::Turn;
+use providers::webhook::{Changed, Event, Meaning};
+
+use crate::apply::add;
+use crate::halt::Halt;
+use crate::plan::later;
+use crate::{Engine, Opened};
+
+/// What was written before a deletion was told stays dead, also when the clocks of our processes differ by so much.
+const SKEW: SignedDuration = SignedDuration::from_mins(2);
+/// Objects of one question.
+const AT_ONCE: usize = 50;
+
+/// What became of a webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// What became of it.
+    pub outcome: EventOutcome,
+    /// Why, in a sentence.
+    pub detail: String,
+    /// An application that was made just now, so that staff want to be told.
+    pub new_application: Option<ApplicationId>,
+}
+
+impl Told {
+    fn ignored(why: &str) -> Self {
+        Self { outcome: EventOutcome::Ignored, detail: why.to_owned(), new_application: None }
+    }
+}
+
+impl Engine {
+    /// Applies a verified event.
+    ///
+    /// # Errors
+    /// When it has to be applied again: the provider or AWS did not do its part.
+    pub async fn apply_event(
+        &self,
+        (org, connection): (&OrgId, &ConnectionId),
+        event: &Event,
+        received_at: Timestamp,
+        turn: Turn,
+    ) -> Result<Told, Halt> {
+        let changed = match &event.meaning {
+            Meaning::Ping => {
+                let detail = "the provider tried the connection".to_owned();
+                return Ok(Told { outcome: EventOutcome::Answered, detail, new_application: None });
+            }
+            Meaning::Ignored { reason } => return Ok(Told::ignored(reason)),
+            Meaning::Changed(changed) => changed,
+        };
+        let mut opened = match self.open_active(org, connection).await? {
+            Ok(opened) => opened,
+            Err(why) => return Ok(Told::ignored(why)),
+        };
+        let Changed { told, gone, about, new_application } = changed;
+        let mut counts = CountsByKind::new();
+        let mut asked: Vec<Kind> = Vec::new();
+        if opened.can_ask() {
+            (counts, asked) = self.read_again(&mut opened, about, turn).await?;
+        }
+        // What could be asked for is known better than the body tells it.
+        let told: Vec<Observation> = told.iter().filter(|told| !asked.contains(&told.record.kind())).cloned().collect();
+        let received_ms = received_at.as_millisecond();
+        add(&mut counts, &self.apply(&opened, (&told, &[]), received_ms, turn.received > 1).await?);
+        if !gone.is_empty() {
+            let found_gone_ms = later(received_at, SKEW).as_millisecond();
+            add(&mut counts, &self.apply(&opened, (&[], gone), found_gone_ms, turn.received > 1).await?);
+        }
+        let origin: &Origin = &opened.origin;
+        let new_application = new_application.as_ref().map(|provider_id| origin.application(provider_id));
+        Ok(Told { outcome: EventOutcome::Applied, detail: said(&counts), new_application })
+    }
+}
+
+impl Engine {
+    /// Asks for objects by id and writes what they are. Gives what that did, and of which kinds objects could be asked for.
+    pub(crate) async fn read_again(
+        &self,
+        opened: &mut Opened,
+        objects: &[ObjectRef],
+        turn: Turn,
+    ) -> Result<(CountsByKind, Vec<Kind>), Halt> {
+        let (mut counts, mut asked) = (CountsByKind::new(), Vec::new());
+        let mut by_kind: BTreeMap<Kind, Vec<String>> = BTreeMap::new();
+        for ObjectRef { kind, provider_id } in objects {
+            by_kind.entry(*kind).or_default().push(provider_id.clone());
+        }
+        let again = turn.received > 1;
+        for (kind, ids) in by_kind {
+            for ids in ids.chunks(AT_ONCE) {
+                let Some(mut cursors) = opened.ats.lookup(kind, ids) else { continue };
+                asked.push(kind);
+                while let Some(cursor) = cursors.pop() {
+                    let (page, observed_ms) = self.page(opened, &cursor, turn).await?;
+                    let what = (page.observations.as_slice(), page.gone.as_slice());
+                    add(&mut counts, &self.apply(opened, what, observed_ms, again).await?);
+                    cursors.extend(page.follow);
+                }
+            }
+        }
+        Ok((counts, asked))
+    }
+}
+
+fn said(counts: &CountsByKind) -> String {
+    let mut parts = Vec::new();
+    for (kind, counts) in counts {
+        for (number, what) in [(counts.created, "created"), (counts.updated, "updated"), (counts.deleted, "deleted")] {
+            if number > 0 {
+                parts.push(format!("{number} {} {what}", kind.as_str()));
+            }
+        }
+    }
+    if parts.is_empty() { "everything was up to date".to_owned() } else { parts.join(", ") }
+}

@@ -1,0 +1,209 @@
+//! Keeps our records equal to those of applicant tracking systems.
+//!
+//! A connection has one worker at a time ([`platform::sync`]). It reads the provider's lists page by page: everything (a full
+//! pass, which also finds what is gone) or what changed since the last time; the two take turns, so that neither waits for the
+//! end of the other. Each page is applied with writes that decide by what stands there ([`platform::observed`]), and then the
+//! checkpoint moves: whoever goes on repeats at most one page, which changes nothing. Webhooks are applied beside that by the same
+//! rules. Every run ends with an outcome; one whose worker died is found out by its lease.
+//!
+//! Architecture invariants: nothing here knows one provider; what is asked and how replies are read is the provider's file.
+
+mod apply;
+mod ask;
+mod change;
+mod check;
+mod events;
+mod halt;
+mod pass;
+mod plan;
+mod sweep;
+mod tokens;
+mod work;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use domain::ats::{Origin, content_hash};
+use domain::connection::{Connection, ConnectionStatus, LoginMethod};
+use domain::id::{ConnectionId, OrgId};
+use domain::stage::Stage;
+use jiff::Timestamp;
+use platform::bulkhead::Bulkhead;
+use platform::cache::Cache;
+use platform::error::PlatformError;
+use platform::limit::SharedLimiter;
+use platform::records::Records;
+use platform::secrets::Secrets;
+use platform::sync::Syncs;
+use platform::table::Table;
+use providers::access::Hosts;
+use providers::ats::{Ats, CallError, Context, Credentials};
+use providers::http::Outbound;
+use providers::spec::Spec;
+use secrecy::{ExposeSecret as _, SecretString};
+
+pub use crate::change::Changed;
+pub use crate::events::Told;
+pub use crate::halt::Halt;
+use crate::tokens::Tokens;
+
+/// Name of the budget of requests to a provider, in the table.
+pub const BUDGET_NAME: &str = "outbound";
+/// Name of the parameter with a connection's credentials: the JSON of an object of texts.
+pub const CREDENTIALS: &str = "credentials";
+/// The longest window of a budget: how long a process remembers what was admitted.
+const LONGEST_WINDOW: Duration = Duration::from_secs(60);
+
+/// The engine and what it needs.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    /// Business data.
+    pub records: Records,
+    /// Sync states and runs.
+    pub syncs: Syncs,
+    /// Is told what was written.
+    pub cache: Cache,
+    /// Credentials of connections.
+    pub secrets: Secrets,
+    /// How many runs ask a provider at once.
+    pub calls: Bulkhead,
+    /// The way out.
+    pub http: Outbound,
+    /// Decides which hosts may be called.
+    pub stage: Stage,
+    /// A stand-in for the providers, in stage `local` only.
+    pub replacement: Option<String>,
+    budget: SharedLimiter,
+    tokens: Tokens,
+}
+
+/// Where the engine asks from.
+#[derive(Debug, Clone)]
+pub struct Outside {
+    /// The way out.
+    pub http: Outbound,
+    /// How many runs ask a provider at once.
+    pub calls: Bulkhead,
+    /// Decides which hosts may be called.
+    pub stage: Stage,
+    /// A stand-in for the providers, in stage `local` only.
+    pub replacement: Option<String>,
+}
+
+/// A connection that can be asked.
+pub(crate) struct Opened {
+    pub(crate) connection: Connection,
+    pub(crate) spec: &'static Spec,
+    pub(crate) ats: &'static dyn Ats,
+    pub(crate) origin: Origin,
+    hosts: Hosts,
+    credentials: Credentials,
+    /// Hash of the credentials as they were entered: tells tokens that came from them from those of others.
+    fingerprint: String,
+    token: Option<SecretString>,
+    /// Nothing is asked before: the provider said that its limit is reached.
+    pause_until: Option<Timestamp>,
+    /// Requests that were made.
+    pub(crate) requests: u64,
+}
+
+impl Engine {
+    /// An engine on these tables.
+    #[must_use]
+    pub fn new(records: Records, control: Table, cache: Cache, secrets: Secrets, outside: Outside) -> Self {
+        let Outside { http, calls, stage, replacement } = outside;
+        let budget = SharedLimiter::new(control.clone(), BUDGET_NAME, LONGEST_WINDOW);
+        let tokens = Tokens::new(control.clone(), secrets.clone());
+        let syncs = Syncs::new(control);
+        Self { records, syncs, cache, secrets, calls, http, stage, replacement, budget, tokens }
+    }
+
+    /// Opens the connections: both tables are one service, so one call is enough for them.
+    pub async fn preconnect(&self) {
+        tokio::join!(self.records.table().preconnect(), self.cache.preconnect());
+    }
+
+    /// The connection's record. One call.
+    ///
+    /// # Errors
+    /// When the table cannot be reached.
+    pub async fn connection(&self, org: &OrgId, id: &ConnectionId) -> Result<Option<Connection>, PlatformError> {
+        let found: Option<Connection> = self.records.get(org, id.as_str()).await?;
+        Ok(found.filter(|found| found.status != ConnectionStatus::Deleted))
+    }
+
+    /// Makes a connection ready to be asked.
+    pub(crate) async fn open(&self, org: &OrgId, connection: Connection) -> Result<Opened, Halt> {
+        let spec = providers::find(&connection.provider);
+        let (spec, ats) = spec.and_then(|spec| Some((spec, spec.ats?))).ok_or_else(|| {
+            Halt::Failed(format!("`{}` is not a provider that this version can ask", connection.provider))
+        })?;
+        let account = connection.account.as_deref().unwrap_or_default();
+        let host = connection.settings.get("host").map(String::as_str);
+        let hosts = Hosts::resolve(self.stage, (spec.id, spec.hosts), (account, host), self.replacement.as_deref())
+            .map_err(|error| Halt::Failed(format!("failed to {error}")))?;
+        let secret = self.secrets.of_connection(org, &connection.id, CREDENTIALS).await;
+        let secret = secret.map_err(|error| Halt::Unavailable(format!("failed to {error}")))?;
+        let (credentials, fingerprint) = match secret {
+            Some(text) => (credentials(&text)?, content_hash(&text.expose_secret())),
+            None => (Credentials::default(), String::new()),
+        };
+        let origin =
+            Origin { org: org.clone(), provider: connection.provider.clone(), connection: connection.id.clone() };
+        Ok(Opened {
+            connection,
+            spec,
+            ats,
+            origin,
+            hosts,
+            credentials,
+            fingerprint,
+            token: None,
+            pause_until: None,
+            requests: 0,
+        })
+    }
+}
+
+fn credentials(text: &SecretString) -> Result<Credentials, Halt> {
+    // What stands there is secret: the error says nothing of it.
+    let parsed: Result<BTreeMap<String, String>, _> = serde_json::from_str(text.expose_secret());
+    let parsed =
+        parsed.map_err(|_| Halt::Failed("the stored credentials cannot be read; enter them again".to_owned()))?;
+    Ok(Credentials::new(parsed.into_iter().map(|(name, value)| (name, SecretString::from(value))).collect()))
+}
+
+impl Opened {
+    /// What a request is made from.
+    pub(crate) fn context(&self, now: Timestamp) -> Context<'_> {
+        Context {
+            origin: &self.origin,
+            hosts: &self.hosts,
+            account: self.connection.account.as_deref().unwrap_or_default(),
+            settings: &self.connection.settings,
+            login: self.connection.login,
+            credentials: &self.credentials,
+            token: self.token.as_ref(),
+            now,
+        }
+    }
+
+    /// Whether the provider can be asked at all.
+    pub(crate) fn can_ask(&self) -> bool {
+        self.connection.login != LoginMethod::WebhookOnly
+    }
+}
+
+impl From<CallError> for Halt {
+    fn from(error: CallError) -> Self {
+        let detail = format!("failed to {error}");
+        match error {
+            CallError::RateLimited { wait, .. } => Self::RateLimited { wait, ours: false },
+            CallError::Reauthorise(_) => Self::Reauthorise(detail),
+            CallError::Unauthorised(_) | CallError::Refused(_) => Self::Failed(detail),
+            CallError::Restart(_) => Self::PlaceLost(detail),
+            CallError::Unavailable(_) => Self::Unavailable(detail),
+            CallError::Malformed(_) => Self::Unreadable(detail),
+        }
+    }
+}

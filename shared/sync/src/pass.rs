@@ -1,0 +1,338 @@
+//! A pass through a provider's lists, page by page: from its checkpoint, for as long as it has the turn.
+
+use std::time::Duration;
+
+use domain::ats::{Extent, ObjectRef, Observation};
+use domain::sync::{Mode, Run, Trigger};
+use jiff::{SignedDuration, Timestamp};
+use platform::batch::Turn;
+use platform::clock;
+use platform::sync::{Progress, SyncHold, SyncState, begin};
+use providers::ats::{Next, Page, Stream};
+
+use crate::apply::add;
+use crate::ask::FOR_A_PAGE;
+use crate::halt::Halt;
+use crate::{Engine, Opened};
+
+/// Pages of one turn while the other mode waits for its own.
+const TURN_PAGES: u32 = 20;
+/// What is asked again before the last window's end: what the provider shows late.
+const OVERLAP: SignedDuration = SignedDuration::from_secs(120);
+/// How far our clock may be behind or ahead of a provider's that does not tell its time.
+const SKEW: SignedDuration = SignedDuration::from_mins(5);
+/// How often a page that cannot be read is asked for before it is left out.
+const TRIES: u32 = 3;
+/// How often a list is begun again because its place was lost.
+const RESTARTS: u32 = 3;
+/// How many windows in a row a list's mark waits for rows that cannot be read.
+const PATIENT_WINDOWS: u32 = 3;
+/// Most problems that a run tells.
+const MOST_PROBLEMS: usize = 20;
+/// Most cursors that wait: with them a checkpoint stays well within an item.
+const MOST_FOLLOW: usize = 4_000;
+
+/// The work of one invocation on one connection.
+pub(crate) struct Session<'a> {
+    pub(crate) hold: &'a SyncHold,
+    pub(crate) state: SyncState,
+    pub(crate) opened: Opened,
+    pub(crate) turn: Turn,
+    /// Whether what a person asked for has begun, so that it is taken away with the next checkpoint.
+    pub(crate) taken: bool,
+}
+
+/// How a turn ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TurnEnd {
+    /// The pass came to its end.
+    Ended,
+    /// It is the other mode's turn.
+    Yielded,
+}
+
+impl Engine {
+    /// Goes on with the pass of a mode, which has begun, until its end or until the other mode has its turn.
+    pub(crate) async fn take_turn(
+        &self,
+        session: &mut Session<'_>,
+        mode: Mode,
+        other_waits: bool,
+    ) -> Result<TurnEnd, Halt> {
+        let streams = session.opened.ats.streams(&session.opened.connection.settings);
+        session.state.last_turn = Some(mode);
+        let mut pages = 0;
+        loop {
+            if session.turn.left() < FOR_A_PAGE {
+                return Err(Halt::OutOfTime);
+            }
+            if other_waits && pages >= TURN_PAGES {
+                return Ok(TurnEnd::Yielded);
+            }
+            pages += 1;
+            let Some(progress) = session.state.progress(mode).as_mut() else { return Ok(TurnEnd::Ended) };
+            let known = streams.iter().position(|stream| stream.name == progress.stream);
+            let Some(stream) = streams.get(known.unwrap_or(0)) else { return Ok(TurnEnd::Ended) };
+            if known.is_none() {
+                // The first one, or one that a former version had.
+                enter(progress, stream);
+            }
+            let step = self.step(session, mode, stream).await?;
+            if step == Step::StreamEnded {
+                self.leave(session, mode, stream);
+                let next = known.unwrap_or(0) + 1;
+                let Some(progress) = session.state.progress(mode).as_mut() else { return Ok(TurnEnd::Ended) };
+                match streams.get(next) {
+                    Some(stream) => enter(progress, stream),
+                    None => return Ok(TurnEnd::Ended),
+                }
+            }
+        }
+    }
+
+    /// One page of a list, or what follows its last page.
+    async fn step(&self, session: &mut Session<'_>, mode: Mode, stream: &Stream) -> Result<Step, Halt> {
+        let settings = session.opened.connection.settings.clone();
+        let since = match (mode, session.state.marks.get(stream.name)) {
+            (Mode::Full, _) => None,
+            (Mode::Incremental, Some(mark)) => {
+                Some(Timestamp::from_millisecond(*mark).unwrap_or_default().saturating_sub(OVERLAP).unwrap_or_default())
+            }
+            // The pass through everything has not come to this list yet.
+            (Mode::Incremental, None) => return Ok(Step::StreamEnded),
+        };
+        let Some(progress) = session.state.progress(mode).as_mut() else { return Ok(Step::StreamEnded) };
+        if progress.sweeping {
+            self.sweep(session, mode, stream).await?;
+            return Ok(Step::StreamEnded);
+        }
+        let followed = progress.follow.first().cloned();
+        let cursor = match (&followed, &progress.next, progress.begun_ms) {
+            (Some(cursor), ..) | (None, Some(cursor), _) => cursor.clone(),
+            (None, None, None) => match session.opened.ats.first(stream, &settings, since) {
+                Some(cursor) => cursor,
+                None => {
+                    // A list that tells changes only: they count from the first pass through everything on.
+                    let mark = clock::now().saturating_sub(SKEW).unwrap_or_default().as_millisecond();
+                    session.state.marks.entry(stream.name.to_owned()).or_insert(mark);
+                    return Ok(Step::StreamEnded);
+                }
+            },
+            (None, None, Some(_)) => return Ok(ended(progress, mode, stream)),
+        };
+        let before = session.opened.requests;
+        let asked = self.page(&mut session.opened, &cursor, session.turn).await;
+        let made = session.opened.requests - before;
+        let Some(progress) = session.state.progress(mode).as_mut() else { return Ok(Step::StreamEnded) };
+        progress.run.requests += made;
+        match asked {
+            Ok((page, observed_ms)) => {
+                self.take(session, mode, stream, (page, observed_ms), followed.is_some()).await?;
+            }
+            Err(Halt::Unreadable(detail)) => {
+                progress.failures += 1;
+                if progress.failures < TRIES {
+                    clock::sleep(Duration::from_secs(u64::from(progress.failures))).await;
+                    return Ok(Step::Page);
+                }
+                leave_out(progress, stream, &detail);
+                self.save(session).await?;
+            }
+            Err(Halt::PlaceLost(detail)) => {
+                progress.restarts += 1;
+                if progress.restarts <= RESTARTS {
+                    begin_again(progress);
+                } else {
+                    leave_out(progress, stream, &detail);
+                }
+                self.save(session).await?;
+            }
+            Err(halt) => return Err(halt),
+        }
+        let Some(progress) = session.state.progress(mode).as_mut() else { return Ok(Step::StreamEnded) };
+        let more = progress.next.is_some() || !progress.follow.is_empty() || progress.begun_ms.is_none();
+        Ok(if more { Step::Page } else { ended(progress, mode, stream) })
+    }
+
+    /// Applies a page and moves the checkpoint.
+    async fn take(
+        &self,
+        session: &mut Session<'_>,
+        mode: Mode,
+        stream: &Stream,
+        (page, observed_ms): (Page, i64),
+        followed: bool,
+    ) -> Result<(), Halt> {
+        let Page { observations, gone, present, skipped, next, follow, server_time, pause: _ } = page;
+        let again = session.turn.received > 1;
+        let counts = self.apply(&session.opened, (&observations, &gone), observed_ms, again).await?;
+        let changed: u64 = counts.values().map(|counts| counts.created + counts.updated + counts.deleted).sum();
+        let first_of_all = mode == Mode::Full && !session.state.marks.contains_key(stream.name);
+        if mode == Mode::Full && !stream.complete.is_empty() {
+            self.see(session, mode, &observations).await?;
+            self.see_refs(session, mode, present).await?;
+        }
+        let Some(progress) = session.state.progress(mode).as_mut() else { return Ok(()) };
+        add(&mut progress.run.counts, &counts);
+        for problem in skipped {
+            progress.incomplete = true;
+            tell(&mut progress.run, format!("{}: {problem}", stream.name));
+        }
+        progress.failures = 0;
+        let ours = Timestamp::from_millisecond(observed_ms).unwrap_or_default();
+        let at = server_time.unwrap_or_else(|| ours.saturating_sub(SKEW).unwrap_or_default());
+        let begun = *progress.begun_ms.get_or_insert(at.as_millisecond());
+        if followed {
+            progress.follow.remove(0);
+        } else {
+            progress.next = match next {
+                Next::End => None,
+                Next::More(cursor) => Some(cursor),
+                Next::MoreWhileNew(_) if mode == Mode::Incremental && changed == 0 => None,
+                Next::MoreWhileNew(cursor) => Some(cursor),
+            };
+        }
+        if progress.follow.len() + follow.len() > MOST_FOLLOW {
+            progress.incomplete = true;
+            tell(&mut progress.run, format!("{}: a page named more details than can be asked for", stream.name));
+        } else {
+            progress.follow.extend(follow);
+        }
+        if first_of_all {
+            // What changes from here on is found by windows of changes, however long this pass takes.
+            session.state.marks.insert(stream.name.to_owned(), begun);
+        }
+        self.save(session).await
+    }
+
+    /// Keeps that a pass has seen these objects.
+    pub(crate) async fn see(
+        &self,
+        session: &mut Session<'_>,
+        mode: Mode,
+        observations: &[Observation],
+    ) -> Result<(), Halt> {
+        let whole = observations.iter().filter(|seen| seen.extent == Extent::Whole);
+        let seen = whole.filter_map(|seen| Some(ObjectRef::new(seen.record.kind(), seen.record.provider_id()?)));
+        let seen = seen.collect();
+        self.see_refs(session, mode, seen).await
+    }
+
+    async fn see_refs(&self, session: &mut Session<'_>, mode: Mode, seen: Vec<ObjectRef>) -> Result<(), Halt> {
+        if seen.is_empty() {
+            return Ok(());
+        }
+        let (org, connection) = (session.state.org.clone(), session.state.connection.clone());
+        let Some(progress) = session.state.progress(mode).as_mut() else { return Ok(()) };
+        let list = (progress.stream.as_str(), progress.seen_lists);
+        self.syncs.keep_seen((&org, &connection), &progress.pass, list, &seen, clock::now()).await?;
+        progress.seen_lists += 1;
+        Ok(())
+    }
+
+    /// Moves the checkpoint.
+    pub(crate) async fn save(&self, session: &mut Session<'_>) -> Result<(), Halt> {
+        let now = clock::now();
+        for progress in [&mut session.state.full, &mut session.state.incremental].into_iter().flatten() {
+            if progress.running {
+                progress.run.heartbeat_at = now;
+            }
+        }
+        if self.syncs.checkpoint(session.hold, &session.state, session.taken).await? {
+            session.taken = false;
+            Ok(())
+        } else {
+            Err(Halt::Lost)
+        }
+    }
+
+    /// A list was read to its end: its mark moves, unless something was left out.
+    fn leave(&self, session: &mut Session<'_>, mode: Mode, stream: &Stream) {
+        let Some(progress) = session.state.progress(mode).as_mut() else { return };
+        let (incomplete, begun) = (progress.incomplete, progress.begun_ms);
+        let Some(begun) = begun else { return };
+        let name = stream.name.to_owned();
+        let moves = if !incomplete {
+            session.state.left_out.remove(stream.name);
+            true
+        } else if mode == Mode::Incremental {
+            let windows = session.state.left_out.entry(name.clone()).or_default();
+            *windows += 1;
+            // A row that can never be read must not make every window longer; a full pass asks for it again.
+            *windows >= PATIENT_WINDOWS
+        } else {
+            false
+        };
+        if moves {
+            let mark = session.state.marks.entry(name).or_insert(begun);
+            *mark = (*mark).max(begun);
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Page,
+    StreamEnded,
+}
+
+/// A list that has no more pages: what it did not have is looked for, where that says something.
+fn ended(progress: &mut Progress, mode: Mode, stream: &Stream) -> Step {
+    if mode == Mode::Full && !stream.complete.is_empty() && !progress.incomplete && !progress.sweeping {
+        progress.sweeping = true;
+        return Step::Page;
+    }
+    Step::StreamEnded
+}
+
+fn enter(progress: &mut Progress, stream: &Stream) {
+    progress.stream = stream.name.to_owned();
+    begin_again(progress);
+    progress.restarts = 0;
+    progress.incomplete = false;
+}
+
+fn begin_again(progress: &mut Progress) {
+    progress.next = None;
+    progress.follow.clear();
+    progress.sweeping = false;
+    progress.begun_ms = None;
+    progress.failures = 0;
+}
+
+/// Leaves the rest of a list out, and says so.
+fn leave_out(progress: &mut Progress, stream: &Stream, detail: &str) {
+    tell(&mut progress.run, format!("{}: {detail}; the rest of this list was left out", stream.name));
+    progress.incomplete = true;
+    progress.next = None;
+    progress.follow.clear();
+    progress.failures = 0;
+    // It has begun, also when that was its first page.
+    progress.begun_ms.get_or_insert(0);
+}
+
+pub(crate) fn tell(run: &mut Run, problem: String) {
+    if run.problems.len() < MOST_PROBLEMS && !run.problems.contains(&problem) {
+        run.problems.push(problem);
+    }
+}
+
+/// The beginning of a pass.
+pub(crate) fn new_pass(mode: Mode, trigger: Trigger, now: Timestamp) -> Progress {
+    let run = begin(mode, trigger, now);
+    Progress {
+        pass: run.id.clone(),
+        began_ms: now.as_millisecond(),
+        run,
+        running: true,
+        stream: String::new(),
+        next: None,
+        follow: vec![],
+        sweeping: false,
+        begun_ms: None,
+        incomplete: false,
+        seen_lists: 0,
+        failures: 0,
+        restarts: 0,
+    }
+}

@@ -1,0 +1,85 @@
+//! What comes next for a connection: whose turn it is, and when to look again.
+
+use domain::connection::ConnectionStatus;
+use domain::sync::Mode;
+use jiff::{SignedDuration, Timestamp};
+use platform::sync::SyncState;
+use providers::spec::{Spec, SyncMethod};
+
+/// Between two passes through everything.
+pub(crate) const FULL_EVERY: SignedDuration = SignedDuration::from_hours(24);
+/// After a pass through everything that left something out.
+const FULL_AGAIN: SignedDuration = SignedDuration::from_hours(1);
+/// Where a provider is not known: nothing is asked, only the time moves.
+const UNKNOWN_CONTRACT: SignedDuration = SignedDuration::from_mins(60);
+/// A connection that cannot work is looked at this late; who makes it work makes it due.
+const IDLE: SignedDuration = SignedDuration::from_hours(24 * 7);
+
+/// Whose turn it is: both modes take turns while both have something to do.
+pub(crate) fn turn_of(state: &SyncState, now: Timestamp) -> Option<Mode> {
+    let wanted = |mode| wants(state, mode, now);
+    match (wanted(Mode::Full), wanted(Mode::Incremental), state.last_turn) {
+        (true, true, Some(last)) => Some(last.other()),
+        (true, true, None) | (true, false, _) => Some(Mode::Full),
+        (false, true, _) => Some(Mode::Incremental),
+        (false, false, _) => None,
+    }
+}
+
+/// Whether a mode has something to do.
+pub(crate) fn wants(state: &SyncState, mode: Mode, now: Timestamp) -> bool {
+    let due = |at: Option<Timestamp>| at.is_none_or(|at| at <= now);
+    match mode {
+        Mode::Full => state.full.is_some() || due(state.full_at) || state.requested == Some(Mode::Full),
+        // Changes can be asked for once a pass through everything has begun: it tells since when.
+        Mode::Incremental => {
+            !state.marks.is_empty()
+                && (state.incremental.is_some() || due(state.poll_at) || state.requested == Some(Mode::Incremental))
+        }
+    }
+}
+
+/// The longest time between two polls.
+pub(crate) fn contract(spec: Option<&Spec>) -> SignedDuration {
+    match spec.map(|spec| spec.sync) {
+        Some(SyncMethod::Polled { contract } | SyncMethod::Webhook { contract, .. }) => contract,
+        Some(SyncMethod::None) | None => UNKNOWN_CONTRACT,
+    }
+}
+
+/// When a pass through everything comes after one that ended.
+pub(crate) fn next_full(now: Timestamp, whole: bool) -> Timestamp {
+    later(now, if whole { FULL_EVERY } else { FULL_AGAIN })
+}
+
+/// When the scheduler looks at a connection next, and why then.
+pub(crate) fn look_again(state: &SyncState, now: Timestamp) -> (Timestamp, String) {
+    let earliest = [state.poll_at.filter(|_| !state.marks.is_empty()), state.full_at].into_iter().flatten().min();
+    let wanted = if state.full.is_some() || state.incremental.is_some() { Some(now) } else { earliest };
+    let wanted = wanted.unwrap_or(now);
+    match state.parked_until {
+        Some(until) if until > wanted => (until, state.reason.clone()),
+        Some(_) | None if wanted <= now => (now, "a long run goes on".to_owned()),
+        Some(_) | None if state.full_at == Some(wanted) && state.poll_at != Some(wanted) => {
+            (wanted, "everything is read once a day".to_owned())
+        }
+        Some(_) | None => (wanted, state.reason.clone()),
+    }
+}
+
+/// Why a connection that is not active is left alone, and until when it is looked at again.
+pub(crate) fn idle(status: ConnectionStatus, now: Timestamp) -> Option<(Timestamp, String)> {
+    let reason = match status {
+        ConnectionStatus::Active | ConnectionStatus::Checking => return None,
+        ConnectionStatus::Paused => "paused",
+        ConnectionStatus::Refused => "the provider refused the credentials; enter new ones",
+        ConnectionStatus::NeedsReauthorisation => "the connection has to be authorised again",
+        ConnectionStatus::Deleted => "the connection was removed",
+        ConnectionStatus::Unknown => "a later version of this service set this connection up",
+    };
+    Some((later(now, IDLE), reason.to_owned()))
+}
+
+pub(crate) fn later(now: Timestamp, by: SignedDuration) -> Timestamp {
+    now.saturating_add(by).unwrap_or(now)
+}

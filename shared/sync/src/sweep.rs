@@ -1,0 +1,109 @@
+//! What a complete pass did not list: it is asked for by name, and buried when it is not there.
+
+use domain::ats::{Kind, ObjectRef};
+use domain::sync::{CountsByKind, Mode};
+use platform::clock;
+use providers::ats::Stream;
+
+use crate::Engine;
+use crate::apply::add;
+use crate::ask::FOR_A_PAGE;
+use crate::halt::Halt;
+use crate::pass::{Session, tell};
+
+/// Objects of one question.
+const AT_ONCE: usize = 50;
+
+impl Engine {
+    /// Looks for what a list did not have. May be done again from its beginning: what was buried is buried.
+    pub(crate) async fn sweep(&self, session: &mut Session<'_>, mode: Mode, stream: &Stream) -> Result<(), Halt> {
+        for kind in stream.complete {
+            let missing = self.missing(session, mode, stream, *kind).await?;
+            if missing.is_empty() {
+                continue;
+            }
+            for ids in missing.chunks(AT_ONCE) {
+                match session.opened.ats.lookup(*kind, ids) {
+                    Some(cursors) => self.look_for(session, mode, cursors).await?,
+                    None => self.bury_unasked(session, mode, *kind, ids).await?,
+                }
+                self.save(session).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Provider ids of records of a kind that the pass has not seen.
+    async fn missing(
+        &self,
+        session: &mut Session<'_>,
+        mode: Mode,
+        stream: &Stream,
+        kind: Kind,
+    ) -> Result<Vec<String>, Halt> {
+        let (org, connection) = (session.state.org.clone(), session.state.connection.clone());
+        let Some(progress) = session.state.progress(mode).as_ref() else { return Ok(vec![]) };
+        let seen = self.syncs.seen((&org, &connection), &progress.pass, stream.name, kind).await?;
+        let mut missing = Vec::new();
+        let mut after = None;
+        loop {
+            let (page, next) = self.records.inventory(&session.opened.origin, kind, after).await?;
+            missing.extend(page.into_iter().map(|(_, provider_id)| provider_id).filter(|id| !seen.contains(id)));
+            after = next;
+            if after.is_none() {
+                return Ok(missing);
+            }
+        }
+    }
+
+    /// Asks whether objects are there: the provider's word counts, not that a list left them out.
+    async fn look_for(&self, session: &mut Session<'_>, mode: Mode, cursors: Vec<String>) -> Result<(), Halt> {
+        for cursor in cursors {
+            if session.turn.left() < FOR_A_PAGE {
+                return Err(Halt::OutOfTime);
+            }
+            let before = session.opened.requests;
+            let asked = self.page(&mut session.opened, &cursor, session.turn).await;
+            let made = session.opened.requests - before;
+            let Some(progress) = session.state.progress(mode).as_mut() else { return Ok(()) };
+            progress.run.requests += made;
+            match asked {
+                Ok((page, observed_ms)) => {
+                    let what = (page.observations.as_slice(), page.gone.as_slice());
+                    let counts = self.apply(&session.opened, what, observed_ms, false).await?;
+                    self.see(session, mode, &page.observations).await?;
+                    let Some(progress) = session.state.progress(mode).as_mut() else { return Ok(()) };
+                    add(&mut progress.run.counts, &counts);
+                }
+                // Not known is not gone: the next pass asks again.
+                Err(Halt::Unreadable(detail) | Halt::PlaceLost(detail)) => {
+                    tell(&mut progress.run, format!("{}: {detail}", progress.stream));
+                }
+                Err(halt) => return Err(halt),
+            }
+        }
+        Ok(())
+    }
+
+    /// Buries what cannot be asked for. What was written since the list was begun was seen since then, and stays.
+    async fn bury_unasked(
+        &self,
+        session: &mut Session<'_>,
+        mode: Mode,
+        kind: Kind,
+        ids: &[String],
+    ) -> Result<(), Halt> {
+        let Some(progress) = session.state.progress(mode).as_ref() else { return Ok(()) };
+        let begun_ms = progress.began_ms;
+        let gone: Vec<ObjectRef> = ids.iter().map(|id| ObjectRef::new(kind, id.as_str())).collect();
+        let buried = self.records.bury(&session.opened.origin, &gone, begun_ms, clock::now()).await?;
+        let Some(progress) = session.state.progress(mode).as_mut() else { return Ok(()) };
+        let mut counts = CountsByKind::new();
+        for (kind, buried) in buried {
+            counts.entry(kind).or_default().deleted += buried;
+        }
+        add(&mut progress.run.counts, &counts);
+        self.tell_cache(&session.opened.origin.org, &counts, false).await;
+        Ok(())
+    }
+}

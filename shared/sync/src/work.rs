@@ -1,0 +1,347 @@
+//! One invocation's work on one connection: claim, go on with what is due, give back.
+
+use std::time::Duration;
+
+use domain::connection::ConnectionStatus;
+use domain::message::SyncJob;
+use domain::sync::{Mode, RunOutcome, Trigger};
+use jiff::{SignedDuration, Timestamp};
+use platform::batch::Turn;
+use platform::breaker::Verdict;
+use platform::clock;
+use platform::error::PlatformError;
+use platform::sync::{SyncClaim, SyncHold, SyncState, begin};
+use resilience::batch::Outcome;
+use resilience::retry::Schedule;
+
+use crate::halt::Halt;
+use crate::pass::{Session, TurnEnd, new_pass};
+use crate::plan::{contract, idle, later, look_again, next_full, turn_of, wants};
+use crate::{Engine, Opened};
+
+/// After runs that failed, one after the other.
+const AFTER_FAILURE: Schedule =
+    Schedule { base: Duration::from_secs(30), cap: Duration::from_secs(3_600), tries: u32::MAX };
+
+/// How an invocation leaves a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Left {
+    /// Given back, or to be given back with its state.
+    WithState,
+    /// Somebody else has it.
+    Lost,
+}
+
+impl Engine {
+    /// Works on a connection: whatever is due of it.
+    ///
+    /// # Errors
+    /// When AWS does not do its part; the connection is given back where that is possible.
+    pub async fn work(&self, job: &SyncJob, turn: Turn, verdict: &mut Verdict) -> Result<Outcome, PlatformError> {
+        let now = clock::now();
+        let (hold, state) = match self.syncs.claim(&job.org, &job.connection, now).await? {
+            SyncClaim::Held(hold, state) => (hold, *state),
+            SyncClaim::Missing => return Ok(Outcome::Done),
+            SyncClaim::Busy(until_ms) => {
+                let left = u64::try_from(until_ms.saturating_sub(now.as_millisecond())).unwrap_or(0);
+                return Ok(Outcome::retry(Duration::from_millis(left + 1), "another worker asks for this connection"));
+            }
+        };
+        let worked = self.claimed(&hold, state, turn, verdict).await;
+        if worked.is_err() {
+            // The next delivery need not wait for the lease; when this fails too, it waits.
+            let _ignored = self.syncs.release(&hold).await;
+        }
+        worked.map(|()| Outcome::Done)
+    }
+
+    async fn claimed(
+        &self,
+        hold: &SyncHold,
+        mut state: SyncState,
+        turn: Turn,
+        verdict: &mut Verdict,
+    ) -> Result<(), PlatformError> {
+        self.record_dead_runs(&mut state).await?;
+        let now = clock::now();
+        let Some(connection) = self.connection(&state.org, &state.connection).await? else {
+            // Its sync state is what was left behind.
+            return self.syncs.remove(&state.org, &state.connection).await;
+        };
+        if let Some((at, reason)) = idle(connection.status, now) {
+            state.next_at = at;
+            state.reason = reason;
+            return self.give_back(hold, &state).await;
+        }
+        if let Some(until) = state.parked_until.filter(|until| *until > now) {
+            state.next_at = until;
+            return self.give_back(hold, &state).await;
+        }
+        state.parked_until = None;
+        let org = state.org.clone();
+        let opened = match self.open(&org, connection).await {
+            Ok(opened) => opened,
+            Err(Halt::Platform(error)) => return Err(error),
+            Err(halt) => {
+                fail(&mut state, &halt.to_string());
+                return self.give_back(hold, &state).await;
+            }
+        };
+        let mut session = Session { hold, state, opened, turn, taken: false };
+        match self.while_due(&mut session, verdict).await? {
+            Left::Lost => Ok(()),
+            Left::WithState => {
+                let now = clock::now();
+                (session.state.next_at, session.state.reason) = look_again(&session.state, now);
+                if let Some((at, reason)) = idle(session.opened.connection.status, now) {
+                    (session.state.next_at, session.state.reason) = (at, reason);
+                }
+                self.give_back(hold, &session.state).await
+            }
+        }
+    }
+
+    async fn give_back(&self, hold: &SyncHold, state: &SyncState) -> Result<(), PlatformError> {
+        // When it is not ours any more, somebody else has set what is right.
+        self.syncs.give_back(hold, state).await.map(|_| ())
+    }
+
+    /// Goes on with what is due until nothing is, or the time or the provider's patience is used up.
+    async fn while_due(&self, session: &mut Session<'_>, verdict: &mut Verdict) -> Result<Left, PlatformError> {
+        if session.opened.connection.status == ConnectionStatus::Checking {
+            match self.check(&mut session.opened, session.turn).await {
+                Ok(ConnectionStatus::Active) => *verdict = Verdict::Works,
+                Ok(_) => return Ok(Left::WithState),
+                Err(halt) => return self.stopped(session, None, halt, verdict).await,
+            }
+        }
+        if !session.opened.can_ask() {
+            let (at, reason) = (later(clock::now(), SignedDuration::from_hours(24 * 7)), "webhooks only");
+            session.state.full_at = Some(at);
+            session.state.reason = reason.to_owned();
+            return Ok(Left::WithState);
+        }
+        loop {
+            let now = clock::now();
+            let Some(mode) = turn_of(&session.state, now) else { return Ok(Left::WithState) };
+            begin_or_resume(session, mode, now);
+            let other_waits = wants(&session.state, mode.other(), now);
+            match self.take_turn(session, mode, other_waits).await {
+                Ok(TurnEnd::Yielded) => *verdict = Verdict::Works,
+                Ok(TurnEnd::Ended) => {
+                    *verdict = Verdict::Works;
+                    self.ended(session, mode).await?;
+                }
+                Err(halt) => return self.stopped(session, Some(mode), halt, verdict).await,
+            }
+        }
+    }
+
+    /// A pass came to its end.
+    async fn ended(&self, session: &mut Session<'_>, mode: Mode) -> Result<(), PlatformError> {
+        let now = clock::now();
+        let Some(progress) = session.state.progress(mode).take() else { return Ok(()) };
+        let mut run = progress.run;
+        let whole = run.problems.is_empty();
+        run.outcome = Some(if whole { RunOutcome::Succeeded } else { RunOutcome::Partial });
+        run.detail = (!whole).then(|| "some of what the provider has could not be read; see the problems".to_owned());
+        run.resume_point = (!whole).then(|| match mode {
+            Mode::Full => "the next pass through everything, within the hour".to_owned(),
+            Mode::Incremental => "the next window begins where this one began".to_owned(),
+        });
+        run.finished_at = Some(now);
+        session.state.failures = 0;
+        if whole {
+            session.state.succeeded_at = Some(now);
+        }
+        match mode {
+            Mode::Full => {
+                session.state.full_at = Some(next_full(now, whole));
+                session.state.poll_at.get_or_insert(now);
+            }
+            Mode::Incremental => plan_poll(session, &run, now),
+        }
+        self.close(session, run).await
+    }
+
+    /// Records a run that has ended, and shows it as the last one.
+    async fn close(&self, session: &mut Session<'_>, run: domain::sync::Run) -> Result<(), PlatformError> {
+        let now = clock::now();
+        tracing::info!(
+            org = %session.state.org, connection = %session.state.connection, run.id = run.id, run.mode = ?run.mode,
+            run.outcome = ?run.outcome, run.detail = run.detail, run.requests, changed = run.changed(), "sync run ended"
+        );
+        self.syncs.record_run(&session.state.org, &session.state.connection, &run, now).await?;
+        session.state.last_run = Some(run);
+        Ok(())
+    }
+
+    /// A pass stops before its end: the run ends, and what it is at is kept for the next one.
+    async fn stopped(
+        &self,
+        session: &mut Session<'_>,
+        mode: Option<Mode>,
+        halt: Halt,
+        verdict: &mut Verdict,
+    ) -> Result<Left, PlatformError> {
+        let now = clock::now();
+        let (outcome, detail, until) = match halt {
+            Halt::Platform(error) => return Err(error),
+            Halt::Lost => return Ok(Left::Lost),
+            Halt::OutOfTime => {
+                *verdict = Verdict::Works;
+                for progress in [&mut session.state.full, &mut session.state.incremental].into_iter().flatten() {
+                    progress.running = false;
+                }
+                return Ok(Left::WithState);
+            }
+            Halt::RateLimited { wait, ours } => {
+                *verdict = Verdict::Works;
+                let until = later(now, SignedDuration::try_from(wait).unwrap_or(SignedDuration::from_mins(1)));
+                let who = if ours { "this connection's requests are used up" } else { "the provider asked to wait" };
+                let reason = format!("{who} until {}", until.strftime("%H:%M:%S UTC"));
+                session.state.parked_until = Some(until);
+                session.state.reason.clone_from(&reason);
+                (RunOutcome::RateLimited, reason, Some(until))
+            }
+            Halt::Reauthorise(detail) => {
+                *verdict = Verdict::Works;
+                let status = ConnectionStatus::NeedsReauthorisation;
+                self.becomes(&mut session.opened, status, Some(&detail)).await?;
+                fail(&mut session.state, &detail);
+                (RunOutcome::Failed, detail, None)
+            }
+            Halt::Failed(detail) | Halt::Unreadable(detail) | Halt::PlaceLost(detail) => {
+                *verdict = Verdict::Works;
+                fail(&mut session.state, &detail);
+                (RunOutcome::Failed, detail, None)
+            }
+            Halt::Unavailable(detail) => {
+                *verdict = Verdict::Failed;
+                fail(&mut session.state, &detail);
+                (RunOutcome::Failed, detail, None)
+            }
+        };
+        // The other mode's run waits as well, and is not at work meanwhile.
+        let modes = [Mode::Full, Mode::Incremental];
+        for other in modes.into_iter().filter(|other| Some(*other) != mode) {
+            if let Some(progress) = session.state.progress(other) {
+                progress.running = false;
+            }
+        }
+        let Some(progress) = mode.and_then(|mode| session.state.progress(mode).as_mut()) else {
+            return Ok(Left::WithState);
+        };
+        progress.running = false;
+        let mut run = progress.run.clone();
+        run.outcome = Some(outcome);
+        run.detail = Some(detail);
+        run.until = until;
+        run.resume_point = Some(place(&progress.stream, progress.next.as_deref()));
+        run.finished_at = Some(now);
+        // The next run of this pass has a record of its own.
+        let mut next = begin(run.mode, Trigger::Resume, now);
+        next.resumes = Some(run.id.clone());
+        next.counts.clone_from(&run.counts);
+        next.problems.clone_from(&run.problems);
+        progress.run = next;
+        self.close(session, run).await?;
+        Ok(Left::WithState)
+    }
+
+    /// Runs whose worker died: their lease has passed, and they did not say how they ended.
+    async fn record_dead_runs(&self, state: &mut SyncState) -> Result<(), PlatformError> {
+        for mode in [Mode::Full, Mode::Incremental] {
+            let (org, connection) = (state.org.clone(), state.connection.clone());
+            let Some(progress) = state.progress(mode).as_mut().filter(|progress| progress.running) else { continue };
+            let now = clock::now();
+            let mut run = progress.run.clone();
+            run.outcome = Some(RunOutcome::Interrupted);
+            run.detail = Some("its worker ended without a word; the next run goes on at its checkpoint".to_owned());
+            run.resume_point = Some(place(&progress.stream, progress.next.as_deref()));
+            run.finished_at = Some(now);
+            let mut next = begin(mode, Trigger::Resume, now);
+            next.resumes = Some(run.id.clone());
+            next.counts.clone_from(&run.counts);
+            next.problems.clone_from(&run.problems);
+            progress.run = next;
+            progress.running = false;
+            tracing::warn!(%org, %connection, run.id = run.id, "a sync run was interrupted");
+            self.syncs.record_run(&org, &connection, &run, now).await?;
+            state.last_run = Some(run);
+        }
+        Ok(())
+    }
+}
+
+/// Where a run goes on, in words.
+fn place(stream: &str, next: Option<&str>) -> String {
+    match next {
+        Some(next) => format!("{stream}, at {}", next.chars().take(200).collect::<String>()),
+        None => stream.to_owned(),
+    }
+}
+
+fn begin_or_resume(session: &mut Session<'_>, mode: Mode, now: Timestamp) {
+    let requested = session.state.requested == Some(mode);
+    if requested {
+        session.state.requested = None;
+        session.taken = true;
+    }
+    let progress = session.state.progress(mode);
+    match progress {
+        Some(progress) => {
+            if !progress.running && progress.run.trigger == Trigger::Resume && progress.run.requests == 0 {
+                // A record of its own that has not begun yet.
+                progress.run.started_at = now;
+            }
+            progress.running = true;
+        }
+        None => {
+            let trigger = if requested { Trigger::Manual } else { Trigger::Schedule };
+            *progress = Some(new_pass(mode, trigger, now));
+        }
+    }
+}
+
+/// When to ask for changes next.
+fn plan_poll(session: &mut Session<'_>, run: &domain::sync::Run, now: Timestamp) {
+    let wait = contract(Some(session.opened.spec));
+    session.state.polled_at = Some(run.started_at);
+    session.state.poll_at = Some(later(now, wait));
+    session.state.reason = format!("at most every {} min", wait.as_mins());
+}
+
+/// A run failed: the next one waits longer with each failure.
+fn fail(state: &mut SyncState, detail: &str) {
+    state.failures = state.failures.saturating_add(1);
+    let wait = match AFTER_FAILURE.next(state.failures, clock::chance(), None) {
+        resilience::retry::Next::After(wait) => wait,
+        resilience::retry::Next::GiveUp => AFTER_FAILURE.cap,
+    };
+    let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::from_mins(1)).max(SignedDuration::from_secs(5));
+    let until = later(clock::now(), wait);
+    state.parked_until = Some(until);
+    state.reason =
+        format!("try {} failed: {detail}; the next one is at {}", state.failures, until.strftime("%H:%M UTC"));
+}
+
+/// A connection that can be asked, for whoever applies webhooks and changes.
+impl Engine {
+    /// Opens the connection of an organisation, when it is there and active.
+    pub(crate) async fn open_active(
+        &self,
+        org: &domain::id::OrgId,
+        id: &domain::id::ConnectionId,
+    ) -> Result<Result<Opened, &'static str>, Halt> {
+        let Some(connection) = self.connection(org, id).await? else { return Ok(Err("the connection was removed")) };
+        match connection.status {
+            ConnectionStatus::Active | ConnectionStatus::Checking => Ok(Ok(self.open(org, connection).await?)),
+            ConnectionStatus::Paused => Ok(Err("the connection is paused")),
+            ConnectionStatus::Refused | ConnectionStatus::NeedsReauthorisation => {
+                Ok(Err("the provider does not let this connection in"))
+            }
+            ConnectionStatus::Deleted | ConnectionStatus::Unknown => Ok(Err("the connection does not work")),
+        }
+    }
+}

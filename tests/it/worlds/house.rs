@@ -1,0 +1,230 @@
+//! One world with everything that reads it: the simulator on a port, the engine on tables in this process, a clock for all.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use domain::ats::Origin;
+use domain::connection::{Connection, ConnectionStatus, LoginMethod};
+use domain::stage::Stage;
+use platform::bulkhead::Bulkhead;
+use platform::cache::Cache;
+use platform::records::Records;
+use platform::secrets::Secrets;
+use platform::sync::{SyncState, Syncs};
+use platform::table::{Item, Table, text, to_item};
+use providers::http::Outbound;
+use secrecy::SecretString;
+use serde_json::json;
+use simulators::control::Control;
+use simulators::world::{Account, Clock};
+use simulators::{bamboohr, greenhouse, lever, workday};
+use sync::{Engine, Outside};
+
+pub(super) const ACCOUNT: &str = "acme";
+pub(super) const WEBHOOK_SECRET: &str = "s3cret-of-the-world";
+/// Monday, 2026-11-02 08:00 UTC.
+const BEGIN_MS: i64 = 1_793_606_400_000;
+
+/// The four.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Provider {
+    Greenhouse,
+    Lever,
+    Workday,
+    BambooHr,
+}
+
+impl Provider {
+    pub(super) const fn id(self) -> &'static str {
+        match self {
+            Self::Greenhouse => "greenhouse",
+            Self::Lever => "lever",
+            Self::Workday => "workday",
+            Self::BambooHr => "bamboohr",
+        }
+    }
+
+    /// How the connection signs in: each way in turn.
+    fn login(self, seed: u64) -> (LoginMethod, serde_json::Value) {
+        let first = seed % 2 == 0;
+        match self {
+            Self::Greenhouse if first => (
+                LoginMethod::ClientCredentials,
+                json!({"client_id": "local-greenhouse-acme", "client_secret": "local-greenhouse-secret-acme"}),
+            ),
+            Self::Greenhouse => (
+                LoginMethod::RefreshToken,
+                json!({"client_id": "local-greenhouse-acme", "client_secret": "local-greenhouse-secret-acme",
+                    "refresh_token": "local-greenhouse-refresh-acme"}),
+            ),
+            Self::Lever if first => (LoginMethod::ApiKey, json!({"api_key": "local-lever-key-acme"})),
+            Self::Lever => (
+                LoginMethod::RefreshToken,
+                json!({"client_id": "local-lever-acme", "client_secret": "local-lever-secret-acme",
+                    "refresh_token": "local-lever-refresh-acme"}),
+            ),
+            Self::Workday if first => (
+                LoginMethod::RefreshToken,
+                json!({"client_id": "local-workday-client", "client_secret": "local-workday-secret-acme",
+                    "refresh_token": "local-workday-refresh-acme"}),
+            ),
+            Self::Workday => (
+                LoginMethod::UserPassword,
+                json!({"username": "ISU_hiring", "password": "local-workday-password-acme"}),
+            ),
+            Self::BambooHr => (LoginMethod::ApiKey, json!({"api_key": "local-bamboohr-key-acme"})),
+        }
+    }
+
+    fn settings(self) -> BTreeMap<String, String> {
+        let settings: &[(&str, &str)] = match self {
+            Self::Greenhouse => &[("user_id", "1")],
+            Self::Workday => &[("host", "local.myworkday.com")],
+            Self::Lever | Self::BambooHr => &[],
+        };
+        settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+}
+
+/// What only one simulator has, as a test uses it.
+pub(super) struct Knobs {
+    pub(super) expire_tokens: Box<dyn Fn()>,
+    pub(super) limit: Box<dyn Fn(bool)>,
+}
+
+pub(super) struct House {
+    pub(super) provider: Provider,
+    pub(super) clock: Arc<AtomicI64>,
+    pub(super) account: Arc<dyn Account>,
+    pub(super) control: Arc<Control>,
+    pub(super) knobs: Knobs,
+    pub(super) origin: Origin,
+    pub(super) records: Table,
+    pub(super) states: Table,
+    secrets: Secrets,
+    base: String,
+}
+
+impl House {
+    /// Builds a house; its simulator serves on this runtime.
+    pub(super) async fn build(provider: Provider, seed: u64) -> Self {
+        let clock = Arc::new(AtomicI64::new(BEGIN_MS));
+        platform::clock::simulated::follow(Some(Arc::clone(&clock)));
+        let time = Clock::manual(Arc::clone(&clock));
+        let (simulator, account, knobs) = open(provider, time);
+        let control = Arc::clone(&simulator.control);
+        let app = simulators::app_of(vec![simulator]);
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+        let address: SocketAddr = listener.local_addr().expect("an address");
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        let (org, connection) = ("acme".parse().expect("slug"), "world".parse().expect("slug"));
+        let origin = Origin { org, provider: provider.id().to_owned(), connection };
+        let house = Self {
+            provider,
+            clock,
+            account,
+            control,
+            knobs,
+            origin,
+            records: Table::in_memory(),
+            states: Table::in_memory(),
+            secrets: Secrets::in_memory(),
+            base: format!("http://{address}"),
+        };
+        house.connect(seed).await;
+        house
+    }
+
+    /// An engine, as a new process has it: it knows nothing but what is stored.
+    pub(super) fn engine(&self) -> Engine {
+        let outside = Outside {
+            http: Outbound::new().expect("a client"),
+            calls: Bulkhead::new("ats", 4, Duration::from_secs(1)),
+            stage: Stage::Local,
+            replacement: Some(self.base.clone()),
+        };
+        let records = Records::new(self.records.clone());
+        Engine::new(records, self.states.clone(), Cache::of_process(), self.secrets.clone(), outside)
+    }
+
+    pub(super) fn now_ms(&self) -> i64 {
+        self.clock.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn pass(&self, time: Duration) {
+        self.clock.fetch_add(i64::try_from(time.as_millis()).expect("a short time"), Ordering::SeqCst);
+    }
+
+    async fn connect(&self, seed: u64) {
+        let Origin { org, connection: id, provider } = &self.origin;
+        let now = platform::clock::now();
+        let (login, credentials) = self.provider.login(seed);
+        let credentials = SecretString::from(credentials.to_string());
+        self.secrets.put_of_connection(org, id, sync::CREDENTIALS, &credentials).await.expect("stored");
+        let connection = Connection {
+            v: 1,
+            id: id.clone(),
+            provider: provider.clone(),
+            status: ConnectionStatus::Checking,
+            detail: None,
+            login,
+            account: Some(ACCOUNT.to_owned()),
+            settings: self.provider.settings(),
+            created_at: now,
+        };
+        let mut item: Item = to_item(&connection).expect("an item");
+        item.insert("pk".into(), text(format!("ORG#{org}#connection")));
+        item.insert("sk".into(), text(id.to_string()));
+        self.records.create(item).await.expect("stored");
+        let state = SyncState::new(org.clone(), id.clone(), provider, now);
+        Syncs::new(self.states.clone()).create(&state).await.expect("stored");
+    }
+}
+
+fn open(provider: Provider, clock: Clock) -> (simulators::Simulator, Arc<dyn Account>, Knobs) {
+    match provider {
+        Provider::Greenhouse => {
+            let world = greenhouse::World::new(clock);
+            let account = world.account(ACCOUNT).expect("an account");
+            let (expires, limited) = (Arc::clone(&account), Arc::clone(&account));
+            let knobs = Knobs {
+                expire_tokens: Box::new(move || expires.expire_tokens()),
+                limit: Box::new(move |on| limited.set_limit(on.then_some(150))),
+            };
+            (greenhouse::simulator_of(world), account, knobs)
+        }
+        Provider::Lever => {
+            let world = lever::World::new(clock);
+            let account = world.account(ACCOUNT).expect("an account");
+            let (expires, limited) = (Arc::clone(&account), Arc::clone(&account));
+            let knobs = Knobs {
+                expire_tokens: Box::new(move || expires.expire_tokens()),
+                limit: Box::new(move |on| limited.set_limit(on.then_some((10, 20)))),
+            };
+            (lever::simulator_of(world), account, knobs)
+        }
+        Provider::Workday => {
+            let world = workday::World::new(clock);
+            let account = world.account(ACCOUNT).expect("an account");
+            let (expires, limited) = (Arc::clone(&account), Arc::clone(&account));
+            let knobs = Knobs {
+                expire_tokens: Box::new(move || expires.state().gate.expire()),
+                limit: Box::new(move |on| limited.state().gate.per_second = on.then_some(10)),
+            };
+            (workday::simulator_of(world), account, knobs)
+        }
+        Provider::BambooHr => {
+            let world = bamboohr::World::new(clock);
+            let account = world.account(ACCOUNT).expect("an account");
+            let limited = Arc::clone(&account);
+            let knobs = Knobs {
+                expire_tokens: Box::new(|| {}),
+                limit: Box::new(move |on| limited.set_limit(on.then_some(60))),
+            };
+            (bamboohr::simulator_of(world), account, knobs)
+        }
+    }
+}

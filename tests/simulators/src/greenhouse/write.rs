@@ -1,0 +1,232 @@
+//! What a client may change in Harvest v3: applications are moved, rejected and hired, candidates changed, notes written.
+//!
+//! Paths, fields and the statuses 204, 200 and 201 are those of the public reference (October 2026). Not verified on a real
+//! wire: the texts of the refusals, and the 204 of the deletions.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, State as Held},
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+
+use super::{
+    World,
+    harvest::{admitted, not_found},
+    list::Unprocessable,
+    state::State,
+    table::{Row, Shown, Table},
+};
+
+type Body = Map<String, Value>;
+type Done = Result<(), Unprocessable>;
+
+fn bad(field: &str, reason: &str) -> Unprocessable {
+    Unprocessable(vec![json!({field: reason})])
+}
+
+fn read(bytes: &Bytes) -> Result<Body, Unprocessable> {
+    if bytes.is_empty() {
+        return Ok(Body::new());
+    }
+    serde_json::from_slice(bytes).map_err(|_| Unprocessable(vec![json!("The body is not a JSON object.")]))
+}
+
+fn number(body: &Body, field: &str) -> Option<u64> {
+    body.get(field).and_then(Value::as_u64)
+}
+
+/// `POST /applications/{id}/{verb}`.
+pub async fn act(
+    Held(world): Held<Arc<World>>,
+    Path((id, verb)): Path<(u64, String)>,
+    headers: HeaderMap,
+    bytes: Bytes,
+) -> Response {
+    let act: fn(&mut State, &Row, &Body) -> Done = match verb.as_str() {
+        "move" => move_application,
+        "reject" => reject,
+        "unreject" => unreject,
+        "hire" => hire,
+        _ => return not_found(),
+    };
+    admitted(&world, &headers, |account, _| {
+        account.with(|state| {
+            let Some(application) = state.store.row(Table::Applications, id).cloned() else { return not_found() };
+            match read(&bytes).and_then(|body| act(state, &application, &body)) {
+                Ok(()) => StatusCode::NO_CONTENT.into_response(),
+                Err(refused) => refused.into_response(),
+            }
+        })
+    })
+}
+
+fn in_process(application: &Row) -> Done {
+    match application.text("status") {
+        Some("in_process") => Ok(()),
+        _ => Err(bad("status", "the application is not active")),
+    }
+}
+
+/// `from_stage_id` guards against a stage that is not the current one any more.
+fn move_application(state: &mut State, application: &Row, body: &Body) -> Done {
+    in_process(application)?;
+    let current = application.number("job_interview_stage_id");
+    let from = number(body, "from_stage_id").ok_or_else(|| bad("from_stage_id", "is missing"))?;
+    if current != Some(from) {
+        return Err(bad("from_stage_id", "is not the current stage"));
+    }
+    if let Some(job) = number(body, "to_job_id") {
+        let open = state.store.row(Table::Jobs, job).is_some_and(|row| row.text("status") == Some("open"));
+        return if open && state.transfer(application.id, job) { Ok(()) } else { Err(bad("to_job_id", "is not open")) };
+    }
+    let stages = state.stages(application.number("job_id").unwrap_or_default());
+    let to = match number(body, "to_stage_id") {
+        Some(to) => stages.contains(&to).then_some(to),
+        None => stages.iter().skip_while(|stage| Some(**stage) != current).nth(1).copied(),
+    };
+    state.move_to(application.id, to.ok_or_else(|| bad("to_stage_id", "is no stage of the job"))?);
+    Ok(())
+}
+
+fn reject(state: &mut State, application: &Row, body: &Body) -> Done {
+    in_process(application)?;
+    let reason = number(body, "rejection_reason_id").ok_or_else(|| bad("rejection_reason_id", "is missing"))?;
+    if state.store.row(Table::RejectionReasons, reason).is_none() {
+        return Err(bad("rejection_reason_id", "is not known"));
+    }
+    state.reject(application.id, reason);
+    Ok(())
+}
+
+fn unreject(state: &mut State, application: &Row, _: &Body) -> Done {
+    if application.text("status") != Some("rejected") {
+        return Err(bad("status", "the application is not rejected"));
+    }
+    state.unreject(application.id);
+    Ok(())
+}
+
+/// Which opening is filled must be said when there are several.
+fn hire(state: &mut State, application: &Row, body: &Body) -> Done {
+    in_process(application)?;
+    let openings = state.store.of(Table::Jobs, application.number("job_id").unwrap_or_default(), Table::Openings);
+    let is_open = |id: &u64| state.store.row(Table::Openings, *id).is_some_and(|row| row.is("open"));
+    let open: Vec<u64> = openings.into_iter().filter(is_open).collect();
+    let opening = match (number(body, "opening_id"), open.as_slice()) {
+        (Some(wanted), open) if open.contains(&wanted) => wanted,
+        (None, [only]) => *only,
+        (None, [_, ..]) => return Err(bad("opening_id", "is required when the job has more than one open opening")),
+        _ => return Err(bad("opening_id", "is not an open opening of the job")),
+    };
+    state.hire(application.id, opening);
+    Ok(())
+}
+
+/// `PATCH /candidates/{id}`: lists of addresses and numbers are replaced as a whole.
+pub async fn update(
+    Held(world): Held<Arc<World>>,
+    Path((path, id)): Path<(String, u64)>,
+    headers: HeaderMap,
+    bytes: Bytes,
+) -> Response {
+    const FIELDS: [&str; 9] = [
+        "first_name",
+        "last_name",
+        "preferred_name",
+        "company",
+        "title",
+        "email_addresses",
+        "phone_numbers",
+        "addresses",
+        "tags",
+    ];
+    if path != Table::Candidates.path() {
+        return not_found();
+    }
+    admitted(&world, &headers, |account, _| {
+        let body = match read(&bytes) {
+            Ok(body) => body,
+            Err(refused) => return refused.into_response(),
+        };
+        account.with(|state| {
+            if state.store.row(Table::Candidates, id).is_none() {
+                return not_found();
+            }
+            state.update_candidate(id, |row| {
+                for field in FIELDS {
+                    if let Some(value) = body.get(field) {
+                        row.set(field, value.clone());
+                    }
+                }
+            });
+            shown(state, Table::Candidates, id, StatusCode::OK)
+        })
+    })
+}
+
+fn shown(state: &State, table: Table, id: u64, status: StatusCode) -> Response {
+    state.store.row(table, id).map_or_else(not_found, |row| (status, Json(json!(Shown(row, None)))).into_response())
+}
+
+/// `DELETE /candidates/{id}` and `/applications/{id}`.
+pub async fn delete(
+    Held(world): Held<Arc<World>>,
+    Path((path, id)): Path<(String, u64)>,
+    headers: HeaderMap,
+) -> Response {
+    let delete: fn(&mut State, u64) -> bool = match path.as_str() {
+        "candidates" => State::delete_candidate,
+        "applications" => State::delete_application,
+        _ => return not_found(),
+    };
+    admitted(&world, &headers, |account, _| {
+        if account.with(|state| delete(state, id)) { StatusCode::NO_CONTENT.into_response() } else { not_found() }
+    })
+}
+
+/// `POST /notes`: what is `public` here is `publicly_visible` in the list.
+pub async fn create(
+    Held(world): Held<Arc<World>>,
+    Path(path): Path<String>,
+    headers: HeaderMap,
+    bytes: Bytes,
+) -> Response {
+    if path != Table::Notes.path() {
+        return not_found();
+    }
+    admitted(&world, &headers, |account, _| {
+        account.with(|state| match read(&bytes).and_then(|body| note(state, &body)) {
+            Ok(id) => shown(state, Table::Notes, id, StatusCode::CREATED),
+            Err(refused) => refused.into_response(),
+        })
+    })
+}
+
+fn note(state: &mut State, body: &Body) -> Result<u64, Unprocessable> {
+    let candidate = number(body, "candidate_id").filter(|id| state.store.row(Table::Candidates, *id).is_some());
+    let candidate = candidate.ok_or_else(|| bad("candidate_id", "is not known"))?;
+    let text = body.get("body").and_then(Value::as_str).filter(|text| !text.is_empty());
+    let text = text.ok_or_else(|| bad("body", "is missing"))?;
+    let visibility = match body.get("visibility").and_then(Value::as_str) {
+        Some("public") => "publicly_visible",
+        Some("private") => "privately_visible",
+        Some("admin_only") | None => "admin_only_visible",
+        Some(_) => return Err(bad("visibility", "is not one of the known values")),
+    };
+    Ok(state.add(
+        Table::Notes,
+        vec![
+            ("candidate_id", json!(candidate)),
+            ("application_id", body.get("application_id").cloned().unwrap_or_default()),
+            ("user_id", json!(number(body, "user_id").unwrap_or(1))),
+            ("body", json!(text)),
+            ("visibility", json!(visibility)),
+            ("type", body.get("note_type").cloned().unwrap_or_else(|| json!("NOTE"))),
+        ],
+    ))
+}

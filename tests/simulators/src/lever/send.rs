@@ -1,0 +1,232 @@
+//! Sends deliveries: those that wait, or a given one, also in the ways in which they must be refused or seen through.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use url::Url;
+
+use super::{
+    Company,
+    hook::{EVENTS, delivery, sign},
+    model::Event,
+    render::with,
+    state::State,
+};
+use crate::{
+    control::Refused,
+    loopback::{chain, client},
+    world::Delivery,
+};
+
+/// Attempts after the first one.
+const RETRIES: u32 = 5;
+const TIMES_MAX: u64 = 1_000;
+const DAY_S: i64 = 86_400;
+
+/// Body of `POST /_control/lever/deliver`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Order {
+    /// Whose events.
+    pub account: String,
+    /// `http` or `https` on this machine; when absent, the URLs of the webhooks that were created over the API.
+    #[serde(default)]
+    pub url: Option<String>,
+    /// The signature token; when absent, those of the webhooks that were created over the API for the event.
+    #[serde(default)]
+    pub secret: Option<String>,
+    /// This event; when absent, all that wait, which then do not wait any more.
+    #[serde(default)]
+    pub event: Option<String>,
+    /// Data of that event.
+    #[serde(default)]
+    pub data: Option<Value>,
+    #[serde(default)]
+    pub variant: Variant,
+    /// With `stale`: how old.
+    #[serde(default = "day")]
+    pub age_s: i64,
+    /// How often the very same delivery is sent, 1 to 1,000.
+    #[serde(default = "once")]
+    pub times: u64,
+    /// Up to five more attempts until a 2xx, with growing pauses.
+    #[serde(default)]
+    pub retry: bool,
+    /// The first pause.
+    #[serde(default = "once")]
+    pub retry_ms: u64,
+    /// PEM file with the CA to trust, instead of those of the system.
+    #[serde(default)]
+    pub ca_file: Option<String>,
+}
+
+/// In which way a delivery is sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Variant {
+    #[default]
+    Valid,
+    /// Another `opportunityId` and a further field, after it was signed: the signature is good all the same.
+    Tampered,
+    /// Token, time and signature of the delivery that was sent before.
+    Replayed,
+    /// Signed with a time of long ago.
+    Stale,
+    /// What the button in Lever's settings sends: `candidateHired` without data.
+    Test,
+    /// Of a webhook that has no signature token.
+    Unsigned,
+    /// Signed with another key.
+    Forged,
+}
+
+const fn once() -> u64 {
+    1
+}
+
+const fn day() -> i64 {
+    DAY_S
+}
+
+/// What came of one attempt.
+#[derive(Debug, Clone, Serialize)]
+pub struct Attempt {
+    pub event: String,
+    pub attempt: u32,
+    /// Null when there was no answer.
+    pub status: Option<u16>,
+    /// Whether Lever takes it for delivered: only 2xx is that, a redirect is not.
+    pub delivered: bool,
+    pub body: String,
+    pub ms: u128,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+struct Letter {
+    event: String,
+    url: String,
+    delivery: Delivery,
+}
+
+fn letter(state: &mut State, order: &Order, event: &Event, secret: &str, url: &str) -> Result<Letter, Refused> {
+    let at = match order.variant {
+        Variant::Stale => event.at.saturating_sub(order.age_s.saturating_mul(1_000)),
+        _ => event.at,
+    };
+    let key = if order.variant == Variant::Forged { "not-the-signature-token" } else { secret };
+    let signed = (event.token.clone(), at, sign(key, &event.token, at));
+    let (token, at, signature) = match order.variant {
+        Variant::Replayed => {
+            state.last_sent.clone().ok_or_else(|| Refused("variant: nothing was sent before".to_owned()))?
+        }
+        _ => signed,
+    };
+    let data = match order.variant {
+        Variant::Tampered => with(event.data.clone(), json!({"opportunityId": "tampered", "tampered": true})),
+        Variant::Test => json!({}),
+        _ => event.data.clone(),
+    };
+    let name = if order.variant == Variant::Test { "candidateHired" } else { event.name };
+    let proof = (order.variant != Variant::Unsigned).then_some((token.as_str(), signature.as_str()));
+    let delivery = delivery(name, &data, at, proof);
+    state.last_sent = Some((token, at, signature));
+    Ok(Letter { event: name.to_owned(), url: url.to_owned(), delivery })
+}
+
+fn letters(state: &mut State, order: &Order) -> Result<Vec<Letter>, Refused> {
+    let events = match (&order.event, order.variant) {
+        (None, Variant::Test) => vec![made(state, "candidateHired", json!({}))],
+        (None, _) => state.events.drain(..).collect(),
+        (Some(name), _) => {
+            let known = EVENTS.into_iter().find(|(known, _)| known == name);
+            let (name, _) = known.ok_or_else(|| Refused(format!("event: there is no event `{name}`")))?;
+            vec![made(state, name, order.data.clone().unwrap_or_else(|| json!({})))]
+        }
+    };
+    let mut letters = Vec::new();
+    for event in &events {
+        let mut to: Vec<(String, String)> = Vec::new();
+        match (&order.secret, &order.url) {
+            (Some(secret), Some(url)) => to.push((secret.clone(), url.clone())),
+            (Some(_), None) => return Err(Refused("url: is required with a secret".to_owned())),
+            (None, url) => {
+                for hook in state.hooks.iter().filter(|hook| hook.event == event.name) {
+                    let fits = |origins: &Vec<String>| {
+                        event.origin.is_none_or(|origin| origins.iter().any(|wanted| wanted == origin))
+                    };
+                    if hook.origins.as_ref().is_none_or(fits) {
+                        to.push((hook.signature_token.clone(), url.clone().unwrap_or_else(|| hook.url.clone())));
+                    }
+                }
+            }
+        }
+        for (secret, url) in to {
+            letters.push(letter(state, order, event, &secret, &url)?);
+        }
+    }
+    Ok(letters)
+}
+
+fn made(state: &mut State, name: &'static str, data: Value) -> Event {
+    let (at, token) = (state.now(), state.hex(48));
+    Event { name, at, origin: None, token, data }
+}
+
+/// Sends what is ordered, one after the other.
+///
+/// # Errors
+/// The order cannot be done; the sentence names the field.
+pub async fn send(company: &Arc<Company>, order: &Order) -> Result<Vec<Attempt>, Refused> {
+    if !(1..=TIMES_MAX).contains(&order.times) {
+        return Err(Refused(format!("times: must be 1 to {TIMES_MAX}")));
+    }
+    let mut attempts = Vec::new();
+    for letter in company.with(|state| letters(state, order))? {
+        let url: Url = letter.url.parse().map_err(|error| Refused(format!("url: {error}")))?;
+        let client = client(&url, "ca_file", order.ca_file.as_deref())?;
+        for _ in 0..order.times {
+            for attempt in 1..=RETRIES + 1 {
+                let done = attempted(&client, &url, &letter, attempt).await;
+                let delivered = done.delivered;
+                attempts.push(done);
+                if delivered || !order.retry {
+                    break;
+                }
+                let pause = order.retry_ms.saturating_mul(2_u64.saturating_pow(attempt - 1));
+                tokio::time::sleep(Duration::from_millis(pause.min(60_000))).await;
+            }
+        }
+    }
+    Ok(attempts)
+}
+
+async fn attempted(client: &reqwest::Client, url: &Url, letter: &Letter, attempt: u32) -> Attempt {
+    let begun = Instant::now();
+    let mut request = client.post(url.clone()).body(letter.delivery.body.clone());
+    for (name, value) in &letter.delivery.headers {
+        request = request.header(name, value);
+    }
+    let answered = async {
+        let response = request.send().await?;
+        let status = response.status();
+        Ok::<_, reqwest::Error>((status, response.text().await?))
+    };
+    let (status, body, error) = match answered.await {
+        Ok((status, body)) => (Some(status), body, None),
+        Err(error) => (None, String::new(), Some(chain(&error))),
+    };
+    Attempt {
+        event: letter.event.clone(),
+        attempt,
+        status: status.map(|status| status.as_u16()),
+        delivered: status.is_some_and(|status| status.is_success()),
+        body,
+        ms: begun.elapsed().as_millis(),
+        error,
+    }
+}

@@ -1,0 +1,299 @@
+//! The SOAP service: the envelope, who is let in, the faults and the pages of a list.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Path, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use jiff::{Timestamp, civil::DateTime, tz::Offset};
+
+use super::{
+    World, candidates,
+    gate::{Presented, presented},
+    moves, refused_token, requisitions,
+    tenant::{KEPT_MS, State as Tenancy},
+    xml::{self, BSVC, Element, Writer},
+};
+
+/// Why there is no answer to an operation.
+#[derive(Debug)]
+pub enum Fault {
+    /// Wrong user or password.
+    Authentication,
+    /// Something in the request is wrong: what, and where.
+    Validation(String, String),
+    /// The request cannot be done.
+    Processing(String),
+}
+
+impl IntoResponse for Fault {
+    fn into_response(self) -> Response {
+        let mut detail = Writer::default();
+        let (code, said) = match &self {
+            Self::Authentication => ("Client.authenticationError", "invalid username or password".to_owned()),
+            Self::Validation(message, xpath) => {
+                detail.within("Validation_Fault", |writer| {
+                    writer.within("Validation_Error", |writer| {
+                        writer.leaf("Message", message);
+                        writer.leaf("Detail_Message", message);
+                        writer.leaf("Xpath", xpath);
+                    });
+                });
+                ("Client.validationError", format!("Validation error occurred. {message}"))
+            }
+            Self::Processing(message) => {
+                detail.within("Processing_Fault", |writer| writer.leaf("Detail_Message", message));
+                ("Server.processingError", format!("Processing error occurred. {message}"))
+            }
+        };
+        let detail = detail.done();
+        let detail = if detail.is_empty() { detail } else { format!("<detail>{detail}</detail>") };
+        let said = quick_xml::escape::escape(said.as_str());
+        let body = format!(
+            "<SOAP-ENV:Fault xmlns:SOAP-ENV=\"{soap}\" xmlns:wd=\"{BSVC}\"><faultcode>SOAP-ENV:{code}</faultcode>\
+             <faultstring>{said}</faultstring>{detail}</SOAP-ENV:Fault>",
+            soap = xml::SOAP
+        );
+        enveloped(StatusCode::INTERNAL_SERVER_ERROR, "SOAP-ENV", &body)
+    }
+}
+
+fn enveloped(status: StatusCode, prefix: &str, body: &str) -> Response {
+    let text = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<{prefix}:Envelope xmlns:{prefix}=\"{soap}\"><{prefix}:Body>{body}\
+         </{prefix}:Body></{prefix}:Envelope>",
+        soap = xml::SOAP
+    );
+    (status, [(header::CONTENT_TYPE, HeaderValue::from_static("text/xml; charset=utf-8"))], text).into_response()
+}
+
+/// One operation: what was asked, of whom and when.
+pub struct Asked<'a> {
+    /// The tenant.
+    pub state: &'a mut Tenancy,
+    /// The element in the body.
+    pub request: &'a Element,
+    /// Now.
+    pub now_ms: i64,
+    /// The version in the path.
+    pub version: &'a str,
+}
+
+impl Asked<'_> {
+    /// A place in the request, as the faults name it.
+    #[must_use]
+    pub fn place(&self, names: &[&str]) -> String {
+        let first = self.request.name.as_str();
+        std::iter::once(first).chain(names.iter().copied()).map(|name| format!("/bsvc:{name}[1]")).collect()
+    }
+
+    /// A fault at such a place.
+    #[must_use]
+    pub fn wrong(&self, names: &[&str], message: &str) -> Fault {
+        Fault::Validation(message.to_owned(), self.place(names))
+    }
+
+    /// Refuses elements that the documentation does not have there, and those that are not stood in for here.
+    ///
+    /// # Errors
+    /// The fault that names the first of them.
+    pub fn only(&self, names: &[&str], known: &[&str], not_here: &[&str]) -> Result<(), Fault> {
+        let Some(element) = self.request.at(names) else { return Ok(()) };
+        for child in &element.children {
+            if not_here.contains(&child.name.as_str()) {
+                return Err(Fault::Processing(format!("{} is not simulated", child.name)));
+            }
+            if child.namespace != BSVC || !known.contains(&child.name.as_str()) {
+                return Err(self.wrong(names, &format!("Element '{}' is not expected.", child.name)));
+            }
+        }
+        Ok(())
+    }
+
+    /// A time in the request; none when it is not there.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn moment(&self, names: &[&str]) -> Result<Option<i64>, Fault> {
+        let Some(text) = self.request.text_at(names) else { return Ok(None) };
+        // Without an offset, a time is that of the tenant, which is at the Pacific Ocean in winter.
+        let there = || text.parse::<DateTime>().ok().and_then(|at| pacific().to_timestamp(at).ok());
+        let at = text.parse::<Timestamp>().ok().or_else(there);
+        at.map(|at| Some(at.as_millisecond())).ok_or_else(|| self.wrong(names, &format!("'{text}' is not a dateTime.")))
+    }
+
+    fn whole(&self, names: &[&str], usual: usize, most: usize) -> Result<usize, Fault> {
+        let Some(text) = self.request.text_at(names) else { return Ok(usual) };
+        let number = text.parse().ok().filter(|number| (1..=most).contains(number));
+        number.ok_or_else(|| self.wrong(names, &format!("'{text}' is not a number from 1 to {most}.")))
+    }
+
+    /// Which page is asked for, as of when.
+    ///
+    /// # Errors
+    /// When that cannot be.
+    pub fn filter(&mut self) -> Result<Filter, Fault> {
+        const NAME: &str = "Response_Filter";
+        self.only(&[NAME], &["As_Of_Effective_Date", "As_Of_Entry_DateTime", "Page", "Count"], &[])?;
+        let now = self.state.told_now(self.now_ms);
+        let as_of = self.moment(&[NAME, "As_Of_Entry_DateTime"])?.unwrap_or(now).min(now);
+        if as_of < now - KEPT_MS {
+            return Err(Fault::Processing("this simulator does not know any more what was then".to_owned()));
+        }
+        let page = self.whole(&[NAME, "Page"], 1, usize::MAX)?;
+        let count = self.whole(&[NAME, "Count"], 100, 999)?;
+        Ok(Filter { as_of, page, count })
+    }
+}
+
+/// Which page of a list is asked for, as of when.
+#[derive(Debug, Clone, Copy)]
+pub struct Filter {
+    /// What was entered by then is seen.
+    pub as_of: i64,
+    /// From 1.
+    pub page: usize,
+    /// Rows of a page.
+    pub count: usize,
+}
+
+impl Filter {
+    /// The rows of the page, and how many there are in all.
+    pub fn rows<T>(&self, all: impl Iterator<Item = T>) -> (Vec<T>, usize) {
+        let from = (self.page - 1).saturating_mul(self.count);
+        let (mut rows, mut total) = (Vec::new(), 0);
+        for row in all {
+            if total >= from && rows.len() < self.count {
+                rows.push(row);
+            }
+            total += 1;
+        }
+        (rows, total)
+    }
+
+    /// The answer with these rows.
+    pub fn answer(
+        &self,
+        version: &str,
+        name: &str,
+        rows: usize,
+        total: usize,
+        fill: impl FnOnce(&mut Writer),
+    ) -> String {
+        responded(name, version, |writer| {
+            writer.within("Response_Filter", |writer| {
+                writer.leaf("As_Of_Effective_Date", time(self.as_of).get(..10).unwrap_or_default());
+                writer.leaf("As_Of_Entry_DateTime", &time(self.as_of));
+                writer.leaf("Page", &self.page.to_string());
+                writer.leaf("Count", &self.count.to_string());
+            });
+            writer.within("Response_Results", |writer| {
+                writer.leaf("Total_Results", &total.to_string());
+                writer.leaf("Total_Pages", &total.div_ceil(self.count).to_string());
+                writer.leaf("Page_Results", &rows.to_string());
+                writer.leaf("Page", &self.page.to_string());
+            });
+            writer.within("Response_Data", fill);
+        })
+    }
+}
+
+fn pacific() -> Offset {
+    Offset::constant(-8)
+}
+
+/// A time as the service writes it: with the offset of its data centre.
+#[must_use]
+pub fn time(ms: i64) -> String {
+    let at = Timestamp::from_millisecond(ms).unwrap_or_default();
+    at.to_zoned(pacific().to_time_zone()).strftime("%Y-%m-%dT%H:%M:%S.%3f%:z").to_string()
+}
+
+/// The element of an answer.
+pub fn responded(name: &str, version: &str, fill: impl FnOnce(&mut Writer)) -> String {
+    let mut writer = Writer::default();
+    writer.within(&format!("{name} xmlns:wd=\"{BSVC}\" wd:version=\"{version}\""), fill);
+    writer.done()
+}
+
+fn is_version(text: &str) -> bool {
+    let number = |part: &str| !part.is_empty() && part.len() <= 3 && part.bytes().all(|byte| byte.is_ascii_digit());
+    text.strip_prefix('v')
+        .and_then(|rest| rest.split_once('.'))
+        .is_some_and(|(major, minor)| number(major) && number(minor))
+}
+
+/// `POST /ccx/service/{tenant}/{service}/{version}`.
+pub async fn service(
+    State(world): State<Arc<World>>,
+    Path((name, service, version)): Path<(String, String, String)>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let Some(tenant) = world.account(&name) else { return StatusCode::NOT_FOUND.into_response() };
+    let now_ms = tenant.clock.now_ms();
+    let mut state = tenant.state();
+    let limit = state.gate.enter(now_ms);
+    if !limit.open {
+        return super::limited();
+    }
+    let read = std::str::from_utf8(&body).map_err(|error| error.to_string()).and_then(xml::read);
+    let envelope = match read {
+        Ok(envelope) if envelope.namespace == xml::SOAP && envelope.name == "Envelope" => envelope,
+        Ok(_) => return Fault::Processing("The message is not a SOAP envelope".to_owned()).into_response(),
+        Err(error) => return Fault::Processing(format!("The message cannot be read: {error}")).into_response(),
+    };
+    match presented(&headers) {
+        Presented::Bearer(token) if !state.gate.knows_token(&token, now_ms) => return refused_token(),
+        Presented::Bearer(_) => {}
+        Presented::Basic(..) | Presented::Nothing => {
+            let token = envelope.at(&["Header", "Security", "UsernameToken"]);
+            let part = |name: &str| token.and_then(|token| token.text_at(&[name])).unwrap_or_default();
+            // In the envelope, unlike in a Basic header, the user is named with the tenant.
+            let user = part("Username");
+            if !user.contains('@') || !state.gate.knows_user(user, part("Password")) {
+                return Fault::Authentication.into_response();
+            }
+        }
+    }
+    let Some(request) = envelope.child("Body").and_then(|body| body.children.first()) else {
+        return Fault::Processing("The body is empty".to_owned()).into_response();
+    };
+    let mut asked = Asked { state: &mut state, request, now_ms, version: &version };
+    let known = request.namespace == BSVC && is_version(&version);
+    let answered = match (service.as_str(), request.name.as_str()) {
+        ("Recruiting" | "Human_Resources", "Server_Timestamp_Get") if known => Ok(timestamp(&mut asked)),
+        ("Recruiting", "Get_Job_Requisitions_Request") if known => requisitions::get(&mut asked),
+        ("Recruiting", "Get_Candidates_Request") if known => candidates::get(&mut asked),
+        ("Recruiting", "Move_Candidate_Request") if known => moves::go(&mut asked),
+        ("Recruiting", "Put_Candidate_Request") if known => moves::put(&mut asked),
+        _ => Err(Fault::Processing("The web service or version is invalid for the requested operation".to_owned())),
+    };
+    let mut response = match answered {
+        Ok(body) => enveloped(StatusCode::OK, "env", &body),
+        Err(fault) => fault.into_response(),
+    };
+    super::remaining(&mut response, limit);
+    response
+}
+
+fn timestamp(asked: &mut Asked<'_>) -> String {
+    let now = asked.state.told_now(asked.now_ms);
+    responded("Server_Timestamp", asked.version, |writer| writer.leaf("Server_Timestamp_Data", &time(now)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_told_with_its_offset_and_versions_are_like_v31_2() {
+        assert_eq!(time(1_795_000_000_123), "2026-11-18T03:06:40.123-08:00");
+        for (text, good) in [("v31.2", true), ("v45.0", true), ("31.2", false), ("v31", false), ("v3.x", false)] {
+            assert_eq!(is_version(text), good, "{text}");
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! One tenant: its objects with their versions, its time stamps and its indexes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use super::data::{self, Application, Kept, Person, Requisition, STAGES, STATUSES, Term, wid};
+use super::gate::Gate;
+use crate::control::lock;
+use crate::world::Clock;
+
+/// For how long it is known what an object was: a read as of an earlier time is refused.
+pub const KEPT_MS: i64 = 24 * 60 * 60 * 1_000;
+
+/// An object that has a WID.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Object {
+    /// By its number.
+    Requisition(u64),
+    /// By its number.
+    Person(u64),
+    /// By its number and its person's.
+    Application { person: u64, number: u64 },
+}
+
+/// A tenant.
+#[derive(Debug)]
+pub struct Tenant {
+    /// Its name, as in the paths.
+    pub name: String,
+    /// The clock of its world.
+    pub clock: Clock,
+    state: Mutex<State>,
+}
+
+/// What changes in a tenant.
+#[derive(Debug)]
+pub struct State {
+    /// The tenant's name.
+    pub name: String,
+    /// Requisitions by number.
+    pub requisitions: BTreeMap<u64, Kept<Requisition>>,
+    /// Candidates by number.
+    pub people: BTreeMap<u64, Kept<Person>>,
+    /// Who applied to a requisition at any time.
+    pub applicants: BTreeMap<u64, BTreeSet<u64>>,
+    /// Requisitions that there are now.
+    pub open_requisitions: Vec<u64>,
+    /// Candidates that there are now.
+    pub open_people: Vec<u64>,
+    /// Credentials and limits.
+    pub gate: Gate,
+    /// How long a report takes.
+    pub report_delay_ms: u64,
+    /// Whether references are sent with descriptors; without them only ids name things.
+    pub descriptors: bool,
+    wids: BTreeMap<String, Object>,
+    last_number: u64,
+    last_ms: i64,
+}
+
+impl Tenant {
+    /// One without anything in it.
+    #[must_use]
+    pub fn new(name: &str, clock: Clock) -> Self {
+        let state = State {
+            name: name.to_owned(),
+            requisitions: BTreeMap::new(),
+            people: BTreeMap::new(),
+            applicants: BTreeMap::new(),
+            open_requisitions: Vec::new(),
+            open_people: Vec::new(),
+            gate: Gate::new(name),
+            report_delay_ms: 0,
+            descriptors: true,
+            wids: BTreeMap::new(),
+            last_number: 0,
+            last_ms: 0,
+        };
+        Self { name: name.to_owned(), clock, state: Mutex::new(state) }
+    }
+
+    /// Its state, locked.
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+}
+
+impl State {
+    /// The time of the next change: later than every other one, and than every time that a client was told.
+    pub fn stamp(&mut self, now_ms: i64) -> i64 {
+        self.last_ms = now_ms.max(self.last_ms + 1);
+        self.last_ms
+    }
+
+    /// Now, for a client: what was entered by then does not change any more.
+    pub fn told_now(&mut self, now_ms: i64) -> i64 {
+        self.last_ms = now_ms.max(self.last_ms);
+        self.last_ms
+    }
+
+    /// The time of the last change, or of the last time that was told.
+    #[must_use]
+    pub fn last_ms(&self) -> i64 {
+        self.last_ms
+    }
+
+    /// A number that no other object has.
+    pub fn number(&mut self) -> u64 {
+        self.last_number += 1;
+        self.last_number
+    }
+
+    /// The WID of a requisition.
+    #[must_use]
+    pub fn requisition_wid(&self, number: u64) -> String {
+        wid(&self.name, "requisition", &number.to_string())
+    }
+
+    /// The WID of a candidate.
+    #[must_use]
+    pub fn person_wid(&self, number: u64) -> String {
+        wid(&self.name, "candidate", &number.to_string())
+    }
+
+    /// The WID of an application.
+    #[must_use]
+    pub fn application_wid(&self, number: u64) -> String {
+        wid(&self.name, "application", &number.to_string())
+    }
+
+    /// The WID of a member of a list.
+    #[must_use]
+    pub fn term_wid(&self, kind: &str, term: &Term) -> String {
+        wid(&self.name, kind, term.id)
+    }
+
+    /// What a client can call a member of a list.
+    #[must_use]
+    pub fn named(&self, term: &'static Term) -> &'static str {
+        if self.descriptors { term.name } else { term.id }
+    }
+
+    /// The member of a list that a reference means.
+    #[must_use]
+    pub fn term(&self, list: &'static [Term], kind: &str, (id_type, id): (&str, &str)) -> Option<&'static Term> {
+        if id_type == "WID" { list.iter().find(|term| self.term_wid(kind, term) == id) } else { data::of(list, id) }
+    }
+
+    /// The object that an id of a type means, whether or not it is still there.
+    #[must_use]
+    pub fn object(&self, id_type: &str, id: &str) -> Option<Object> {
+        let number = |prefix: &str| id.strip_prefix(prefix).and_then(|number| number.parse::<u64>().ok());
+        match id_type {
+            "WID" => self.wids.get(id).copied(),
+            "Job_Requisition_ID" => self.wids.get(&self.requisition_wid(number("R-")?)).copied(),
+            "Job_Application_ID" => self.wids.get(&self.application_wid(number("JOB_APPLICATION-6-")?)).copied(),
+            "Candidate_ID" => {
+                let known =
+                    |number: &u64| self.people.get(number).and_then(Kept::now).is_some_and(|person| person.id == id);
+                self.open_people.iter().copied().find(known).map(Object::Person)
+            }
+            _ => None,
+        }
+    }
+
+    /// Enters a requisition: a new one, or a change of one.
+    pub fn put_requisition(&mut self, at: i64, requisition: Requisition) {
+        let number = requisition.number;
+        if let Some(kept) = self.requisitions.get_mut(&number) {
+            kept.put(at, Some(requisition), at - KEPT_MS);
+            return;
+        }
+        self.wids.insert(self.requisition_wid(number), Object::Requisition(number));
+        self.requisitions.insert(number, Kept::new(at, requisition));
+        self.open_requisitions.push(number);
+    }
+
+    /// Enters a candidate: a new one, or a change of one.
+    pub fn put_person(&mut self, at: i64, mut person: Person) {
+        person.touched = at;
+        let number = person.number;
+        for application in &person.applications {
+            self.applicants.entry(application.requisition).or_default().insert(number);
+            let wid = self.application_wid(application.number);
+            self.wids.insert(wid, Object::Application { person: number, number: application.number });
+        }
+        if let Some(kept) = self.people.get_mut(&number) {
+            kept.put(at, Some(person), at - KEPT_MS);
+            return;
+        }
+        self.wids.insert(self.person_wid(number), Object::Person(number));
+        self.people.insert(number, Kept::new(at, person));
+        self.open_people.push(number);
+    }
+
+    /// Purges a requisition.
+    pub fn purge_requisition(&mut self, at: i64, number: u64) {
+        if let Some(kept) = self.requisitions.get_mut(&number) {
+            kept.put(at, None, at - KEPT_MS);
+        }
+        self.open_requisitions.retain(|open| *open != number);
+    }
+
+    /// Purges a candidate with all applications.
+    pub fn purge_person(&mut self, at: i64, number: u64) {
+        if let Some(kept) = self.people.get_mut(&number) {
+            kept.put(at, None, at - KEPT_MS);
+        }
+        self.open_people.retain(|open| *open != number);
+    }
+
+    /// A requisition as it is now.
+    #[must_use]
+    pub fn requisition(&self, number: u64) -> Option<&Arc<Requisition>> {
+        self.requisitions.get(&number).and_then(Kept::now)
+    }
+
+    /// A candidate as it is now.
+    #[must_use]
+    pub fn person(&self, number: u64) -> Option<&Arc<Person>> {
+        self.people.get(&number).and_then(Kept::now)
+    }
+
+    /// An application as it is now, with its person.
+    #[must_use]
+    pub fn application(&self, person: u64, number: u64) -> Option<(&Arc<Person>, &Application)> {
+        let person = self.person(person)?;
+        person.applications.iter().find(|application| application.number == number).map(|found| (person, found))
+    }
+
+    /// Changes an application, and tells the time of the change.
+    pub fn change_application(&mut self, at: i64, (person, number): (u64, u64), change: impl FnOnce(&mut Application)) {
+        let Some(mut person) = self.person(person).map(|person| Person::clone(person)) else { return };
+        if let Some(application) = person.applications.iter_mut().find(|application| application.number == number) {
+            change(application);
+            application.moved = at;
+            self.put_person(at, person);
+        }
+    }
+
+    /// A person's new application at the first stage.
+    pub fn apply(&mut self, at: i64, person: &mut Person, requisition: u64, source: &'static Term) -> u64 {
+        let number = self.number();
+        let [stage, ..] = &STAGES;
+        person.applications.push(Application {
+            number,
+            requisition,
+            applied: at,
+            stage,
+            disposition: None,
+            source,
+            moved: at,
+        });
+        number
+    }
+
+    /// Whether a requisition takes applications.
+    #[must_use]
+    pub fn takes_applications(&self, number: u64) -> bool {
+        let [_, open, ..] = &STATUSES;
+        self.requisition(number).is_some_and(|requisition| requisition.status == open)
+    }
+}
