@@ -27,7 +27,7 @@
 //! | `GET`, `POST /_control/bamboohr/{company}/applications` | the true state; add or change one (merged by `id`) |
 //! | `DELETE /_control/bamboohr/{company}/applications/{id}` | removes one |
 //! | `POST /_control/bamboohr/{company}/page_size` | `{"page_size": n}`, 1 to 500, initially 20 |
-//! | `POST /_control/bamboohr/{company}/rate_limit` | `{"remaining": n or null, "retry_after_s"?: n}` |
+//! | `POST /_control/bamboohr/{company}/rate_limit` | `{"remaining": n or null, "retry_after_s"?: n, "per_minute"?: n or null}`: one that ends once it was met, and one that stays; initially none |
 //! | `POST /_control/bamboohr/{company}/refusal` | `{"refusal": "429", "429-untold", "503" or "200"}`: how a request beyond the limit is refused, [`bamboohr::gate::Refusal`] |
 //! | `POST /_control/bamboohr/{company}/keys` | `{"keys": [..], "without_ats"?: [..]}` replaces the accepted API keys, and those that get a 403 |
 //! | `POST /_control/bamboohr/{company}/jobs` | `{"id"?, "title"?, "status"?}`: changes a job or adds one, `{"id"}` |

@@ -32,9 +32,17 @@ impl Account {
         work(&mut lock(&self.0))
     }
 
-    /// Refuses after so many requests, or lets all of them in again.
-    pub fn set_limit(&self, limit: Option<Limit>) {
-        self.with(|company| company.door.limit = limit);
+    /// Requests of a minute, or no limit.
+    pub fn set_limit(&self, per_minute: Option<u64>) {
+        self.with(|company| {
+            company.door.rate.per_minute = per_minute;
+            company.door.limit = None;
+        });
+    }
+
+    /// Refuses after so many requests, once.
+    pub fn exhaust(&self, limit: Limit) {
+        self.with(|company| company.door.limit = Some(limit));
     }
 
     /// How it refuses.

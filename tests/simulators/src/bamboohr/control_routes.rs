@@ -57,6 +57,8 @@ struct RateLimit {
     remaining: Option<u64>,
     #[serde(default = "two")]
     retry_after_s: u32,
+    #[serde(default)]
+    per_minute: Option<u64>,
 }
 
 const fn two() -> u32 {
@@ -188,9 +190,13 @@ async fn rate_limit(
     Path(name): Path<String>,
     body: Bytes,
 ) -> Result<StatusCode, Refused> {
-    let RateLimit { remaining, retry_after_s } = parse(&body)?;
+    let RateLimit { remaining, retry_after_s, per_minute } = parse(&body)?;
     let limit = remaining.map(|remaining| Limit { remaining, retry_after_s, until: None });
-    world.with(&name, |company| company.door.limit = limit).ok_or_else(too_many)?;
+    let limited = world.with(&name, |company| {
+        company.door.limit = limit;
+        company.door.rate.per_minute = per_minute;
+    });
+    limited.ok_or_else(too_many)?;
     Ok(StatusCode::NO_CONTENT)
 }
 

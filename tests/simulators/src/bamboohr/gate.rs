@@ -33,6 +33,31 @@ pub struct Limit {
     pub until: Option<Timestamp>,
 }
 
+/// So many requests in each minute that begins with a request.
+#[derive(Debug, Clone, Default)]
+pub struct Rate {
+    /// Most requests of a minute; none means no limit.
+    pub per_minute: Option<u64>,
+    began: Option<Timestamp>,
+    counted: u64,
+}
+
+impl Rate {
+    const MINUTE: SignedDuration = SignedDuration::from_mins(1);
+
+    /// Counts a request; the end of the minute when it is one too many.
+    fn count(&mut self, now: Timestamp) -> Option<Timestamp> {
+        let most = self.per_minute?;
+        let end = self.began.and_then(|began| began.checked_add(Self::MINUTE).ok()).filter(|end| now < *end);
+        if end.is_none() {
+            self.began = Some(now);
+            self.counted = 0;
+        }
+        self.counted += 1;
+        end.filter(|_| self.counted > most)
+    }
+}
+
 /// How a request is refused when there are too many.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 pub enum Refusal {
@@ -94,8 +119,10 @@ pub struct Doorkeeper {
     pub keys: Vec<String>,
     /// Keys that are known, and are for something else.
     pub without_ats: Vec<String>,
-    /// The limit, if there is one.
+    /// A limit that ends once it was met, if there is one.
     pub limit: Option<Limit>,
+    /// A limit that stays.
+    pub rate: Rate,
     /// What who is limited is told.
     pub refusal: Refusal,
 }
@@ -109,6 +136,9 @@ impl Doorkeeper {
         }
         if !known(&self.keys) {
             return Gate::WrongKey;
+        }
+        if let Some(until) = self.rate.count(now) {
+            return limited(until, now);
         }
         let Some(limit) = self.limit.as_mut() else { return Gate::Open };
         let until = match limit.until {
@@ -128,9 +158,13 @@ impl Doorkeeper {
                 until
             }
         };
-        let left = until.duration_since(now).as_millis().max(0).unsigned_abs().div_ceil(1_000);
-        Gate::Limited { retry_after_s: u64::try_from(left).unwrap_or(u64::MAX) }
+        limited(until, now)
     }
+}
+
+fn limited(until: Timestamp, now: Timestamp) -> Gate {
+    let left = until.duration_since(now).as_millis().max(0).unsigned_abs().div_ceil(1_000);
+    Gate::Limited { retry_after_s: u64::try_from(left).unwrap_or(u64::MAX) }
 }
 
 /// The user name of a Basic header: BambooHR takes the key there and does not look at the password.
@@ -154,7 +188,7 @@ mod tests {
             keys: vec![key.to_owned()],
             without_ats: vec!["other".to_owned()],
             limit: Some(Limit { remaining: 1, retry_after_s: 2, until: None }),
-            refusal: Refusal::default(),
+            ..Doorkeeper::default()
         };
         let at = |millis: i64| Timestamp::from_millisecond(1_764_000_000_000 + millis).unwrap_or_default();
         // (milliseconds, key, gate)
@@ -171,5 +205,15 @@ mod tests {
             assert_eq!(door.enter(Some(key), at(millis)), gate, "at {millis} ms");
         }
         assert_eq!(door.enter(None, at(3_000)), Gate::WrongKey);
+    }
+
+    #[test]
+    fn a_rate_counts_each_minute_anew() {
+        let mut rate = Rate { per_minute: Some(2), ..Rate::default() };
+        let at = |seconds: i64| Timestamp::from_second(1_764_000_000 + seconds).unwrap_or_default();
+        let refused: Vec<bool> = [0, 30, 59, 60, 61, 62].map(|second| rate.count(at(second)).is_some()).to_vec();
+        assert_eq!(refused, [false, false, true, false, false, true]);
+        rate.per_minute = None;
+        assert_eq!(rate.count(at(63)), None);
     }
 }

@@ -9,7 +9,10 @@ use std::{
 use axum::{Router, middleware};
 use serde_json::{Value, json};
 use simulators::{
-    bamboohr::{self, World, gate::Limit},
+    bamboohr::{
+        self, World,
+        gate::{Limit, Refusal},
+    },
     control,
     world::{Account as _, Chance, Clock},
 };
@@ -201,7 +204,7 @@ async fn a_limit_is_told_in_each_of_its_ways_and_ends_with_the_clock() {
     for (refusal, status, after, body) in
         [("429", 429, "30", ""), ("429-untold", 429, "", ""), ("503", 503, "30", ""), ("200", 200, "", inside)]
     {
-        account.set_limit(Some(Limit { remaining: 0, retry_after_s: 30, until: None }));
+        account.exhaust(Limit { remaining: 0, retry_after_s: 30, until: None });
         let order = json!({"refusal": refusal});
         assert_eq!(post(&app, "/_control/bamboohr/acme/refusal", order).await.status, 204);
         let refused = read(&app, "applications").await;
@@ -210,11 +213,19 @@ async fn a_limit_is_told_in_each_of_its_ways_and_ends_with_the_clock() {
         now.fetch_add(30_000, std::sync::atomic::Ordering::SeqCst);
         assert!(read(&app, "applications").await.text.contains("paginationComplete"), "{refusal}");
     }
-    account.set_limit(Some(Limit { remaining: 0, retry_after_s: 30, until: None }));
+    account.exhaust(Limit { remaining: 0, retry_after_s: 30, until: None });
     account.set_limit(None);
     let open = read(&app, "jobs").await;
     assert_eq!((open.status.as_u16(), open.header("date")), (200, "Tue, 24 Nov 2026 10:02:00 GMT"));
     assert_eq!(post(&app, "/_control/bamboohr/acme/refusal", json!({"refusal": "500"})).await.status, 400);
+    account.set_refusal(Refusal::TooManyRequests);
+    account.set_limit(Some(1));
+    assert_eq!(read(&app, "jobs").await.status, 200);
+    now.fetch_add(20_000, std::sync::atomic::Ordering::SeqCst);
+    let refused = read(&app, "jobs").await;
+    assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (429, "40"));
+    now.fetch_add(40_000, std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(read(&app, "jobs").await.status, 200);
 }
 
 #[tokio::test]
