@@ -54,7 +54,10 @@ fn known(word: &str) -> Kind {
 
 fn fields_that_differ(origin: &Origin, place: &str, fields: &Map<String, Value>, record: &Value) -> Vec<String> {
     let differs = |(name, wanted): (&String, &Value)| {
-        let wanted = referring(origin, name, wanted);
+        let wanted = match (name.as_str(), place.split_once('/')) {
+            ("parent", Some((kind, _))) => referring_to(origin, known(kind), wanted),
+            _ => referring(origin, name, wanted),
+        };
         let is = &record[name.as_str()];
         (!same(&wanted, is)).then(|| format!("{place}.{name} is {is}, not {wanted}"))
     };
@@ -72,9 +75,13 @@ fn referring(origin: &Origin, field: &str, value: &Value) -> Value {
         "interviewers" | "submitted_by" => Kind::User,
         _ => return value.clone(),
     };
+    referring_to(origin, kind, value)
+}
+
+fn referring_to(origin: &Origin, kind: Kind, value: &Value) -> Value {
     match value {
         Value::String(id) => Value::String(origin.id(kind, id)),
-        Value::Array(ids) => ids.iter().map(|id| referring(origin, field, id)).collect(),
+        Value::Array(ids) => ids.iter().map(|id| referring_to(origin, kind, id)).collect(),
         other => other.clone(),
     }
 }
