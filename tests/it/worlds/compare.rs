@@ -54,7 +54,7 @@ fn known(word: &str) -> Kind {
 
 fn fields_that_differ(origin: &Origin, place: &str, fields: &Map<String, Value>, record: &Value) -> Vec<String> {
     let differs = |(name, wanted): (&String, &Value)| {
-        let wanted = referring(origin, name, wanted);
+        let wanted = referring(origin, (place, name), wanted);
         let is = &record[name.as_str()];
         (!same(&wanted, is)).then(|| format!("{place}.{name} is {is}, not {wanted}"))
     };
@@ -62,8 +62,10 @@ fn fields_that_differ(origin: &Origin, place: &str, fields: &Map<String, Value>,
 }
 
 /// Provider ids as our ids, in fields that refer to other objects.
-fn referring(origin: &Origin, field: &str, value: &Value) -> Value {
+fn referring(origin: &Origin, (place, field): (&str, &str), value: &Value) -> Value {
     let kind = match field {
+        "parent" if place.starts_with("office/") => Kind::Office,
+        "parent" => Kind::Department,
         "candidate" => Kind::Candidate,
         "job" => Kind::Job,
         "application" => Kind::Application,
@@ -74,7 +76,7 @@ fn referring(origin: &Origin, field: &str, value: &Value) -> Value {
     };
     match value {
         Value::String(id) => Value::String(origin.id(kind, id)),
-        Value::Array(ids) => ids.iter().map(|id| referring(origin, field, id)).collect(),
+        Value::Array(ids) => ids.iter().map(|id| referring(origin, (place, field), id)).collect(),
         other => other.clone(),
     }
 }
