@@ -5,6 +5,7 @@
 //! reply into a [`Page`], which may name further cursors.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,7 +21,7 @@ use crate::access::Hosts;
 use crate::http::Reply;
 
 /// A request to be sent.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Call {
     /// How.
     pub method: Method,
@@ -30,6 +31,16 @@ pub struct Call {
     pub headers: HeaderMap,
     /// With what.
     pub body: Bytes,
+}
+
+impl fmt::Debug for Call {
+    /// Without the body: one that asks for a token is made of secrets.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { method, url, headers, body } = self;
+        let mut call = formatter.debug_struct("Call");
+        call.field("method", method).field("url", &url.as_str()).field("headers", headers);
+        call.field("body_bytes", &body.len()).finish()
+    }
 }
 
 /// Secrets of one connection by name. Deliberately without `Debug`.
