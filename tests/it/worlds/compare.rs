@@ -52,12 +52,19 @@ fn known(word: &str) -> Kind {
     Kind::ALL.into_iter().find(|kind| kind.as_str() == word).unwrap_or_else(|| panic!("no kind `{word}`"))
 }
 
-fn fields_that_differ(origin: &Origin, place: &str, fields: &Map<String, Value>, record: &Value) -> Vec<String> {
+/// What differs between a record and what is true of it, a line each.
+pub(crate) fn fields_that_differ(
+    origin: &Origin,
+    place: &str,
+    fields: &Map<String, Value>,
+    record: &Value,
+) -> Vec<String> {
     let differs = |(name, wanted): (&String, &Value)| {
         let wanted = match (name.as_str(), place.split_once('/')) {
             ("parent", Some((kind, _))) => referring_to(origin, known(kind), wanted),
             _ => referring(origin, name, wanted),
         };
+        let wanted = referring(origin, (place, name), wanted);
         let is = &record[name.as_str()];
         (!same(&wanted, is)).then(|| format!("{place}.{name} is {is}, not {wanted}"))
     };
@@ -65,8 +72,10 @@ fn fields_that_differ(origin: &Origin, place: &str, fields: &Map<String, Value>,
 }
 
 /// Provider ids as our ids, in fields that refer to other objects.
-fn referring(origin: &Origin, field: &str, value: &Value) -> Value {
+fn referring(origin: &Origin, (place, field): (&str, &str), value: &Value) -> Value {
     let kind = match field {
+        "parent" if place.starts_with("office/") => Kind::Office,
+        "parent" => Kind::Department,
         "candidate" => Kind::Candidate,
         "job" => Kind::Job,
         "application" => Kind::Application,
@@ -82,6 +91,7 @@ fn referring_to(origin: &Origin, kind: Kind, value: &Value) -> Value {
     match value {
         Value::String(id) => Value::String(origin.id(kind, id)),
         Value::Array(ids) => ids.iter().map(|id| referring_to(origin, kind, id)).collect(),
+        Value::Array(ids) => ids.iter().map(|id| referring(origin, (place, field), id)).collect(),
         other => other.clone(),
     }
 }
