@@ -80,9 +80,12 @@ fn allowed(name: &str, folder: &str) -> &'static [&'static str] {
         // Of the product only what a person wants to look at without a stack.
         "xtask" => &["domain", "mail_templates", "providers"],
         "platform" | "providers" | "web" => &["domain", "resilience"],
-        "integration" => &["domain", "resilience", "mail_templates", "platform", "providers", "web", "simulators"],
+        "sync" => &["domain", "resilience", "platform", "providers"],
+        "integration" => {
+            &["domain", "resilience", "mail_templates", "platform", "providers", "sync", "web", "simulators"]
+        }
         _ if folder.starts_with("functions/") => {
-            &["domain", "resilience", "mail_templates", "platform", "providers", "web"]
+            &["domain", "resilience", "mail_templates", "platform", "providers", "sync", "web"]
         }
         _ => &[],
     }

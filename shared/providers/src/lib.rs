@@ -40,11 +40,13 @@ providers! {
     gemini,
     gmail,
     greenhouse,
+    lever,
     log,
     mailgun,
     sendgrid,
     ses,
     smtp,
+    workday,
 }
 
 /// The provider of that id. None for a name that this version does not know.
