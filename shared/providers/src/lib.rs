@@ -40,6 +40,7 @@ providers! {
     gemini,
     gmail,
     greenhouse,
+    lever,
     log,
     mailgun,
     sendgrid,

@@ -35,7 +35,14 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use axum::{Json, Router, extract::State, response::IntoResponse, routing::post};
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{HeaderValue, header},
+    middleware,
+    response::{IntoResponse, Response},
+    routing::post,
+};
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
@@ -114,11 +121,21 @@ pub fn simulator_of(world: Arc<World>) -> Simulator {
             .route("/boards/v1/boards/{board}/jobs/{post}", post(board::apply))
             .with_state(Arc::clone(&world))
             .nest("/harvest/v3", harvest::routes(Arc::clone(&world)))
-            .fallback(|| async { harvest::not_found() }),
+            .fallback(|| async { harvest::not_found() })
+            .layer(middleware::map_response_with_state(Arc::clone(&world), dated)),
         extra: Router::new().route("/deliver", post(deliver)).with_state(sender).merge(control_routes::routes(world)),
         extra_index: &control_routes::INDEX,
         control,
     }
+}
+
+/// Tells the world's time with every answer.
+async fn dated(State(world): State<Arc<World>>, mut response: Response) -> Response {
+    let printed = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&world.now());
+    if let Some(date) = printed.ok().and_then(|date| HeaderValue::try_from(date).ok()) {
+        response.headers_mut().insert(header::DATE, date);
+    }
+    response
 }
 
 #[derive(Clone)]

@@ -124,6 +124,7 @@ pub fn app() -> Router {
 }
 
 /// The same with these simulators, for a test in the same process that holds their worlds.
+/// A server of these simulators only, whose worlds the caller may hold.
 pub fn app_of(simulators: Vec<Simulator>) -> Router {
     let index = index(&simulators);
     let mut router = Router::new()

@@ -6,6 +6,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
+use jiff::Timestamp;
+
 use super::{
     escape,
     limit::{Counted, Window},
@@ -152,6 +154,12 @@ impl World {
     #[must_use]
     pub fn new(clock: Clock) -> Arc<Self> {
         Arc::new(Self { clock, accounts: Mutex::default() })
+    }
+
+    /// Now.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// An account, which is made with its first data when it is new. None when there are too many.

@@ -43,6 +43,8 @@ enum Filter {
     /// Field and comparisons with a moment.
     When(&'static str, Vec<(String, i64)>),
     Is(&'static str, Value),
+    /// An address among those of a person.
+    Address(String),
     /// Leaves out the rows of which this is true.
     Without(&'static str),
 }
@@ -142,6 +144,9 @@ impl Wanted {
                 None => return bad(json!({"status": format!("`{given}` is not one of the known values")})),
             }
         }
+        if let Some(address) = text("email").filter(|_| table == Table::Candidates) {
+            self.filters.push(Filter::Address(address.to_lowercase()));
+        }
         let asked = |name: &str| text(name) == Some("true");
         match table {
             Table::JobPosts if text("active").is_none() => self.filters.push(Filter::Is("active", json!(true))),
@@ -168,6 +173,11 @@ impl Wanted {
                 ms.is_some_and(|ms| comparisons.iter().all(|(word, bound)| compares(word, ms, *bound)))
             }
             Filter::Is(field, value) => row.get(field) == value,
+            Filter::Address(wanted) => {
+                let addresses = row.get("email_addresses").as_array().into_iter().flatten();
+                let mut values = addresses.filter_map(|address| address.get("value")?.as_str());
+                values.any(|value| value.to_lowercase() == *wanted)
+            }
             Filter::Without(field) => !row.is(field),
         })
     }
@@ -202,7 +212,7 @@ impl Wanted {
                     let (_, parent) = table.parents().iter().find(|(known, _)| known == field)?;
                     parents.iter().flat_map(|id| store.of(*parent, *id, table)).collect()
                 }
-                Filter::When(..) | Filter::Is(..) | Filter::Without(_) => return None,
+                Filter::When(..) | Filter::Is(..) | Filter::Address(_) | Filter::Without(_) => return None,
             };
             ids.sort_unstable();
             ids.dedup();

@@ -79,18 +79,7 @@ pub fn step(state: &mut State, chance: &mut Chance) -> String {
 /// How many objects there are of the kinds that a client knows.
 #[must_use]
 pub fn objects(state: &State) -> usize {
-    let kinds = [
-        Table::Jobs,
-        Table::Candidates,
-        Table::Applications,
-        Table::Interviews,
-        Table::Offers,
-        Table::Scorecards,
-        Table::Departments,
-        Table::Offices,
-        Table::Users,
-    ];
-    kinds.into_iter().map(|table| state.store.rows(table).len()).sum()
+    super::truth::KINDS.into_iter().map(|(_, table)| state.store.rows(table).len()).sum()
 }
 
 /// Adds objects until there are about so many; all of it happened before now, so that no webhook tells it.

@@ -121,6 +121,7 @@ async fn pages_go_from_the_highest_id_and_the_cursor_travels_alone() {
     assert_eq!(ids(&stage.read(&token, "applications").await).len(), 100, "so many without per_page");
     let last = stage.read(&token, "departments").await;
     assert_eq!(last.headers.get("link").map(|link| link.to_str().unwrap()), Some(""), "nothing follows");
+    assert_eq!(last.header("date"), "Mon, 21 Sep 2026 14:13:40 GMT", "the world's time");
     let refused = stage.read(&token, &format!("{second}&per_page=20")).await;
     assert_eq!(refused.status, 422);
     let reason = "When passing a cursor, do not include other query params.";
@@ -156,8 +157,8 @@ async fn what_is_not_understood_is_422() {
 async fn filters_narrow_a_list_and_stay_in_the_cursor() {
     let stage = stage(300);
     let token = stage.access().await;
-    let job = ids(&stage.read(&token, "jobs").await)[0];
-    let other = ids(&stage.read(&token, "jobs").await)[1];
+    let oldest = ids(&stage.read(&token, "jobs").await);
+    let [.., other, job] = oldest.as_slice() else { panic!("there are jobs") };
     let rows = stage.all(&token, &format!("applications?job_ids={job},{other}&status=active&per_page=2")).await;
     assert!(rows.len() > 4, "more than two pages");
     for row in &rows {
