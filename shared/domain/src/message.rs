@@ -153,6 +153,8 @@ pub struct ActionJob {
     pub v: u8,
     /// Whose action.
     pub org: OrgId,
+    /// At which connection: it is left alone while its breaker is open, before anything is read.
+    pub connection: ConnectionId,
     /// Which.
     pub action: ActionId,
 }

@@ -7,7 +7,7 @@ use providers::ats::Stream;
 
 use crate::Engine;
 use crate::apply::add;
-use crate::ask::FOR_A_PAGE;
+use crate::ask::{FOR_A_PAGE, further};
 use crate::halt::Halt;
 use crate::pass::{Session, tell};
 
@@ -57,8 +57,8 @@ impl Engine {
     }
 
     /// Asks whether objects are there: the provider's word counts, not that a list left them out.
-    async fn look_for(&self, session: &mut Session<'_>, mode: Mode, cursors: Vec<String>) -> Result<(), Halt> {
-        for cursor in cursors {
+    async fn look_for(&self, session: &mut Session<'_>, mode: Mode, mut cursors: Vec<String>) -> Result<(), Halt> {
+        while let Some(cursor) = cursors.pop() {
             if session.turn.left() < FOR_A_PAGE {
                 return Err(Halt::OutOfTime);
             }
@@ -74,6 +74,7 @@ impl Engine {
                     self.see(session, mode, &page.observations).await?;
                     let Some(progress) = session.state.progress(mode).as_mut() else { return Ok(()) };
                     add(&mut progress.run.counts, &counts);
+                    cursors.extend(further(page));
                 }
                 // Not known is not gone: the next pass asks again.
                 Err(Halt::Unreadable(detail) | Halt::PlaceLost(detail)) => {
