@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use bytes::Bytes;
+use domain::ats::Origin;
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use providers::http::Reply;
@@ -34,9 +35,12 @@ fn the_recorded_greenhouse_signature_is_accepted() {
     let secret = known["secret"].as_str().expect("a secret").into();
     let mut headers = HeaderMap::new();
     headers.insert("signature", known["signature_header"].as_str().expect("a header").parse().expect("a value"));
-    assert!(greenhouse().verify(&headers, body, &secret).is_ok());
-    assert!(greenhouse().verify(&headers, &body[1..], &secret).is_err());
-    assert_eq!(greenhouse().interpret(body, Timestamp::UNIX_EPOCH).expect("readable").meaning, Meaning::Ping);
+    assert!(greenhouse().verify(&headers, body, &secret, Timestamp::UNIX_EPOCH).is_ok());
+    assert!(greenhouse().verify(&headers, &body[1..], &secret, Timestamp::UNIX_EPOCH).is_err());
+    assert_eq!(
+        greenhouse().interpret(&origin(), body, Timestamp::UNIX_EPOCH).expect("readable").meaning,
+        Meaning::Ping
+    );
 }
 
 #[test]
@@ -45,27 +49,20 @@ fn every_documented_greenhouse_event_is_read() {
     let samples = samples.as_array().expect("a list");
     assert_eq!(samples.len(), 29);
     for sample in samples {
-        let event =
-            greenhouse().interpret(sample["body"].to_string().as_bytes(), Timestamp::UNIX_EPOCH).expect("readable");
+        let event = greenhouse()
+            .interpret(&origin(), sample["body"].to_string().as_bytes(), Timestamp::UNIX_EPOCH)
+            .expect("readable");
         assert_eq!(event.action, sample["body"]["action"]);
         assert_ne!(event.meaning, Meaning::Ping);
     }
 }
 
-#[test]
-fn the_recorded_bamboohr_pages_are_read() {
-    let Some(calls) = read("ats/bamboohr_recorded_calls.json") else { return };
-    let source = providers::find("bamboohr").and_then(|spec| spec.polling).expect("bamboohr is polled");
-    let pages = calls["applicants"].as_array().expect("calls");
-    let page =
-        |at: usize| source.read("1", &reply(200, &pages[at]["response"]), Timestamp::UNIX_EPOCH).expect("readable");
-    let recorded = pages[0]["response"]["applications"].as_array().expect("rows");
-    assert!(!recorded.is_empty());
-    assert_eq!(page(0).rows.len(), recorded.len());
-    assert!(page(0).rows.iter().all(|row| row.candidate.email.is_some() && row.job.is_some()));
-    assert_eq!(page(0).next, None, "the recorded first page says that it is the last");
-    let last = pages.len() - 1;
-    assert_eq!((page(last).rows.len(), page(last).next), (0, None));
+fn origin() -> Origin {
+    Origin {
+        org: "acme".parse().expect("slug"),
+        provider: "greenhouse".into(),
+        connection: "gh".parse().expect("slug"),
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! reply into a [`Page`], which may name further cursors.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,8 +20,8 @@ use url::Url;
 use crate::access::Hosts;
 use crate::http::Reply;
 
-/// A request to be sent.
-#[derive(Debug, Clone)]
+/// A request to be sent. Its `Debug` leaves out the body, where some providers want the password.
+#[derive(Clone)]
 pub struct Call {
     /// How.
     pub method: Method,
@@ -30,6 +31,13 @@ pub struct Call {
     pub headers: HeaderMap,
     /// With what.
     pub body: Bytes,
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { method, url, headers, body } = self;
+        write!(f, "{method} {} {headers:?} with {} bytes", url.as_str(), body.len())
+    }
 }
 
 /// Secrets of one connection by name. Deliberately without `Debug`.

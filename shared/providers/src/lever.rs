@@ -285,7 +285,7 @@ fn parts(provider_ids: &[String], cursor: fn(Part) -> Cursor) -> Vec<String> {
     of.into_iter()
         .map(|(of, want)| {
             let want = want.into_iter().map(str::to_owned).collect();
-            cursor(Part { of: of.to_owned(), offset: None, want }).text()
+            cursor(Part { of: of.to_owned(), offset: None, want, both: false }).text()
         })
         .collect()
 }

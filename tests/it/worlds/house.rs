@@ -105,6 +105,8 @@ pub(super) struct House {
     pub(super) records: Table,
     pub(super) states: Table,
     secrets: Secrets,
+    /// Reading the trusted roots takes longer than all the rest of a process's start.
+    http: Outbound,
     base: String,
 }
 
@@ -132,6 +134,7 @@ impl House {
             records: Table::in_memory(),
             states: Table::in_memory(),
             secrets: Secrets::in_memory(),
+            http: Outbound::new().expect("a client"),
             base: format!("http://{address}"),
         };
         house.connect(seed).await;
@@ -141,17 +144,13 @@ impl House {
     /// An engine, as a new process has it: it knows nothing but what is stored.
     pub(super) fn engine(&self) -> Engine {
         let outside = Outside {
-            http: Outbound::new().expect("a client"),
+            http: self.http.clone(),
             calls: Bulkhead::new("ats", 4, Duration::from_secs(1)),
             stage: Stage::Local,
             replacement: Some(self.base.clone()),
         };
         let records = Records::new(self.records.clone());
         Engine::new(records, self.states.clone(), Cache::of_process(), self.secrets.clone(), outside)
-    }
-
-    pub(super) fn now_ms(&self) -> i64 {
-        self.clock.load(Ordering::SeqCst)
     }
 
     pub(super) fn pass(&self, time: Duration) {

@@ -48,7 +48,7 @@ pub(super) fn play(provider: Provider, seed: u64) -> Played {
         let house = House::build(provider, seed).await;
         Play::new(house, seed).all().await
     });
-    platform::clock::simulated::follow(None);
+    clock::simulated::follow(None);
     played
 }
 

@@ -16,6 +16,7 @@ use domain::ats::{Kind, ObjectRef};
 use domain::write_back::Change;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use secrecy::ExposeSecret as _;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
 
@@ -92,7 +93,7 @@ pub(super) fn acted(context: &Context<'_>, change: &Change, step: &str, reply: &
     if ![StatusCode::OK, StatusCode::CREATED].contains(&reply.status) {
         return Err(refused(context, reply));
     }
-    let touched = |id: &str| Acted::Done(vec![ObjectRef::new(Kind::Application, id), ObjectRef::new(Kind::Candidate, id)]);
+    let touched = |id: &str| Acted::Done(vec![ObjectRef::new(Kind::Application, id)]);
     match (change, step) {
         (Change::MoveStage { application, stage }, "") => {
             Ok(if stands(reply)?.stage.as_ref() == Some(stage) { touched(application) } else { next(WRITE) })
@@ -126,7 +127,10 @@ pub(super) fn acted(context: &Context<'_>, change: &Change, step: &str, reply: &
             Ok(if there.is_empty() { next(WRITE) } else { of(&there) })
         }
         (Change::Submit { .. }, FIND) => Ok(of(&identified(reply)?)),
-        (Change::Submit { .. }, _) => Ok(next(FIND)),
+        (Change::Submit { .. }, _) => match json::read(&reply.body).map_err(CallError::Malformed)? {
+            Taken { ok: true } => Ok(next(FIND)),
+            Taken { ok: false } => Err(CallError::Refused("the postings API did not take the application".to_owned())),
+        },
         (
             Change::MoveStage { application, .. }
             | Change::Reject { application, .. }
@@ -135,6 +139,12 @@ pub(super) fn acted(context: &Context<'_>, change: &Change, step: &str, reply: &
             _,
         ) => Ok(touched(application)),
     }
+}
+
+/// What the postings API answers.
+#[derive(Deserialize)]
+struct Taken {
+    ok: bool,
 }
 
 fn next(step: &str) -> Acted {

@@ -101,6 +101,9 @@ pub(super) struct Part {
     /// Ids that are asked for; those that no page has are gone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) want: Vec<String>,
+    /// Whether the offers of the opportunity come after its interviews.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) both: bool,
 }
 
 impl Cursor {
@@ -145,7 +148,7 @@ mod tests {
             reasons: [("r".to_owned(), "Hired".to_owned())].into(),
             hired: ["r".to_owned()].into(),
         };
-        let part = Part { of: "o".to_owned(), offset: None, want: vec!["i".to_owned()] };
+        let part = Part { of: "o".to_owned(), offset: None, want: vec!["i".to_owned()], both: false };
         for cursor in [
             Cursor::Check,
             Cursor::Users(Place::default()),

@@ -62,8 +62,14 @@ pub(super) fn page(context: &Context<'_>, cursor: Cursor, reply: &Reply) -> Resu
             let next = gone(&mut page, reply, &[Kind::Job])?;
             page.next = more(next, |offset| Cursor::DeletedPostings(Place { offset, ..place }), None);
         }
-        Cursor::Stages(naming) => page.next = Next::More(stages(reply, naming)?.text()),
-        Cursor::Reasons(naming) => page.next = Next::More(reasons(reply, naming)?.text()),
+        Cursor::Stages(naming) => {
+            let asked = naming.ids.is_some();
+            goes_on(&mut page, &stages(reply, naming)?, asked);
+        }
+        Cursor::Reasons(naming) => {
+            let asked = naming.ids.is_some();
+            goes_on(&mut page, &reasons(reply, naming)?, asked);
+        }
         Cursor::Opportunities { place, names } => {
             let observed = |wire| mapping::opportunity(origin, &names, wire).to_vec();
             let next = rows(&mut page, reply, &OPPORTUNITY, observed)?;
@@ -77,7 +83,7 @@ pub(super) fn page(context: &Context<'_>, cursor: Cursor, reply: &Reply) -> Resu
             let id = if ids.is_empty() { String::new() } else { ids.remove(0) };
             one(&mut page, reply, &OPPORTUNITY, &id, observed)?;
             if !ids.is_empty() {
-                page.next = Next::More(Cursor::Opportunity { names, ids }.text());
+                goes_on(&mut page, &Cursor::Opportunity { names, ids }, true);
             }
         }
         Cursor::DeletedOpportunities(place) => {
@@ -86,9 +92,8 @@ pub(super) fn page(context: &Context<'_>, cursor: Cursor, reply: &Reply) -> Resu
         }
         Cursor::Walk(place) => {
             let (ids, next) = ids(&mut page, reply)?;
-            let part = |of: &String| Part { of: of.clone(), offset: None, want: vec![] };
-            let both = |of: &String| [Cursor::Interviews(part(of)).text(), Cursor::Offers(part(of)).text()];
-            page.follow = ids.iter().flat_map(both).collect();
+            let both = |of| Cursor::Interviews(Part { of, offset: None, want: vec![], both: true }).text();
+            page.follow = ids.into_iter().map(both).collect();
             page.next = more(next, |offset| Cursor::Walk(Place { offset, ..place }), None);
         }
         Cursor::Interviews(part) => {
@@ -112,21 +117,29 @@ fn absent(page: &mut Page, cursor: &Cursor) -> bool {
             let Some((id, rest)) = ids.split_first() else { return false };
             page.gone.extend(OPPORTUNITY.map(|kind| ObjectRef::new(kind, id)));
             if !rest.is_empty() {
-                page.next = Next::More(Cursor::Opportunity { names: names.clone(), ids: rest.to_vec() }.text());
+                goes_on(page, &Cursor::Opportunity { names: names.clone(), ids: rest.to_vec() }, true);
             }
         }
         // The opportunity was deleted, and with it all that it had.
-        Cursor::Interviews(part) => page.gone.extend(wanted(Kind::Interview, part, &[])),
-        Cursor::Offers(part) => page.gone.extend(wanted(Kind::Offer, part, &[])),
+        Cursor::Interviews(part) => page.gone.extend(wanted(Kind::Interview, part)),
+        Cursor::Offers(part) => page.gone.extend(wanted(Kind::Offer, part)),
         _ => return false,
     }
     true
 }
 
-/// What was wanted and is not among these.
-fn wanted(kind: Kind, part: &Part, found: &[String]) -> Vec<ObjectRef> {
-    let missing = part.want.iter().filter(|id| !found.contains(id));
-    missing.map(|id| ObjectRef::new(kind, mapping::part_id(&part.of, id))).collect()
+/// What is wanted and was not found.
+fn wanted(kind: Kind, part: &Part) -> impl Iterator<Item = ObjectRef> {
+    part.want.iter().map(move |id| ObjectRef::new(kind, mapping::part_id(&part.of, id)))
+}
+
+/// What is to be asked next. What was asked for by name, or for a row, goes on by `follow`: only a list has a next page.
+fn goes_on(page: &mut Page, cursor: &Cursor, asked: bool) {
+    if asked {
+        page.follow.push(cursor.text());
+    } else {
+        page.next = Next::More(cursor.text());
+    }
 }
 
 fn list(reply: &Reply) -> Result<(Vec<Value>, Option<String>), CallError> {
@@ -217,9 +230,12 @@ fn parts<T: DeserializeOwned>(
         data.into_iter().filter_map(|one| row(page, &[kind], one, address, &observed)).collect();
     let missing = Part { want: part.want.iter().filter(|id| !found.contains(id)).cloned().collect(), ..part.clone() };
     if next.is_some() {
-        page.next = Next::More(cursor(Part { offset: next, ..missing }).text());
-    } else {
-        page.gone.extend(wanted(kind, &missing, &[]));
+        goes_on(page, &cursor(Part { offset: next, ..missing }), true);
+        return Ok(());
+    }
+    page.gone.extend(wanted(kind, &missing));
+    if missing.both {
+        goes_on(page, &Cursor::Offers(Part { offset: None, both: false, ..missing }), true);
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ use sha2::Sha256;
 
 use super::Lever;
 use super::mapping::part_id;
-use super::reading::{OPPORTUNITY, plain};
+use super::reading::plain;
 use crate::json;
 use crate::webhook::{Changed, Event, Meaning, NotAuthentic, Unreadable, WebhookSource, event_id};
 
@@ -115,7 +115,8 @@ fn meaning(event: &str, data: Data) -> Result<Meaning, Unreadable> {
     if !plain(&opportunity) || interview_id.as_ref().is_some_and(|id| !plain(id)) {
         return Err(Unreadable("an id is no plain word".to_owned()));
     }
-    let of_opportunity = || OPPORTUNITY.map(|kind| ObjectRef::new(kind, &opportunity)).to_vec();
+    // Asked for as an application, it is told as a candidate, too.
+    let of_opportunity = || vec![ObjectRef::new(Kind::Application, &opportunity)];
     let (about, new_application) = match (event, interview_id) {
         ("interviewCreated" | "interviewUpdated" | "interviewDeleted", Some(interview)) => {
             (vec![ObjectRef::new(Kind::Interview, part_id(&opportunity, &interview))], None)
@@ -223,14 +224,14 @@ mod tests {
         };
         let data = json!({"opportunityId": "o", "candidateId": "x", "contactId": "c", "interviewId": "i"});
         for event in &EVENTS[1..5] {
-            assert_eq!(about(event, data.clone()), ("candidate o, application o".to_owned(), None));
+            assert_eq!(about(event, data.clone()), ("application o".to_owned(), None));
         }
         let (_, new) = about("applicationCreated", data.clone());
         assert_eq!(new.as_deref(), Some("o"));
         for event in &EVENTS[5..] {
             assert_eq!(about(event, data.clone()), ("interview o/i".to_owned(), None));
         }
-        assert_eq!(about("interviewUpdated", json!({"opportunityId": "o"})).0, "candidate o, application o");
+        assert_eq!(about("interviewUpdated", json!({"opportunityId": "o"})).0, "application o");
     }
 
     #[test]
