@@ -3,10 +3,10 @@
 //! What the provider does not offer is refused here, where somebody can still choose something else. What must never be here: a
 //! question to a provider.
 
+use axum::Router;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::{get, post};
-use axum::{Json, Router};
 use domain::FORMAT_VERSION;
 use domain::action::{Action, ActionState};
 use domain::ats::{Application, Candidate, content_hash};
