@@ -60,10 +60,6 @@ pub(crate) fn fields_that_differ(
     record: &Value,
 ) -> Vec<String> {
     let differs = |(name, wanted): (&String, &Value)| {
-        let wanted = match (name.as_str(), place.split_once('/')) {
-            ("parent", Some((kind, _))) => referring_to(origin, known(kind), wanted),
-            _ => referring(origin, name, wanted),
-        };
         let wanted = referring(origin, (place, name), wanted);
         let is = &record[name.as_str()];
         (!same(&wanted, is)).then(|| format!("{place}.{name} is {is}, not {wanted}"))
@@ -84,13 +80,8 @@ fn referring(origin: &Origin, (place, field): (&str, &str), value: &Value) -> Va
         "interviewers" | "submitted_by" => Kind::User,
         _ => return value.clone(),
     };
-    referring_to(origin, kind, value)
-}
-
-fn referring_to(origin: &Origin, kind: Kind, value: &Value) -> Value {
     match value {
         Value::String(id) => Value::String(origin.id(kind, id)),
-        Value::Array(ids) => ids.iter().map(|id| referring_to(origin, kind, id)).collect(),
         Value::Array(ids) => ids.iter().map(|id| referring(origin, (place, field), id)).collect(),
         other => other.clone(),
     }
