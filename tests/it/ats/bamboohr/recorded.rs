@@ -147,7 +147,7 @@ fn reply(call: &Value) -> Reply {
 }
 
 fn read(bamboohr: &Harness, cursor: &str, call: &Value) -> Page {
-    bamboohr.with(|context| bamboohr.ats.read(context, cursor, &reply(call))).expect("readable")
+    bamboohr.ats.read(&bamboohr.context(), cursor, &reply(call)).expect("readable")
 }
 
 fn records(page: &Page) -> BTreeMap<(Kind, String), Value> {
@@ -231,10 +231,10 @@ async fn an_application_by_its_number_is_what_its_row_is() {
         email: "validation.run@example.com".to_owned(),
         phone: None,
     };
-    let acted = bamboohr.with(|context| bamboohr.ats.acted(context, &submit, "write ", &reply(made)));
+    let acted = bamboohr.ats.acted(&bamboohr.context(), &submit, "write ", &reply(made));
     let touched = ObjectRef::new(Kind::Application, "61");
     assert_eq!(acted, Ok(Acted::Done(vec![touched.clone()])), "what is called a candidate is the application");
-    let found = bamboohr.with(|context| bamboohr.ats.acted(context, &submit, "", &reply(&calls["list-applicants"][0])));
+    let found = bamboohr.ats.acted(&bamboohr.context(), &submit, "", &reply(&calls["list-applicants"][0]));
     assert_eq!(found, Ok(Acted::Done(vec![touched])), "the newest one with that address");
     let known =
         ["applicants", "list-applicants", "get-applicant", "job-openings", "list-job-openings", "create-applicant"];
