@@ -8,7 +8,6 @@ use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use providers::http::Reply;
 use providers::model::ModelError;
-use providers::webhook::{Meaning, WebhookSource};
 use serde_json::Value;
 
 /// Reads a recorded file. None where the folder is not at hand, as in a user's clone; `FIXTURES` names it.
@@ -17,10 +16,6 @@ pub(crate) fn read(name: &str) -> Option<Value> {
     let path = folder.join(name);
     let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     Some(serde_json::from_str(&text).expect("a recorded file is JSON"))
-}
-
-fn greenhouse() -> &'static dyn WebhookSource {
-    providers::find("greenhouse").and_then(|spec| spec.webhooks).expect("greenhouse sends webhooks")
 }
 
 fn reply(status: u16, body: &Value) -> Reply {

@@ -12,8 +12,7 @@ use simulators::workday::data::{DISPOSITIONS, Person, Requisition, STAGES, STATU
 use simulators::workday::tenant::Tenant;
 use simulators::world::{Account, Chance};
 
-use super::{GRANT, KINDS, connected};
-use crate::ats::harness::differences;
+use super::connected;
 
 /// Sets the status of every requisition.
 fn set_all(tenant: &Tenant, status: &str) {
@@ -37,8 +36,8 @@ fn new_address(tenant: &Tenant) -> String {
     wid
 }
 
-fn email(records: &BTreeMap<(Kind, String), Value>, wid: &str) -> Option<Value> {
-    records.get(&(Kind::Candidate, wid.to_owned())).map(|record| record["email"].clone())
+fn email(objects: &BTreeMap<String, Value>, wid: &str) -> Option<Value> {
+    objects.get(&format!("candidate/{wid}")).map(|record| record["email"].clone())
 }
 
 #[tokio::test]
@@ -46,18 +45,18 @@ async fn a_window_has_everything_of_the_open_requisitions_and_nothing_stale() {
     let (harness, tenant) = connected().await;
     tenant.grow(&mut Chance::new(1), 400);
     set_all(&tenant, "Open");
-    harness.pass(Duration::from_secs(3_600));
-    let all = harness.pass_through(None).await;
-    let begun = all.begun.expect("a time");
+    harness.pass_time(Duration::from_secs(3_600));
+    let all = harness.pass(None).await.expect("a pass");
+    let begun = all.began.expect("a time");
     let before = tenant.truth();
     let mut chance = Chance::new(9);
     for _ in 0..60 {
-        harness.pass(Duration::from_secs(20));
+        harness.pass_time(Duration::from_secs(20));
         tenant.step(&mut chance);
     }
-    let found = harness.pass_through(Some(begun)).await;
-    let mut records = all.records.clone();
-    records.extend(found.records);
+    let found = harness.pass(Some(begun)).await.expect("a pass");
+    let mut records = all.objects.clone();
+    records.extend(found.objects);
     let after = tenant.truth();
     // Purged objects and people whom no open requisition leads to are for the complete pass.
     let visible = |key: &String| {
@@ -67,31 +66,31 @@ async fn a_window_has_everything_of_the_open_requisitions_and_nothing_stale() {
     };
     let mut seen = after.clone();
     seen.retain(|key, _| visible(key));
-    records.retain(|(kind, id), _| seen.contains_key(&format!("{}/{id}", kind.as_str())));
-    assert_eq!(differences(&harness.origin, &records, &seen, &KINDS), Vec::<String>::new());
+    records.retain(|place, _| seen.contains_key(place));
+    assert_eq!(harness.differences(&records, &seen), Vec::<String>::new());
     assert!(seen.iter().any(|(key, fields)| before.get(key).is_some_and(|old| old != fields)), "something changed");
-    let again = harness.pass_through(None).await;
-    assert_eq!(differences(&harness.origin, &again.records, &after, &KINDS), Vec::<String>::new());
+    let again = harness.pass(None).await.expect("a pass");
+    assert_eq!(harness.differences(&again.objects, &after), Vec::<String>::new());
 }
 
 #[tokio::test]
 async fn a_new_address_is_found_while_a_requisition_is_open_and_later_by_a_report_only() {
     let (mut harness, tenant) = connected().await;
     set_all(&tenant, "Open");
-    harness.pass(Duration::from_secs(3_600));
-    let since = Some(harness.pass_through(None).await.begun.expect("a time"));
-    harness.pass(Duration::from_secs(600));
+    harness.pass_time(Duration::from_secs(3_600));
+    let since = Some(harness.pass(None).await.expect("a pass").began.expect("a time"));
+    harness.pass_time(Duration::from_secs(600));
     let wid = new_address(&tenant);
-    let found = harness.pass_through(since).await;
-    assert_eq!(email(&found.records, &wid), Some(json!("new@example.com")));
+    let found = harness.pass(since).await.expect("a pass");
+    assert_eq!(email(&found.objects, &wid), Some(json!("new@example.com")));
 
     set_all(&tenant, "Closed");
-    harness.pass(Duration::from_secs(3_600));
-    let since = Some(harness.pass_through(None).await.begun.expect("a time"));
-    harness.pass(Duration::from_secs(600));
+    harness.pass_time(Duration::from_secs(3_600));
+    let since = Some(harness.pass(None).await.expect("a pass").began.expect("a time"));
+    harness.pass_time(Duration::from_secs(600));
     let wid = new_address(&tenant);
-    let found = harness.pass_through(since).await;
-    assert_eq!(email(&found.records, &wid), None, "nothing leads there");
+    let found = harness.pass(since).await.expect("a pass");
+    assert_eq!(email(&found.objects, &wid), None, "nothing leads there");
     for (name, value) in [
         ("raas_owner", "ISU_hiring"),
         ("raas_report", "Job_Applications"),
@@ -102,15 +101,15 @@ async fn a_new_address_is_found_while_a_requisition_is_open_and_later_by_a_repor
     }
     for with_token in [false, true] {
         if with_token {
-            harness.with_login(LoginMethod::RefreshToken, &GRANT);
+            harness.connection.login = LoginMethod::RefreshToken;
             harness.sign_in().await.expect("granted");
         }
-        let found = harness.pass_through(since).await;
-        assert_eq!(email(&found.records, &wid), Some(json!("new@example.com")));
+        let found = harness.pass(since).await.expect("a pass");
+        assert_eq!(email(&found.objects, &wid), Some(json!("new@example.com")));
         assert!(found.requests < 12, "the report says whom to ask for: {} requests", found.requests);
     }
     harness.settings.insert("raas_mapping".to_owned(), "{\"candidate\":\"Nothing\"}".to_owned());
-    let found = harness.pass_through(since).await;
+    let found = harness.pass(since).await.expect("a pass");
     assert!(found.skipped.iter().all(|said| said.contains("has no `Nothing`")) && !found.skipped.is_empty());
     harness.settings.insert("raas_report".to_owned(), "Other".to_owned());
     let stream = harness.ats.streams(&harness.settings).pop().expect("the report's");
@@ -122,14 +121,13 @@ async fn a_new_address_is_found_while_a_requisition_is_open_and_later_by_a_repor
 async fn a_requisition_that_goes_while_its_batch_waits_does_not_take_the_others_along() {
     let (harness, tenant) = connected().await;
     set_all(&tenant, "Open");
-    let since = Some(harness.now());
-    harness.pass(Duration::from_secs(600));
-    let all = harness.pass_through(since).await;
-    let jobs: Vec<String> =
-        all.records.keys().filter(|(kind, _)| *kind == Kind::Job).map(|(_, id)| id.clone()).collect();
+    let since = Some(harness.context().now);
+    harness.pass_time(Duration::from_secs(600));
+    let all = harness.pass(since).await.expect("a pass");
+    let jobs: Vec<String> = all.objects.keys().filter_map(|key| key.strip_prefix("job/").map(str::to_owned)).collect();
     let mut with_one_gone = jobs.clone();
     with_one_gone.insert(1, "0123456789abcdef0123456789abcdef".to_owned());
-    let at = harness.now();
+    let at = harness.context().now;
     let mut cursors = vec![json!({"k": "of", "jobs": with_one_gone, "at": at, "page": 1}).to_string()];
     let mut found = 0;
     while let Some(cursor) = cursors.pop() {
@@ -157,28 +155,28 @@ async fn changes_are_made_once_also_when_they_are_made_twice() {
 
     let application = next();
     let to = Change::MoveStage { application: application.clone(), stage: STAGES[2].id.to_owned() };
-    let (touched, _) = harness.change(&to).await.expect("moved");
+    let touched = harness.make(&to).await.expect("moved");
     assert_eq!(touched[0].provider_id, application);
     assert_eq!(told(&application, "stage"), STAGES[2].name);
-    let again = harness.change(&to).await.expect_err("there already");
+    let again = harness.make(&to).await.expect_err("there already");
     assert!(matches!(again, CallError::Refused(_)), "{again}");
 
     let reject =
         |reason: Option<&str>| Change::Reject { application: application.clone(), reason: reason.map(str::to_owned) };
-    assert!(matches!(harness.change(&reject(None)).await, Err(CallError::Refused(_))), "a reason is needed");
-    harness.change(&reject(Some(DISPOSITIONS[3].id))).await.expect("turned down");
+    assert!(matches!(harness.make(&reject(None)).await, Err(CallError::Refused(_))), "a reason is needed");
+    harness.make(&reject(Some(DISPOSITIONS[3].id))).await.expect("turned down");
     assert_eq!(
         (told(&application, "status"), told(&application, "rejection_reason")),
         (json!("rejected"), json!(DISPOSITIONS[3].name))
     );
-    assert!(harness.change(&reject(Some(DISPOSITIONS[0].id))).await.is_err());
+    assert!(harness.make(&reject(Some(DISPOSITIONS[0].id))).await.is_err());
     assert_eq!(told(&application, "rejection_reason"), DISPOSITIONS[3].name, "as it was");
 
     let application = next();
     let hire = Change::Hire { application: application.clone() };
-    assert!(matches!(harness.change(&hire).await, Err(CallError::Refused(_))), "no step is set");
+    assert!(matches!(harness.make(&hire).await, Err(CallError::Refused(_))), "no step is set");
     harness.settings.insert("hire_step".to_owned(), "HIRE".to_owned());
-    harness.change(&hire).await.expect("hired");
+    harness.make(&hire).await.expect("hired");
     assert_eq!(told(&application, "status"), "hired");
 }
 
@@ -197,17 +195,17 @@ async fn an_application_is_handed_in_once_and_a_known_person_is_not_made_again()
     };
     let people =
         || tenant.truth().values().filter(|fields| fields.get("email") == Some(&json!("ada@example.com"))).count();
-    let (first, _) = harness.change(&submit(&jobs[0])).await.expect("handed in");
+    let first = harness.make(&submit(&jobs[0])).await.expect("handed in");
     assert_eq!(first.len(), 2);
-    let (twice, _) = harness.change(&submit(&jobs[0])).await.expect("is there already");
+    let twice = harness.make(&submit(&jobs[0])).await.expect("is there already");
     assert_eq!((&twice, people()), (&first, 1));
     let application = &tenant.truth()[&format!("application/{}", first[1].provider_id)];
     assert_eq!((&application["job"], &application["candidate"]), (&json!(jobs[0]), &json!(first[0].provider_id)));
     tenant.grow(&mut Chance::new(4), 40);
     set_all(&tenant, "Open");
-    let (other, _) = harness.change(&submit(&jobs[1])).await.expect("handed in");
+    let other = harness.make(&submit(&jobs[1])).await.expect("handed in");
     assert_eq!((other[0].clone(), people()), (first[0].clone(), 1));
     assert_ne!(other[1], first[1]);
-    let refused = harness.change(&submit("0123456789abcdef0123456789abcdef")).await.expect_err("no such job");
+    let refused = harness.make(&submit("0123456789abcdef0123456789abcdef")).await.expect_err("no such job");
     assert!(matches!(&refused, CallError::Refused(said) if !said.contains("ada@")), "{refused}");
 }
