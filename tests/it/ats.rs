@@ -5,3 +5,4 @@ mod greenhouse;
 mod greenhouse_changes;
 mod greenhouse_fixtures;
 mod harness;
+mod workday;
