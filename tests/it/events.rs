@@ -20,7 +20,7 @@ enum Expected {
 
 use Expected::{Enqueued, Http, NothingLeft};
 
-const EXPECTED: [(&str, &str, Expected); 41] = [
+const EXPECTED: [(&str, &str, Expected); 47] = [
     ("webhook-receiver", "signed-application", Http(200, "replay-880001")),
     ("webhook-receiver", "signed-application-base64", Http(200, "replay-880001")),
     ("webhook-receiver", "tampered-body", Http(401, "problem:unauthenticated")),

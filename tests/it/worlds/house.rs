@@ -50,7 +50,7 @@ impl Provider {
 
     /// How the connection signs in: each way in turn.
     fn login(self, seed: u64) -> (LoginMethod, serde_json::Value) {
-        let first = seed % 2 == 0;
+        let first = seed.is_multiple_of(2);
         match self {
             Self::Greenhouse if first => (
                 LoginMethod::ClientCredentials,
