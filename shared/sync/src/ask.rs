@@ -25,7 +25,8 @@ const UNTOLD: Schedule = Schedule { base: Duration::from_secs(2), cap: Duration:
 const FAILED: Schedule = Schedule { base: Duration::from_secs(1), cap: Duration::from_secs(4), tries: 3 };
 
 impl Engine {
-    /// Asks for the page of a cursor. Gives it with the time of the request, in milliseconds since 1970 UTC.
+    /// Asks for the page of a cursor. Gives it with the time of which it tells, in milliseconds since 1970 UTC: that of the
+    /// request, or an earlier one where the provider shows how things were then.
     pub(crate) async fn page(&self, opened: &mut Opened, cursor: &str, turn: Turn) -> Result<(Page, i64), Halt> {
         let ats = opened.ats;
         let call = |context: &Context<'_>| ats.call(context, cursor);
@@ -34,6 +35,7 @@ impl Engine {
         if let Some(pause) = page.pause {
             opened.pause_until = jiff::SignedDuration::try_from(pause).ok().and_then(|d| at.checked_add(d).ok());
         }
+        let at = page.server_time.map_or(at, |told| told.min(at));
         Ok((page, at.as_millisecond()))
     }
 
