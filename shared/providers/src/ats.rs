@@ -5,6 +5,7 @@
 //! reply into a [`Page`], which may name further cursors.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,7 +21,7 @@ use crate::access::Hosts;
 use crate::http::Reply;
 
 /// A request to be sent.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Call {
     /// How.
     pub method: Method,
@@ -30,6 +31,15 @@ pub struct Call {
     pub headers: HeaderMap,
     /// With what.
     pub body: Bytes,
+}
+
+/// Without the query and the body: some providers take secrets there.
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { method, url, headers, body: _ } = self;
+        let place = (url.host_str(), url.path());
+        f.debug_struct("Call").field("method", method).field("place", &place).field("headers", headers).finish()
+    }
 }
 
 /// Secrets of one connection by name. Deliberately without `Debug`.

@@ -52,7 +52,13 @@ fn known(word: &str) -> Kind {
     Kind::ALL.into_iter().find(|kind| kind.as_str() == word).unwrap_or_else(|| panic!("no kind `{word}`"))
 }
 
-fn fields_that_differ(origin: &Origin, place: &str, fields: &Map<String, Value>, record: &Value) -> Vec<String> {
+/// The fields of a record that are not as the truth has them.
+pub(crate) fn fields_that_differ(
+    origin: &Origin,
+    place: &str,
+    fields: &Map<String, Value>,
+    record: &Value,
+) -> Vec<String> {
     let differs = |(name, wanted): (&String, &Value)| {
         let wanted = referring(origin, name, wanted);
         let is = &record[name.as_str()];
