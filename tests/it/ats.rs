@@ -6,3 +6,7 @@ mod greenhouse_changes;
 mod greenhouse_fixtures;
 mod harness;
 mod workday;
+//! The provider files of the ATS against their simulators, over HTTP and without the engine: what they ask and what they read.
+
+mod harness;
+mod lever;
