@@ -87,6 +87,19 @@ impl Stack {
         answer
     }
 
+    /// The names of the secrets of a connection.
+    pub(crate) async fn secrets_of(&self, org: &str, connection: &str) -> Vec<String> {
+        let path = format!("/hiring-integrations/local/orgs/{org}/connections/{connection}/");
+        let answer = self.json_call("ssm", "AmazonSSM.GetParametersByPath", "1.1", json!({"Path": path})).await;
+        let names = answer["Parameters"].as_array().cloned().unwrap_or_default();
+        let mut names: Vec<String> = names
+            .iter()
+            .filter_map(|parameter| parameter["Name"].as_str()?.rsplit('/').next().map(str::to_owned))
+            .collect();
+        names.sort();
+        names
+    }
+
     async fn sqs(&self, action: &str, body: Value) -> Value {
         self.json_call("sqs", &format!("AmazonSQS.{action}"), "1.0", body).await
     }

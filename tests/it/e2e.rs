@@ -5,6 +5,7 @@ mod bad_input;
 mod breaker;
 mod budgets;
 mod cache;
+mod connections;
 mod contention;
 mod faults;
 mod frontend;

@@ -44,8 +44,8 @@ pub(crate) struct Harness {
     pub(crate) control: Arc<Control>,
     pub(crate) token: Option<SecretString>,
     pub(crate) credentials: Credentials,
-    connection: Connection,
-    settings: BTreeMap<String, String>,
+    pub(crate) connection: Connection,
+    pub(crate) settings: BTreeMap<String, String>,
     hosts: Hosts,
     http: Outbound,
 }

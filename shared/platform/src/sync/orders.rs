@@ -4,7 +4,7 @@ use domain::id::{ConnectionId, OrgId};
 use domain::sync::Mode;
 use jiff::Timestamp;
 
-use super::{Syncs, key, requested, whole_second};
+use super::{Syncs, due_shard, key, requested, whole_second};
 use crate::error::PlatformError;
 use crate::table::{Write, Written, text};
 
@@ -33,6 +33,7 @@ impl Syncs {
     ) -> Result<bool, PlatformError> {
         let Order { mode, reason, unpark } = order;
         let mut write = Write::when("attribute_exists(pk)")
+            .set("due_shard", text(due_shard(connection)))
             .set("next_at", text(whole_second(now).to_string()))
             .set("reason", text(reason));
         if let Some(mode) = mode {
