@@ -164,6 +164,36 @@ fn a_limit_of_the_provider_is_waited_for_and_a_lost_reply_is_looked_for() {
     });
 }
 
+#[test]
+fn a_move_costs_nine_calls_and_a_second_message_two() {
+    let _guard = alone();
+    run(async {
+        let stack = Stack::open();
+        let company = Company::found(&stack).await;
+        let deadline = || std::time::Instant::now() + crate::stack::PATIENCE;
+        // The first request of a minute costs one write more, and the begin of another minute as well.
+        let (mut least, mut asked) = (u64::MAX, u64::MAX);
+        let mut last = String::new();
+        for _ in 0..3 {
+            let row = company.free_row().await;
+            let body = json!({"action": "move-stage", "stage": company.another_status(&row).to_string()});
+            stack.until_empty("action", deadline()).await;
+            stack.forget_calls().await;
+            last = company.act(row.id, &body).await;
+            stack.until_empty("action", deadline()).await;
+            least = least.min(stack.calls_of("action-worker").await.total());
+            asked = asked.min(stack.calls_of("frontend-api").await.total());
+            assert_eq!(company.ended(&last).await["state"], "succeeded");
+        }
+        assert_eq!((asked, least), (4, 9));
+        stack.forget_calls().await;
+        stack.send_message("action", &company.job(&last)).await;
+        stack.until_empty("action", deadline()).await;
+        let again = stack.calls_of("action-worker").await;
+        assert_eq!((again.total(), again.refused), (2, 1), "{again:?}");
+    });
+}
+
 /// The message of an action.
 fn job(org: &str, connection: &str, action: &str) -> String {
     let (org, connection) = (org.parse().expect("org"), connection.parse().expect("slug"));
