@@ -11,8 +11,7 @@ use platform::cache::Cache;
 use platform::clients::{Aws, preconnect};
 use platform::control::Control;
 use platform::email_queues::EmailQueues;
-use platform::records::Records;
-use platform::telemetry;
+use platform::{records::Records, telemetry};
 use resilience::breaker::POLICY;
 
 #[tokio::main(flavor = "current_thread")]
@@ -20,13 +19,13 @@ async fn main() -> Result<(), lambda_http::Error> {
     let begin = Instant::now();
     telemetry::init();
     let aws = Aws::from_environment()?;
-    let breaker = SharedBreaker::of_deployment(aws.table("CONTROL_TABLE")?, breaker::MODEL, POLICY);
+    let control = aws.table("CONTROL_TABLE")?;
     let api = Api {
-        model_breaker: Arc::new(breaker),
-        audit: Audit::new(aws.table("CONTROL_TABLE")?),
+        model_breaker: Arc::new(SharedBreaker::of_deployment(control.clone(), breaker::MODEL, POLICY)),
+        audit: Audit::new(control.clone()),
         cache: Cache::from_environment()?,
         records: Records::new(aws.table("RECORDS_TABLE")?),
-        control: Control::new(aws.table("CONTROL_TABLE")?),
+        control: Control::new(control),
         secrets: aws.secrets()?,
         sync_queue: aws.queue("SYNC_QUEUE_URL")?,
         webhook_queue: aws.queue("WEBHOOK_QUEUE_URL")?,
