@@ -34,12 +34,12 @@ pub struct Call {
 }
 
 impl fmt::Debug for Call {
-    /// Without the body: one that asks for a token is made of secrets.
+    /// Without query and body: some providers take a key there, and what asks for a token is made of secrets.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { method, url, headers, body } = self;
         let mut call = formatter.debug_struct("Call");
-        call.field("method", method).field("url", &url.as_str()).field("headers", headers);
-        call.field("body_bytes", &body.len()).finish()
+        call.field("method", method).field("host", &url.host_str()).field("path", &url.path());
+        call.field("headers", headers).field("body_bytes", &body.len()).finish()
     }
 }
 

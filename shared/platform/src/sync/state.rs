@@ -97,7 +97,7 @@ pub struct SyncState {
     #[serde(default)]
     pub left_out: BTreeMap<String, u32>,
     /// How often records change.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub rate: Rate,
     /// When the last poll that came to its end began.
     #[serde(default)]
@@ -159,4 +159,9 @@ impl SyncState {
             Mode::Incremental => &mut self.incremental,
         }
     }
+}
+
+/// What is not known yet may be written as nothing.
+fn or_default<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Rate, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
