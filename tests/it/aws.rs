@@ -181,6 +181,13 @@ impl Stack {
         names.iter().map(|name| count(name)).sum()
     }
 
+    /// Stores a secret below the prefix of the local stage.
+    pub(crate) async fn put_secret(&self, name: &str, value: &str) {
+        let name = format!("/hiring-integrations/local/{name}");
+        let body = json!({"Name": name, "Value": value, "Type": "SecureString", "Overwrite": true});
+        self.json_call("ssm", "AmazonSSM.PutParameter", "1.1", body).await;
+    }
+
     /// Sets a text attribute of an item of the table `control` or `records`.
     pub(crate) async fn set_text(&self, table: &str, (pk, sk): (&str, &str), attribute: &str, value: &str) {
         let body = json!({

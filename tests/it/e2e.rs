@@ -1,5 +1,6 @@
 //! End to end on the deployed stack: real binaries, real template, simulators in place of third parties.
 
+mod actions;
 mod bad_input;
 mod breaker;
 mod budgets;

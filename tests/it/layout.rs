@@ -77,8 +77,8 @@ fn allowed(name: &str, folder: &str) -> &'static [&'static str] {
     match name {
         "domain" | "simulators" => &[],
         "resilience" | "mail_templates" => &["domain"],
-        // Of the product only what a person wants to look at without a stack.
-        "xtask" => &["domain", "mail_templates", "providers"],
+        // Of the product only what a person wants to look at, or what can be proven, without a stack.
+        "xtask" => &["domain", "resilience", "mail_templates", "providers"],
         "platform" | "providers" | "web" => &["domain", "resilience"],
         "sync" => &["domain", "resilience", "platform", "providers"],
         "integration" => {

@@ -7,6 +7,7 @@
     reason = "a test that fails says so at the place where it fails"
 )]
 
+mod ats;
 mod aws;
 mod calls;
 mod e2e;

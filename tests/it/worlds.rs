@@ -5,7 +5,7 @@
 //! service does. A thread has one world and a clock of its own, which it shares with its simulator. `PROVE_SEEDS` says how many
 //! worlds (the gate: 50 for each provider), `PROVE_SEED` repeats one.
 
-mod compare;
+pub(crate) mod compare;
 mod cost;
 mod house;
 mod play;

@@ -3,7 +3,7 @@
 //! `main` reads the command line and owns interruption; each chore has its own file. What talks to the AWS APIs of the
 //! emulator is Python (`xtask/platform`), because the AWS SAM CLI brings boto3 with it and an AWS SDK for this binary
 //! would cost a minute of every first build. Nothing of the product may be here but what mails say and how they
-//! are written, to show it.
+//! are written, to show it, and what decides when to poll, to replay it.
 
 mod compile;
 mod daemons;

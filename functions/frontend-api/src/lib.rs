@@ -3,6 +3,7 @@
 //! Every handler takes the organisation from the verified token and from nowhere else, so another organisation's id is
 //! simply not found. What must never be here: a call to a third party.
 
+mod actions;
 mod applications;
 mod cached;
 mod connections;
@@ -60,6 +61,8 @@ pub struct Api {
     pub suggestion_queue: Queue,
     /// Where notifications are put to be sent.
     pub email_queues: EmailQueues,
+    /// Where changes are put to be made at a provider.
+    pub action_queue: Queue,
     /// What mails say.
     pub templates: Arc<Templates>,
 }
@@ -82,6 +85,7 @@ impl Api {
     /// All routes.
     pub fn routes(self) -> Router {
         Router::new()
+            .merge(actions::routes())
             .merge(applications::routes())
             .merge(connections::routes())
             .merge(integrations::routes())

@@ -32,6 +32,7 @@ async fn main() -> Result<(), lambda_http::Error> {
         webhook_queue: aws.queue("WEBHOOK_QUEUE_URL")?,
         suggestion_queue: aws.queue("SUGGESTION_QUEUE_URL")?,
         email_queues: EmailQueues::from_environment(&aws)?,
+        action_queue: aws.queue("ACTION_QUEUE_URL")?,
         templates: Arc::new(Templates::built_in()?),
     };
     preconnect(api.preconnect()).await;

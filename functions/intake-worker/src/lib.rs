@@ -125,7 +125,7 @@ impl Worker {
         let observations: Vec<Observation> = told.into_iter().flatten().map(observation).collect();
         let origin =
             Origin { org: job.org.clone(), provider: PROVIDER.to_owned(), connection: self.connection.clone() };
-        self.records.observe(&origin, &observations, *version_ms, clock::now()).await?;
+        self.records.observe(&origin, &observations, (*version_ms, i64::MAX), clock::now()).await?;
         let kinds: &[Kind] = if external.is_some() { &[Kind::Applicants, Kind::Jobs] } else { &[Kind::Applicants] };
         self.cache.wrote(&job.org, kinds).await;
         Ok(Ended::Done(Box::new(set)))

@@ -34,6 +34,8 @@ pub struct Applied {
     pub updated: u64,
     /// Were as they are, or later versions had arrived before.
     pub unchanged: u64,
+    /// Of these, were written since the time that was asked about.
+    pub recent: u64,
 }
 
 /// A record as it stands, with when it was written.
@@ -77,7 +79,8 @@ struct Wanted<'a> {
 
 impl Records {
     /// Writes what was observed, unless it is there already. One read for each hundred records, and one write for each that
-    /// differs. `observed_ms` is when the request was made; for a webhook, when it was received.
+    /// differs. `observed_ms` is when the request was made; for a webhook, when it was received. What had been written since
+    /// `recent_ms` is counted.
     ///
     /// # Errors
     /// When the table cannot be reached or refuses; what was written before stays, and doing all of it again changes nothing.
@@ -85,7 +88,7 @@ impl Records {
         &self,
         origin: &Origin,
         observations: &[Observation],
-        observed_ms: i64,
+        (observed_ms, recent_ms): (i64, i64),
         now: Timestamp,
     ) -> Result<HashMap<Kind, Applied>, PlatformError> {
         // The last one of an object counts: a provider may tell it twice on one page.
@@ -104,12 +107,13 @@ impl Records {
         }
         let keys: Vec<Key> = wanted.values().map(|wanted| wanted.key.clone()).collect();
         let standing = self.standing(&keys).await?;
-        let steps: Vec<Result<(Kind, Step), PlatformError>> = stream::iter(wanted.into_values())
+        let steps: Vec<Result<(Kind, Step, bool), PlatformError>> = stream::iter(wanted.into_values())
             .map(|wanted| {
                 let found = standing.get(&(wanted.key.pk.clone(), wanted.key.sk.clone())).cloned();
+                let recent = found.as_ref().and_then(|found| found.written_ms).is_some_and(|at| at >= recent_ms);
                 async move {
                     let step = self.settle(origin, &wanted, found, now).await?;
-                    Ok((wanted.observation.record.kind(), step))
+                    Ok((wanted.observation.record.kind(), step, recent))
                 }
             })
             .buffer_unordered(AT_ONCE)
@@ -117,8 +121,9 @@ impl Records {
             .await;
         let mut applied: HashMap<Kind, Applied> = HashMap::new();
         for step in steps {
-            let (kind, step) = step?;
+            let (kind, step, recent) = step?;
             let counts = applied.entry(kind).or_default();
+            counts.recent += u64::from(recent && !step.writes());
             match step {
                 Step::Create | Step::Revive => counts.created += 1,
                 Step::Update => counts.updated += 1,

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use domain::action::{Action, ActionState};
 use domain::api_key::ApiKey;
 use domain::ats::{
     Application, ApplicationInFull, Candidate, Department, Interview, Job, Offer, Office, Opening, Post, Scorecard,
@@ -72,6 +73,7 @@ stored! {
     Department, "department", |_| None, |_| false;
     Office, "office", |_| None, |_| false;
     User, "user", |_| None, |_| false;
+    Action, "action", |r| Some(r.created_at), |r| r.state == ActionState::Accepted;
     ApiKey, "api_key", |_| None, |_| false;
     Intake, "intake", |r| Some(r.created_at), |r| r.state == IntakeState::Accepted;
     Suggestion, "suggestion", |r| Some(r.created_at), |r| r.state == SuggestionState::Accepted;

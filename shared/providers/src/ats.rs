@@ -20,7 +20,7 @@ use url::Url;
 use crate::access::Hosts;
 use crate::http::Reply;
 
-/// A request to be sent. Its `Debug` leaves out the body, where some providers want the password.
+/// A request to be sent.
 #[derive(Clone)]
 pub struct Call {
     /// How.
@@ -34,9 +34,18 @@ pub struct Call {
 }
 
 impl fmt::Debug for Call {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// Without the body: one that asks for a token is made of secrets.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { method, url, headers, body } = self;
-        write!(f, "{method} {} {headers:?} with {} bytes", url.as_str(), body.len())
+        let mut call = formatter.debug_struct("Call");
+        call.field("method", method).field("url", &url.as_str()).field("headers", headers);
+        call.field("body_bytes", &body.len()).finish()
+/// Without the query and the body: some providers take secrets there.
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { method, url, headers, body: _ } = self;
+        let place = (url.host_str(), url.path());
+        f.debug_struct("Call").field("method", method).field("place", &place).field("headers", headers).finish()
     }
 }
 

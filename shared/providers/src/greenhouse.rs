@@ -10,7 +10,7 @@
 //! is no list of what was deleted: a webhook tells it, or a pass through all ids does. Tokens come from
 //! `https://auth.greenhouse.io/token` with Basic authentication and are good for an hour; refresh tokens are worth one use and a day.
 //!
-//! Webhooks: see [`webhooks`]. Job board: <https://developers.greenhouse.io/job-board.html>.
+//! Webhooks: `webhooks.rs` and `event.rs`. Job board: <https://developers.greenhouse.io/job-board.html>.
 //!
 //! # Connection
 //!

@@ -17,7 +17,9 @@
 //! | `opportunities` | `/stages`, `/archive_reasons`, `/opportunities?expand=applications` | the same with `updated_at_start`, then `/opportunities/deleted` |
 //! | `interviews` | `/opportunities`, and of each `/interviews` and `/offers` | the same with `updated_at_start` |
 //!
-//! An interview that changes moves no `updatedAt` of its opportunity: webhooks tell of it, or the next full pass. Deleted
+//! An interview or an offer that changes moves no `updatedAt` of its opportunity: webhooks tell of interviews, and the next full
+//! pass finds the rest. It takes two requests for each opportunity, which is most of what Lever is asked: the setting `interviews`
+//! says how much of that is wanted. Deleted
 //! applications are not asked for: an opportunity tells that it has none any more, and its `updatedAt` moves. A stage or an
 //! archive reason that is renamed moves nothing: the next full pass finds it.
 //!
@@ -130,7 +132,14 @@ const LOGINS: [Login; 2] = [
     Login { method: LoginMethod::RefreshToken, secrets: &["client_id", "client_secret", "refresh_token"] },
     Login { method: LoginMethod::ApiKey, secrets: &["api_key"] },
 ];
-const SETTINGS: [Setting; 2] = [
+const SETTINGS: [Setting; 3] = [
+    Setting {
+        name: INTERVIEWS_OF,
+        required: false,
+        about: "Whose interviews and offers are read: of `all` opportunities (when nothing is said), only of those that are \
+                `active` (of the others, what webhooks tell), or of `none`",
+        check: whose,
+    },
     Setting {
         name: requests::CONFIDENTIAL,
         required: false,
@@ -154,6 +163,13 @@ const INTERVIEWS: Stream = Stream { name: "interviews", complete: &[Kind::Interv
 
 /// Opportunities that one cursor asks for, one after the other: the names of stages and reasons are asked for once for them.
 const TOGETHER: usize = 50;
+
+/// Whose interviews and offers are read.
+const INTERVIEWS_OF: &str = "interviews";
+
+fn whose(value: &str) -> Result<(), String> {
+    if ["all", "active", "none"].contains(&value) { Ok(()) } else { Err("must be all, active or none".to_owned()) }
+}
 
 fn yes_or_no(value: &str) -> Result<(), String> {
     if ["yes", "no"].contains(&value) { Ok(()) } else { Err("must be yes or no".to_owned()) }
@@ -184,23 +200,29 @@ impl Ats for Lever {
         tokens::granted(context, reply)
     }
 
-    fn streams(&self, _settings: &BTreeMap<String, String>) -> Vec<Stream> {
-        vec![USERS, POSTINGS, OPPORTUNITIES, INTERVIEWS]
+    fn streams(&self, settings: &BTreeMap<String, String>) -> Vec<Stream> {
+        let interviews = match settings.get(INTERVIEWS_OF).map(String::as_str) {
+            Some("none") => None,
+            Some("active") => Some(Stream { complete: &[], ..INTERVIEWS }),
+            Some(_) | None => Some(INTERVIEWS),
+        };
+        [USERS, POSTINGS, OPPORTUNITIES].into_iter().chain(interviews).collect()
     }
 
     fn first(
         &self,
         stream: &Stream,
-        _settings: &BTreeMap<String, String>,
+        settings: &BTreeMap<String, String>,
         since: Option<Timestamp>,
     ) -> Option<String> {
         let since = since.map(Timestamp::as_millisecond);
         let place = Place { since, offset: None };
+        let active = settings.get(INTERVIEWS_OF).is_some_and(|whose| whose == "active");
         let cursor = match stream.name {
             "users" => Cursor::Users(Place::default()),
             "postings" => Cursor::Postings(place),
             "opportunities" => Cursor::opportunities(None, since),
-            "interviews" => Cursor::Walk(place),
+            "interviews" => Cursor::Walk { place, active },
             _ => return None,
         };
         Some(cursor.text())

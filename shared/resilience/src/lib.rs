@@ -3,6 +3,7 @@
 //! Architecture invariant: nothing here does IO, reads a clock or draws a random number. Time and chance are arguments;
 //! the condition expressions stand beside the state that they guard and are carried out by `platform`.
 
+pub mod adaptive;
 pub mod batch;
 pub mod breaker;
 pub mod bulkhead;

@@ -22,8 +22,11 @@ pub const MAIL: Schedule = Schedule { base: Duration::from_secs(2), cap: Duratio
 /// For model calls: quotas are counted by the minute.
 pub const MODEL: Schedule = Schedule { base: Duration::from_secs(2), cap: Duration::from_secs(120), tries: 5 };
 
-/// For a sync run: its connection is polled again anyway.
-pub const SYNC: Schedule = Schedule { base: Duration::from_secs(5), cap: Duration::from_secs(300), tries: 4 };
+/// For a change that a person asked for and waits to see.
+pub const ACTION: Schedule = Schedule { base: Duration::from_secs(5), cap: Duration::from_secs(300), tries: 6 };
+
+/// For the polls of a connection: within the hour it is asked again, for as long as it exists.
+pub const POLL: Schedule = Schedule { base: Duration::from_secs(30), cap: Duration::from_secs(3600), tries: u32::MAX };
 
 /// What to do after a failed try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

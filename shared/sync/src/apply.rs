@@ -21,13 +21,28 @@ impl Engine {
         observed_ms: i64,
         again: bool,
     ) -> Result<CountsByKind, PlatformError> {
+        let (counts, _) = self.apply_asking(opened, (observations, gone), (observed_ms, i64::MAX), again).await?;
+        Ok(counts)
+    }
+
+    /// The same, and how many records that were as they are had been written since `recent_ms`.
+    pub(crate) async fn apply_asking(
+        &self,
+        opened: &Opened,
+        (observations, gone): (&[Observation], &[ObjectRef]),
+        (observed_ms, recent_ms): (i64, i64),
+        again: bool,
+    ) -> Result<(CountsByKind, u64), PlatformError> {
         let now = clock::now();
-        let mut counts = CountsByKind::new();
+        let (mut counts, mut recent) = (CountsByKind::new(), 0);
         for observation in observations {
             counts.entry(observation.record.kind()).or_default().read += 1;
         }
         if !observations.is_empty() {
-            for (kind, applied) in self.records.observe(&opened.origin, observations, observed_ms, now).await? {
+            for (kind, applied) in
+                self.records.observe(&opened.origin, observations, (observed_ms, recent_ms), now).await?
+            {
+                recent += applied.recent;
                 let counts = counts.entry(kind).or_default();
                 counts.created += applied.created;
                 counts.updated += applied.updated;
@@ -41,7 +56,7 @@ impl Engine {
             }
         }
         self.tell_cache(&opened.origin.org, &counts, again).await;
-        Ok(counts)
+        Ok((counts, recent))
     }
 
     /// Tells the cache once, which lists are not right any more.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use platform::batch::Turn;
 use platform::clock;
-use providers::ats::{Call, CallError, Context, Page};
+use providers::ats::{self, Call, CallError, Context, Page};
 use providers::http::Reply;
 use resilience::limit::{Decision, Policy};
 use resilience::retry::{Next, Schedule};
@@ -14,7 +14,7 @@ use crate::halt::Halt;
 use crate::{Engine, Opened};
 
 /// Longest wait for a reply.
-const LONGEST_REPLY: Duration = Duration::from_secs(20);
+pub(crate) const LONGEST_REPLY: Duration = Duration::from_secs(20);
 /// Nothing is begun with less time than this left: it must be asked, read and applied before the invocation ends.
 pub(crate) const FOR_A_PAGE: Duration = Duration::from_secs(30);
 /// The longest wait that is waited in place; longer ones end the run.
@@ -25,7 +25,8 @@ const UNTOLD: Schedule = Schedule { base: Duration::from_secs(2), cap: Duration:
 const FAILED: Schedule = Schedule { base: Duration::from_secs(1), cap: Duration::from_secs(4), tries: 3 };
 
 impl Engine {
-    /// Asks for the page of a cursor. Gives it with the time of the request, in milliseconds since 1970 UTC.
+    /// Asks for the page of a cursor. Gives it with the time of which it tells, in milliseconds since 1970 UTC: that of the
+    /// request, or an earlier one where the provider shows how things were then.
     pub(crate) async fn page(&self, opened: &mut Opened, cursor: &str, turn: Turn) -> Result<(Page, i64), Halt> {
         let ats = opened.ats;
         let call = |context: &Context<'_>| ats.call(context, cursor);
@@ -34,6 +35,7 @@ impl Engine {
         if let Some(pause) = page.pause {
             opened.pause_until = jiff::SignedDuration::try_from(pause).ok().and_then(|d| at.checked_add(d).ok());
         }
+        let at = page.server_time.map_or(at, |told| told.min(at));
         Ok((page, at.as_millisecond()))
     }
 
@@ -124,6 +126,15 @@ impl Engine {
             }
         }
     }
+}
+
+/// Where the answer to a question about objects goes on: it may have several pages.
+pub(crate) fn further(page: Page) -> impl Iterator<Item = String> {
+    let next = match page.next {
+        ats::Next::More(next) | ats::Next::MoreWhileNew(next) => Some(next),
+        ats::Next::End => None,
+    };
+    next.into_iter().chain(page.follow)
 }
 
 /// Waits when that is short and leaves time for a page; else says no.

@@ -29,7 +29,7 @@ impl Engine {
         let cursor = opened.ats.check(&opened.connection.settings);
         match self.page(opened, &cursor, turn).await {
             Ok(_) => {}
-            Err(Halt::Failed(detail) | Halt::Reauthorise(detail) | Halt::Unreadable(detail)) => {
+            Err(Halt::Failed(detail) | Halt::Reauthorise(detail)) => {
                 return Ok(self.becomes(opened, ConnectionStatus::Refused, Some(&detail)).await?);
             }
             Err(halt) => return Err(halt),

@@ -21,6 +21,7 @@ const TURN_PAGES: u32 = 20;
 const OVERLAP: SignedDuration = SignedDuration::from_secs(120);
 /// How far our clock may be behind or ahead of a provider's that does not tell its time.
 const SKEW: SignedDuration = SignedDuration::from_mins(5);
+const SKEW_MS: i64 = 5 * 60 * 1_000;
 /// How often a page that cannot be read is asked for before it is left out.
 const TRIES: u32 = 3;
 /// How often a list is begun again because its place was lost.
@@ -165,7 +166,10 @@ impl Engine {
     ) -> Result<(), Halt> {
         let Page { observations, gone, present, skipped, next, follow, server_time, pause: _ } = page;
         let again = session.turn.received > 1;
-        let counts = self.apply(&session.opened, (&observations, &gone), observed_ms, again).await?;
+        // What was written since the last window is new to this list, whoever wrote it.
+        let since_ms = session.state.marks.get(stream.name).map_or(i64::MAX, |mark| mark.saturating_sub(SKEW_MS));
+        let what = (observations.as_slice(), gone.as_slice());
+        let (counts, recent) = self.apply_asking(&session.opened, what, (observed_ms, since_ms), again).await?;
         let changed: u64 = counts.values().map(|counts| counts.created + counts.updated + counts.deleted).sum();
         let first_of_all = mode == Mode::Full && !session.state.marks.contains_key(stream.name);
         if mode == Mode::Full && !stream.complete.is_empty() {
@@ -188,7 +192,7 @@ impl Engine {
             progress.next = match next {
                 Next::End => None,
                 Next::More(cursor) => Some(cursor),
-                Next::MoreWhileNew(_) if mode == Mode::Incremental && changed == 0 => None,
+                Next::MoreWhileNew(_) if mode == Mode::Incremental && changed + recent == 0 => None,
                 Next::MoreWhileNew(cursor) => Some(cursor),
             };
         }

@@ -73,6 +73,11 @@ impl Engine {
             state.reason = reason;
             return self.give_back(hold, &state).await;
         }
+        if connection.status == ConnectionStatus::Checking {
+            // With new credentials nothing that failed before counts.
+            state.parked_until = None;
+            state.failures = 0;
+        }
         if let Some(until) = state.parked_until.filter(|until| *until > now) {
             state.next_at = until;
             return self.give_back(hold, &state).await;
@@ -130,7 +135,9 @@ impl Engine {
                 Ok(TurnEnd::Yielded) => *verdict = Verdict::Works,
                 Ok(TurnEnd::Ended) => {
                     *verdict = Verdict::Works;
-                    self.ended(session, mode).await?;
+                    if !self.ended(session, mode).await? {
+                        return Ok(Left::Lost);
+                    }
                 }
                 Err(halt) => return self.stopped(session, Some(mode), halt, verdict).await,
             }
@@ -138,9 +145,9 @@ impl Engine {
     }
 
     /// A pass came to its end.
-    async fn ended(&self, session: &mut Session<'_>, mode: Mode) -> Result<(), PlatformError> {
+    async fn ended(&self, session: &mut Session<'_>, mode: Mode) -> Result<bool, PlatformError> {
         let now = clock::now();
-        let Some(progress) = session.state.progress(mode).take() else { return Ok(()) };
+        let Some(progress) = session.state.progress(mode).take() else { return Ok(true) };
         let mut run = progress.run;
         let whole = run.problems.is_empty();
         run.outcome = Some(if whole { RunOutcome::Succeeded } else { RunOutcome::Partial });
@@ -164,15 +171,31 @@ impl Engine {
         self.close(session, run).await
     }
 
-    /// Records a run that has ended, and shows it as the last one.
-    async fn close(&self, session: &mut Session<'_>, run: domain::sync::Run) -> Result<(), PlatformError> {
-        let now = clock::now();
+    /// Records a run that has ended, and shows it as the last one: first with the state that it leaves, in one write, and then
+    /// in the history. A worker that dies before the first leaves a run that was interrupted, one that dies before the second a
+    /// run that the next worker records. False when the connection is no longer ours.
+    async fn close(&self, session: &mut Session<'_>, run: domain::sync::Run) -> Result<bool, PlatformError> {
         tracing::info!(
             org = %session.state.org, connection = %session.state.connection, run.id = run.id, run.mode = ?run.mode,
             run.outcome = ?run.outcome, run.detail = run.detail, run.requests, changed = run.changed(), "sync run ended"
         );
-        self.syncs.record_run(&session.state.org, &session.state.connection, &run, now).await?;
+        session.state.ended.push(run.clone());
         session.state.last_run = Some(run);
+        match self.save(session).await {
+            Ok(()) => {}
+            Err(Halt::Platform(error)) => return Err(error),
+            Err(_) => return Ok(false),
+        }
+        self.record_ended(&mut session.state).await?;
+        Ok(true)
+    }
+
+    /// Puts runs that have ended into the history. Twice is once.
+    async fn record_ended(&self, state: &mut SyncState) -> Result<(), PlatformError> {
+        for run in &state.ended {
+            self.syncs.record_run(&state.org, &state.connection, run, clock::now()).await?;
+        }
+        state.ended.clear();
         Ok(())
     }
 
@@ -245,8 +268,7 @@ impl Engine {
         next.counts.clone_from(&run.counts);
         next.problems.clone_from(&run.problems);
         progress.run = next;
-        self.close(session, run).await?;
-        Ok(Left::WithState)
+        Ok(if self.close(session, run).await? { Left::WithState } else { Left::Lost })
     }
 
     /// Runs whose worker died: their lease has passed, and they did not say how they ended.
@@ -267,10 +289,10 @@ impl Engine {
             progress.run = next;
             progress.running = false;
             tracing::warn!(%org, %connection, run.id = run.id, "a sync run was interrupted");
-            self.syncs.record_run(&org, &connection, &run, now).await?;
+            state.ended.push(run.clone());
             state.last_run = Some(run);
         }
-        Ok(())
+        self.record_ended(state).await
     }
 }
 

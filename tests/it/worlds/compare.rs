@@ -52,9 +52,16 @@ fn known(word: &str) -> Kind {
     Kind::ALL.into_iter().find(|kind| kind.as_str() == word).unwrap_or_else(|| panic!("no kind `{word}`"))
 }
 
-fn fields_that_differ(origin: &Origin, place: &str, fields: &Map<String, Value>, record: &Value) -> Vec<String> {
+/// What differs between a record and what is true of it, a line each.
+/// The fields of a record that are not as the truth has them.
+pub(crate) fn fields_that_differ(
+    origin: &Origin,
+    place: &str,
+    fields: &Map<String, Value>,
+    record: &Value,
+) -> Vec<String> {
     let differs = |(name, wanted): (&String, &Value)| {
-        let wanted = referring(origin, name, wanted);
+        let wanted = referring(origin, (place, name), wanted);
         let is = &record[name.as_str()];
         (!same(&wanted, is)).then(|| format!("{place}.{name} is {is}, not {wanted}"))
     };
@@ -62,8 +69,10 @@ fn fields_that_differ(origin: &Origin, place: &str, fields: &Map<String, Value>,
 }
 
 /// Provider ids as our ids, in fields that refer to other objects.
-fn referring(origin: &Origin, field: &str, value: &Value) -> Value {
+fn referring(origin: &Origin, (place, field): (&str, &str), value: &Value) -> Value {
     let kind = match field {
+        "parent" if place.starts_with("office/") => Kind::Office,
+        "parent" => Kind::Department,
         "candidate" => Kind::Candidate,
         "job" => Kind::Job,
         "application" => Kind::Application,
@@ -74,7 +83,7 @@ fn referring(origin: &Origin, field: &str, value: &Value) -> Value {
     };
     match value {
         Value::String(id) => Value::String(origin.id(kind, id)),
-        Value::Array(ids) => ids.iter().map(|id| referring(origin, field, id)).collect(),
+        Value::Array(ids) => ids.iter().map(|id| referring(origin, (place, field), id)).collect(),
         other => other.clone(),
     }
 }

@@ -6,8 +6,8 @@
 //! refresh token is good once. The key of the postings API is `local-lever-postings-key-<account>`.
 //!
 //! Faithful where a client gets it wrong: `next` is percent-encoded already and is encoded once more like any other value,
-//! `updatedAt` is null on old opportunities, a list has no confidential rows unless asked for `all`, interviews move no
-//! `updatedAt`, a 429 does not say how long to wait, and a webhook's signature does not cover its data. Sources: recorded
+//! `updatedAt` is null on old opportunities, a list has no confidential rows unless asked for `all`, interviews and
+//! offers move no `updatedAt`, a 429 does not say how long to wait, and a webhook's signature does not cover its data. Sources: recorded
 //! answers of the service, the public documentation as client libraries quote it, and the README of the postings API.
 
 pub mod control_routes;
@@ -140,6 +140,14 @@ impl Company {
     /// Ends all access tokens now.
     pub fn expire_tokens(&self) {
         self.with(|state| state.gate.expire());
+    }
+
+    /// A person authorises the application again; gives the refresh token.
+    pub fn authorise(&self) -> String {
+        self.with(|state| {
+            state.gate.authorise();
+            format!("{}{}", oauth::FIRST, state.name)
+        })
     }
 
     /// How many events wait for delivery.

@@ -107,6 +107,9 @@ pub struct SyncState {
     /// The last run that ended.
     #[serde(default)]
     pub last_run: Option<Run>,
+    /// Runs that have ended and may not be in the history yet: that they ended is written with the state that they left.
+    #[serde(default)]
+    pub ended: Vec<Run>,
     /// The last run that succeeded ended then.
     #[serde(default)]
     pub succeeded_at: Option<Timestamp>,
@@ -141,6 +144,7 @@ impl SyncState {
             polled_at: None,
             failures: 0,
             last_run: None,
+            ended: vec![],
             succeeded_at: None,
             lease_until: None,
             requested: None,

@@ -44,7 +44,13 @@ pub(super) enum Cursor {
     /// Opportunities that were deleted.
     DeletedOpportunities(Place),
     /// Opportunities once more, for the interviews and offers of each.
-    Walk(Place),
+    Walk {
+        #[serde(flatten)]
+        place: Place,
+        /// Only of those that have not ended.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        active: bool,
+    },
     /// The interviews of an opportunity.
     Interviews(Part),
     /// The offers of an opportunity.
@@ -156,7 +162,7 @@ mod tests {
             Cursor::opportunities(Some(vec!["o".to_owned()]), None),
             Cursor::Opportunities { place: place.clone(), names: names.clone() },
             Cursor::Opportunity { names, ids: vec!["o".to_owned()] },
-            Cursor::Walk(place),
+            Cursor::Walk { place, active: true },
             Cursor::Interviews(part.clone()),
             Cursor::Offers(part),
         ] {

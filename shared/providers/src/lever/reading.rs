@@ -90,11 +90,11 @@ pub(super) fn page(context: &Context<'_>, cursor: Cursor, reply: &Reply) -> Resu
             let next = gone(&mut page, reply, &OPPORTUNITY)?;
             page.next = more(next, |offset| Cursor::DeletedOpportunities(Place { offset, ..place }), None);
         }
-        Cursor::Walk(place) => {
+        Cursor::Walk { place, active } => {
             let (ids, next) = ids(&mut page, reply)?;
             let both = |of| Cursor::Interviews(Part { of, offset: None, want: vec![], both: true }).text();
             page.follow = ids.into_iter().map(both).collect();
-            page.next = more(next, |offset| Cursor::Walk(Place { offset, ..place }), None);
+            page.next = more(next, |offset| Cursor::Walk { place: Place { offset, ..place }, active }, None);
         }
         Cursor::Interviews(part) => {
             let observed = |wire| vec![mapping::interview(origin, &part.of, wire)];

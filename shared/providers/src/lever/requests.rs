@@ -18,6 +18,8 @@ use crate::json;
 
 /// Rows of a page: the most that Lever gives.
 const LIMIT: &str = "100";
+/// Rows of a page of which each is asked for more: what is still to be asked is kept with every checkpoint.
+const FEW: &str = "25";
 /// How far back deleted postings are asked for; Lever refuses more than 30 days. A full pass finds what is older.
 const DELETED_MS: i64 = 29 * 24 * 3_600_000;
 /// First wait where Lever does not say how long: its bucket has a token again by then.
@@ -86,8 +88,9 @@ pub(super) fn confidentiality(context: &Context<'_>) -> &'static str {
 /// The request of a cursor.
 pub(super) fn of(context: &Context<'_>, cursor: &Cursor) -> Result<Call, CallError> {
     let mut pairs: Vec<(&str, String)> = Vec::new();
+    let limit = if matches!(cursor, Cursor::Walk { .. }) { FEW } else { LIMIT };
     let mut list = |offset: &Option<String>| {
-        pairs.push(("limit", LIMIT.to_owned()));
+        pairs.push(("limit", limit.to_owned()));
         // Lever has percent-encoded it already: it is a value like any other and is encoded once more with the query.
         pairs.extend(offset.clone().map(|offset| ("offset", offset)));
     };
@@ -116,7 +119,7 @@ pub(super) fn of(context: &Context<'_>, cursor: &Cursor) -> Result<Call, CallErr
             list(offset);
             vec!["archive_reasons"]
         }
-        Cursor::Opportunities { place, .. } | Cursor::Walk(place) => {
+        Cursor::Opportunities { place, .. } | Cursor::Walk { place, .. } => {
             list(&place.offset);
             vec!["opportunities"]
         }
@@ -151,7 +154,11 @@ fn filters(context: &Context<'_>, cursor: &Cursor) -> Vec<(&'static str, String)
     let since = |since: &Option<i64>| since.map(|since| ("updated_at_start", since.to_string()));
     match cursor {
         Cursor::Check => vec![("limit", "1".to_owned())],
-        Cursor::Postings(place) | Cursor::Walk(place) => [all].into_iter().chain(since(&place.since)).collect(),
+        Cursor::Postings(place) => [all].into_iter().chain(since(&place.since)).collect(),
+        Cursor::Walk { place, active } => {
+            let active = active.then(|| ("archived", "false".to_owned()));
+            [all].into_iter().chain(active).chain(since(&place.since)).collect()
+        }
         Cursor::Opportunities { place, .. } => {
             [all, expanded()].into_iter().chain(since(&place.since)).collect()
         }

@@ -48,10 +48,10 @@ impl State {
         self.tell_of(name, at, (id, &contact, origin), &[("interviewId", json!(interview))]);
     }
 
-    /// Adds an offer. No webhook tells of it, but it is an interaction, and that moves `updatedAt`.
+    /// Adds an offer: no webhook tells of it, and recorded ones did not move `updatedAt`.
     pub fn add_offer(&mut self, id: &str, offer: Offer, past: bool) {
         let offer_id = self.id();
-        let at = if past { offer.created } else { self.interact(id) };
+        let at = if past { offer.created } else { self.stamp() };
         if let Some(opportunity) = self.opportunities.get_mut(id) {
             opportunity.offers.push(Offer { id: offer_id, created: at, ..offer });
         }
@@ -59,19 +59,11 @@ impl State {
 
     /// Changes the offer at this position.
     pub fn change_offer(&mut self, id: &str, position: usize, change: impl FnOnce(&mut Offer, i64)) -> bool {
-        let at = self.interact(id);
+        let at = self.stamp();
         let offer = self.opportunities.get_mut(id).and_then(|opportunity| opportunity.offers.get_mut(position));
         offer.is_some_and(|offer| {
             change(offer, at);
             true
         })
-    }
-
-    fn interact(&mut self, id: &str) -> i64 {
-        let at = self.touch(id);
-        if let Some(opportunity) = self.opportunities.get_mut(id) {
-            opportunity.interacted = at;
-        }
-        at
     }
 }

@@ -1,0 +1,293 @@
+//! When to poll next, from what polls and webhooks have shown of a connection so far.
+//!
+//! **Rate.** A connection's changes come at `changes per day x hour of the week x burst`:
+//! - changes per day: a Gamma-Poisson estimate whose evidence fades (`Policy::keep`), so a connection that changes its ways is
+//!   believed after a few days. What fades it is ordinary time, not clock time: a weekend in which nothing was expected
+//!   and nothing came proves little, and takes away little;
+//! - hour of the week: `profile.rs`, learned, even until something is known;
+//! - burst: what came in the last hour or so against what was expected in it. Work comes in sessions, so who has just changed
+//!   something is likely to go on; the factor returns to one within hours.
+//!
+//! **Interval.** `plan.rs` weighs a request against the changes that wait for it, the square of their wait against the
+//! contract's interval, and takes the interval at which both together cost least per second. For an even rate that is
+//! a cube-root law. The square root law, which weighs the plain wait, has a slightly shorter mean and a much longer tail.
+//!
+//! **Webhooks.** A connection whose webhooks come is polled only to reconcile, and when it has been silent for so long that a
+//! rate as it was would explain that in one case of a hundred. If such a poll finds changes that no webhook told, webhooks
+//! are suspect and the connection is polled as if it had none, until one comes.
+//!
+//! Invariants, held by the tests for any input, stored nonsense and clocks that go backwards included: every number stays
+//! finite and bounded; a connection that is polled never waits longer than its contract, except where its provider, its
+//! budget or its breaker says so; nothing is asked before they allow it.
+
+mod plan;
+mod profile;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;
+
+use jiff::{SignedDuration, Timestamp, tz::Offset};
+use serde::{Deserialize, Deserializer, Serialize};
+
+pub use plan::{Ended, Plan};
+pub use profile::Profile;
+
+use profile::Clock;
+
+/// A poll that finds more counts as so many: an import of thousands is one event of one day, not the rate of the next week.
+const MOST_IN_A_POLL: u64 = 50;
+/// How fast a burst is forgotten, in hours.
+const BURST_HOURS: f64 = 1.0;
+/// How many expected changes it takes to believe a burst half: little, because work comes in sessions.
+const BURST_DOUBT: f64 = 0.5;
+/// Evidence from before this is not walked through hour by hour; it has faded anyway.
+const REACH: SignedDuration = SignedDuration::from_hours(24 * 60);
+/// A clock that is behind by more than this was wrong before, not out of order.
+const DISORDER: SignedDuration = SignedDuration::from_hours(24);
+/// A change that is younger may still be told by a webhook that is on its way.
+const ON_ITS_WAY: SignedDuration = SignedDuration::from_mins(5);
+/// Silence that is less likely than this is an alarm: -ln 0.01.
+const UNLIKELY: f64 = 4.605;
+/// What a request costs, for contracts up to half an hour and for longer ones. Chosen on other loads than those of the proof,
+/// so that both what is saved and what is spent keep a distance from their targets.
+const K_SHORT: f64 = 375.0;
+const K_LONG: f64 = 425.0;
+const HALF_AN_HOUR: i64 = 1800;
+/// Days of ordinary time until a connection is no longer new.
+const NEW: f64 = 1.0;
+/// No count or rate is larger, whatever is stored or told.
+const MOST: f64 = 1e6;
+
+/// What is known beforehand, and what is wanted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Policy {
+    /// The longest interval between two polls.
+    pub contract: SignedDuration,
+    /// The shortest one.
+    pub floor: SignedDuration,
+    /// What a request costs: as much as one change that waits for the root of half of this times the contract (14 minutes of
+    /// an hour, 10 of half an hour). A larger one saves requests.
+    pub k_seconds: f64,
+    /// Changes a day of a connection of which nothing is known yet.
+    pub prior_per_day: f64,
+    /// How long evidence counts, in ordinary time: what is as old counts by a third.
+    pub keep: SignedDuration,
+    /// How often a connection is polled whose webhooks work; taken as 6 to 24 hours.
+    pub reconcile: SignedDuration,
+    /// Where the organisation's clock stands. A wrong one shifts the hours, which are learned anyway, and blurs the weekend.
+    pub zone: Offset,
+}
+
+impl Policy {
+    /// The measured one for a contract: `cargo xtask prove freshness`.
+    #[must_use]
+    pub const fn new(contract: SignedDuration) -> Self {
+        Self {
+            contract,
+            floor: SignedDuration::from_mins(5),
+            k_seconds: if contract.as_secs() <= HALF_AN_HOUR { K_SHORT } else { K_LONG },
+            prior_per_day: 5.0,
+            keep: SignedDuration::from_hours(24 * 4),
+            reconcile: SignedDuration::from_hours(12),
+            zone: Offset::UTC,
+        }
+    }
+
+    /// The same on the clock of an organisation.
+    #[must_use]
+    pub const fn in_zone(self, zone: Offset) -> Self {
+        Self { zone, ..self }
+    }
+}
+
+/// How the changes of a connection become known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Feed {
+    /// By polls: there are no webhooks, or none has come yet.
+    #[default]
+    Polled,
+    /// By webhooks.
+    Webhooks,
+    /// By polls: webhooks came once, and then a poll found what none had told.
+    Suspect,
+}
+
+/// What is known of a connection. Stored with it; what is missing in the stored form is taken as not known yet.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Rate {
+    /// Changes, fading.
+    #[serde(deserialize_with = "sound")]
+    a: f64,
+    /// Days of ordinary time in which they came, fading likewise.
+    #[serde(deserialize_with = "sound")]
+    b: f64,
+    /// Changes of the last hour or so.
+    #[serde(deserialize_with = "sound")]
+    recent: f64,
+    /// How many were expected then.
+    #[serde(deserialize_with = "sound")]
+    expected: f64,
+    /// Up to when changes are known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_at: Option<Timestamp>,
+    /// When the last finished poll began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    polled_at: Option<Timestamp>,
+    /// When the last webhook came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    heard_at: Option<Timestamp>,
+    /// Failed runs since the last one that did not fail.
+    failures: u32,
+    /// How changes become known.
+    feed: Feed,
+    /// When in the week they come.
+    profile: Profile,
+}
+
+impl Rate {
+    /// After a finished poll: `changed` is what it found new, changed or gone that was not known, `from` up to when everything
+    /// was known before, `to` when the poll began, `times` when the changes happened, where the provider says that. The first
+    /// poll of a connection reads what there is and teaches nothing.
+    pub fn learn(
+        &mut self,
+        policy: &Policy,
+        from: Timestamp,
+        to: Timestamp,
+        changed: u64,
+        times: Option<&[Timestamp]>,
+    ) {
+        let first = self.polled_at.is_none();
+        if !first && self.feed == Feed::Webhooks && self.is_silent(policy, to) {
+            let settled = to.saturating_sub(ON_ITS_WAY).unwrap_or(to);
+            let untold = times.map_or(changed > 0, |times| times.iter().any(|at| *at < settled));
+            if untold {
+                self.feed = Feed::Suspect;
+            }
+        }
+        if !first {
+            self.count(policy, from, to, changed, times);
+        }
+        self.seen(to);
+        self.polled_at = Some(to);
+        self.failures = 0;
+    }
+
+    /// When webhooks of `events` changes came at `at`: webhooks work, whatever was believed before.
+    pub fn heard(&mut self, policy: &Policy, at: Timestamp, events: u64) {
+        if let Some(from) = self.last_at {
+            self.count(policy, from, at, events, None);
+        }
+        self.seen(at);
+        self.heard_at = Some(at);
+        self.feed = Feed::Webhooks;
+    }
+
+    /// After a failed run. What the provider or a budget postponed has not failed.
+    pub fn failed(&mut self) {
+        self.failures = self.failures.saturating_add(1);
+    }
+
+    /// How changes become known.
+    #[must_use]
+    pub fn feed(&self) -> Feed {
+        self.feed
+    }
+
+    /// When the last webhook came.
+    #[must_use]
+    pub fn heard_at(&self) -> Option<Timestamp> {
+        self.heard_at
+    }
+
+    /// Failed runs since the last one that did not fail.
+    #[must_use]
+    pub fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// Changes a day, averaged over the week.
+    #[must_use]
+    pub fn per_day(&self, policy: &Policy) -> f64 {
+        let prior = bounded(policy.prior_per_day).max(0.01);
+        (bounded(self.a) + 1.0) / (bounded(self.b) + 1.0 / prior)
+    }
+
+    /// Whether nothing was known of changes for so long that it takes an explanation.
+    #[must_use]
+    pub fn is_silent(&self, policy: &Policy, now: Timestamp) -> bool {
+        let Some(from) = self.last_at else { return false };
+        let weights = self.profile.weights();
+        let (from, to) = reach(from, now);
+        let ordinary: f64 = Clock::new(policy.zone).walk(from, to).map(|part| part.ordinary_hours(&weights)).sum();
+        self.per_day(policy) * ordinary / 24.0 >= UNLIKELY
+    }
+
+    /// How much more comes now than usually at this hour.
+    fn burst(&self) -> f64 {
+        (BURST_DOUBT + bounded(self.recent)) / (BURST_DOUBT + bounded(self.expected))
+    }
+
+    fn count(&mut self, policy: &Policy, from: Timestamp, to: Timestamp, changed: u64, times: Option<&[Timestamp]>) {
+        // What was counted already is not counted twice, and what lies too far back has faded.
+        let (from, to) = reach(self.last_at.map_or(from, |last| if last <= to { from.max(last) } else { to }), to);
+        let changes = u32::try_from(changed.min(MOST_IN_A_POLL)).map_or(0.0, f64::from);
+        let clock = Clock::new(policy.zone);
+        let weights = self.profile.weights();
+        let ordinary: f64 = clock.walk(from, to).map(|part| part.ordinary_hours(&weights)).sum();
+        let before = self.per_day(policy);
+
+        let gap = to.duration_since(from).as_secs_f64() / 3600.0;
+        let fade = (-gap / BURST_HOURS).exp();
+        // What is left, at its end, of something that is spread evenly over the gap.
+        let left = if gap > 0.0 { (1.0 - fade) * BURST_HOURS / gap } else { 1.0 };
+        let age = |at: &Timestamp| to.duration_since(*at).as_secs_f64().clamp(0.0, gap * 3600.0) / 3600.0;
+        let recent = match times {
+            // The mean over those whose time is told stands for all.
+            Some(times) if !times.is_empty() => {
+                let (sum, number) = times
+                    .iter()
+                    .fold((0.0, 0.0), |(sum, number), at| (sum + (-age(at) / BURST_HOURS).exp(), number + 1.0));
+                changes * sum / number
+            }
+            _ => changes * left,
+        };
+        self.recent = kept(bounded(self.recent) * fade + recent);
+        self.expected = kept(bounded(self.expected) * fade + before * ordinary / 24.0 * left);
+
+        let keep = (policy.keep.as_secs_f64() / 86_400.0).max(0.1);
+        let fade = (-ordinary / 24.0 / keep).exp();
+        self.a = kept(bounded(self.a) * fade + changes);
+        self.b = kept(bounded(self.b) * fade + keep * (1.0 - fade));
+        self.profile.learn(&clock, from, to, changes, times, &weights);
+    }
+
+    /// Moves up to when changes are known. Somewhat older news comes out of order; much older news means that the clock
+    /// was wrong before.
+    fn seen(&mut self, at: Timestamp) {
+        let last = self.last_at.filter(|last| last.duration_since(at) < DISORDER);
+        self.last_at = Some(last.map_or(at, |last| last.max(at)));
+    }
+}
+
+/// A stretch of time that runs forwards and is not too long.
+fn reach(from: Timestamp, to: Timestamp) -> (Timestamp, Timestamp) {
+    let first = to.saturating_sub(REACH).unwrap_or(to);
+    (from.clamp(first, to), to)
+}
+
+/// What can be calculated with, whatever is stored.
+fn bounded(number: f64) -> f64 {
+    if number.is_finite() { number.clamp(0.0, MOST) } else { 0.0 }
+}
+
+fn sound<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    f64::deserialize(deserializer).map(bounded)
+}
+
+/// What is stored: bounded, and no longer than it needs to be.
+fn kept(number: f64) -> f64 {
+    (bounded(number) * 1e6).round() / 1e6
+}

@@ -1,0 +1,283 @@
+//! The next poll: the best interval, then the guards.
+
+use jiff::{SignedDuration, Timestamp, tz::Offset};
+
+use super::{Feed, NEW, Policy, Rate, UNLIKELY, profile::Clock, reach};
+use crate::retry::{Next, POLL};
+
+/// Intervals are compared minute by minute, or coarser when the contract is longer than a day.
+const STEP: f64 = 60.0;
+const STEPS: f64 = 1440.0;
+/// Jitter up or down, as a part of the interval.
+const JITTER: f64 = 0.1;
+/// Jitter at the contract's interval, where it can only go down and costs requests all night.
+const JITTER_AT_CONTRACT: f64 = 0.03;
+/// From this part of the contract on an interval is as long as it gets.
+const LONGEST: f64 = 0.95;
+/// A due time is never one that has been worked already, and those are whole seconds.
+const AT_ONCE: SignedDuration = SignedDuration::from_secs(1);
+/// Nobody means to be left alone for longer; what says so is broken.
+const MOST_WAIT: SignedDuration = SignedDuration::from_hours(24 * 366);
+const RECONCILE: [SignedDuration; 2] = [SignedDuration::from_hours(6), SignedDuration::from_hours(24)];
+
+/// How a run ended, as far as it matters for the next one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// Everything was read. `Rate::learn` was told.
+    Complete,
+    /// There is more to read than one run may: it goes on at its checkpoint.
+    More,
+    /// The provider named a time to wait.
+    RateLimited {
+        /// How long.
+        wait: SignedDuration,
+    },
+    /// Our own budget of requests to the provider is used up.
+    BudgetSpent {
+        /// Until there is more.
+        wait: SignedDuration,
+    },
+    /// It failed, or cannot work until somebody acts. `Rate::failed` was told.
+    Failed {
+        /// How long the provider or the breaker wants no call, if one of them says so.
+        wait: Option<SignedDuration>,
+    },
+}
+
+/// When to poll next.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// The time, in whole seconds: it is an index key and is compared as text.
+    pub at: Timestamp,
+    /// How long that is from now.
+    pub interval: SignedDuration,
+    /// Changes a day that are expected of the connection, averaged over the week.
+    pub rate_per_day: f64,
+    /// Why then, in words for recruiting staff.
+    pub reason: String,
+    /// Before this nobody may ask the provider, whoever wants it: `Rate::on_demand` takes it.
+    pub not_before: Option<Timestamp>,
+}
+
+impl Rate {
+    /// Decides when to poll next. `jitter` is a random number in 0..1, so that connections made together do not poll together.
+    ///
+    /// Webhooks that come later are not in the plan: see `wants_poll`.
+    #[must_use]
+    pub fn plan(&self, now: Timestamp, policy: &Policy, ended: Ended, jitter: f64) -> Plan {
+        let jitter = if jitter.is_finite() { jitter.clamp(0.0, 1.0) } else { 0.5 };
+        let contract = contract(policy);
+        let mut not_before = None;
+        let mut stop = |wait: SignedDuration| {
+            let until = later(now, wait.clamp(AT_ONCE, MOST_WAIT));
+            not_before = Some(until);
+            until
+        };
+        // Those who were stopped together do not come back together, but nobody waits past the contract for that.
+        let spread = |until: Timestamp| {
+            let more = seconds(until.duration_since(now).as_secs_f64() * JITTER * jitter);
+            later(until, more).min(until.max(no_later(now, contract)))
+        };
+        let told = |until| clock_time(now, until, policy.zone);
+        let (at, reason) = match ended {
+            Ended::Complete if self.feed() == Feed::Webhooks => self.reconcile(now, policy, jitter),
+            Ended::Complete => self.adapted(now, policy, jitter),
+            Ended::More => (later(now, AT_ONCE), "a long run goes on".to_owned()),
+            Ended::RateLimited { wait } => {
+                let until = stop(wait);
+                (spread(until), format!("the provider asked to wait until {}", told(until)))
+            }
+            Ended::BudgetSpent { wait } => {
+                let until = stop(wait);
+                (spread(until), format!("this connection's requests are used up until {}", told(until)))
+            }
+            Ended::Failed { wait } => {
+                let delay = match POLL.next(self.failures().max(1), jitter, None) {
+                    Next::After(delay) => SignedDuration::try_from(delay).unwrap_or(contract).min(contract),
+                    Next::GiveUp => contract,
+                };
+                let until = wait.map(stop);
+                let at = later(now, delay.max(AT_ONCE)).min(no_later(now, contract));
+                let at = until.map_or(at, |until| at.max(spread(until)));
+                let next = self.failures().max(1).saturating_add(1);
+                (at, format!("the last run failed; try {next} in {}", length(at.duration_since(now))))
+            }
+        };
+        Plan { at, interval: at.duration_since(now), rate_per_day: self.per_day(policy), reason, not_before }
+    }
+
+    /// When a poll happens that somebody asks for: at once, whatever the plan is, but not before `Plan::not_before` of the
+    /// plan that stands.
+    #[must_use]
+    pub fn on_demand(&self, now: Timestamp, policy: &Policy, not_before: Option<Timestamp>) -> Plan {
+        let soon = later(now, AT_ONCE);
+        let (at, reason) = match not_before.filter(|until| *until > soon) {
+            Some(until) => {
+                let until = later(until, SignedDuration::ZERO);
+                (until, format!("asked for; has to wait until {}", clock_time(now, until, policy.zone)))
+            }
+            None => (soon, "asked for".to_owned()),
+        };
+        Plan { at, interval: at.duration_since(now), rate_per_day: self.per_day(policy), reason, not_before }
+    }
+
+    /// Whether a poll that was planned after the last one is still wanted when it is due. For a connection whose webhooks work
+    /// it is not when some came meanwhile and it is not time to reconcile: then it is planned anew, and not polled.
+    #[must_use]
+    pub fn wants_poll(&self, now: Timestamp, policy: &Policy) -> bool {
+        let reconciled = self.polled_at.filter(|polled| *polled <= now);
+        let soonest = seconds(reconcile_every(policy).as_secs_f64() * (1.0 - JITTER));
+        self.feed() != Feed::Webhooks
+            || reconciled.is_none_or(|polled| now.duration_since(polled) >= soonest)
+            || self.is_silent(policy, now)
+    }
+
+    /// When a connection without working webhooks is polled.
+    fn adapted(&self, now: Timestamp, policy: &Policy, jitter: f64) -> (Timestamp, String) {
+        let contract = contract(policy);
+        let best = self.best_interval(now, policy);
+        let longest = contract.as_secs_f64();
+        let quiet = best >= longest * LONGEST;
+        let jittered = if quiet {
+            best * (1.0 - JITTER_AT_CONTRACT * jitter)
+        } else {
+            best * (1.0 + JITTER * (2.0 * jitter - 1.0))
+        };
+        // From the beginning of the poll before, so that a long run does not stretch the contract.
+        let since = self.polled_at.filter(|polled| *polled <= now && later(*polled, contract) > now).unwrap_or(now);
+        let floor = floor(policy);
+        let at = later(since, seconds(jittered.min(longest)).max(floor));
+        let at = at.max(later(now, floor)).min(no_later(now, contract));
+        let reason = match (self.feed(), quiet) {
+            (Feed::Suspect, _) => "no webhook for longer than expected, so it is polled".to_owned(),
+            _ if self.b < NEW => "new, its busy hours are being learned".to_owned(),
+            (_, true) => format!("quiet, at most every {}", length(contract)),
+            (_, false) => "busy hours".to_owned(),
+        };
+        (at, reason)
+    }
+
+    /// When a connection is polled whose webhooks work.
+    fn reconcile(&self, now: Timestamp, policy: &Policy, jitter: f64) -> (Timestamp, String) {
+        let every = reconcile_every(policy);
+        let most = no_later(now, every);
+        let soon = later(now, floor(policy)).min(most);
+        let since = self.polled_at.filter(|polled| *polled <= now).unwrap_or(now);
+        let due = later(since, seconds(every.as_secs_f64() * (1.0 - JITTER * jitter))).clamp(soon, most);
+        match self.alarm_at(policy, due) {
+            Some(alarm) if alarm <= now => (soon, "no webhook for longer than expected".to_owned()),
+            Some(alarm) if alarm < due => {
+                let at = alarm.max(soon);
+                (at, format!("webhooks work; checked at {} unless one comes", clock_time(now, at, policy.zone)))
+            }
+            _ => (due, format!("webhooks work; checked every {}", length(every))),
+        }
+    }
+
+    /// When silence becomes an alarm, if it does so before `until`.
+    fn alarm_at(&self, policy: &Policy, until: Timestamp) -> Option<Timestamp> {
+        let weights = self.profile.weights();
+        let (mut at, until) = reach(self.last_at?, until);
+        let mut left = UNLIKELY / self.per_day(policy) * 24.0;
+        for part in Clock::new(policy.zone).walk(at, until) {
+            let ordinary = part.ordinary_hours(&weights);
+            if ordinary >= left {
+                return Some(later(at, seconds(part.hours * 3600.0 * left / ordinary)));
+            }
+            left -= ordinary;
+            at = later_exactly(at, seconds(part.hours * 3600.0));
+        }
+        None
+    }
+
+    /// The interval in seconds at which the request and the changes that wait for it cost least per second.
+    fn best_interval(&self, now: Timestamp, policy: &Policy) -> f64 {
+        let longest = contract(policy).as_secs_f64();
+        let shortest = floor(policy).as_secs_f64();
+        let step = STEP.max(longest / STEPS);
+        let request = if policy.k_seconds.is_finite() { policy.k_seconds.max(1.0) / 2.0 } else { longest };
+        let per_second = self.per_day(policy) / 86_400.0;
+        let burst = self.burst();
+        let weights = self.profile.weights();
+        let clock = Clock::new(policy.zone);
+        // The moments of the expected changes over the time at which they come, in contract intervals.
+        let mut moments = [0.0; 3];
+        let mut best = (f64::INFINITY, longest);
+        let mut at = 0.0;
+        while at < longest {
+            let length = step.min(longest - at);
+            let middle = at + length / 2.0;
+            let fading = 1.0 + (burst - 1.0) * (-middle / 3600.0 / super::BURST_HOURS).exp();
+            let second = now.as_second().saturating_add(seconds(at).as_secs());
+            let changes = per_second * weights.at(clock.hour(second)) * fading * length;
+            let mut power = changes;
+            for moment in &mut moments {
+                *moment += power;
+                power *= middle / longest;
+            }
+            at += length;
+            if at >= shortest {
+                let [zeroth, first, other] = moments;
+                let end = at / longest;
+                let waiting = (zeroth * end - 2.0 * first) * end + other;
+                let cost = (request + waiting * longest) / at;
+                if cost < best.0 {
+                    best = (cost, at);
+                }
+            }
+        }
+        best.1.clamp(shortest, longest)
+    }
+}
+
+fn contract(policy: &Policy) -> SignedDuration {
+    policy.contract.clamp(SignedDuration::from_mins(1), SignedDuration::from_hours(24 * 7))
+}
+
+fn floor(policy: &Policy) -> SignedDuration {
+    policy.floor.clamp(AT_ONCE, contract(policy))
+}
+
+fn reconcile_every(policy: &Policy) -> SignedDuration {
+    let [shortest, longest] = RECONCILE;
+    policy.reconcile.clamp(shortest, longest)
+}
+
+fn seconds(number: f64) -> SignedDuration {
+    SignedDuration::try_from_secs_f64(number).unwrap_or(SignedDuration::ZERO)
+}
+
+fn later_exactly(at: Timestamp, wait: SignedDuration) -> Timestamp {
+    at.saturating_add(wait).unwrap_or(at)
+}
+
+/// In whole seconds, rounded up: what must be waited for is over.
+fn later(at: Timestamp, wait: SignedDuration) -> Timestamp {
+    let exact = later_exactly(at, wait);
+    let second = exact.as_second();
+    let whole = if exact.subsec_nanosecond() > 0 { second.saturating_add(1) } else { second };
+    Timestamp::from_second(whole).unwrap_or(Timestamp::MAX)
+}
+
+/// The same rounded down: what must not be exceeded is not.
+fn no_later(at: Timestamp, wait: SignedDuration) -> Timestamp {
+    Timestamp::from_second(later_exactly(at, wait).as_second()).unwrap_or(at)
+}
+
+/// A time on the organisation's clock, with the day when it is another one.
+fn clock_time(now: Timestamp, at: Timestamp, zone: Offset) -> String {
+    let (today, then) = (zone.to_datetime(now), zone.to_datetime(at));
+    let pattern = if today.date() == then.date() { "%H:%M" } else { "%-d %b %H:%M" };
+    let zone = if zone == Offset::UTC { " UTC" } else { "" };
+    format!("{}{zone}", then.strftime(pattern))
+}
+
+/// A length of time in the largest unit that says it without a fraction, or nearly.
+fn length(wait: SignedDuration) -> String {
+    let seconds = wait.as_secs();
+    match seconds {
+        ..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", (seconds + 30) / 60),
+        _ => format!("{} h", (seconds + 1_800) / 3_600),
+    }
+}

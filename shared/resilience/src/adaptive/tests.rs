@@ -1,0 +1,209 @@
+use super::*;
+
+/// Monday, 5 January 2026, 00:00 UTC.
+const MONDAY: &str = "2026-01-05T00:00:00Z";
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
+const MINUTE: SignedDuration = SignedDuration::from_mins(1);
+
+fn hourly() -> Policy {
+    Policy::new(HOUR)
+}
+
+fn at(text: &str) -> Timestamp {
+    text.parse().expect("a time")
+}
+
+/// After some weeks in which something changed every quarter of an hour on working days from 9 to 17 at this clock, and was polled for
+/// twice an hour.
+fn learned(policy: &Policy, weeks: i32, times_told: bool) -> (Rate, Timestamp) {
+    let mut rate = Rate::default();
+    let mut now = at(MONDAY);
+    rate.learn(policy, now, now, 4_000, None);
+    let end = now + 24 * 7 * weeks * HOUR;
+    while now < end {
+        let from = now;
+        now += 30 * MINUTE;
+        let local = policy.zone.to_datetime(from);
+        let working = (9..17).contains(&local.hour()) && local.weekday().to_monday_zero_offset() < 5;
+        let times = [from + 5 * MINUTE, from + 20 * MINUTE];
+        let times: &[Timestamp] = if working { &times } else { &[] };
+        let changed = u64::try_from(times.len()).expect("a number");
+        rate.learn(policy, from, now, changed, times_told.then_some(times));
+    }
+    (rate, now)
+}
+
+fn planned(rate: &Rate, now: Timestamp, policy: &Policy) -> (i64, String) {
+    let plan = rate.plan(now, policy, Ended::Complete, 0.5);
+    assert_eq!(plan.interval, plan.at.duration_since(now));
+    (plan.interval.as_mins(), plan.reason)
+}
+
+#[test]
+fn busy_hours_are_learned_on_the_organisations_clock() {
+    for (zone, times_told) in [(0, true), (0, false), (-480, true), (600, false)] {
+        let policy = hourly().in_zone(Offset::from_seconds(zone * 60).expect("a zone"));
+        let (mut rate, end) = learned(&policy, 3, times_told);
+        let midnight = end - zone * MINUTE;
+        let idle = |rate: &mut Rate, until: Timestamp| {
+            let last = rate.polled_at.expect("a poll");
+            rate.learn(&policy, last, until, 0, None);
+        };
+        idle(&mut rate, midnight + 3 * HOUR);
+        let night = planned(&rate, midnight + 3 * HOUR, &policy);
+        assert_eq!(night, (59, "quiet, at most every 60 min".to_owned()), "zone {zone}");
+        idle(&mut rate, midnight + 10 * HOUR);
+        let morning = planned(&rate, midnight + 10 * HOUR, &policy);
+        assert!((10..25).contains(&morning.0) && morning.1 == "busy hours", "zone {zone}: {morning:?}");
+        let per_day = rate.per_day(&policy);
+        assert!((12.0..30.0).contains(&per_day), "32 changes on five days of seven: {per_day}");
+    }
+}
+
+#[test]
+fn a_burst_shortens_the_interval_and_passes() {
+    let policy = hourly();
+    let (mut rate, now) = learned(&policy, 3, false);
+    let saturday = now + 5 * 24 * HOUR + 11 * HOUR;
+    rate.learn(&policy, now, saturday, 0, None);
+    let quiet = planned(&rate, saturday, &policy).0;
+    let mut busy = rate.clone();
+    busy.learn(&policy, saturday, saturday + 30 * MINUTE, 6, None);
+    let burst = planned(&busy, saturday + 30 * MINUTE, &policy).0;
+    assert!(burst < 40 && quiet == 59, "{burst} {quiet}");
+    busy.learn(&policy, saturday + 30 * MINUTE, saturday + 6 * HOUR, 0, None);
+    assert!(planned(&busy, saturday + 6 * HOUR, &policy).0 > 55);
+}
+
+#[test]
+fn what_was_there_before_and_an_import_are_no_rate() {
+    let policy = hourly();
+    let mut rate = Rate::default();
+    let now = at(MONDAY);
+    rate.learn(&policy, now - HOUR, now, 80_000, None);
+    assert!((rate.per_day(&policy) - 5.0).abs() < 1e-9, "the first poll reads what there is");
+    assert_eq!(planned(&rate, now, &policy).1, "new, its busy hours are being learned");
+    let (mut rate, now) = learned(&policy, 2, false);
+    let before = rate.per_day(&policy);
+    rate.learn(&policy, now, now + HOUR, 80_000, None);
+    assert!(rate.per_day(&policy) < before + 50.0 / 4.0);
+}
+
+#[test]
+fn every_end_has_its_time_and_says_why() {
+    let policy = hourly().in_zone(Offset::from_seconds(3_600).expect("a zone"));
+    let now = at("2026-01-05T09:00:00Z");
+    let mut rate = Rate::default();
+    let said = |rate: &Rate, ended, jitter| {
+        let Plan { interval, reason, not_before, .. } = rate.plan(now, &policy, ended, jitter);
+        (interval.as_secs(), reason, not_before.map(|at| at.duration_since(now).as_secs()))
+    };
+    let wait = SignedDuration::from_secs(240);
+    assert_eq!(said(&rate, Ended::More, 0.9), (1, "a long run goes on".to_owned(), None));
+    let asked = "the provider asked to wait until 10:04".to_owned();
+    assert_eq!(said(&rate, Ended::RateLimited { wait }, 0.0), (240, asked.clone(), Some(240)));
+    assert_eq!(said(&rate, Ended::RateLimited { wait }, 1.0), (264, asked, Some(240)));
+    let used = "this connection's requests are used up until 10:04".to_owned();
+    assert_eq!(said(&rate, Ended::BudgetSpent { wait }, 0.0), (240, used, Some(240)));
+    let day = SignedDuration::from_hours(26);
+    let long = said(&rate, Ended::RateLimited { wait: day }, 1.0);
+    assert_eq!(long, (26 * 3600, "the provider asked to wait until 6 Jan 12:00".to_owned(), Some(26 * 3600)));
+    let utc = rate.plan(now, &hourly(), Ended::RateLimited { wait }, 0.0);
+    assert_eq!(utc.reason, "the provider asked to wait until 09:04 UTC");
+
+    rate.failed();
+    assert_eq!(said(&rate, Ended::Failed { wait: None }, 1.0).0, 30);
+    rate.failed();
+    let second = (60, "the last run failed; try 3 in 60 s".to_owned(), None);
+    assert_eq!(said(&rate, Ended::Failed { wait: None }, 1.0), second);
+    let breaker = said(&rate, Ended::Failed { wait: Some(wait) }, 0.0);
+    assert_eq!(breaker, (240, "the last run failed; try 3 in 4 min".to_owned(), Some(240)));
+    for _ in 0..100 {
+        rate.failed();
+    }
+    assert_eq!(said(&rate, Ended::Failed { wait: None }, 1.0).0, 3600);
+    let half = Policy::new(30 * MINUTE);
+    assert_eq!(rate.plan(now, &half, Ended::Failed { wait: None }, 1.0).interval, 30 * MINUTE, "within the contract");
+    rate.learn(&policy, now, now, 0, None);
+    assert_eq!(rate.failures(), 0);
+}
+
+#[test]
+fn who_asks_for_a_poll_skips_the_interval_and_not_the_wait() {
+    let (rate, now, policy) = (Rate::default(), at(MONDAY), hourly());
+    let at_once = rate.on_demand(now, &policy, Some(now));
+    assert_eq!((at_once.interval.as_secs(), at_once.reason.as_str()), (1, "asked for"));
+    let waits = rate.on_demand(now, &policy, Some(now + 4 * MINUTE));
+    assert_eq!(waits.at, now + 4 * MINUTE);
+    assert_eq!(waits.reason, "asked for; has to wait until 00:04 UTC");
+}
+
+#[test]
+fn a_long_run_does_not_stretch_the_contract() {
+    let policy = hourly();
+    let (mut rate, now) = learned(&policy, 1, false);
+    let night = now + HOUR;
+    rate.learn(&policy, now, night, 0, None);
+    let after = |minutes: i32| {
+        let plan = rate.plan(night + minutes * MINUTE, &policy, Ended::Complete, 0.0);
+        plan.at.duration_since(night).as_mins()
+    };
+    assert_eq!(
+        [after(0), after(20), after(58)],
+        [60, 60, 63],
+        "counted from the beginning, after a pause at the least"
+    );
+    assert_eq!(after(90), 150, "who was not told of the poll does not hurry");
+}
+
+#[test]
+fn working_webhooks_are_reconciled_and_their_silence_is_an_alarm() {
+    let policy = hourly();
+    let (mut rate, now) = learned(&policy, 3, true);
+    rate.heard(&policy, now, 1);
+    assert_eq!(rate.feed(), Feed::Webhooks);
+    // From Sunday at midnight nothing is expected until the morning.
+    let plan = rate.plan(now, &policy, Ended::Complete, 0.0);
+    let said = format!("webhooks work; checked at {} UTC unless one comes", plan.at.strftime("%H:%M"));
+    assert_eq!(plan.reason, said);
+    let alarm = plan.at.duration_since(now);
+    assert!((8 * HOUR..11 * HOUR).contains(&alarm), "{alarm}");
+    assert!(!rate.wants_poll(now + 3 * HOUR, &policy) && rate.wants_poll(plan.at, &policy));
+
+    let mut told = rate.clone();
+    told.heard(&policy, plan.at - MINUTE, 1);
+    assert!(!told.wants_poll(plan.at, &policy), "a webhook came in time");
+    assert!(told.plan(plan.at, &policy, Ended::Complete, 0.0).at > plan.at + 30 * MINUTE);
+
+    let mut silent = rate.clone();
+    assert_eq!(silent.plan(plan.at, &policy, Ended::Complete, 0.0).reason, "no webhook for longer than expected");
+    let mut fresh = rate.clone();
+    fresh.learn(&policy, now, plan.at, 1, Some(&[plan.at - MINUTE]));
+    assert_eq!(fresh.feed(), Feed::Webhooks, "its webhook may be on its way");
+    silent.learn(&policy, now, plan.at, 0, None);
+    assert_eq!(silent.feed(), Feed::Webhooks, "nothing happened, nothing was told");
+    let next = silent.plan(plan.at, &policy, Ended::Complete, 0.0);
+    assert!(next.at > plan.at + 30 * MINUTE, "an alarm that found nothing begins anew: {next:?}");
+    rate.learn(&policy, now, plan.at, 3, None);
+    assert_eq!(rate.feed(), Feed::Suspect);
+    let polled = rate.plan(plan.at, &policy, Ended::Complete, 0.5);
+    assert!(polled.interval <= HOUR, "{polled:?}");
+    assert_eq!(polled.reason, "no webhook for longer than expected, so it is polled");
+    rate.heard(&policy, plan.at + MINUTE, 1);
+    assert_eq!(rate.feed(), Feed::Webhooks);
+}
+
+#[test]
+fn a_quiet_connection_with_webhooks_is_checked_twice_a_day() {
+    let policy = Policy { prior_per_day: 0.1, ..hourly() };
+    let mut rate = Rate::default();
+    let now = at(MONDAY);
+    rate.learn(&policy, now, now, 10, None);
+    rate.heard(&policy, now, 1);
+    let plan = rate.plan(now, &policy, Ended::Complete, 0.0);
+    assert_eq!((plan.interval, plan.reason.as_str()), (12 * HOUR, "webhooks work; checked every 12 h"));
+    assert!(rate.wants_poll(now + 12 * HOUR, &policy));
+    // A found change proves nothing while silence is no wonder: not all kinds of records have webhooks.
+    rate.learn(&policy, now, now + 12 * HOUR, 1, None);
+    assert_eq!(rate.feed(), Feed::Webhooks);
+}
