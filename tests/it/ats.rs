@@ -5,8 +5,5 @@ mod greenhouse;
 mod greenhouse_changes;
 mod greenhouse_fixtures;
 mod harness;
-mod workday;
-//! The provider files of the ATS against their simulators, over HTTP and without the engine: what they ask and what they read.
-
-mod harness;
 mod lever;
+mod workday;

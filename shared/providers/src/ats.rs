@@ -40,12 +40,6 @@ impl fmt::Debug for Call {
         let mut call = formatter.debug_struct("Call");
         call.field("method", method).field("url", &url.as_str()).field("headers", headers);
         call.field("body_bytes", &body.len()).finish()
-/// Without the query and the body: some providers take secrets there.
-impl fmt::Debug for Call {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { method, url, headers, body: _ } = self;
-        let place = (url.host_str(), url.path());
-        f.debug_struct("Call").field("method", method).field("place", &place).field("headers", headers).finish()
     }
 }
 

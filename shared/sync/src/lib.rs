@@ -16,6 +16,7 @@ mod events;
 mod halt;
 mod pass;
 mod plan;
+mod poll;
 mod sweep;
 mod tokens;
 mod work;

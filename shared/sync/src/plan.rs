@@ -5,6 +5,7 @@ use domain::sync::Mode;
 use jiff::{SignedDuration, Timestamp};
 use platform::sync::SyncState;
 use providers::spec::{Spec, SyncMethod};
+use resilience::adaptive::Policy;
 
 /// Between two passes through everything.
 pub(crate) const FULL_EVERY: SignedDuration = SignedDuration::from_hours(24);
@@ -39,12 +40,22 @@ pub(crate) fn wants(state: &SyncState, mode: Mode, now: Timestamp) -> bool {
     }
 }
 
-/// The longest time between two polls.
-pub(crate) fn contract(spec: Option<&Spec>) -> SignedDuration {
-    match spec.map(|spec| spec.sync) {
-        Some(SyncMethod::Polled { contract } | SyncMethod::Webhook { contract, .. }) => contract,
-        Some(SyncMethod::None) | None => UNKNOWN_CONTRACT,
+/// What is known beforehand of a provider's connections. A provider whose webhooks do not tell everything is polled at its
+/// contract's interval all the same.
+pub(crate) fn policy(spec: &Spec) -> Policy {
+    match spec.sync {
+        SyncMethod::Polled { contract } => Policy::new(contract),
+        SyncMethod::Webhook { reconcile, contract } if reconcile > contract => {
+            Policy { reconcile, ..Policy::new(contract) }
+        }
+        SyncMethod::Webhook { reconcile, .. } => Policy::new(reconcile),
+        SyncMethod::None => Policy::new(UNKNOWN_CONTRACT),
     }
+}
+
+/// Whether the provider's webhooks tell of everything, so that polls only have to reconcile.
+pub(crate) fn told_by_webhooks(spec: &Spec) -> bool {
+    matches!(spec.sync, SyncMethod::Webhook { reconcile, contract } if reconcile > contract)
 }
 
 /// When a pass through everything comes after one that ended.

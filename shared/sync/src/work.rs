@@ -16,7 +16,7 @@ use resilience::retry::Schedule;
 
 use crate::halt::Halt;
 use crate::pass::{Session, TurnEnd, new_pass};
-use crate::plan::{contract, idle, later, look_again, next_full, turn_of, wants};
+use crate::plan::{idle, later, look_again, next_full, turn_of, wants};
 use crate::{Engine, Opened};
 
 /// After runs that failed, one after the other.
@@ -129,6 +129,9 @@ impl Engine {
         loop {
             let now = clock::now();
             let Some(mode) = turn_of(&session.state, now) else { return Ok(Left::WithState) };
+            if mode == Mode::Incremental && !self.wanted(session, now).await? {
+                continue;
+            }
             begin_or_resume(session, mode, now);
             let other_waits = wants(&session.state, mode.other(), now);
             match self.take_turn(session, mode, other_waits).await {
@@ -166,7 +169,7 @@ impl Engine {
                 session.state.full_at = Some(next_full(now, whole));
                 session.state.poll_at.get_or_insert(now);
             }
-            Mode::Incremental => plan_poll(session, &run, now),
+            Mode::Incremental => self.plan_poll(session, &run, now).await?,
         }
         self.close(session, run).await
     }
@@ -324,14 +327,6 @@ fn begin_or_resume(session: &mut Session<'_>, mode: Mode, now: Timestamp) {
             *progress = Some(new_pass(mode, trigger, now));
         }
     }
-}
-
-/// When to ask for changes next.
-fn plan_poll(session: &mut Session<'_>, run: &domain::sync::Run, now: Timestamp) {
-    let wait = contract(Some(session.opened.spec));
-    session.state.polled_at = Some(run.started_at);
-    session.state.poll_at = Some(later(now, wait));
-    session.state.reason = format!("at most every {} min", wait.as_mins());
 }
 
 /// A run failed: the next one waits longer with each failure.

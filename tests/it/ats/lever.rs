@@ -1,6 +1,7 @@
 //! Lever's file against its simulator.
 
 mod changes;
+mod harness;
 mod recorded;
 mod trouble;
 
@@ -16,7 +17,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use simulators::lever::{Company, World, simulator_of};
 use simulators::world::{Account, Chance, Delivery};
 
-use super::harness::{Harness, clock, differences};
+use harness::{Harness, clock, differences};
 
 /// All kinds that Lever has.
 const KINDS: [Kind; 6] = [Kind::Job, Kind::Candidate, Kind::Application, Kind::Interview, Kind::Offer, Kind::User];
@@ -69,7 +70,8 @@ async fn a_setting_says_whose_interviews_and_offers_are_read() {
     let truth = acme.truth();
     let active = |place: &str| truth[&format!("application/{place}")]["status"] == "active";
     let parts = |keep: &dyn Fn(&str) -> bool| {
-        let found = truth.keys().filter_map(|place| place.split('/').nth(1).filter(|_| place.matches('/').count() == 2));
+        let found =
+            truth.keys().filter_map(|place| place.split('/').nth(1).filter(|_| place.matches('/').count() == 2));
         found.filter(|opportunity| keep(opportunity)).count()
     };
     for (whose, wanted, complete) in [("all", parts(&|_| true), 2), ("active", parts(&active), 0), ("none", 0, 2)] {

@@ -53,7 +53,6 @@ fn known(word: &str) -> Kind {
 }
 
 /// What differs between a record and what is true of it, a line each.
-/// The fields of a record that are not as the truth has them.
 pub(crate) fn fields_that_differ(
     origin: &Origin,
     place: &str,

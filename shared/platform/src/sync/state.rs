@@ -6,6 +6,7 @@ use domain::FORMAT_VERSION;
 use domain::id::{ConnectionId, OrgId};
 use domain::sync::{CountsByKind, Mode, Run};
 use jiff::Timestamp;
+use resilience::adaptive::Rate;
 use serde::{Deserialize, Serialize};
 
 use super::whole_second;
@@ -97,7 +98,7 @@ pub struct SyncState {
     pub left_out: BTreeMap<String, u32>,
     /// How often records change.
     #[serde(default)]
-    pub rate: serde_json::Value,
+    pub rate: Rate,
     /// When the last poll that came to its end began.
     #[serde(default)]
     pub polled_at: Option<Timestamp>,
@@ -140,7 +141,7 @@ impl SyncState {
             last_turn: None,
             marks: BTreeMap::new(),
             left_out: BTreeMap::new(),
-            rate: serde_json::Value::Null,
+            rate: Rate::default(),
             polled_at: None,
             failures: 0,
             last_run: None,

@@ -11,8 +11,8 @@ use simulators::lever::Company;
 use simulators::lever::seed::{HIRED, REASONS, STAGES};
 use simulators::world::Account;
 
+use super::harness::Harness;
 use super::lever;
-use crate::ats::harness::Harness;
 
 fn active(acme: &Company) -> String {
     let truth = acme.truth();

@@ -9,8 +9,8 @@ use providers::ats::{Next, Page};
 use providers::http::Reply;
 use serde_json::{Value, json};
 
+use super::harness::Harness;
 use super::{Kind, lever};
-use crate::ats::harness::Harness;
 use crate::fixtures::read as fixture;
 
 /// What becomes of a field.

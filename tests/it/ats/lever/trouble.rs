@@ -10,8 +10,8 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use simulators::faults::{Matching, Spec as Fault};
 
+use super::harness::Harness;
 use super::{KEYS, lever};
-use crate::ats::harness::Harness;
 
 const OAUTH: [(&str, &str); 3] = [
     ("client_id", "local-lever-acme"),
