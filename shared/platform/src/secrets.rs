@@ -117,7 +117,8 @@ impl Secrets {
         }
     }
 
-    /// Removes secrets of one connection; those that are not there are no error. One call.
+    /// Removes secrets of one connection; those that are not there are no error. One call each: the permission is for single
+    /// names.
     ///
     /// # Errors
     /// When the store cannot be reached or refuses.
@@ -127,22 +128,22 @@ impl Secrets {
         connection: &ConnectionId,
         names: &[&str],
     ) -> Result<(), PlatformError> {
-        let full: Vec<String> = names.iter().map(|name| self.full(org, connection, name)).collect();
-        for name in &full {
-            self.kept.invalidate(name).await;
-        }
-        match &self.store {
-            Store::Service(client) => {
-                let sent = client.delete_parameters().set_names(Some(full)).send().await;
-                sent.map(|_| ()).map_err(|error| PlatformError::from_sdk("remove a secret", &error))
+        for name in names {
+            let full = self.full(org, connection, name);
+            self.kept.invalidate(&full).await;
+            match &self.store {
+                Store::Service(client) => match client.delete_parameter().name(full).send().await {
+                    Ok(_) => {}
+                    Err(SdkError::ServiceError(service)) if service.err().is_parameter_not_found() => {}
+                    Err(error) => return Err(PlatformError::from_sdk("remove a secret", &error)),
+                },
+                #[cfg(debug_assertions)]
+                Store::Memory(secrets) => {
+                    secrets.lock().unwrap_or_else(PoisonError::into_inner).remove(&full);
+                }
             }
-            #[cfg(debug_assertions)]
-            Store::Memory(secrets) => {
-                let mut secrets = secrets.lock().unwrap_or_else(PoisonError::into_inner);
-                secrets.retain(|name, _| !full.contains(name));
-                Ok(())
-            }
         }
+        Ok(())
     }
 
     fn full(&self, org: &OrgId, connection: &ConnectionId, name: &str) -> String {

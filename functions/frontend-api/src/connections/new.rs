@@ -129,20 +129,30 @@ pub(super) async fn create(
     let carried_out = async {
         // The record first: only who made it may write its secrets. Without a sync state no worker looks at it yet.
         let created = api.records.create(&org, &connection, &request, now).await.map_err(|e| unavailable(&e))?;
-        let connection = match created {
-            Created::New => connection,
-            Created::Same(existing) => existing,
+        let told = match created {
+            Created::New => finish(&api, &org, spec, connection, entered).await?,
+            Created::Same(existing) => go_on(&api, &org, spec, existing, entered).await?,
             Created::Other if given_id.is_none() => return Err(Problem::key_reused()),
             Created::Other => return Err(Problem::conflict("this id is, or was, that of another connection")),
         };
-        let told = finish(&api, &org, spec, connection, entered).await?;
         Ok(Change { before: "none".to_owned(), after: ConnectionStatus::Checking.as_str().to_owned(), result: told })
     };
     let (_, told) = audited(&api, identity, what, carried_out).await?;
     Ok(accepted(&format!("/api/connections/{id}"), &told))
 }
 
-/// What follows on the record of a new connection, unless a former request did it: secrets, sync state, a worker.
+/// A request that comes again: what the former one left undone is done.
+async fn go_on(api: &Api, org: &OrgId, spec: &Spec, connection: Connection, entered: Entered) -> Result<Told, Problem> {
+    let state = api.syncs().state(org, &connection.id).await.map_err(|e| unavailable(&e))?;
+    if state.is_none() {
+        return finish(api, org, spec, connection, entered).await;
+    }
+    send(api, org, &connection.id).await;
+    // What was made then was told then.
+    Ok(Told { view: View::new(org, connection, state, clock::now()), webhook_secret: None })
+}
+
+/// What follows on the record of a new connection: secrets, sync state, a worker.
 async fn finish(
     api: &Api,
     org: &OrgId,
@@ -150,16 +160,11 @@ async fn finish(
     connection: Connection,
     mut entered: Entered,
 ) -> Result<Told, Problem> {
-    let (syncs, now) = (api.syncs(), clock::now());
-    if let Some(state) = syncs.state(org, &connection.id).await.map_err(|e| unavailable(&e))? {
-        send(api, org, &connection.id).await;
-        // What was made then was told then.
-        return Ok(Told { view: View::new(org, connection, Some(state), now), webhook_secret: None });
-    }
+    let now = clock::now();
     let made = if webhooks_by_hand(spec) { made(&mut entered) } else { None };
     store(api, org, spec, &connection, entered).await?;
     let state = SyncState::new(org.clone(), connection.id.clone(), &connection.provider, now);
-    syncs.create(&state).await.map_err(|e| unavailable(&e))?;
+    api.syncs().create(&state).await.map_err(|e| unavailable(&e))?;
     send(api, org, &connection.id).await;
     Ok(Told { view: View::new(org, connection, Some(state), now), webhook_secret: made })
 }
