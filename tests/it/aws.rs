@@ -87,6 +87,19 @@ impl Stack {
         answer
     }
 
+    /// The names of the secrets of a connection.
+    pub(crate) async fn secrets_of(&self, org: &str, connection: &str) -> Vec<String> {
+        let path = format!("/hiring-integrations/local/orgs/{org}/connections/{connection}/");
+        let answer = self.json_call("ssm", "AmazonSSM.GetParametersByPath", "1.1", json!({"Path": path})).await;
+        let names = answer["Parameters"].as_array().cloned().unwrap_or_default();
+        let mut names: Vec<String> = names
+            .iter()
+            .filter_map(|parameter| parameter["Name"].as_str()?.rsplit('/').next().map(str::to_owned))
+            .collect();
+        names.sort();
+        names
+    }
+
     async fn sqs(&self, action: &str, body: Value) -> Value {
         self.json_call("sqs", &format!("AmazonSQS.{action}"), "1.0", body).await
     }
@@ -166,6 +179,13 @@ impl Stack {
         let count =
             |name: &str| answer["Attributes"][name].as_str().and_then(|n| n.parse::<u64>().ok()).expect("a count");
         names.iter().map(|name| count(name)).sum()
+    }
+
+    /// Stores a secret below the prefix of the local stage.
+    pub(crate) async fn put_secret(&self, name: &str, value: &str) {
+        let name = format!("/hiring-integrations/local/{name}");
+        let body = json!({"Name": name, "Value": value, "Type": "SecureString", "Overwrite": true});
+        self.json_call("ssm", "AmazonSSM.PutParameter", "1.1", body).await;
     }
 
     /// Sets a text attribute of an item of the table `control` or `records`.

@@ -1,9 +1,11 @@
 //! End to end on the deployed stack: real binaries, real template, simulators in place of third parties.
 
+mod actions;
 mod bad_input;
 mod breaker;
 mod budgets;
 mod cache;
+mod connections;
 mod contention;
 mod faults;
 mod frontend;

@@ -20,7 +20,7 @@ enum Expected {
 
 use Expected::{Enqueued, Http, NothingLeft};
 
-const EXPECTED: [(&str, &str, Expected); 35] = [
+const EXPECTED: [(&str, &str, Expected); 47] = [
     ("webhook-receiver", "signed-application", Http(200, "replay-880001")),
     ("webhook-receiver", "signed-application-base64", Http(200, "replay-880001")),
     ("webhook-receiver", "tampered-body", Http(401, "problem:unauthenticated")),
@@ -39,8 +39,18 @@ const EXPECTED: [(&str, &str, Expected); 35] = [
     ("frontend-api", "create-notification", Http(202, "flag-resolved")),
     ("frontend-api", "preview-notification", Http(200, "Neues Passwort")),
     ("frontend-api", "unknown-field", Http(400, "data.html")),
+    ("frontend-api", "list-integrations", Http(200, "client-credentials")),
+    ("frontend-api", "list-candidates", Http(200, "next_cursor")),
+    ("frontend-api", "read-connection", Http(200, "/api/webhooks/lever/acme/lever-acme")),
+    ("frontend-api", "connect-to-another-host", Http(400, "\"account\"")),
+    ("frontend-api", "connect-without-role", Http(403, "problem:forbidden")),
+    ("frontend-api", "sync-without-login", Http(409, "cannot be asked")),
     ("frontend-api", "no-identity", Http(401, "problem:unauthenticated")),
     ("frontend-api", "access-token", Http(403, "problem:forbidden")),
+    ("frontend-api", "list-actions", Http(200, "next_cursor")),
+    ("frontend-api", "act-on-unknown-application", Http(404, "problem:not-found")),
+    ("frontend-api", "act-without-stage", Http(400, "stage: this action needs it")),
+    ("frontend-api", "submit-to-unknown-connection", Http(404, "problem:not-found")),
     ("application-intake", "new-application", Http(202, "candidate_id")),
     ("application-intake", "urgent-application", Http(202, "high")),
     ("application-intake", "unknown-field", Http(400, "candidate.is_admin")),
@@ -48,6 +58,8 @@ const EXPECTED: [(&str, &str, Expected); 35] = [
     ("application-intake", "key-of-another-form", Http(401, "problem:unauthenticated")),
     ("intake-worker", "malformed-and-unknown", NothingLeft),
     ("intake-worker", "urgent-malformed-and-foreign", NothingLeft),
+    ("action-worker", "malformed-and-unknown", NothingLeft),
+    ("action-worker", "foreign-and-hostile", NothingLeft),
     ("sync-scheduler", "every-minute", Enqueued),
     ("sync-scheduler", "not-a-schedule", Enqueued),
     ("maintenance", "every-five-minutes", Enqueued),

@@ -7,7 +7,6 @@ use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use providers::http::Reply;
 use providers::model::ModelError;
-use providers::webhook::{Meaning, WebhookSource};
 use serde_json::Value;
 
 /// Reads a recorded file. None where the folder is not at hand, as in a user's clone; `FIXTURES` names it.
@@ -18,54 +17,9 @@ pub(crate) fn read(name: &str) -> Option<Value> {
     Some(serde_json::from_str(&text).expect("a recorded file is JSON"))
 }
 
-fn greenhouse() -> &'static dyn WebhookSource {
-    providers::find("greenhouse").and_then(|spec| spec.webhooks).expect("greenhouse sends webhooks")
-}
-
 fn reply(status: u16, body: &Value) -> Reply {
     let status = StatusCode::from_u16(status).expect("a status");
     Reply { status, headers: HeaderMap::new(), body: Bytes::from(body.to_string()) }
-}
-
-#[test]
-fn the_recorded_greenhouse_signature_is_accepted() {
-    let Some(known) = read("ats/gh_webhook_ping_known_answer.json") else { return };
-    let body = known["raw_body"].as_str().expect("a body").as_bytes();
-    let secret = known["secret"].as_str().expect("a secret").into();
-    let mut headers = HeaderMap::new();
-    headers.insert("signature", known["signature_header"].as_str().expect("a header").parse().expect("a value"));
-    assert!(greenhouse().verify(&headers, body, &secret).is_ok());
-    assert!(greenhouse().verify(&headers, &body[1..], &secret).is_err());
-    assert_eq!(greenhouse().interpret(body, Timestamp::UNIX_EPOCH).expect("readable").meaning, Meaning::Ping);
-}
-
-#[test]
-fn every_documented_greenhouse_event_is_read() {
-    let Some(samples) = read("ats/gh_webhooks_official_samples.json") else { return };
-    let samples = samples.as_array().expect("a list");
-    assert_eq!(samples.len(), 29);
-    for sample in samples {
-        let event =
-            greenhouse().interpret(sample["body"].to_string().as_bytes(), Timestamp::UNIX_EPOCH).expect("readable");
-        assert_eq!(event.action, sample["body"]["action"]);
-        assert_ne!(event.meaning, Meaning::Ping);
-    }
-}
-
-#[test]
-fn the_recorded_bamboohr_pages_are_read() {
-    let Some(calls) = read("ats/bamboohr_recorded_calls.json") else { return };
-    let source = providers::find("bamboohr").and_then(|spec| spec.polling).expect("bamboohr is polled");
-    let pages = calls["applicants"].as_array().expect("calls");
-    let page =
-        |at: usize| source.read("1", &reply(200, &pages[at]["response"]), Timestamp::UNIX_EPOCH).expect("readable");
-    let recorded = pages[0]["response"]["applications"].as_array().expect("rows");
-    assert!(!recorded.is_empty());
-    assert_eq!(page(0).rows.len(), recorded.len());
-    assert!(page(0).rows.iter().all(|row| row.candidate.email.is_some() && row.job.is_some()));
-    assert_eq!(page(0).next, None, "the recorded first page says that it is the last");
-    let last = pages.len() - 1;
-    assert_eq!((page(last).rows.len(), page(last).next), (0, None));
 }
 
 #[test]

@@ -128,6 +128,10 @@ impl Org<'_> {
         self.stack.http.request(method, url).bearer_auth(self.token())
     }
 
+    pub(crate) async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
+        self.stack.send(request).await
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.stack.send(self.request(Method::GET, path)).await
     }

@@ -1,6 +1,8 @@
 //! Rules that template.yaml keeps. Each is a pure function from the parsed template to what violates it, and each is
 //! shown to fail on a template that was broken on purpose.
 
+mod api;
+
 use std::{collections::BTreeSet, fs};
 
 use anyhow::{Context, Result, ensure};
@@ -230,59 +232,6 @@ fn every_function_writes_to_a_log_group_that_forgets() -> Result<()> {
         broken.map(|(id, _)| format!("{id} has no log group of its name with a retention")).collect()
     }
     check(rule, |template| put(template, "/Resources/HealthLogGroup/Properties", json!({})))
-}
-
-#[test]
-fn only_webhooks_health_and_what_asks_for_an_api_key_are_open() -> Result<()> {
-    fn rule(template: &Value) -> Vec<String> {
-        let mut broken = Vec::new();
-        if template.pointer("/Resources/HttpApi/Properties/Auth/DefaultAuthorizer") != Some(&json!("CognitoJwt")) {
-            broken.push("the API has no default authorizer".to_owned());
-        }
-        for (id, _, event) in events(template, "HttpApi") {
-            let path = event.get("Path").and_then(Value::as_str).unwrap_or_default();
-            let open = ["/api/webhooks/", "/api/external/"].iter().any(|own| path.starts_with(own));
-            let open = open || path == "/api/health";
-            if event.get("Auth").is_some() != open {
-                broken.push(format!("{id}: {path} must {}", if open { "be open" } else { "need a token" }));
-            }
-        }
-        broken
-    }
-    check(rule, |template| {
-        let auth = json!({"Path": "/api/jobs", "Auth": {"Authorizer": "NONE"}});
-        put(template, "/Resources/FrontendApi/Properties/Events/ListJobs/Properties", auth)
-    })
-}
-
-#[test]
-fn a_user_cannot_choose_an_organisation() -> Result<()> {
-    fn rule(template: &Value) -> Vec<String> {
-        let mut broken = Vec::new();
-        let attributes = list(template.pointer("/Resources/UserPool/Properties/Schema"));
-        let organisation = json!({
-            "Name": "organisation",
-            "AttributeDataType": "String",
-            "Mutable": false,
-            "StringAttributeConstraints": {"MinLength": "1", "MaxLength": "64"}
-        });
-        let fixed = attributes.iter().any(|a| **a == organisation);
-        if !fixed {
-            broken.push("the attribute organisation can change".to_owned());
-        }
-        // Without the list every attribute would be writable.
-        if template.pointer("/Resources/UserPoolClient/Properties/WriteAttributes") != Some(&json!(["name"])) {
-            broken.push("users may write more of themselves than their name".to_owned());
-        }
-        let invited = template.pointer("/Resources/UserPool/Properties/AdminCreateUserConfig/AllowAdminCreateUserOnly");
-        if invited != Some(&json!(true)) {
-            broken.push("anybody may sign up".to_owned());
-        }
-        broken
-    }
-    check(rule, |template| {
-        put(template, "/Resources/UserPoolClient/Properties/WriteAttributes", json!(["name", "custom:organisation"]))
-    })
 }
 
 #[test]

@@ -61,40 +61,106 @@ def operator_token(clients, outputs):
 def organisation(clients, outputs, prefix, org, name):
     now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     records, control = outputs["RecordsTableName"], outputs["ControlTableName"]
-    greenhouse, bamboohr = f"gh-{org}", f"bamboo-{org}"
     # The same on each stack, so that a recorded event can hold it; a deployment's keys are random.
     api_key = f"hi_{org}_{hashlib.sha256(f'local-api-key-{org}'.encode()).hexdigest()[:32]}"
     key_hash = hashlib.sha256(api_key.encode()).hexdigest()
-    webhook_secret = f"local-webhook-secret-{greenhouse}"
 
     def record(kind, sk, **fields):
         item = {"pk": f"ORG#{org}#{kind}", "sk": sk, "v": 1, "id": sk, "created_at": now, "updated_at": now, **fields}
         missing(clients["dynamodb"], records, item)
 
     record("organisation", org, name=name, notify_email=f"hiring@{org}.example")
-    record("connection", greenhouse, provider="greenhouse", status="active", listed_at=f"{now}#{greenhouse}")
-    record("connection", bamboohr, provider="bamboohr", status="active", account=org, listed_at=f"{now}#{bamboohr}")
     record("api_key", key_hash, name="local")
-    sync = {"pk": f"ORG#{org}#sync", "sk": bamboohr, "v": 1, "org": org, "connection": bamboohr, "provider": "bamboohr"}
-    missing(clients["dynamodb"], control, {**sync, "due_shard": "due#0", "next_at": now, "reason": "new connection"})
 
-    connections = f"{prefix}/orgs/{org}/connections"
-    parameter(clients["ssm"], f"{connections}/{greenhouse}/webhook_secret", webhook_secret)
-    parameter(clients["ssm"], f"{connections}/{bamboohr}/api_key", f"local-bamboohr-key-{org}")
+    seeded = {}
+    for key, seed in connections(org).items():
+        connection, credentials, webhooks = seed["id"], seed.pop("credentials", None), seed.pop("webhooks", False)
+        record("connection", connection, **seed, listed_at=f"{now}#{connection}")
+        sync = {"pk": f"ORG#{org}#sync", "sk": connection, "v": 1, "org": org, "connection": connection}
+        sync |= {"provider": seed["provider"], "next_at": now, "reason": "new connection"}
+        # A paused one is not in the index of what is due until somebody resumes it.
+        due = {"due_shard": f"due#{sum(connection.encode()) % 256 % 4}"} if seed["status"] == "active" else {}
+        missing(clients["dynamodb"], control, {**sync, **due})
+        secrets = f"{prefix}/orgs/{org}/connections/{connection}"
+        if credentials:
+            parameter(clients["ssm"], f"{secrets}/credentials", json.dumps(credentials))
+        webhook_secret = f"local-webhook-secret-{connection}" if webhooks else None
+        if webhook_secret:
+            parameter(clients["ssm"], f"{secrets}/webhook_secret", webhook_secret)
+        seeded[key] = {"id": connection, "provider": seed["provider"], "webhook_secret": webhook_secret}
 
     return {
         "id": org,
         "token": id_token(clients["cognito-idp"], outputs, f"recruiter@{org}.example", org, "admin"),
         "api_key": api_key,
-        "connections": {
-            "greenhouse": {"id": greenhouse, "webhook_secret": webhook_secret},
-            "bamboohr": {"id": bamboohr, "webhook_secret": None},
+        "connections": seeded,
+    }
+
+
+def connections(org):
+    """One of each kind; the simulators know the account by the organisation's name. Those that ask for much are paused."""
+    return {
+        "greenhouse": {
+            "id": f"gh-{org}",
+            "provider": "greenhouse",
+            "status": "active",
+            "login": "webhook-only",
+            "webhooks": True,
+        },
+        "bamboohr": {
+            "id": f"bamboo-{org}",
+            "provider": "bamboohr",
+            "status": "active",
+            "login": "api-key",
+            "account": org,
+            "credentials": {"api_key": f"local-bamboohr-key-{org}"},
+        },
+        "greenhouse-api": {
+            "id": f"greenhouse-api-{org}",
+            "provider": "greenhouse",
+            "status": "paused",
+            "login": "client-credentials",
+            "account": org,
+            "settings": {"user_id": "1"},
+            "credentials": {
+                "client_id": f"local-greenhouse-{org}",
+                "client_secret": f"local-greenhouse-secret-{org}",
+            },
+            "webhooks": True,
+        },
+        "lever": {
+            "id": f"lever-{org}",
+            "provider": "lever",
+            "status": "paused",
+            "login": "api-key",
+            "account": org,
+            "credentials": {"api_key": f"local-lever-key-{org}"},
+            "webhooks": True,
+        },
+        "workday": {
+            "id": f"workday-{org}",
+            "provider": "workday",
+            "status": "paused",
+            "login": "refresh-token",
+            "account": org,
+            "settings": {"host": "local.myworkday.com"},
+            "credentials": {
+                "client_id": "local-workday-client",
+                "client_secret": f"local-workday-secret-{org}",
+                "refresh_token": f"local-workday-refresh-{org}",
+            },
         },
     }
 
 
+def attribute(value):
+    if isinstance(value, dict):
+        return {"M": {key: attribute(field) for key, field in value.items()}}
+    return {"N": str(value)} if isinstance(value, int) else {"S": value}
+
+
 def missing(dynamodb, table, item):
-    encoded = {key: {"N": str(value)} if isinstance(value, int) else {"S": value} for key, value in item.items()}
+    encoded = {key: attribute(value) for key, value in item.items()}
     try:
         dynamodb.put_item(TableName=table, Item=encoded, ConditionExpression="attribute_not_exists(pk)")
     except dynamodb.exceptions.ConditionalCheckFailedException:

@@ -49,6 +49,8 @@ pub(crate) struct Organisation {
 pub(crate) struct Connection {
     pub(crate) id: String,
     #[serde(default)]
+    pub(crate) provider: String,
+    #[serde(default)]
     pub(crate) webhook_url: Option<String>,
     #[serde(default)]
     pub(crate) webhook_secret: Option<String>,
@@ -67,8 +69,8 @@ pub(crate) struct MailWebhook {
     pub(crate) secret: String,
 }
 
-const PROVIDERS: [&str; 9] =
-    ["gemini", "bamboohr", "greenhouse", "sendgrid", "mailgun", "brevo", "ses", "gmail", "google"];
+const PROVIDERS: [&str; 11] =
+    ["gemini", "bamboohr", "greenhouse", "lever", "workday", "sendgrid", "mailgun", "brevo", "ses", "gmail", "google"];
 
 impl Stack {
     pub(crate) fn new(
@@ -81,9 +83,9 @@ impl Stack {
         let endpoint = site.endpoint();
         let api_url = format!("{endpoint}/_aws/execute-api/{api_id}");
         for org in &mut orgs {
-            for (provider, connection) in &mut org.connections {
+            for connection in org.connections.values_mut() {
                 if connection.webhook_secret.is_some() {
-                    let id = &connection.id;
+                    let Connection { id, provider, .. } = &*connection;
                     connection.webhook_url = Some(format!("{api_url}/api/webhooks/{provider}/{}/{id}", org.id));
                 }
             }

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use domain::FORMAT_VERSION;
-use domain::application::content_hash;
+use domain::ats::content_hash;
 use domain::failure::Failure;
 use domain::id::{ApplicationId, CandidateId, IntakeId, OrgId};
 use domain::intake::{Intake, IntakeState, Priority};

@@ -1,39 +1,98 @@
-//! Applications, newest first.
+//! Applications with their candidates and jobs, newest first.
 
-use axum::Router;
+use axum::extract::{Path, State};
 use axum::routing::get;
-use domain::application::{Application, ApplicationStatus, CandidateRef, JobRef, Source};
-use domain::id::ApplicationId;
+use axum::{Json, Router};
+use domain::ats::{Application, ApplicationInFull, ApplicationStatus, CandidateRef, JobRef, Source, StageEntry};
+use domain::id::{ApplicationId, OrgId};
 use jiff::Timestamp;
-use platform::records::Recorded;
+use platform::error::PlatformError;
+use platform::records::{Recorded, Records, Stored as _};
+use resilience::cache::Kind;
 use serde::Serialize;
+use web::identity::Identity;
+use web::problem::Problem;
 
-use crate::{Api, cached, read};
+use crate::cached::{self, Kept};
+use crate::{Api, id, not_found, unavailable};
 
 /// An application as the frontend sees it.
 #[derive(Debug, Serialize)]
-struct View {
+pub(crate) struct View {
     id: ApplicationId,
     candidate: CandidateRef,
     job: Option<JobRef>,
     status: ApplicationStatus,
+    provider_status: Option<String>,
     stage: Option<String>,
+    rejection_reason: Option<String>,
+    /// The stages that it was in, oldest first.
+    history: Vec<StageEntry>,
     source: Source,
     applied_at: Option<Timestamp>,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
 
-impl From<Recorded<Application>> for View {
-    fn from(recorded: Recorded<Application>) -> Self {
-        let Recorded { value, created_at, updated_at } = recorded;
-        let Application { v: _, id, candidate, job, status, stage, applied_at, source } = value;
-        Self { id, candidate, job, status, stage, source, applied_at, created_at, updated_at }
+impl View {
+    fn new(in_full: ApplicationInFull, (created_at, updated_at): (Timestamp, Timestamp)) -> Self {
+        let ApplicationInFull { application, candidate, job } = in_full;
+        let Application {
+            v: _,
+            id,
+            candidate: _,
+            job: _,
+            status,
+            provider_status,
+            stage,
+            applied_at,
+            rejection_reason,
+            history,
+            source,
+        } = application;
+        let history = history.unwrap_or_default();
+        Self {
+            id,
+            candidate,
+            job,
+            status,
+            provider_status,
+            stage,
+            rejection_reason,
+            history,
+            source,
+            applied_at,
+            created_at,
+            updated_at,
+        }
+    }
+}
+
+impl Kept for Application {
+    const LISTS: Kind = Kind::Applicants;
+    const ROUTE: &'static str = "/api/applications";
+    type View = View;
+
+    async fn shown(records: &Records, org: &OrgId, found: Vec<Recorded<Self>>) -> Result<Vec<View>, PlatformError> {
+        let (applications, times): (Vec<Self>, Vec<_>) =
+            found.into_iter().map(|r| (r.value, (r.created_at, r.updated_at))).unzip();
+        let in_full = records.in_full(org, applications).await?;
+        Ok(in_full.into_iter().zip(times).map(|(in_full, times)| View::new(in_full, times)).collect())
     }
 }
 
 pub(crate) fn routes() -> Router<Api> {
     Router::new()
-        .route("/api/applications", get(cached::list::<Application, View>))
-        .route("/api/applications/{id}", get(read::<Application, View, ApplicationId>))
+        .route("/api/applications", get(cached::list::<Application>))
+        .route("/api/applications/{id}", get(read))
+}
+
+async fn read(State(api): State<Api>, identity: Identity, Path(text): Path<String>) -> Result<Json<View>, Problem> {
+    let id: ApplicationId = id(&text, Application::KIND)?;
+    let shown = async {
+        let found = api.records.get_recorded::<Application>(&identity.org, &id.to_string()).await?;
+        Application::shown(&api.records, &identity.org, found.into_iter().collect()).await
+    };
+    let view = shown.await.map_err(|e| unavailable(&e))?.pop();
+    view.map(Json).ok_or_else(|| not_found(Application::KIND))
 }

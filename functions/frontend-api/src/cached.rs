@@ -4,12 +4,12 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use domain::application::{Application, Job};
+use domain::id::OrgId;
 use platform::cache::{Answer, Ask, Key};
 use platform::clock;
 use platform::error::PlatformError;
 use platform::metrics::{self, Unit};
-use platform::records::{Recorded, Stored};
+use platform::records::{Recorded, Records, Stored};
 use resilience::cache::{Kind, Outcome};
 use serde::Serialize;
 use web::cached::{Preconditions, Representation};
@@ -17,7 +17,7 @@ use web::identity::Identity;
 use web::page::PageRequest;
 use web::problem::Problem;
 
-use crate::{Api, cursor, page_of, unavailable};
+use crate::{Api, cursor, list_of, unavailable};
 
 /// A kind of record whose lists are kept.
 pub(crate) trait Kept: Stored {
@@ -25,16 +25,17 @@ pub(crate) trait Kept: Stored {
     const LISTS: Kind;
     /// Their route.
     const ROUTE: &'static str;
-}
+    /// A record as the frontend sees it.
+    type View: Serialize + Send;
 
-impl Kept for Application {
-    const LISTS: Kind = Kind::Applicants;
-    const ROUTE: &'static str = "/api/applications";
-}
-
-impl Kept for Job {
-    const LISTS: Kind = Kind::Jobs;
-    const ROUTE: &'static str = "/api/jobs";
+    /// Shows the records of a page, in the same order.
+    fn shown(
+        records: &Records,
+        org: &OrgId,
+        found: Vec<Recorded<Self>>,
+    ) -> impl Future<Output = Result<Vec<Self::View>, PlatformError>> + Send
+    where
+        Self: Sized;
 }
 
 const fn metric(outcome: Outcome) -> &'static str {
@@ -47,7 +48,7 @@ const fn metric(outcome: Outcome) -> &'static str {
 }
 
 /// Lists the caller's records of a kind, newest first.
-pub(crate) async fn list<R: Kept, V: From<Recorded<R>> + Serialize>(
+pub(crate) async fn list<R: Kept + Send>(
     State(api): State<Api>,
     identity: Identity,
     page: PageRequest,
@@ -61,8 +62,9 @@ pub(crate) async fn list<R: Kept, V: From<Recorded<R>> + Serialize>(
     let key = Key::new(&identity.org, R::LISTS, R::ROUTE, &query);
     let ask = if preconditions.origin { Ask::Origin } else { Ask::Kept };
     let load = async move {
-        let found = api.records.list::<R>(&identity.org, page.limit, after.as_ref()).await?;
-        serde_json::to_string(&page_of::<_, V>(found).0)
+        let (found, next) = api.records.list::<R>(&identity.org, page.limit, after.as_ref()).await?;
+        let items = R::shown(&api.records, &identity.org, found).await?;
+        serde_json::to_string(&list_of(items, next))
             .map_err(|error| PlatformError::Unreadable { operation: "write a list as JSON", detail: error.to_string() })
     };
     let answer = api.cache.answer(&key, ask, clock::now(), load).await.map_err(|e| unavailable(&e))?;

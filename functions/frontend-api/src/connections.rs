@@ -1,115 +1,168 @@
-//! Connections: what is connected, how it syncs, when it last did, and why not.
+//! Connections: what is connected, how it syncs, when it last did, and why not; and what administrators order of them.
+//!
+//! Reading is for everybody of the organisation. An order takes the role `admin`, and is in the audit before it is carried out.
+
+mod checked;
+mod events;
+mod new;
+mod orders;
+mod view;
 
 use std::collections::HashMap;
 
 use axum::extract::{Path, State};
-use axum::routing::get;
+use axum::routing::{get, post, put};
 use axum::{Json, Router};
-use domain::connection::{Connection, ConnectionStatus, EventOutcome, WebhookEvent};
-use domain::id::ConnectionId;
-use domain::sync::{LastRun, SyncState};
-use jiff::Timestamp;
+use domain::FORMAT_VERSION;
+use domain::connection::{Connection, ConnectionStatus};
+use domain::id::{ConnectionId, OrgId};
+use domain::message::SyncJob;
+use garde::Validate;
+use platform::clock;
+use platform::error::PlatformError;
 use platform::records::Recorded;
-use serde::Serialize;
+use platform::sync::{Order, SyncState};
+use serde::{Deserialize, Serialize};
 use web::identity::Identity;
 use web::page::{List, PageRequest};
 use web::problem::Problem;
 
-use crate::{Api, cursor, id, not_found, page_of, unavailable};
+use self::view::{RunView, View, at_work};
+use crate::{Api, cursor, id, list_of, not_found, unavailable};
 
-/// A connection as the frontend sees it.
-#[derive(Debug, Serialize)]
-struct View {
-    id: ConnectionId,
-    provider: String,
-    status: ConnectionStatus,
-    account: Option<String>,
-    created_at: Timestamp,
-    sync: Option<SyncView>,
-}
+/// What a connection is called in answers.
+const KIND: &str = "connection";
 
-/// How a polled connection stands.
-#[derive(Debug, Serialize)]
-struct SyncView {
-    next_at: Timestamp,
+/// Why something is ordered; it may be left out.
+#[derive(Debug, Default, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+struct Because {
+    #[garde(length(chars, max = 500))]
+    #[serde(default)]
     reason: String,
-    last_run: Option<LastRun>,
 }
 
-/// What became of a webhook delivery.
-#[derive(Debug, Serialize)]
-struct EventView {
-    event_id: String,
-    action: Option<String>,
-    outcome: Option<EventOutcome>,
-    detail: Option<String>,
-    received_at: Timestamp,
-}
-
-impl From<(Connection, Option<SyncState>)> for View {
-    fn from((connection, sync): (Connection, Option<SyncState>)) -> Self {
-        let Connection { v: _, id, provider, status, account, created_at } = connection;
-        let sync = sync.map(|SyncState { next_at, reason, last_run, .. }| SyncView { next_at, reason, last_run });
-        Self { id, provider, status, account, created_at, sync }
-    }
-}
-
-impl From<WebhookEvent> for EventView {
-    fn from(event: WebhookEvent) -> Self {
-        let WebhookEvent { v: _, event_id, action, outcome, detail, received_at } = event;
-        Self { event_id, action, outcome, detail, received_at }
-    }
+/// A connection, and what is told once only.
+#[derive(Serialize)]
+struct Told {
+    #[serde(flatten)]
+    view: View,
+    /// What webhooks are to be signed with, when it was made here just now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    webhook_secret: Option<String>,
 }
 
 pub(crate) fn routes() -> Router<Api> {
     Router::new()
-        .route("/api/connections", get(list))
-        .route("/api/connections/{id}", get(read))
-        .route("/api/connections/{id}/events", get(events))
+        .route("/api/connections", get(list).post(new::create))
+        .route("/api/connections/{id}", get(read).delete(orders::remove))
+        .route("/api/connections/{id}/secrets", put(new::rotate))
+        .route("/api/connections/{id}/pause", post(orders::pause))
+        .route("/api/connections/{id}/resume", post(orders::resume))
+        .route("/api/connections/{id}/sync", post(orders::sync))
+        .route("/api/connections/{id}/runs", get(runs))
+        .merge(events::routes())
 }
 
 async fn list(State(api): State<Api>, identity: Identity, page: PageRequest) -> Result<Json<List<View>>, Problem> {
     let after = cursor(&page)?;
-    let (found, syncs) = tokio::try_join!(
+    let syncs = api.syncs();
+    let ((found, next), states) = tokio::try_join!(
         api.records.list::<Connection>(&identity.org, page.limit, after.as_ref()),
-        api.control.sync_states(&identity.org),
+        syncs.states(&identity.org),
     )
     .map_err(|e| unavailable(&e))?;
-    let mut syncs: HashMap<ConnectionId, SyncState> =
-        syncs.into_iter().map(|sync| (sync.connection.clone(), sync)).collect();
-    let (items, next) = found;
-    let with_sync = items.into_iter().map(|Recorded { value, .. }| {
-        let sync = syncs.remove(&value.id);
-        (value, sync)
-    });
-    Ok(page_of((with_sync.collect(), next)))
+    let mut states: HashMap<ConnectionId, SyncState> =
+        states.into_iter().map(|state| (state.connection.clone(), state)).collect();
+    let now = clock::now();
+    let view = |Recorded { value, .. }: Recorded<Connection>| {
+        let state = states.remove(&value.id);
+        View::new(&identity.org, value, state, now)
+    };
+    Ok(Json(list_of(found.into_iter().map(view).collect(), next)))
 }
 
 async fn read(State(api): State<Api>, identity: Identity, Path(text): Path<String>) -> Result<Json<View>, Problem> {
-    let id: ConnectionId = id(&text, "connection")?;
-    let (connection, sync) = tokio::try_join!(
-        api.records.get::<Connection>(&identity.org, id.as_str()),
-        api.control.sync_state(&identity.org, &id)
-    )
-    .map_err(|e| unavailable(&e))?;
-    connection.map(|connection| Json((connection, sync).into())).ok_or_else(|| not_found("connection"))
+    let id: ConnectionId = id(&text, KIND)?;
+    Ok(Json(shown(&api, &identity.org, &id).await?))
 }
 
-async fn events(
+/// The runs at work, and those that ended in the last 90 days, newest first.
+async fn runs(
     State(api): State<Api>,
     identity: Identity,
     Path(text): Path<String>,
     page: PageRequest,
-) -> Result<Json<List<EventView>>, Problem> {
-    let id: ConnectionId = id(&text, "connection")?;
+) -> Result<Json<List<RunView>>, Problem> {
+    let id: ConnectionId = id(&text, KIND)?;
     let after = cursor(&page)?;
-    let (connection, found) = tokio::try_join!(
+    let syncs = api.syncs();
+    let (connection, state, (ended, next)) = tokio::try_join!(
         api.records.get::<Connection>(&identity.org, id.as_str()),
-        api.control.events(&identity.org, &id, page.limit, after.as_ref()),
+        syncs.state(&identity.org, &id),
+        syncs.runs(&identity.org, &id, page.limit, after.as_ref()),
     )
     .map_err(|e| unavailable(&e))?;
     if connection.is_none() {
-        return Err(not_found("connection"));
+        return Err(not_found(KIND));
     }
-    Ok(page_of(found))
+    let first_page = after.is_none();
+    let running = state.filter(|_| first_page).map(|state| at_work(&state, clock::now())).unwrap_or_default();
+    Ok(Json(list_of(running.into_iter().chain(ended).map(RunView::from).collect(), next)))
+}
+
+/// A connection as it stands.
+async fn shown(api: &Api, org: &OrgId, id: &ConnectionId) -> Result<View, Problem> {
+    let (connection, state) = stands(api, org, id).await?;
+    Ok(View::new(org, connection, state, clock::now()))
+}
+
+/// The records of a connection and of its sync.
+async fn stands(api: &Api, org: &OrgId, id: &ConnectionId) -> Result<(Connection, Option<SyncState>), Problem> {
+    let syncs = api.syncs();
+    let (connection, state) = tokio::try_join!(api.records.get::<Connection>(org, id.as_str()), syncs.state(org, id))
+        .map_err(|e| unavailable(&e))?;
+    connection.map(|connection| (connection, state)).ok_or_else(|| not_found(KIND))
+}
+
+/// Refuses what needs a connection that works, and says what to do.
+fn working(connection: &Connection) -> Result<(), Problem> {
+    let at = |order: &str| format!("/api/connections/{}/{order}", connection.id);
+    Err(Problem::conflict(match connection.status {
+        ConnectionStatus::Active | ConnectionStatus::Checking => return Ok(()),
+        ConnectionStatus::Paused => format!("the connection is paused: resume it first (POST {})", at("resume")),
+        ConnectionStatus::Refused => format!(
+            "the provider refused the credentials: enter others (PUT {}), or have the same tried again (POST {})",
+            at("secrets"),
+            at("resume")
+        ),
+        ConnectionStatus::NeedsReauthorisation => {
+            format!("the provider withdrew its consent: authorise anew and enter the secrets (PUT {})", at("secrets"))
+        }
+        ConnectionStatus::Deleted => "the connection is being removed".to_owned(),
+        ConnectionStatus::Unknown => "a later version of this service set this connection up".to_owned(),
+    }))
+}
+
+/// Makes a connection due now, also one without a sync state, and sends for a worker.
+async fn hurry(api: &Api, org: &OrgId, connection: &Connection, order: Order) -> Result<(), Problem> {
+    let (syncs, now) = (api.syncs(), clock::now());
+    let due = async {
+        if !syncs.hurry(org, &connection.id, order, now).await? {
+            syncs.create(&SyncState::new(org.clone(), connection.id.clone(), &connection.provider, now)).await?;
+            syncs.hurry(org, &connection.id, order, now).await?;
+        }
+        Ok(())
+    };
+    due.await.map_err(|e: PlatformError| unavailable(&e))?;
+    send(api, org, &connection.id).await;
+    Ok(())
+}
+
+/// Sends for a worker. When that fails, the connection is due all the same: the scheduler sends within a minute.
+async fn send(api: &Api, org: &OrgId, connection: &ConnectionId) {
+    let job = SyncJob { v: FORMAT_VERSION, org: org.clone(), connection: connection.clone() };
+    if let Err(error) = api.sync_queue.send(&job).await {
+        tracing::warn!(%org, %connection, %error, "a due connection could not be enqueued");
+    }
 }

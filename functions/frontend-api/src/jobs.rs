@@ -5,13 +5,14 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use domain::FORMAT_VERSION;
-use domain::application::{Job, Source, content_hash};
-use domain::id::JobId;
+use domain::ats::{Job, JobStatus, Source, content_hash};
+use domain::id::{DepartmentId, JobId, OfficeId, OrgId};
 use garde::Validate;
 use http::{HeaderMap, StatusCode, header};
 use jiff::Timestamp;
 use platform::clock;
-use platform::records::{Created, Recorded};
+use platform::error::PlatformError;
+use platform::records::{Created, Recorded, Records};
 use resilience::cache::Kind;
 use serde::{Deserialize, Serialize};
 use web::accept::id_for;
@@ -19,7 +20,8 @@ use web::body::Checked;
 use web::identity::Identity;
 use web::problem::Problem;
 
-use crate::{Api, cached, not_found, read, unavailable};
+use crate::cached::{self, Kept};
+use crate::{Api, not_found, read, unavailable};
 
 /// A new job.
 #[derive(Debug, Serialize, Deserialize, Validate)]
@@ -37,11 +39,15 @@ struct NewJob {
 
 /// A job as the frontend sees it.
 #[derive(Debug, Serialize)]
-struct View {
+pub(crate) struct View {
     id: JobId,
     title: String,
+    status: JobStatus,
+    provider_status: Option<String>,
     department: Option<String>,
     location: Option<String>,
+    departments: Vec<DepartmentId>,
+    offices: Vec<OfficeId>,
     description: Option<String>,
     source: Option<Source>,
     created_at: Timestamp,
@@ -51,14 +57,49 @@ struct View {
 impl From<Recorded<Job>> for View {
     fn from(recorded: Recorded<Job>) -> Self {
         let Recorded { value, created_at, updated_at } = recorded;
-        let Job { v: _, id, title, department, location, description, source } = value;
-        Self { id, title, department, location, description, source, created_at, updated_at }
+        let Job {
+            v: _,
+            id,
+            title,
+            status,
+            provider_status,
+            department,
+            location,
+            departments,
+            offices,
+            description,
+            source,
+        } = value;
+        Self {
+            id,
+            title,
+            status,
+            provider_status,
+            department,
+            location,
+            departments,
+            offices,
+            description,
+            source,
+            created_at,
+            updated_at,
+        }
+    }
+}
+
+impl Kept for Job {
+    const LISTS: Kind = Kind::Jobs;
+    const ROUTE: &'static str = "/api/jobs";
+    type View = View;
+
+    async fn shown(_: &Records, _: &OrgId, found: Vec<Recorded<Self>>) -> Result<Vec<View>, PlatformError> {
+        Ok(found.into_iter().map(View::from).collect())
     }
 }
 
 pub(crate) fn routes() -> Router<Api> {
     Router::new()
-        .route("/api/jobs", get(cached::list::<Job, View>).post(create))
+        .route("/api/jobs", get(cached::list::<Job>).post(create))
         .route("/api/jobs/{id}", get(read::<Job, View, JobId>))
 }
 
@@ -71,7 +112,20 @@ async fn create(
     let request = content_hash(&new);
     let id = id_for(&headers, &identity.org, || JobId::fresh(clock::fresh_id()), JobId::derived)?;
     let NewJob { title, department, location, description } = new;
-    let job = Job { v: FORMAT_VERSION, id, title, department, location, description, source: None };
+    let job = Job {
+        v: FORMAT_VERSION,
+        id,
+        title,
+        // Whoever makes a job here wants it to be applied to.
+        status: JobStatus::Open,
+        provider_status: None,
+        department,
+        location,
+        departments: vec![],
+        offices: vec![],
+        description,
+        source: None,
+    };
     let now = clock::now();
     let created = api.records.create(&identity.org, &job, &request, now).await.map_err(|e| unavailable(&e))?;
     // Also when the job was there: whoever made it may have ended before this line.

@@ -3,10 +3,13 @@
 //! Every handler takes the organisation from the verified token and from nowhere else, so another organisation's id is
 //! simply not found. What must never be here: a call to a third party.
 
+mod actions;
 mod applications;
 mod cached;
 mod connections;
+mod integrations;
 mod jobs;
+mod kinds;
 mod notifications;
 mod operations;
 mod suggestions;
@@ -28,6 +31,8 @@ use platform::email_queues::EmailQueues;
 use platform::error::PlatformError;
 use platform::queue::Queue;
 use platform::records::{Cursor, Recorded, Records, Stored};
+use platform::secrets::Secrets;
+use platform::sync::Syncs;
 use serde::Deserialize;
 use web::identity::Identity;
 use web::page::{List, PageRequest, bad_cursor};
@@ -46,10 +51,18 @@ pub struct Api {
     pub records: Records,
     /// Sync states and webhook events.
     pub control: Control,
+    /// Credentials of connections: written here, and never read.
+    pub secrets: Secrets,
+    /// Where connections are put to be asked.
+    pub sync_queue: Queue,
+    /// Where webhook deliveries are put to be applied again.
+    pub webhook_queue: Queue,
     /// Where suggestions are put to be made.
     pub suggestion_queue: Queue,
     /// Where notifications are put to be sent.
     pub email_queues: EmailQueues,
+    /// Where changes are put to be made at a provider.
+    pub action_queue: Queue,
     /// What mails say.
     pub templates: Arc<Templates>,
 }
@@ -65,12 +78,19 @@ impl Api {
         Deliveries::new(self.records.clone())
     }
 
+    pub(crate) fn syncs(&self) -> Syncs {
+        Syncs::new(self.control.table().clone())
+    }
+
     /// All routes.
     pub fn routes(self) -> Router {
         Router::new()
+            .merge(actions::routes())
             .merge(applications::routes())
             .merge(connections::routes())
+            .merge(integrations::routes())
             .merge(jobs::routes())
+            .merge(kinds::routes())
             .merge(notifications::routes())
             .merge(operations::routes())
             .merge(suggestions::routes())
@@ -92,8 +112,12 @@ fn cursor(page: &PageRequest) -> Result<Option<Cursor>, Problem> {
 
 /// A page of a list, as the frontend sees it.
 fn page_of<T, V: From<T>>((items, next): (Vec<T>, Option<Cursor>)) -> Json<List<V>> {
-    let items = items.into_iter().map(V::from).collect();
-    Json(List { items, next_cursor: next.map(|cursor| cursor.to_string()) })
+    Json(list_of(items.into_iter().map(V::from).collect(), next))
+}
+
+/// A page of a list whose items are views already.
+fn list_of<V>(items: Vec<V>, next: Option<Cursor>) -> List<V> {
+    List { items, next_cursor: next.map(|cursor| cursor.to_string()) }
 }
 
 /// Lists the caller's records of a kind, newest first.

@@ -27,8 +27,12 @@ async fn main() -> Result<(), lambda_http::Error> {
         cache: Cache::from_environment()?,
         records: Records::new(aws.table("RECORDS_TABLE")?),
         control: Control::new(aws.table("CONTROL_TABLE")?),
+        secrets: aws.secrets()?,
+        sync_queue: aws.queue("SYNC_QUEUE_URL")?,
+        webhook_queue: aws.queue("WEBHOOK_QUEUE_URL")?,
         suggestion_queue: aws.queue("SUGGESTION_QUEUE_URL")?,
         email_queues: EmailQueues::from_environment(&aws)?,
+        action_queue: aws.queue("ACTION_QUEUE_URL")?,
         templates: Arc::new(Templates::built_in()?),
     };
     preconnect(api.preconnect()).await;

@@ -6,7 +6,7 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use domain::application::content_hash;
+use domain::ats::content_hash;
 use domain::failure::Failure;
 use domain::id::{NotificationId, OrgId};
 use domain::language::Language;

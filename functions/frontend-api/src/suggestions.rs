@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
 use domain::FORMAT_VERSION;
-use domain::application::{Application, content_hash};
+use domain::ats::{Application, content_hash};
 use domain::failure::Failure;
 use domain::id::{ApplicationId, SuggestionId};
 use domain::message::SuggestionJob;

@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 /// Longest wait for one check.
 const LONGEST: Duration = Duration::from_secs(2);
 /// The queues, by their name and the variable that holds their URL.
-const QUEUES: [(&str, &str); 7] = [
+const QUEUES: [(&str, &str); 8] = [
     ("webhook-queue", "WEBHOOK_QUEUE_URL"),
     ("suggestion-queue", "SUGGESTION_QUEUE_URL"),
     ("email-queue", "EMAIL_QUEUE_URL"),
@@ -33,6 +33,7 @@ const QUEUES: [(&str, &str); 7] = [
     ("sync-queue", "SYNC_QUEUE_URL"),
     ("intake-queue", "INTAKE_QUEUE_URL"),
     ("intake-priority-queue", "INTAKE_PRIORITY_QUEUE_URL"),
+    ("action-queue", "ACTION_QUEUE_URL"),
 ];
 
 /// What is checked.

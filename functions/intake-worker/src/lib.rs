@@ -1,14 +1,14 @@
-//! Makes records of applications that came in by API: claim, upsert candidate and application, record the end.
+//! Makes records of applications that came in by API: claim, write candidate, application and job, record the end.
 //!
 //! Every step may be repeated: the records have derived ids and are written only when they differ, and the intake's end is
 //! recorded by the holder of its lease alone. What must never be here: a decision about who may send applications.
 
 use std::time::Duration;
 
-use domain::application::{Job, RecordSet};
+use domain::ats::{Extent, Job, Observation, Origin, Record};
 use domain::failure::Failure;
 use domain::id::{ConnectionId, IdError};
-use domain::intake::{AppliedJob, CONNECTION, Intake};
+use domain::intake::{AppliedJob, CONNECTION, Intake, IntakeRecords, PROVIDER};
 use domain::message::IntakeJob;
 use platform::batch::Turn;
 use platform::cache::Cache;
@@ -38,7 +38,7 @@ pub struct Worker {
 
 /// How the work itself ended.
 enum Ended {
-    Done(Box<RecordSet>),
+    Done(Box<IntakeRecords>),
     Never(Failure),
 }
 
@@ -114,18 +114,18 @@ impl Worker {
             AppliedJob::External { .. } => None,
         };
         let set = intake.records(&job.org, &self.connection, recorded.as_ref());
-        let RecordSet { candidate, application, job: external, version_ms } = &set;
-        let now = clock::now();
-        tokio::try_join!(
-            self.records.upsert(&job.org, candidate, *version_ms, now),
-            self.records.upsert(&job.org, application, *version_ms, now),
-            async {
-                match external {
-                    Some(external) => self.records.upsert(&job.org, external, *version_ms, now).await.map(Some),
-                    None => Ok(None),
-                }
-            },
-        )?;
+        let IntakeRecords { candidate, application, job: external, version_ms } = &set;
+        let told = [
+            Some(Record::Candidate(candidate.clone())),
+            Some(Record::Application(application.clone())),
+            external.clone().map(Record::Job),
+        ];
+        // What an application does not say of a person or a job stays as it was.
+        let observation = |record| Observation { record, version_ms: Some(*version_ms), extent: Extent::Part };
+        let observations: Vec<Observation> = told.into_iter().flatten().map(observation).collect();
+        let origin =
+            Origin { org: job.org.clone(), provider: PROVIDER.to_owned(), connection: self.connection.clone() };
+        self.records.observe(&origin, &observations, *version_ms, clock::now()).await?;
         let kinds: &[Kind] = if external.is_some() { &[Kind::Applicants, Kind::Jobs] } else { &[Kind::Applicants] };
         self.cache.wrote(&job.org, kinds).await;
         Ok(Ended::Done(Box::new(set)))

@@ -5,9 +5,10 @@
 //! and workers claim, so that it finds nothing to do; the other order could lose the message once more.
 
 use domain::FORMAT_VERSION;
-use domain::id::{IntakeId, NotificationId, OrgId};
+use domain::action::{Action, ActionState};
+use domain::id::{ActionId, IntakeId, NotificationId, OrgId};
 use domain::intake::{Intake, IntakeState, Priority};
-use domain::message::{EmailJob, IntakeJob, SuggestionJob};
+use domain::message::{ActionJob, EmailJob, IntakeJob, SuggestionJob};
 use domain::notification::{Notification, NotificationState};
 use futures::stream::{self, StreamExt as _};
 use platform::breaker::SharedBreaker;
@@ -17,6 +18,8 @@ use platform::error::PlatformError;
 use platform::outbox::{Awaited, Waiting};
 use platform::queue::Queue;
 use platform::records::Records;
+use platform::table::Table;
+use resilience::breaker::POLICY;
 use resilience::outbox::WAITING_SHARDS;
 use serde_json::{Value, json};
 
@@ -30,11 +33,23 @@ const AT_ONCE: usize = 10;
 #[derive(Debug)]
 pub struct Sweep {
     records: Records,
-    suggestions: Queue,
-    emails: EmailQueues,
-    intakes: Intakes,
+    control: Table,
+    queues: Queues,
     model: SharedBreaker,
     mail: Option<SharedBreaker>,
+}
+
+/// Where what is missing is sent.
+#[derive(Debug)]
+pub struct Queues {
+    /// Suggestions to be made.
+    pub suggestions: Queue,
+    /// Notifications to be sent.
+    pub emails: EmailQueues,
+    /// Applications that came in by API.
+    pub intakes: Intakes,
+    /// Changes to be made at providers.
+    pub actions: Queue,
 }
 
 /// The queues of applications that came in by API.
@@ -54,22 +69,21 @@ struct Counts {
 }
 
 impl Sweep {
-    /// A sweep of these records, sending to the queues of suggestions, of e-mails and of intakes.
+    /// A sweep of these records; the breakers of connections are in `control`.
     #[must_use]
     pub fn new(
         records: Records,
-        suggestions: Queue,
-        emails: EmailQueues,
-        intakes: Intakes,
+        control: Table,
+        queues: Queues,
         model: SharedBreaker,
         mail: Option<SharedBreaker>,
     ) -> Self {
-        Self { records, suggestions, emails, intakes, model, mail }
+        Self { records, control, queues, model, mail }
     }
 
     /// Opens the connections.
     pub async fn preconnect(&self) {
-        let _ignored = tokio::join!(self.records.table().preconnect(), self.emails.preconnect());
+        let _ignored = tokio::join!(self.records.table().preconnect(), self.queues.emails.preconnect());
     }
 
     /// Sends what is missing and says how much. A failure ends its shard; what it did not reach is overdue in the next tick.
@@ -124,10 +138,11 @@ impl Sweep {
             Some(Awaited::Suggestion(..)) if self.model.open_until(clock::now()).await.is_some() => {}
             Some(Awaited::Suggestion(org, suggestion)) => {
                 tracing::warn!(%org, suggestion.id = %suggestion, "a suggestion waited for too long; enqueued again");
-                self.suggestions.send(&SuggestionJob { v: FORMAT_VERSION, org, suggestion }).await?;
+                self.queues.suggestions.send(&SuggestionJob { v: FORMAT_VERSION, org, suggestion }).await?;
             }
             Some(Awaited::Notification(org, notification)) => self.send_notification(org, notification).await?,
             Some(Awaited::Intake(org, intake)) => self.send_intake(org, intake).await?,
+            Some(Awaited::Action(org, action)) => self.send_action(org, action).await?,
             None => {
                 tracing::error!(kind = waiting.kind(), "a record waits for something unknown; nothing sent");
                 return Ok(false);
@@ -149,7 +164,7 @@ impl Sweep {
             Some(_) | None => return Ok(()),
         };
         tracing::warn!(%org, notification.id = %id, "a notification waited for too long; enqueued again");
-        self.emails.send(&EmailJob::to_send(org, id), kind.priority()).await
+        self.queues.emails.send(&EmailJob::to_send(org, id), kind.priority()).await
     }
 
     /// Whether the one mail provider is left alone: then its messages are postponed, not missing.
@@ -164,12 +179,30 @@ impl Sweep {
     async fn send_intake(&self, org: OrgId, intake: IntakeId) -> Result<(), PlatformError> {
         let record: Option<Intake> = self.records.get(&org, &intake.to_string()).await?;
         let queue = match record {
-            Some(Intake { state: IntakeState::Accepted, priority: Priority::High, .. }) => &self.intakes.priority,
-            Some(Intake { state: IntakeState::Accepted, priority: Priority::Normal, .. }) => &self.intakes.normal,
+            Some(Intake { state: IntakeState::Accepted, priority: Priority::High, .. }) => {
+                &self.queues.intakes.priority
+            }
+            Some(Intake { state: IntakeState::Accepted, priority: Priority::Normal, .. }) => {
+                &self.queues.intakes.normal
+            }
             // A worker was faster than the index.
             Some(_) | None => return Ok(()),
         };
         tracing::warn!(%org, intake.id = %intake, "an intake waited for too long; enqueued again");
         queue.send(&IntakeJob { v: FORMAT_VERSION, org, intake }).await
+    }
+    /// Sends the message of an action, unless its connection is left alone: then its message is postponed, not missing.
+    async fn send_action(&self, org: OrgId, action: ActionId) -> Result<(), PlatformError> {
+        let record: Option<Action> = self.records.get(&org, &action.to_string()).await?;
+        let Some(Action { state: ActionState::Accepted, connection, .. }) = record else {
+            // A worker was faster than the index.
+            return Ok(());
+        };
+        let breaker = SharedBreaker::of_connection(self.control.clone(), &org, &connection, POLICY);
+        if breaker.open_until(clock::now()).await.is_some() {
+            return Ok(());
+        }
+        tracing::warn!(%org, action.id = %action, "an action waited for too long; enqueued again");
+        self.queues.actions.send(&ActionJob { v: FORMAT_VERSION, org, connection, action }).await
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use lambda_runtime::{LambdaEvent, service_fn};
-use maintenance::{Intakes, Sweep};
+use maintenance::{Intakes, Queues, Sweep};
 use platform::breaker::{self, SharedBreaker};
 use platform::clients::{Aws, preconnect};
 use platform::email_queues::EmailQueues;
@@ -25,10 +25,11 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let alone = environment::optional("MAIL_FALLBACK").is_none();
     let first = environment::required("MAIL_PROVIDER")?;
     let breaker = providers::find(&first).and_then(Spec::breaker).filter(|_| alone);
-    let mail = breaker.map(|name| SharedBreaker::of_deployment(control, &name, POLICY));
+    let mail = breaker.map(|name| SharedBreaker::of_deployment(control.clone(), &name, POLICY));
     let intakes = Intakes { normal: aws.queue("INTAKE_QUEUE_URL")?, priority: aws.queue("INTAKE_PRIORITY_QUEUE_URL")? };
     let (suggestions, emails) = (aws.queue("SUGGESTION_QUEUE_URL")?, EmailQueues::from_environment(&aws)?);
-    let sweep = Sweep::new(records, suggestions, emails, intakes, model, mail);
+    let queues = Queues { suggestions, emails, intakes, actions: aws.queue("ACTION_QUEUE_URL")? };
+    let sweep = Sweep::new(records, control, queues, model, mail);
     preconnect(sweep.preconnect()).await;
     telemetry::started(begin);
     let sweep = &sweep;

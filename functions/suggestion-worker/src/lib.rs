@@ -8,8 +8,9 @@ pub mod prompt;
 
 use std::time::Duration;
 
-use domain::application::Application;
+use domain::ats::{Application, ApplicationInFull};
 use domain::failure::Failure;
+use domain::id::{ApplicationId, OrgId};
 use domain::message::SuggestionJob;
 use domain::stage::Stage;
 use domain::suggestion::{ApplicationReview, Generation, Suggestion, SuggestionState};
@@ -150,9 +151,7 @@ impl Worker {
             // Cannot be: this claim takes over what was left.
             Claim::Refused(Refusal::Abandoned) => return Ok(Outcome::retry(WORKER.base, "the lease has just passed")),
         };
-        let application: Option<Application> =
-            self.records.get(&job.org, &suggestion.application_id.to_string()).await?;
-        let Some(application) = application else {
+        let Some(application) = self.application(&job.org, suggestion.application_id).await? else {
             let failure = Failure::new("application-missing", "the application was removed");
             let recorded = self.record(&hold, ended(SuggestionState::Failed, Some(failure))?).await?;
             return Ok(if recorded { Outcome::Done } else { not_recorded() });
@@ -188,12 +187,17 @@ impl Worker {
     async fn finished(&self, job: &SuggestionJob, id: &str) -> Result<Outcome, PlatformError> {
         let suggestion: Option<Suggestion> = self.records.get(&job.org, id).await?;
         let Some(suggestion) = suggestion.filter(|suggestion| suggestion.notify) else { return Ok(Outcome::Done) };
-        let application: Option<Application> =
-            self.records.get(&job.org, &suggestion.application_id.to_string()).await?;
-        if let Some(application) = application {
+        if let Some(application) = self.application(&job.org, suggestion.application_id).await? {
             self.notify(job, &application, suggestion.result.map(|result| result.summary)).await?;
         }
         Ok(Outcome::Done)
+    }
+
+    /// The application with the names of its candidate and job. Three calls.
+    async fn application(&self, org: &OrgId, id: ApplicationId) -> Result<Option<ApplicationInFull>, PlatformError> {
+        let application: Option<Application> = self.records.get(org, &id.to_string()).await?;
+        let Some(application) = application else { return Ok(None) };
+        Ok(self.records.in_full(org, vec![application]).await?.pop())
     }
 
     async fn record(&self, hold: &Hold, set: Item) -> Result<bool, PlatformError> {
@@ -206,7 +210,7 @@ impl Worker {
         self.secrets.read(name).await.map_err(|error| Failure::new("key-unavailable", format!("failed to {error}")))
     }
 
-    async fn ask(&self, application: &Application, turn: Turn, verdict: &mut Verdict) -> Answer {
+    async fn ask(&self, application: &ApplicationInFull, turn: Turn, verdict: &mut Verdict) -> Answer {
         let rendered = match self.prompts.application_review(application) {
             Ok(rendered) => rendered,
             Err(error) => return Answer::Never(Failure::new("prompt-unusable", format!("failed to {error}"))),

@@ -1,6 +1,6 @@
 //! Tells recruiting staff of a new application, once.
 
-use domain::application::{Application, content_hash};
+use domain::ats::{ApplicationInFull, content_hash};
 use domain::message::{EmailJob, SuggestionJob};
 use domain::notification::{ApplicationReceived, Notification, NotificationKind, NotificationState, id_for_suggestion};
 use domain::organisation::Organisation;
@@ -18,7 +18,7 @@ impl Worker {
     pub(crate) async fn notify(
         &self,
         job: &SuggestionJob,
-        application: &Application,
+        application: &ApplicationInFull,
         summary: Option<String>,
     ) -> Result<(), PlatformError> {
         let organisation: Option<Organisation> = self.records.get(&job.org, job.org.as_str()).await?;

@@ -28,6 +28,22 @@ pub enum ConnectionStatus {
     Unknown,
 }
 
+impl ConnectionStatus {
+    /// The word for it, also as it is stored.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Checking => "checking",
+            Self::Active => "active",
+            Self::Paused => "paused",
+            Self::Refused => "refused",
+            Self::NeedsReauthorisation => "needs-reauthorisation",
+            Self::Deleted => "deleted",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// How a connection signs in to its provider.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -99,7 +115,10 @@ pub struct WebhookEvent {
     pub detail: Option<String>,
     /// When it was accepted.
     pub received_at: Timestamp,
-    /// The raw body, in base64, so that it can be applied again. None for an event of a former version.
+    /// Whether its body is kept, so that it can be applied again. False for one that is too long, or of a former version.
+    #[serde(default)]
+    pub replayable: bool,
+    /// The raw body, in base64. None in lists.
     #[serde(default)]
     pub body: Option<String>,
 }

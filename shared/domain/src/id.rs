@@ -74,6 +74,26 @@ slug_id!(
     ConnectionId
 );
 
+impl ConnectionId {
+    /// The id of a new connection that was given none: the provider's, and the end of a fresh UUID made by the caller.
+    ///
+    /// # Errors
+    /// When the provider's id is no slug.
+    pub fn fresh(provider: &str, uuid: Uuid) -> Result<Self, IdError> {
+        // The end is random in every version; 48 bits are enough among the connections of one organisation.
+        let (_, low) = uuid.as_u64_pair();
+        format!("{provider}-{:012x}", low & 0xffff_ffff_ffff).parse()
+    }
+
+    /// The id that the same parts always give.
+    ///
+    /// # Errors
+    /// When the provider's id is no slug.
+    pub fn derived(provider: &str, org: &OrgId, parts: &[&str]) -> Result<Self, IdError> {
+        Self::fresh(provider, derive("connection", org, parts))
+    }
+}
+
 macro_rules! uuid_id {
     ($(#[$doc:meta])* $name:ident, $kind:literal) => {
         $(#[$doc])*
@@ -226,6 +246,17 @@ mod tests {
         assert_ne!(id, ApplicationId::derived(&globex, &["gh", "1"]));
         assert_ne!(ApplicationId::derived(&acme, &["a", "bc"]), ApplicationId::derived(&acme, &["ab", "c"]));
         assert_ne!(id.to_string(), CandidateId::derived(&acme, &["gh", "1"]).to_string());
+    }
+
+    #[test]
+    fn a_connection_without_an_id_of_its_own_is_named_after_its_provider() {
+        let acme: OrgId = "acme".parse().expect("slug");
+        let named = ConnectionId::derived("lever", &acme, &["key"]).expect("a slug");
+        assert_eq!(Ok(&named), ConnectionId::derived("lever", &acme, &["key"]).as_ref());
+        assert!(named.as_str().starts_with("lever-") && named.as_str().len() == 18, "{named}");
+        let fresh = ConnectionId::fresh("lever", Uuid::from_u128(7)).expect("a slug");
+        assert_eq!(fresh.as_str(), "lever-000000000007");
+        assert_eq!(ConnectionId::fresh("Lever!", Uuid::from_u128(7)), Err(IdError::Slug));
     }
 
     #[test]

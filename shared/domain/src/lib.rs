@@ -3,6 +3,7 @@
 //! What must never be here: IO, a clock, randomness, AWS, HTTP. Time and fresh ids come in as arguments, so that every
 //! rule can be tested as a plain function.
 
+pub mod action;
 pub mod api_key;
 pub mod ats;
 pub mod audit;

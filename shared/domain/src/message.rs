@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::FORMAT_VERSION;
-use crate::id::{ConnectionId, IntakeId, NotificationId, OrgId, SuggestionId};
+use crate::id::{ActionId, ConnectionId, IntakeId, NotificationId, OrgId, SuggestionId};
 use crate::mail_event::MailEventKind;
 
 /// A verified webhook delivery, for the webhook worker.
@@ -144,6 +144,19 @@ pub struct IntakeJob {
     pub org: OrgId,
     /// Which.
     pub intake: IntakeId,
+}
+
+/// A change that is to be made at a provider. The record holds the rest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActionJob {
+    /// Format version.
+    pub v: u8,
+    /// Whose action.
+    pub org: OrgId,
+    /// At which connection: it is left alone while its breaker is open, before anything is read.
+    pub connection: ConnectionId,
+    /// Which.
+    pub action: ActionId,
 }
 
 /// A connection that has something to be asked for. What that is stands in its sync state.

@@ -20,6 +20,29 @@ pub enum ChangeKind {
     Submit,
 }
 
+impl ChangeKind {
+    /// Its name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::MoveStage => "move-stage",
+            Self::Note => "note",
+            Self::Reject => "reject",
+            Self::Hire => "hire",
+            Self::Submit => "submit",
+        }
+    }
+
+    /// Whether making it twice makes it twice. The others say how something is to be.
+    #[must_use]
+    pub const fn adds(self) -> bool {
+        match self {
+            Self::Note | Self::Submit => true,
+            Self::MoveStage | Self::Reject | Self::Hire => false,
+        }
+    }
+}
+
 /// A change to be made at a provider. All ids are the provider's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]

@@ -4,9 +4,8 @@ use domain::audit::{AuditEntry, AuditState};
 use domain::id::OrgId;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::clock::sortable;
 use crate::error::PlatformError;
-use crate::records::{Cursor, newest_first};
+use crate::records::{Cursor, newest_by_id};
 use crate::table::{Key, Table, Write, Written, number, text, to_item};
 
 /// How long entries are kept.
@@ -42,7 +41,6 @@ impl Audit {
         let expires_at = entry.at.saturating_add(KEPT).unwrap_or(Timestamp::MAX).as_second();
         item.insert("pk".to_owned(), text(key.pk.clone()));
         item.insert("sk".to_owned(), text(key.sk.clone()));
-        item.insert("listed_at".to_owned(), text(format!("{}#{}", sortable(entry.at), entry.id)));
         item.insert("expires_at".to_owned(), number(expires_at));
         match self.table.create(item).await? {
             Written::Applied(_) => Ok(Pending(key)),
@@ -80,7 +78,7 @@ impl Audit {
         limit: u16,
         after: Option<&Cursor>,
     ) -> Result<(Vec<AuditEntry>, Option<Cursor>), PlatformError> {
-        let page = self.table.query(newest_first(of(org), limit, after)).await?;
+        let page = self.table.query(newest_by_id(of(org), limit, after)).await?;
         let next = page.next.as_ref().and_then(Cursor::from_key);
         Ok((page.items, next))
     }

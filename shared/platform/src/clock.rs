@@ -49,6 +49,14 @@ pub fn owner_token() -> String {
     Uuid::new_v4().simple().to_string()
 }
 
+/// A secret of 48 hex digits, which nobody can guess.
+#[must_use]
+pub fn secret() -> String {
+    // The last 48 bits of a version 4 UUID are all random.
+    let part = || Uuid::new_v4().as_u64_pair().1 & 0xffff_ffff_ffff;
+    (0..4).map(|_| format!("{:012x}", part())).collect()
+}
+
 /// A time as text of fixed width, so that texts sort as times do.
 #[must_use]
 pub fn sortable(at: Timestamp) -> String {

@@ -12,7 +12,7 @@ use resilience::work;
 use crate::clock::sortable;
 use crate::error::PlatformError;
 use crate::records::{Cursor, newest_first};
-use crate::table::{Item, Key, Table, number, text, to_item};
+use crate::table::{Item, Key, Query, Table, from_item, number, text, to_item};
 use crate::work::{Claim, Hold, Terms, claim, finish};
 
 /// How long webhook events are kept, and so how late a repeated delivery is still recognised.
@@ -61,6 +61,7 @@ impl Control {
             outcome: None,
             detail: None,
             received_at: delivery.received_at,
+            replayable: delivery.body.len() <= KEPT_BODY,
             body: (delivery.body.len() <= KEPT_BODY).then(|| STANDARD.encode(&delivery.body)),
         };
         let expires_at = now.saturating_add(EVENTS_KEPT).unwrap_or(Timestamp::MAX).as_second();
@@ -82,7 +83,7 @@ impl Control {
         finish(&self.table, hold, set, now).await
     }
 
-    /// A page of a connection's events, newest first. One call.
+    /// A page of a connection's events, newest first, without their bodies. One call.
     ///
     /// # Errors
     /// When the table cannot be reached.
@@ -99,6 +100,106 @@ impl Control {
     }
 }
 
+impl Control {
+    /// One event, with its body. One call.
+    ///
+    /// # Errors
+    /// When the table cannot be reached.
+    pub async fn event(
+        &self,
+        (org, connection): (&OrgId, &ConnectionId),
+        event_id: &str,
+    ) -> Result<Option<WebhookEvent>, PlatformError> {
+        self.table.get(&Key { pk: events_of(org, connection), sk: event_id.to_owned() }).await
+    }
+
+    /// Events by id with their bodies, in any order; what is not there is left out. One call for each hundred.
+    ///
+    /// # Errors
+    /// When the table cannot be reached.
+    pub async fn with_bodies(
+        &self,
+        (org, connection): (&OrgId, &ConnectionId),
+        event_ids: &[&str],
+    ) -> Result<Vec<WebhookEvent>, PlatformError> {
+        let key = |id: &&str| Key { pk: events_of(org, connection), sk: (*id).to_owned() };
+        let keys: Vec<Key> = event_ids.iter().map(key).collect();
+        self.table.items(&keys, &[]).await?.into_iter().map(from_item).collect()
+    }
+
+    /// The first events of a connection that were received in a time, both ends included, oldest first and without their
+    /// bodies. One call.
+    ///
+    /// # Errors
+    /// When the table cannot be reached.
+    pub async fn received_between(
+        &self,
+        (org, connection): (&OrgId, &ConnectionId),
+        (from, to): (Timestamp, Timestamp),
+        limit: u16,
+    ) -> Result<Vec<WebhookEvent>, PlatformError> {
+        let pk = events_of(org, connection);
+        // A place in the index just before the first event of that time: events are listed by time and id.
+        let before = Item::from(
+            [("pk", pk.clone()), ("sk", "-".to_owned()), ("listed_at", sortable(from))]
+                .map(|(name, value)| (name.to_owned(), text(value))),
+        );
+        let query = Query {
+            index: Some("by_time"),
+            partition: ("pk", pk),
+            // No id has a character after this one.
+            up_to: Some(("listed_at", format!("{}#~", sortable(to)))),
+            ascending: true,
+            limit,
+            after: Some(before),
+        };
+        Ok(self.table.query(query).await?.items)
+    }
+}
+
 fn events_of(org: &OrgId, connection: &ConnectionId) -> String {
     format!("ORG#{org}#event#{connection}")
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::message::Sender;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn events_are_found_by_time_and_by_id_and_bodies_that_are_too_long_are_not_kept() {
+        let (control, now) = (Control::new(Table::in_memory()), Timestamp::UNIX_EPOCH);
+        let (org, connection): (OrgId, ConnectionId) = ("acme".parse().expect("slug"), "one".parse().expect("slug"));
+        let at = |second: i64| Timestamp::from_second(second).expect("a time");
+        for (id, second, length) in [("b", 1, 2), ("a", 2, KEPT_BODY + 1), ("c", 2, 2), ("d", 3, 2)] {
+            let delivery = WebhookDelivery {
+                v: FORMAT_VERSION,
+                sender: Sender::Connection(org.clone(), connection.clone()),
+                provider: "an-ats".into(),
+                event_id: id.into(),
+                received_at: at(second),
+                body: vec![b'x'; length],
+            };
+            let claimed = control.claim_event((&org, &connection), &delivery, at(60), now).await.expect("claimed");
+            assert!(matches!(claimed, Claim::Held(..)));
+        }
+        let place = (&org, &connection);
+        let between = async |from, to, limit| {
+            let found = control.received_between(place, (at(from), at(to)), limit).await.expect("read");
+            found.into_iter().map(|event| (event.event_id, event.replayable)).collect::<Vec<_>>()
+        };
+        let event = |id: &str, replayable| (id.to_owned(), replayable);
+        assert_eq!(between(1, 2, 9).await, [event("b", true), event("a", false), event("c", true)]);
+        assert_eq!(between(2, 9, 2).await, [event("a", false), event("c", true)]);
+        assert!(between(4, 9, 9).await.is_empty());
+        let mut found = control.with_bodies(place, &["d", "a", "z"]).await.expect("read");
+        found.sort_by(|left, right| left.event_id.cmp(&right.event_id));
+        let bodies: Vec<_> = found.iter().map(|event| (event.event_id.as_str(), event.body.as_deref())).collect();
+        assert_eq!(bodies, [("a", None), ("d", Some("eHg="))]);
+        assert_eq!(
+            control.event(place, "b").await.expect("read").and_then(|event| event.body).as_deref(),
+            Some("eHg=")
+        );
+    }
 }

@@ -12,6 +12,7 @@ pub mod bulkhead;
 pub mod cache;
 pub mod clients;
 pub mod clock;
+pub mod connections;
 pub mod control;
 pub mod delivery;
 pub mod dependency;

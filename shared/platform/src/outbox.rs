@@ -1,7 +1,8 @@
 //! Records that wait for a worker, in the sparse index `waiting` of the table `Records`: the DynamoDB side of
 //! `resilience::outbox`.
 
-use domain::id::{IntakeId, NotificationId, OrgId, SuggestionId};
+use domain::action::Action;
+use domain::id::{ActionId, IntakeId, NotificationId, OrgId, SuggestionId};
 use domain::intake::Intake;
 use domain::notification::Notification;
 use domain::suggestion::Suggestion;
@@ -31,6 +32,8 @@ pub enum Awaited {
     Notification(OrgId, NotificationId),
     /// An application that came in waits to be made into records.
     Intake(OrgId, IntakeId),
+    /// A change waits to be made at a provider.
+    Action(OrgId, ActionId),
 }
 
 impl Waiting {
@@ -43,6 +46,7 @@ impl Waiting {
             Suggestion::KIND => Some(Awaited::Suggestion(org, self.sk.parse().ok()?)),
             Notification::KIND => Some(Awaited::Notification(org, self.sk.parse().ok()?)),
             Intake::KIND => Some(Awaited::Intake(org, self.sk.parse().ok()?)),
+            Action::KIND => Some(Awaited::Action(org, self.sk.parse().ok()?)),
             _ => None,
         }
     }
@@ -106,6 +110,7 @@ mod tests {
         assert!(matches!(at("ORG#acme#suggestion", ID).awaited(), Some(Awaited::Suggestion(..))));
         assert!(matches!(at("ORG#acme#notification", ID).awaited(), Some(Awaited::Notification(..))));
         assert!(matches!(at("ORG#acme#intake", ID).awaited(), Some(Awaited::Intake(..))));
+        assert!(matches!(at("ORG#acme#action", ID).awaited(), Some(Awaited::Action(..))));
         for (pk, sk) in [
             ("ORG#acme#carrier-pigeon", ID),
             ("ORG#acme#suggestion", "not-an-id"),

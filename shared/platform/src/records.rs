@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use domain::action::{Action, ActionState};
 use domain::api_key::ApiKey;
 use domain::ats::{
     Application, ApplicationInFull, Candidate, Department, Interview, Job, Offer, Office, Opening, Post, Scorecard,
@@ -72,6 +73,7 @@ stored! {
     Department, "department", |_| None, |_| false;
     Office, "office", |_| None, |_| false;
     User, "user", |_| None, |_| false;
+    Action, "action", |r| Some(r.created_at), |r| r.state == ActionState::Accepted;
     ApiKey, "api_key", |_| None, |_| false;
     Intake, "intake", |r| Some(r.created_at), |r| r.state == IntakeState::Accepted;
     Suggestion, "suggestion", |r| Some(r.created_at), |r| r.state == SuggestionState::Accepted;
@@ -253,6 +255,16 @@ pub(crate) fn newest_first(pk: String, limit: u16, after: Option<&Cursor>) -> Qu
     Query { index: Some("by_time"), partition: ("pk", pk), up_to: None, ascending: false, limit, after }
 }
 
+/// The same of a partition whose ids sort by time: no index is needed.
+pub(crate) fn newest_by_id(pk: String, limit: u16, after: Option<&Cursor>) -> Query {
+    let after = after.map(|cursor| {
+        let mut key = cursor.key(&pk);
+        key.remove("listed_at");
+        key
+    });
+    Query { index: None, partition: ("pk", pk), up_to: None, ascending: false, limit, after }
+}
+
 fn listed_at<T: Stored>(record: &T, now: Timestamp) -> String {
     format!("{}#{}", sortable(record.listed_by().unwrap_or(now)), record.key())
 }
@@ -282,7 +294,10 @@ impl Cursor {
 
     pub(crate) fn from_key(key: &Item) -> Option<Self> {
         let field = |name: &str| key.get(name).and_then(|v| v.as_s().ok()).cloned();
-        Some(Self { sk: field("sk")?, listed_at: field("listed_at")? })
+        let sk = field("sk")?;
+        // A list along the table itself goes on by its ids.
+        let listed_at = field("listed_at").unwrap_or_else(|| sk.clone());
+        Some(Self { sk, listed_at })
     }
 
     fn key(&self, pk: &str) -> Item {

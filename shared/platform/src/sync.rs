@@ -4,9 +4,11 @@
 //! prolongs; the due time of the item is the end of the lease meanwhile, so that a connection whose worker died is due again at
 //! once. What a person asks for (`requested`) is an attribute of its own, which the worker only takes away.
 
+mod orders;
 mod runs;
 mod state;
 
+pub use orders::Order;
 pub use state::{Progress, SyncState};
 
 use domain::FORMAT_VERSION;
@@ -93,9 +95,7 @@ impl Syncs {
     pub async fn create(&self, state: &SyncState) -> Result<(), PlatformError> {
         let Key { pk, sk } = key(&state.org, &state.connection);
         let mut item = stored(state)?;
-        // Which of the partitions of the index it is in follows from its name, so that they are of about the same size.
-        let shard = state.connection.as_str().bytes().fold(0_u8, u8::wrapping_add) % DUE_SHARDS;
-        item.insert("due_shard".to_owned(), text(format!("due#{shard}")));
+        item.insert("due_shard".to_owned(), text(due_shard(&state.connection)));
         item.insert("pk".to_owned(), text(pk));
         item.insert("sk".to_owned(), text(sk));
         self.table.create(item).await.map(|_| ())
@@ -244,6 +244,11 @@ fn stored(state: &SyncState) -> Result<Item, PlatformError> {
 /// Due times are index keys and are compared as text, so they all have whole seconds.
 fn whole_second(at: Timestamp) -> Timestamp {
     Timestamp::from_second(at.as_second()).unwrap_or(at)
+}
+
+/// Which of the partitions of the index `due` a connection is in follows from its name, so that they are of about the same size.
+fn due_shard(connection: &ConnectionId) -> String {
+    format!("due#{}", connection.as_str().bytes().fold(0_u8, u8::wrapping_add) % DUE_SHARDS)
 }
 
 fn of(org: &OrgId) -> String {

@@ -33,12 +33,13 @@ pub struct Call {
     pub body: Bytes,
 }
 
-/// Without the query and the body: some providers take secrets there.
 impl fmt::Debug for Call {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { method, url, headers, body: _ } = self;
-        let place = (url.host_str(), url.path());
-        f.debug_struct("Call").field("method", method).field("place", &place).field("headers", headers).finish()
+    /// Without the body and the query: requests for tokens are made of secrets, and some providers take a key in the URL.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { method, url, headers, body } = self;
+        let mut call = formatter.debug_struct("Call");
+        call.field("method", method).field("host", &url.host_str()).field("path", &url.path());
+        call.field("headers", headers).field("body_bytes", &body.len()).finish()
     }
 }
 

@@ -46,6 +46,7 @@ providers! {
     sendgrid,
     ses,
     smtp,
+    workday,
 }
 
 /// The provider of that id. None for a name that this version does not know.

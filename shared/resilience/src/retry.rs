@@ -22,8 +22,8 @@ pub const MAIL: Schedule = Schedule { base: Duration::from_secs(2), cap: Duratio
 /// For model calls: quotas are counted by the minute.
 pub const MODEL: Schedule = Schedule { base: Duration::from_secs(2), cap: Duration::from_secs(120), tries: 5 };
 
-/// For a sync run: its connection is polled again anyway.
-pub const SYNC: Schedule = Schedule { base: Duration::from_secs(5), cap: Duration::from_secs(300), tries: 4 };
+/// For a change that a person asked for and waits to see.
+pub const ACTION: Schedule = Schedule { base: Duration::from_secs(5), cap: Duration::from_secs(300), tries: 6 };
 
 /// What to do after a failed try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use platform::batch::Turn;
 use platform::clock;
-use providers::ats::{Call, CallError, Context, Page};
+use providers::ats::{self, Call, CallError, Context, Page};
 use providers::http::Reply;
 use resilience::limit::{Decision, Policy};
 use resilience::retry::{Next, Schedule};
@@ -14,7 +14,7 @@ use crate::halt::Halt;
 use crate::{Engine, Opened};
 
 /// Longest wait for a reply.
-const LONGEST_REPLY: Duration = Duration::from_secs(20);
+pub(crate) const LONGEST_REPLY: Duration = Duration::from_secs(20);
 /// Nothing is begun with less time than this left: it must be asked, read and applied before the invocation ends.
 pub(crate) const FOR_A_PAGE: Duration = Duration::from_secs(30);
 /// The longest wait that is waited in place; longer ones end the run.
@@ -124,6 +124,15 @@ impl Engine {
             }
         }
     }
+}
+
+/// Where the answer to a question about objects goes on: it may have several pages.
+pub(crate) fn further(page: Page) -> impl Iterator<Item = String> {
+    let next = match page.next {
+        ats::Next::More(next) | ats::Next::MoreWhileNew(next) => Some(next),
+        ats::Next::End => None,
+    };
+    next.into_iter().chain(page.follow)
 }
 
 /// Waits when that is short and leaves time for a page; else says no.

@@ -1,18 +1,30 @@
 //! Makes a change at a provider, step by step: look whether it is there, make it, read again what it touched.
+//!
+//! A change that was made is made, whatever happens after that: what could not be read again is read by the next poll. Where an
+//! earlier try left open whether it was made, only what does no harm twice, or can be found at the provider, is made again.
 
+use std::time::Duration;
+
+use domain::ats::ObjectRef;
 use domain::id::{ConnectionId, OrgId};
-use domain::write_back::Change;
+use domain::write_back::{Change, ChangeKind};
 use platform::batch::Turn;
 use platform::clock;
-use providers::ats::{Acted, CallError};
+use providers::ats::{Acted, Call, CallError};
+use providers::http::{Reply, SendError};
 
-use crate::Engine;
+use crate::ask::{FOR_A_PAGE, LONGEST_REPLY};
 use crate::halt::Halt;
+use crate::{Engine, Opened};
 
-/// More steps than this are a loop.
-const MOST_STEPS: u32 = 6;
+/// More steps than this are a loop; most of them are pages of what is looked through.
+const MOST_STEPS: u32 = 20;
 /// Tries of a step that may be repeated: it only looks.
 const LOOKS: u32 = 3;
+/// Reading again must leave its caller the time to record that the change was made.
+const TO_RECORD: Duration = Duration::from_secs(10);
+/// Longest time that reading again takes.
+const LONGEST_READING: Duration = Duration::from_secs(30);
 
 /// What became of a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,12 +33,22 @@ pub enum Changed {
     Made,
     /// The provider did not take it; asking again will not help.
     Refused(String),
-    /// Nobody knows whether it was made: the reply was lost after the request had been sent. Making it again looks first.
+    /// The provider was not asked: the connection does not work, or the provider does not offer this change.
+    Barred(String),
+    /// Nobody knows whether it was made: the reply was lost after the request had been sent.
     Unknown(String),
+    /// The provider was not asked: an earlier try may have been made, and it cannot be told here whether it was.
+    Doubtful(String),
+}
+
+/// How far a change is.
+struct Progress {
+    /// Whether a request that changes something was answered: then all or a part of it is made.
+    wrote: bool,
 }
 
 impl Engine {
-    /// Makes a change. It may be made again after an error: the first step looks whether it is there.
+    /// Makes a change. `doubt` says that an earlier try may have made it. It may be made again after an error.
     ///
     /// # Errors
     /// When it was certainly not made and may be made later.
@@ -34,44 +56,74 @@ impl Engine {
         &self,
         (org, connection): (&OrgId, &ConnectionId),
         change: &Change,
+        doubt: bool,
         turn: Turn,
     ) -> Result<Changed, Halt> {
         let mut opened = match self.open_active(org, connection).await? {
             Ok(opened) => opened,
-            Err(why) => return Ok(Changed::Refused(why.to_owned())),
+            Err(why) => return Ok(Changed::Barred(why.to_owned())),
         };
-        if !opened.ats.changes().contains(&change.kind()) {
-            return Ok(Changed::Refused(format!("{} does not offer this change", opened.spec.name)));
+        if !opened.can_ask() || !opened.ats.changes().contains(&change.kind()) {
+            return Ok(Changed::Barred(format!("{} does not offer this change", opened.spec.name)));
         }
+        let mut progress = Progress { wrote: false };
+        match self.steps(&mut opened, (change, doubt), turn, &mut progress).await {
+            // A part of it is made, and making it from the beginning would add that once more.
+            Err(halt) if progress.wrote && change.kind().adds() => {
+                tracing::warn!(%org, %connection, %halt, "a change was left in the middle");
+                Ok(Changed::Unknown("a part of it was made, and then the provider could not be asked".to_owned()))
+            }
+            made => made,
+        }
+    }
+
+    async fn steps(
+        &self,
+        opened: &mut Opened,
+        (change, doubt): (&Change, bool),
+        turn: Turn,
+        progress: &mut Progress,
+    ) -> Result<Changed, Halt> {
         let (mut step, mut failed) = (String::new(), 0);
         for _ in 0..MOST_STEPS {
-            self.admitted(&mut opened, turn).await?;
-            self.sign_in(&mut opened, turn).await?;
-            let context = opened.context(clock::now());
-            let call = match opened.ats.act(&context, change, &step) {
+            if turn.left() < FOR_A_PAGE {
+                return Err(Halt::OutOfTime);
+            }
+            self.admitted(opened, turn).await?;
+            self.sign_in(opened, turn).await?;
+            let call = match opened.ats.act(&opened.context(clock::now()), change, &step) {
                 Ok(call) => call,
                 Err(error) => return Ok(Changed::Refused(format!("failed to {error}"))),
             };
             let looks = call.method.is_safe();
-            let acted = match self.send(call).await {
+            if doubt && step.is_empty() && !may_be_repeated(change.kind(), looks) {
+                return Ok(Changed::Doubtful(
+                    "an earlier try may have been made, and the provider cannot be asked whether it was".to_owned(),
+                ));
+            }
+            let acted = match self.sent(call).await {
                 Ok(reply) => opened.ats.acted(&opened.context(clock::now()), change, &step, &reply),
-                Err(error) => Err(error),
+                // No connection: certainly nothing was made.
+                Err(error @ SendError::NotSent(_)) => return Err(Halt::Unavailable(format!("failed to {error}"))),
+                Err(error) => Err(CallError::Unavailable(format!("there is no reply: {error}"))),
             };
+            progress.wrote |= !looks && acted.is_ok();
             match acted {
                 Ok(Acted::Next(next)) => step = next,
                 Ok(Acted::Done(touched)) => {
-                    self.read_again(&mut opened, &touched, turn).await?;
+                    self.follow(opened, &touched, turn).await;
                     return Ok(Changed::Made);
                 }
-                Err(CallError::Unavailable(detail)) if !looks => return Ok(Changed::Unknown(detail)),
-                Err(CallError::Malformed(detail)) if !looks => return Ok(Changed::Unknown(detail)),
+                Err(CallError::Unavailable(detail) | CallError::Malformed(detail)) if !looks => {
+                    return Ok(Changed::Unknown(detail));
+                }
                 Err(CallError::Unavailable(detail)) => {
                     failed += 1;
                     if failed >= LOOKS {
                         return Err(Halt::Unavailable(detail));
                     }
                 }
-                Err(CallError::Unauthorised(_)) if self.forget_token(&mut opened).await && failed == 0 => failed = 1,
+                Err(CallError::Unauthorised(_)) if self.forget_token(opened).await && failed == 0 => failed = 1,
                 Err(CallError::Refused(detail) | CallError::Unauthorised(detail)) => {
                     return Ok(Changed::Refused(detail));
                 }
@@ -79,5 +131,51 @@ impl Engine {
             }
         }
         Err(Halt::Failed("the change takes more steps than it should".to_owned()))
+    }
+
+    /// Sends one request, and tells whether one without a reply was sent at all.
+    async fn sent(&self, call: Call) -> Result<Reply, SendError> {
+        let Call { method, url, headers, body } = call;
+        let request = self.http.client().request(method, url).headers(headers).body(body);
+        self.http.send(request, LONGEST_REPLY).await
+    }
+
+    /// Reads again what a change touched, so that our records follow it.
+    async fn follow(&self, opened: &mut Opened, touched: &[ObjectRef], turn: Turn) {
+        let Some(allowed) = turn.allows(TO_RECORD, LONGEST_READING) else { return };
+        let (org, connection) = (opened.origin.org.clone(), opened.origin.connection.clone());
+        let why = match tokio::time::timeout(allowed, self.read_again(opened, touched, turn)).await {
+            Ok(Ok(_)) => return,
+            Ok(Err(halt)) => halt.to_string(),
+            Err(_) => "there was no time left".to_owned(),
+        };
+        tracing::warn!(%org, %connection, why, "a change was made and could not be read again; the next poll does");
+    }
+}
+
+/// Whether a change may be made once more when an earlier try may have made it; `looks` says that its first step looks whether
+/// it is there.
+const fn may_be_repeated(kind: ChangeKind, looks: bool) -> bool {
+    match kind {
+        ChangeKind::MoveStage | ChangeKind::Reject | ChangeKind::Hire => true,
+        // It is found by its reference.
+        ChangeKind::Note => looks,
+        // Nothing of ours is in it by which it could be told from another one.
+        ChangeKind::Submit => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn in_doubt_only_what_does_no_harm_twice_or_can_be_found_is_made_again() {
+        for kind in [ChangeKind::MoveStage, ChangeKind::Reject, ChangeKind::Hire] {
+            assert!(may_be_repeated(kind, true) && may_be_repeated(kind, false) && !kind.adds());
+        }
+        assert!(may_be_repeated(ChangeKind::Note, true) && !may_be_repeated(ChangeKind::Note, false));
+        assert!(!may_be_repeated(ChangeKind::Submit, true) && !may_be_repeated(ChangeKind::Submit, false));
+        assert!(ChangeKind::Note.adds() && ChangeKind::Submit.adds());
     }
 }

@@ -11,6 +11,7 @@ use platform::batch::Turn;
 use providers::webhook::{Changed, Event, Meaning};
 
 use crate::apply::add;
+use crate::ask::further;
 use crate::halt::Halt;
 use crate::plan::later;
 use crate::{Engine, Opened};
@@ -103,7 +104,7 @@ impl Engine {
                     let (page, observed_ms) = self.page(opened, &cursor, turn).await?;
                     let what = (page.observations.as_slice(), page.gone.as_slice());
                     add(&mut counts, &self.apply(opened, what, observed_ms, again).await?);
-                    cursors.extend(page.follow);
+                    cursors.extend(further(page));
                 }
             }
         }

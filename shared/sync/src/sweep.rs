@@ -7,7 +7,7 @@ use providers::ats::Stream;
 
 use crate::Engine;
 use crate::apply::add;
-use crate::ask::FOR_A_PAGE;
+use crate::ask::{FOR_A_PAGE, further};
 use crate::halt::Halt;
 use crate::pass::{Session, tell};
 
@@ -74,7 +74,7 @@ impl Engine {
                     self.see(session, mode, &page.observations).await?;
                     let Some(progress) = session.state.progress(mode).as_mut() else { return Ok(()) };
                     add(&mut progress.run.counts, &counts);
-                    cursors.extend(page.follow);
+                    cursors.extend(further(page));
                 }
                 // Not known is not gone: the next pass asks again.
                 Err(Halt::Unreadable(detail) | Halt::PlaceLost(detail)) => {

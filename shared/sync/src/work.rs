@@ -73,6 +73,11 @@ impl Engine {
             state.reason = reason;
             return self.give_back(hold, &state).await;
         }
+        if connection.status == ConnectionStatus::Checking {
+            // With new credentials nothing that failed before counts.
+            state.parked_until = None;
+            state.failures = 0;
+        }
         if let Some(until) = state.parked_until.filter(|until| *until > now) {
             state.next_at = until;
             return self.give_back(hold, &state).await;

@@ -37,6 +37,28 @@ where
     }
 }
 
+/// A body that was read and checked, or the default where there is none.
+#[derive(Debug)]
+pub struct MaybeBody<T>(pub T);
+
+impl<T, S> FromRequest<S> for MaybeBody<T>
+where
+    T: DeserializeOwned + Validate<Context = ()> + Default,
+    S: Send + Sync,
+{
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let bytes = bytes_up_to(Request::from_parts(parts.clone(), body), LIMIT).await?;
+        if bytes.is_empty() {
+            return Ok(Self(T::default()));
+        }
+        let request = Request::from_parts(parts, axum::body::Body::from(bytes));
+        Checked::from_request(request, state).await.map(|Checked(value)| Self(value))
+    }
+}
+
 /// Reads a body's raw bytes, up to a limit.
 ///
 /// # Errors

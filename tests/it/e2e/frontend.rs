@@ -156,6 +156,6 @@ fn health_is_public_and_names_what_it_checked() {
         let answer = stack.send(stack.http.get(format!("{}/api/health", stack.text("/api_url")))).await;
         assert_eq!((answer.status.as_u16(), answer.body["status"].as_str()), (200, Some("ok")), "{answer:?}");
         assert_eq!(answer.body["stage"], "local");
-        assert_eq!(answer.body["checks"].as_array().map(Vec::len), Some(9), "{answer:?}");
+        assert_eq!(answer.body["checks"].as_array().map(Vec::len), Some(10), "{answer:?}");
     });
 }

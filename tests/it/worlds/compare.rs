@@ -52,7 +52,7 @@ fn known(word: &str) -> Kind {
     Kind::ALL.into_iter().find(|kind| kind.as_str() == word).unwrap_or_else(|| panic!("no kind `{word}`"))
 }
 
-/// The fields of a record that are not as the truth has them.
+/// What differs between a record and what is true of it, a line each.
 pub(crate) fn fields_that_differ(
     origin: &Origin,
     place: &str,
@@ -60,7 +60,7 @@ pub(crate) fn fields_that_differ(
     record: &Value,
 ) -> Vec<String> {
     let differs = |(name, wanted): (&String, &Value)| {
-        let wanted = referring(origin, name, wanted);
+        let wanted = referring(origin, (place, name), wanted);
         let is = &record[name.as_str()];
         (!same(&wanted, is)).then(|| format!("{place}.{name} is {is}, not {wanted}"))
     };
@@ -68,8 +68,10 @@ pub(crate) fn fields_that_differ(
 }
 
 /// Provider ids as our ids, in fields that refer to other objects.
-fn referring(origin: &Origin, field: &str, value: &Value) -> Value {
+fn referring(origin: &Origin, (place, field): (&str, &str), value: &Value) -> Value {
     let kind = match field {
+        "parent" if place.starts_with("office/") => Kind::Office,
+        "parent" => Kind::Department,
         "candidate" => Kind::Candidate,
         "job" => Kind::Job,
         "application" => Kind::Application,
@@ -80,7 +82,7 @@ fn referring(origin: &Origin, field: &str, value: &Value) -> Value {
     };
     match value {
         Value::String(id) => Value::String(origin.id(kind, id)),
-        Value::Array(ids) => ids.iter().map(|id| referring(origin, field, id)).collect(),
+        Value::Array(ids) => ids.iter().map(|id| referring(origin, (place, field), id)).collect(),
         other => other.clone(),
     }
 }

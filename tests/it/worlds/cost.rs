@@ -62,5 +62,5 @@ fn a_sync_of_ten_thousand_unchanged_records_writes_for_pages_and_not_for_records
         // For each request: the budget (twice where a window begins), what it has seen, the checkpoint.
         assert!(control <= requests * 6 + 20, "{control} writes for {requests} requests");
     });
-    platform::clock::simulated::follow(None);
+    clock::simulated::follow(None);
 }

@@ -9,12 +9,13 @@ use std::time::Duration;
 use domain::ats::Origin;
 use domain::connection::{Connection, ConnectionStatus, LoginMethod};
 use domain::stage::Stage;
+use domain::sync::Mode;
 use platform::bulkhead::Bulkhead;
 use platform::cache::Cache;
 use platform::records::Records;
 use platform::secrets::Secrets;
 use platform::sync::{SyncState, Syncs};
-use platform::table::{Item, Table, text, to_item};
+use platform::table::{Item, Key, Table, Write, text, to_item};
 use providers::http::Outbound;
 use secrecy::SecretString;
 use serde_json::json;
@@ -49,7 +50,7 @@ impl Provider {
 
     /// How the connection signs in: each way in turn.
     fn login(self, seed: u64) -> (LoginMethod, serde_json::Value) {
-        let first = seed % 2 == 0;
+        let first = seed.is_multiple_of(2);
         match self {
             Self::Greenhouse if first => (
                 LoginMethod::ClientCredentials,
@@ -93,6 +94,8 @@ impl Provider {
 pub(super) struct Knobs {
     pub(super) expire_tokens: Box<dyn Fn()>,
     pub(super) limit: Box<dyn Fn(bool)>,
+    /// A person authorises the connection again; gives the refresh token. None where tokens are never lost.
+    pub(super) authorise: Option<Box<dyn Fn() -> String>>,
 }
 
 pub(super) struct House {
@@ -105,6 +108,8 @@ pub(super) struct House {
     pub(super) records: Table,
     pub(super) states: Table,
     secrets: Secrets,
+    /// Reading the trusted roots takes longer than all the rest of a process's start.
+    http: Outbound,
     base: String,
 }
 
@@ -132,6 +137,7 @@ impl House {
             records: Table::in_memory(),
             states: Table::in_memory(),
             secrets: Secrets::in_memory(),
+            http: Outbound::new().expect("a client"),
             base: format!("http://{address}"),
         };
         house.connect(seed).await;
@@ -141,7 +147,7 @@ impl House {
     /// An engine, as a new process has it: it knows nothing but what is stored.
     pub(super) fn engine(&self) -> Engine {
         let outside = Outside {
-            http: Outbound::new().expect("a client"),
+            http: self.http.clone(),
             calls: Bulkhead::new("ats", 4, Duration::from_secs(1)),
             stage: Stage::Local,
             replacement: Some(self.base.clone()),
@@ -150,12 +156,33 @@ impl House {
         Engine::new(records, self.states.clone(), Cache::of_process(), self.secrets.clone(), outside)
     }
 
-    pub(super) fn now_ms(&self) -> i64 {
-        self.clock.load(Ordering::SeqCst)
-    }
-
     pub(super) fn pass(&self, time: Duration) {
         self.clock.fetch_add(i64::try_from(time.as_millis()).expect("a short time"), Ordering::SeqCst);
+    }
+
+    /// A refresh token may be lost between the provider's answer and our store, or pass while nobody asks: then a person
+    /// authorises the connection again, and it is checked as a new one is. False when there was no need.
+    pub(super) async fn authorise_again(&self) -> bool {
+        let Some(authorise) = &self.knobs.authorise else { return false };
+        let Origin { org, connection: id, .. } = &self.origin;
+        let key = Key { pk: format!("ORG#{org}#connection"), sk: id.to_string() };
+        let connection: Connection = self.records.get(&key).await.expect("read").expect("a connection");
+        if !matches!(connection.status, ConnectionStatus::NeedsReauthorisation | ConnectionStatus::Refused) {
+            return false;
+        }
+        let (_, mut credentials) = self.provider.login(1);
+        credentials["refresh_token"] = authorise().into();
+        // Entered again, it is not what it was: nothing that came from the old grant is used.
+        credentials["entered"] = self.clock.load(Ordering::SeqCst).to_string().into();
+        let credentials = SecretString::from(credentials.to_string());
+        self.secrets.put_of_connection(org, id, sync::CREDENTIALS, &credentials).await.expect("stored");
+        let write = Write::when("attribute_exists(pk)").set("status", text("checking"));
+        self.records.update(&key, write, false).await.expect("stored");
+        Syncs::new(self.states.clone())
+            .request(org, id, Mode::Incremental, platform::clock::now())
+            .await
+            .expect("requested");
+        true
     }
 
     async fn connect(&self, seed: u64) {
@@ -189,20 +216,22 @@ fn open(provider: Provider, clock: Clock) -> (simulators::Simulator, Arc<dyn Acc
         Provider::Greenhouse => {
             let world = greenhouse::World::new(clock);
             let account = world.account(ACCOUNT).expect("an account");
-            let (expires, limited) = (Arc::clone(&account), Arc::clone(&account));
+            let (expires, limited, authorised) = (Arc::clone(&account), Arc::clone(&account), Arc::clone(&account));
             let knobs = Knobs {
                 expire_tokens: Box::new(move || expires.expire_tokens()),
                 limit: Box::new(move |on| limited.set_limit(on.then_some(150))),
+                authorise: Some(Box::new(move || authorised.authorize())),
             };
             (greenhouse::simulator_of(world), account, knobs)
         }
         Provider::Lever => {
             let world = lever::World::new(clock);
             let account = world.account(ACCOUNT).expect("an account");
-            let (expires, limited) = (Arc::clone(&account), Arc::clone(&account));
+            let (expires, limited, authorised) = (Arc::clone(&account), Arc::clone(&account), Arc::clone(&account));
             let knobs = Knobs {
                 expire_tokens: Box::new(move || expires.expire_tokens()),
                 limit: Box::new(move |on| limited.set_limit(on.then_some((10, 20)))),
+                authorise: Some(Box::new(move || authorised.authorise())),
             };
             (lever::simulator_of(world), account, knobs)
         }
@@ -213,6 +242,7 @@ fn open(provider: Provider, clock: Clock) -> (simulators::Simulator, Arc<dyn Acc
             let knobs = Knobs {
                 expire_tokens: Box::new(move || expires.state().gate.expire()),
                 limit: Box::new(move |on| limited.state().gate.per_second = on.then_some(10)),
+                authorise: None,
             };
             (workday::simulator_of(world), account, knobs)
         }
@@ -223,6 +253,7 @@ fn open(provider: Provider, clock: Clock) -> (simulators::Simulator, Arc<dyn Acc
             let knobs = Knobs {
                 expire_tokens: Box::new(|| {}),
                 limit: Box::new(move |on| limited.set_limit(on.then_some(60))),
+                authorise: None,
             };
             (bamboohr::simulator_of(world), account, knobs)
         }

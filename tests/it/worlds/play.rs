@@ -27,7 +27,7 @@ use super::house::{House, Provider, WEBHOOK_SECRET};
 /// Objects of a world when it begins.
 const OBJECTS: usize = 2_000;
 /// Rounds of trouble.
-const ROUNDS: usize = 14;
+const ROUNDS: usize = 8;
 /// Runs until everything must be quiet.
 const QUIET_RUNS: usize = 400;
 /// Time that passes with each step of a worker, so that things happen in time.
@@ -48,7 +48,7 @@ pub(super) fn play(provider: Provider, seed: u64) -> Played {
         let house = House::build(provider, seed).await;
         Play::new(house, seed).all().await
     });
-    platform::clock::simulated::follow(None);
+    clock::simulated::follow(None);
     played
 }
 
@@ -102,7 +102,7 @@ impl Play {
             self.house.pass(Duration::from_secs(91));
             self.webhooks(30).await;
         }
-        let hours = if round % 4 == 3 { 25 } else { 0 };
+        let hours = if round % 5 == 4 { 25 } else { 0 };
         let minutes = u64::try_from(5 + self.chance.below(90)).expect("small");
         self.house.pass(Duration::from_secs(hours * 3_600 + minutes * 60));
     }
@@ -135,6 +135,9 @@ impl Play {
 
     /// One message of the queue of runs: a new process works on it, and dies on the way when it is to.
     async fn run(&mut self, dies: Option<usize>, changes_percent: usize) {
+        if self.house.authorise_again().await {
+            self.log.push("authorised again".to_owned());
+        }
         let engine = self.house.engine();
         let (org, connection) = (self.house.origin.org.clone(), self.house.origin.connection.clone());
         let job = SyncJob { v: 1, org, connection };

@@ -1,61 +1,53 @@
 //! BambooHR applicant tracking, `/bamboohr/{company}/api/v1/applicant_tracking/...`, Basic `key:x`.
 //!
-//! Faithful where a client gets it wrong: `per_page` is ignored, a page after the last is empty with 200, errors have an
-//! empty body and the header `x-bamboohr-error-message`, `newSince` looks at the day of application only, and the time of
-//! the last change orders the list but is never shown. Source of the shapes: BambooHR's public OpenAPI document and
+//! Each company is a world that changes ([`step`]); its key is `local-bamboohr-key-<company>`. Faithful where a client gets it
+//! wrong: `per_page` is ignored, a page after the last is empty with 200, errors have an empty body and the header
+//! `x-bamboohr-error-message`, `newSince` looks at the day of application only, the time of the last change orders the list but
+//! is never shown, and who does not ask for more gets active applications to open and draft jobs. A draft was posted whenever it
+//! is asked for. There are no webhooks of applicant tracking. Source of the shapes: BambooHR's public OpenAPI document and
 //! recorded answers of the service.
+//!
+//! Not verified on a real wire, and modelled after the descriptions: what counts as a change (here: status, rating, name, address
+//! and comments, not the title of the job); the numbers of canceled and deleted jobs; that `ALL` means deleted jobs, too; that
+//! applications to a deleted job stay; that a status asked for by its number is not cut to active ones; which of 400, 404 and 422
+//! answers a change that cannot be made; and a shared applicant, which does not occur here.
 
+pub mod account;
 pub mod company;
 pub mod control_routes;
+pub mod gate;
+pub mod job;
 pub mod query;
 pub mod seed;
+pub mod step;
+pub mod write;
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex},
-};
+use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    body::Body,
     extract::{Path, RawQuery, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
+    middleware,
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
-use base64::{Engine, prelude::BASE64_STANDARD};
-use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimePrinter;
 use serde::Serialize;
 
-use crate::{
-    Simulator,
-    control::{Control, lock},
-};
-use company::{Company, Gate};
+pub use account::{Account, World};
 
-/// Companies kept at once; one is made when it is first asked for.
-pub const COMPANIES_MAX: usize = 200;
-
-/// All companies.
-#[derive(Debug, Default)]
-pub struct World {
-    companies: Mutex<BTreeMap<String, Company>>,
-}
-
-impl World {
-    /// Works on a company, which is made with its initial data when it is new. None when there are too many.
-    pub fn with<T>(&self, name: &str, work: impl FnOnce(&mut Company) -> T) -> Option<T> {
-        let mut companies = lock(&self.companies);
-        if companies.len() >= COMPANIES_MAX && !companies.contains_key(name) {
-            return None;
-        }
-        Some(work(companies.entry(name.to_owned()).or_insert_with(|| seed::company(name))))
-    }
-}
+use crate::{Simulator, control::Control, world::Clock};
+use company::Company;
+use gate::{Error, Gate};
 
 /// The simulator with a fresh world.
 pub fn simulator() -> Simulator {
-    let world = Arc::new(World::default());
+    simulator_of(World::new(Clock::system()))
+}
+
+/// The simulator of a world that the caller holds as well.
+pub fn simulator_of(world: Arc<World>) -> Simulator {
     let of_reset = Arc::clone(&world);
     Simulator {
         name: "bamboohr",
@@ -63,54 +55,42 @@ pub fn simulator() -> Simulator {
         wire: Router::new()
             .route("/{company}/api/v1/applicant_tracking/applications", get(list))
             .route("/{company}/api/v1/applicant_tracking/applications/{id}", get(one))
+            .route("/{company}/api/v1/applicant_tracking/applications/{id}/status", post(write::status))
+            .route("/{company}/api/v1/applicant_tracking/applications/{id}/comments", post(write::comment))
+            .route("/{company}/api/v1/applicant_tracking/application", post(write::apply))
             .route("/{company}/api/v1/applicant_tracking/jobs", get(jobs))
             .route("/{company}/api/v1/applicant_tracking/statuses", get(statuses))
             .fallback(|| async { Error(StatusCode::NOT_FOUND, "Not found") })
+            .layer(middleware::map_response_with_state(Arc::clone(&world), dated))
             .with_state(Arc::clone(&world)),
         extra: control_routes::routes(world),
         extra_index: &control_routes::INDEX,
-        control: Control::new(|_| None, move || lock(&of_reset.companies).clear()),
+        control: Control::new(|_| None, move || of_reset.clear()),
     }
 }
 
-/// An error of the wire: no body, the reason in a header.
-#[derive(Debug)]
-pub struct Error(pub StatusCode, pub &'static str);
-
-impl IntoResponse for Error {
-    fn into_response(self) -> Response {
-        let mut response = (self.0, Body::empty()).into_response();
-        response.headers_mut().insert("x-bamboohr-error-message", HeaderValue::from_static(self.1));
-        response
+/// Gives an answer the world's time.
+async fn dated(State(world): State<Arc<World>>, mut response: Response) -> Response {
+    let text = DateTimePrinter::new().timestamp_to_rfc9110_string(&world.now()).ok();
+    if let Some(date) = text.and_then(|text| HeaderValue::try_from(text).ok()) {
+        response.headers_mut().insert(header::DATE, date);
     }
-}
-
-fn limited(seconds: u64) -> Response {
-    let mut response = Error(StatusCode::TOO_MANY_REQUESTS, "Limit exceeded").into_response();
-    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     response
-}
-
-/// The user name of a Basic header: BambooHR takes the key there and does not look at the password.
-fn key(headers: &HeaderMap) -> Option<String> {
-    let text = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, encoded) = text.split_once(' ')?;
-    let decoded = BASE64_STANDARD.decode(encoded.trim()).ok().filter(|_| scheme.eq_ignore_ascii_case("basic"))?;
-    let pair = String::from_utf8(decoded).ok()?;
-    pair.split_once(':').map(|(user, _)| user.to_owned())
 }
 
 fn allowed<T: Serialize>(
     world: &World,
     company: &str,
     headers: &HeaderMap,
-    answer: impl FnOnce(&Company) -> Result<T, Error>,
+    answer: impl FnOnce(&mut Company) -> Result<T, Error>,
 ) -> Response {
-    let key = key(headers);
-    let gated = world.with(company, |company| match company.enter(key.as_deref(), Timestamp::now()) {
+    let key = gate::key(headers);
+    let now = world.now();
+    let gated = world.with(company, |company| match company.door.enter(key.as_deref(), now) {
         Gate::Open => answer(company).map(Json).into_response(),
         Gate::WrongKey => Error(StatusCode::UNAUTHORIZED, "Invalid API key").into_response(),
-        Gate::Limited { retry_after_s } => limited(retry_after_s),
+        Gate::Forbidden => Error(StatusCode::FORBIDDEN, "No access to ATS settings").into_response(),
+        Gate::Limited { retry_after_s } => company.door.refusal.answer(retry_after_s),
     });
     gated.unwrap_or_else(|| Error(StatusCode::NOT_FOUND, "Company not found").into_response())
 }
@@ -132,13 +112,21 @@ async fn one(
     headers: HeaderMap,
 ) -> Response {
     allowed(&world, &name, &headers, |company| {
-        let found = id.parse().ok().and_then(|id: u64| company.applications.get(&id));
-        found.map(|application| application.detail.clone()).ok_or(Error(StatusCode::NOT_FOUND, "Application not found"))
+        let found = id.parse().ok().and_then(|id: u64| company.applications().get(&id));
+        found
+            .map(|application| company.detail(application))
+            .ok_or(Error(StatusCode::NOT_FOUND, "Application not found"))
     })
 }
 
-async fn jobs(State(world): State<Arc<World>>, Path(name): Path<String>, headers: HeaderMap) -> Response {
-    allowed(&world, &name, &headers, |company| Ok(company.jobs_with_counts()))
+async fn jobs(
+    State(world): State<Arc<World>>,
+    Path(name): Path<String>,
+    RawQuery(raw): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    let now = world.now();
+    allowed(&world, &name, &headers, |company| job::list(company, raw.as_deref().unwrap_or_default(), now))
 }
 
 async fn statuses(State(world): State<Arc<World>>, Path(name): Path<String>, headers: HeaderMap) -> Response {

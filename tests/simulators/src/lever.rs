@@ -142,6 +142,14 @@ impl Company {
         self.with(|state| state.gate.expire());
     }
 
+    /// A person authorises the application again; gives the refresh token.
+    pub fn authorise(&self) -> String {
+        self.with(|state| {
+            state.gate.authorise();
+            format!("{}{}", oauth::FIRST, state.name)
+        })
+    }
+
     /// How many events wait for delivery.
     pub fn pending(&self) -> usize {
         self.read(|state| state.events.len())

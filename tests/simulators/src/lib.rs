@@ -27,8 +27,12 @@
 //! | `GET`, `POST /_control/bamboohr/{company}/applications` | the true state; add or change one (merged by `id`) |
 //! | `DELETE /_control/bamboohr/{company}/applications/{id}` | removes one |
 //! | `POST /_control/bamboohr/{company}/page_size` | `{"page_size": n}`, 1 to 500, initially 20 |
-//! | `POST /_control/bamboohr/{company}/rate_limit` | `{"remaining": n or null, "retry_after_s"?: n}` |
-//! | `POST /_control/bamboohr/{company}/keys` | `{"keys": [..]}` replaces the accepted API keys |
+//! | `POST /_control/bamboohr/{company}/rate_limit` | `{"remaining": n or null, "retry_after_s"?: n, "per_minute"?: n or null}`: one that ends once it was met, and one that stays; initially none |
+//! | `POST /_control/bamboohr/{company}/refusal` | `{"refusal": "429", "429-untold", "503" or "200"}`: how a request beyond the limit is refused, [`bamboohr::gate::Refusal`] |
+//! | `POST /_control/bamboohr/{company}/keys` | `{"keys": [..], "without_ats"?: [..]}` replaces the accepted API keys, and those that get a 403 |
+//! | `POST /_control/bamboohr/{company}/jobs` | `{"id"?, "title"?, "status"?}`: changes a job or adds one, `{"id"}` |
+//! | `POST /_control/bamboohr/{company}/grow`, `step` | `{"seed", "count"}`: adds objects until there are about so many, in pages of 50; makes so many changes and says them, `{"done": [..]}` |
+//! | `GET /_control/bamboohr/{company}/truth` | what a client should have, [`world::Truth`] |
 //! | `POST /_control/workday/{account}/rate_limit` | `{"per_second": n or null}`, initially 10 |
 //! | `POST /_control/workday/{account}/credentials` | `{"client_secret"?, "refresh_token"?, "password"?}` replaces those that are accepted |
 //! | `POST /_control/workday/{account}/expire` | every token that was given out is refused |
@@ -123,7 +127,6 @@ pub fn app() -> Router {
     app_of(registry())
 }
 
-/// The same with these simulators, for a test in the same process that holds their worlds.
 /// A server of these simulators only, whose worlds the caller may hold.
 pub fn app_of(simulators: Vec<Simulator>) -> Router {
     let index = index(&simulators);

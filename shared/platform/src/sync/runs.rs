@@ -9,9 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
 use super::Syncs;
-use crate::clock::sortable;
 use crate::error::PlatformError;
-use crate::records::{Cursor, newest_first};
+use crate::records::{Cursor, newest_by_id};
 use crate::table::{Key, Query, Write, number, text, to_item};
 
 /// How long the history keeps a run.
@@ -38,7 +37,6 @@ impl Syncs {
         let mut item = to_item(run)?;
         item.insert("pk".to_owned(), text(runs_of(org, connection)));
         item.insert("sk".to_owned(), text(run.id.clone()));
-        item.insert("listed_at".to_owned(), text(format!("{}#{}", sortable(run.started_at), run.id)));
         item.insert("expires_at".to_owned(), expiry(now, RUNS_KEPT));
         self.table.create(item).await.map(|_| ())
     }
@@ -54,7 +52,7 @@ impl Syncs {
         limit: u16,
         after: Option<&Cursor>,
     ) -> Result<(Vec<Run>, Option<Cursor>), PlatformError> {
-        let page = self.table.query(newest_first(runs_of(org, connection), limit, after)).await?;
+        let page = self.table.query(newest_by_id(runs_of(org, connection), limit, after)).await?;
         let next = page.next.as_ref().and_then(Cursor::from_key);
         Ok((page.items, next))
     }

@@ -3,12 +3,11 @@
 //! Facts: <https://developers.greenhouse.io/webhooks.html>. `Signature: sha256 <hex>` is the HMAC-SHA256 of the raw body under
 //! the webhook's secret key; the body carries Ruby-style escapes, so it must never be written again before it is verified.
 //! `Greenhouse-Event-ID` is unique for each event and repeated with each retry. Success is 200; there are at most
-//! 7 attempts in 15 hours. A new webhook is tried with `ping` and stays disabled when that fails.
+//! 7 attempts in 15 hours. A new webhook is tried with `ping` and stays disabled when that fails. There are 29 actions besides; a
+//! deleted candidate is told with the applications that went with it, which no other event tells. What each action means is in
+//! `event.rs`.
 
-use domain::FORMAT_VERSION;
-use domain::ats::{
-    Application, ApplicationStatus, Candidate, Extent, Job, JobStatus, ObjectRef, Kind, Observation, Origin, Record,
-};
+use domain::ats::Origin;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::HeaderMap;
 use jiff::Timestamp;
@@ -16,21 +15,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use sha2::Sha256;
 
-use super::Greenhouse;
+use super::{Greenhouse, event};
 use crate::json;
-use crate::webhook::{Changed, Event, Meaning, NotAuthentic, Unreadable, WebhookSource, event_id};
-
-/// Actions that carry a whole application with its candidate.
-const WITH_APPLICATION: [&str; 8] = [
-    "new_candidate_application",
-    "new_prospect_application",
-    "application_updated",
-    "candidate_stage_change",
-    "reject_candidate",
-    "unreject_candidate",
-    "hire_candidate",
-    "unhire_candidate",
-];
+use crate::webhook::{Event, NotAuthentic, Unreadable, WebhookSource, event_id};
 
 impl WebhookSource for Greenhouse {
     fn secret(&self) -> &'static str {
@@ -57,14 +44,7 @@ impl WebhookSource for Greenhouse {
 
     fn interpret(&self, origin: &Origin, body: &[u8], received_at: Timestamp) -> Result<Event, Unreadable> {
         let Envelope { action, payload } = json::read(body).map_err(Unreadable)?;
-        let meaning = if action == "ping" {
-            Meaning::Ping
-        } else if WITH_APPLICATION.contains(&action.as_str()) {
-            let Payload { application } = json::read_value(payload).map_err(Unreadable)?;
-            Meaning::Changed(observed(origin, application, &action, received_at))
-        } else {
-            Meaning::Ignored { reason: "this version does not act on this kind of event".to_owned() }
-        };
+        let meaning = event::meaning(origin, &action, payload, received_at).map_err(Unreadable)?;
         // The name comes from outside and is shown on a screen.
         Ok(Event { action: action.chars().filter(|c| !c.is_control()).take(100).collect(), meaning })
     }
@@ -77,122 +57,12 @@ struct Envelope {
     payload: serde_json::Value,
 }
 
-#[derive(Deserialize)]
-struct Payload {
-    application: WireApplication,
-}
-
-#[derive(Deserialize)]
-struct WireApplication {
-    id: u64,
-    status: Option<String>,
-    applied_at: Option<Timestamp>,
-    last_activity_at: Option<Timestamp>,
-    current_stage: Option<Named>,
-    candidate: WireCandidate,
-    #[serde(default)]
-    jobs: Vec<WireJob>,
-}
-
-#[derive(Deserialize)]
-struct Named {
-    name: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct WireCandidate {
-    id: u64,
-    first_name: Option<String>,
-    last_name: Option<String>,
-    title: Option<String>,
-    company: Option<String>,
-    #[serde(default)]
-    phone_numbers: Vec<Valued>,
-    #[serde(default)]
-    email_addresses: Vec<Valued>,
-}
-
-#[derive(Deserialize)]
-struct Valued {
-    value: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct WireJob {
-    id: u64,
-    name: Option<String>,
-    #[serde(default)]
-    departments: Vec<Option<Named>>,
-    #[serde(default)]
-    offices: Vec<Option<Named>>,
-}
-
-/// Some actions carry only a part of the application: `hire_candidate` names neither status nor times.
-fn observed(origin: &Origin, wire: WireApplication, action: &str, received_at: Timestamp) -> Changed {
-    let WireApplication { id, status, applied_at, last_activity_at, current_stage, candidate, jobs } = wire;
-    let WireCandidate { id: candidate_id, first_name, last_name, title, company, phone_numbers, email_addresses } =
-        candidate;
-    let names: Vec<String> = [first_name, last_name].into_iter().flatten().filter(|n| !n.trim().is_empty()).collect();
-    let first = |values: Vec<Valued>| values.into_iter().find_map(|v| v.value);
-    let named = |list: Vec<Option<Named>>| list.into_iter().flatten().find_map(|n| n.name);
-    let (id, candidate_id) = (id.to_string(), candidate_id.to_string());
-    let candidate = Candidate {
-        v: FORMAT_VERSION,
-        id: origin.candidate(&candidate_id),
-        name: names.join(" "),
-        email: first(email_addresses),
-        phone: first(phone_numbers),
-        title,
-        company,
-        source: origin.source(&candidate_id),
-    };
-    // A candidate's application has exactly one job, a prospect's may have none or several.
-    let job = jobs.into_iter().next().map(|WireJob { id, name, departments, offices }| Job {
-        v: FORMAT_VERSION,
-        id: origin.job(&id.to_string()),
-        title: name.unwrap_or_default(),
-        status: JobStatus::Unknown,
-        provider_status: None,
-        department: named(departments),
-        location: named(offices),
-        departments: vec![],
-        offices: vec![],
-        description: None,
-        source: Some(origin.source(&id.to_string())),
-    });
-    let known = match (status.as_deref(), action) {
-        (Some("active"), _) | (None, "unhire_candidate" | "unreject_candidate") => ApplicationStatus::Active,
-        (Some("rejected"), _) | (None, "reject_candidate") => ApplicationStatus::Rejected,
-        (Some("hired"), _) | (None, "hire_candidate") => ApplicationStatus::Hired,
-        _ => ApplicationStatus::Unknown,
-    };
-    let application = Application {
-        v: FORMAT_VERSION,
-        id: origin.application(&id),
-        candidate: candidate.id,
-        job: job.as_ref().map(|job| job.id),
-        status: known,
-        provider_status: status,
-        stage: current_stage.and_then(|stage| stage.name),
-        applied_at,
-        rejection_reason: None,
-        history: None,
-        source: origin.source(&id),
-    };
-    let version_ms = Some(last_activity_at.unwrap_or(received_at).as_millisecond());
-    let about = vec![ObjectRef::new(Kind::Application, id.as_str()), ObjectRef::new(Kind::Candidate, candidate_id)];
-    let told = [Some(Record::Candidate(candidate)), job.map(Record::Job), Some(Record::Application(application))]
-        .into_iter()
-        .flatten()
-        .map(|record| Observation { record, version_ms, extent: Extent::Part })
-        .collect();
-    let new_application = (action == "new_candidate_application").then_some(id);
-    Changed { told, gone: vec![], about, new_application }
-}
-
 #[cfg(test)]
 mod tests {
+    use domain::ats::{ApplicationStatus, Record};
+
     use super::*;
+    use crate::webhook::{Changed, Meaning};
 
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 

@@ -1,92 +1,208 @@
-//! One company: its applications with the hidden time of the last change, its keys and its rate limit.
+//! One company: its jobs and applications, in the orders in which they are asked for most.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
 
-use super::seed;
+use super::{
+    gate::Doorkeeper,
+    job::{Job, JobStatus},
+    seed,
+};
+use crate::world::Clock;
 
 /// What the API shows of an application, and the time that it only sorts by.
 #[derive(Debug, Clone)]
 pub struct Application {
-    /// The body of `applications/{id}`; a list shows a part of it.
+    /// The body of `applications/{id}` but for its job; a list shows a part of it.
     pub detail: Value,
     /// Time of the last change.
     pub updated: Timestamp,
+    /// When it came in.
+    pub applied: Timestamp,
+    /// For which job.
+    pub job: u64,
+    /// Its step.
+    pub status: u64,
 }
 
-/// A limit that begins to refuse after `remaining` requests and ends `retry_after_s` seconds after the first refusal.
-#[derive(Debug, Clone)]
-pub struct Limit {
-    pub remaining: u64,
-    pub retry_after_s: u32,
-    pub until: Option<Timestamp>,
-}
-
-/// Whether a request may go on.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Gate {
-    Open,
-    WrongKey,
-    Limited { retry_after_s: u64 },
+impl Application {
+    fn new(detail: Value, updated: Timestamp) -> Self {
+        let number = |pointer: &str| detail.pointer(pointer).and_then(Value::as_u64).unwrap_or_default();
+        let applied = detail.pointer("/appliedDate").and_then(Value::as_str).and_then(|text| text.parse().ok());
+        Self {
+            updated,
+            applied: applied.unwrap_or_default(),
+            job: number("/job/id"),
+            status: number("/status/id"),
+            detail,
+        }
+    }
 }
 
 /// One tenant.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Company {
-    pub applications: BTreeMap<u64, Application>,
-    pub jobs: Vec<Value>,
+    /// Its subdomain.
+    pub name: String,
+    /// Its time.
+    pub clock: Clock,
+    /// Rows of a page.
     pub page_size: usize,
-    pub keys: Vec<String>,
-    pub limit: Option<Limit>,
+    /// Who may ask.
+    pub door: Doorkeeper,
+    /// What was written to applications, in order: number of the application and the text.
+    pub comments: Vec<(u64, String)>,
+    applications: BTreeMap<u64, Application>,
+    by_update: BTreeSet<(Timestamp, u64)>,
+    by_application: BTreeSet<(Timestamp, u64)>,
+    jobs: BTreeMap<u64, Job>,
+    next_application: u64,
+    stamped_ms: i64,
 }
 
 impl Company {
-    /// Checks the key, then the limit; a refused key costs nothing of the limit.
-    pub fn enter(&mut self, key: Option<&str>, now: Timestamp) -> Gate {
-        if !key.is_some_and(|key| self.keys.iter().any(|known| known == key)) {
-            return Gate::WrongKey;
+    /// One with nothing in it, whose applications are numbered from here.
+    #[must_use]
+    pub fn empty(name: &str, clock: &Clock, first_application: u64) -> Self {
+        Self {
+            name: name.to_owned(),
+            clock: clock.clone(),
+            page_size: seed::PAGE_SIZE,
+            door: Doorkeeper { keys: vec![format!("local-bamboohr-key-{name}")], ..Doorkeeper::default() },
+            comments: Vec::new(),
+            applications: BTreeMap::new(),
+            by_update: BTreeSet::new(),
+            by_application: BTreeSet::new(),
+            jobs: BTreeMap::new(),
+            next_application: first_application,
+            stamped_ms: 0,
         }
-        let Some(limit) = self.limit.as_mut() else { return Gate::Open };
-        let until = match limit.until {
-            Some(until) if now >= until => {
-                self.limit = None;
-                return Gate::Open;
-            }
-            Some(until) => until,
-            None if limit.remaining > 0 => {
-                limit.remaining -= 1;
-                return Gate::Open;
-            }
-            None => {
-                let until =
-                    now.saturating_add(SignedDuration::from_secs(i64::from(limit.retry_after_s))).unwrap_or(now);
-                limit.until = Some(until);
-                until
-            }
-        };
-        // Rounded up: a client that waits exactly this long must be let in.
-        let left = until.duration_since(now).as_millis().max(0).unsigned_abs().div_ceil(1_000);
-        Gate::Limited { retry_after_s: u64::try_from(left).unwrap_or(u64::MAX) }
+    }
+
+    /// Applications by number.
+    #[must_use]
+    pub const fn applications(&self) -> &BTreeMap<u64, Application> {
+        &self.applications
+    }
+
+    /// Applications by the time of the last change.
+    #[must_use]
+    pub const fn by_update(&self) -> &BTreeSet<(Timestamp, u64)> {
+        &self.by_update
+    }
+
+    /// Applications by the time at which they came in.
+    #[must_use]
+    pub const fn by_application(&self) -> &BTreeSet<(Timestamp, u64)> {
+        &self.by_application
+    }
+
+    /// Jobs by number, deleted ones among them.
+    #[must_use]
+    pub const fn jobs(&self) -> &BTreeMap<u64, Job> {
+        &self.jobs
+    }
+
+    /// A job that was not deleted.
+    #[must_use]
+    pub fn job(&self, id: u64) -> Option<&Job> {
+        self.jobs.get(&id).filter(|job| job.status != JobStatus::Deleted)
+    }
+
+    /// Changes a job, or adds one under the next number.
+    pub fn set_job(&mut self, id: Option<u64>, job: Job) -> u64 {
+        let id = id.unwrap_or_else(|| self.next_job());
+        self.jobs.insert(id, job);
+        id
+    }
+
+    /// The number that a new job gets.
+    #[must_use]
+    pub fn next_job(&self) -> u64 {
+        self.jobs.last_key_value().map_or(1, |(id, _)| id + 1)
+    }
+
+    /// Works on a job.
+    pub fn change_job(&mut self, id: u64, work: impl FnOnce(&mut Job)) -> bool {
+        self.jobs.get_mut(&id).map(work).is_some()
+    }
+
+    /// The time of a change that is made now: later than that of the last one.
+    pub fn stamp(&mut self) -> Timestamp {
+        self.stamped_ms = self.clock.now_ms().max(self.stamped_ms + 1);
+        Timestamp::from_millisecond(self.stamped_ms).unwrap_or_default()
+    }
+
+    /// The number that a new application gets; no number is given twice.
+    pub const fn number(&mut self) -> u64 {
+        let number = self.next_application;
+        self.next_application += 1;
+        number
+    }
+
+    /// Puts an application in the place of the one with this number, if there was one.
+    pub fn put(&mut self, id: u64, detail: Value, updated: Timestamp) {
+        self.remove(id);
+        let row = Application::new(detail, updated);
+        self.by_update.insert((row.updated, id));
+        self.by_application.insert((row.applied, id));
+        self.applications.insert(id, row);
+        self.next_application = self.next_application.max(id + 1);
+    }
+
+    /// Removes an application.
+    pub fn remove(&mut self, id: u64) -> Option<Application> {
+        let row = self.applications.remove(&id)?;
+        self.by_update.remove(&(row.updated, id));
+        self.by_application.remove(&(row.applied, id));
+        Some(row)
+    }
+
+    /// Changes an application now. False when there is none.
+    pub fn change(&mut self, id: u64, work: impl FnOnce(&mut Value)) -> bool {
+        let Some(mut row) = self.remove(id) else { return false };
+        work(&mut row.detail);
+        let updated = self.stamp();
+        self.put(id, row.detail, updated);
+        true
+    }
+
+    /// Moves an application to another step now. False when there is no such application or step.
+    pub fn move_to(&mut self, id: u64, status: u64) -> bool {
+        let now = self.clock.now();
+        seed::status(status).is_some() && self.change(id, |detail| set_status(detail, status, now))
+    }
+
+    /// The body of `applications/{id}`.
+    #[must_use]
+    pub fn detail(&self, row: &Application) -> Value {
+        let mut detail = row.detail.clone();
+        if let (Some(fields), Some(job)) = (detail.as_object_mut(), self.jobs.get(&row.job)) {
+            fields.insert("job".to_owned(), seed::job_of_application(&job.detail));
+        }
+        detail
+    }
+
+    /// The row of an application in a list.
+    #[must_use]
+    pub fn listed(&self, row: &Application) -> Value {
+        seed::listed(&row.detail, self.jobs.get(&row.job).map(|job| &job.detail))
     }
 
     /// Adds or changes an application and bumps its hidden time; answers its id and whether it is new.
     ///
     /// # Errors
     /// A sentence that names the field.
-    pub fn merge(&mut self, mut change: Value, now: Timestamp) -> Result<(u64, bool), String> {
+    pub fn merge(&mut self, mut change: Value) -> Result<(u64, bool), String> {
         let Some(fields) = change.as_object_mut() else { return Err(".: must be an object".to_owned()) };
-        let updated = match fields.remove("lastUpdated") {
-            None => now,
-            Some(Value::String(text)) => text.parse().map_err(|error| format!("lastUpdated: {error}"))?,
-            Some(_) => return Err("lastUpdated: must be a time like 2026-11-22T10:00:00Z".to_owned()),
-        };
-        let next = self.applications.last_key_value().map_or(1, |(id, _)| id + 1);
+        let updated = told_time(fields)?;
         let id = match fields.get("id") {
-            None => next,
+            None => self.next_application,
             Some(id) => id.as_u64().filter(|id| *id > 0).ok_or("id: must be a positive integer")?,
         };
+        let now = self.clock.now();
         let known = self.applications.get(&id);
         let created = known.is_none();
         let mut detail = known.map_or_else(|| seed::blank(id, now), |application| application.detail.clone());
@@ -95,51 +211,38 @@ impl Company {
             fields.insert("id".to_owned(), json!(id));
         }
         if change.get("status").is_some() {
-            settle_status(&mut detail, now)?;
+            let status = detail.pointer("/status/id").and_then(Value::as_u64);
+            let status = status.filter(|id| seed::status(*id).is_some()).ok_or("status.id: no such status")?;
+            set_status(&mut detail, status, now);
         }
         if created && change.get("job").is_none() {
-            let first = self.jobs.first().and_then(|job| job.get("id")).cloned().unwrap_or_default();
+            let first = self.jobs.first_key_value().map(|(id, _)| *id);
             patch(&mut detail, &json!({"job": {"id": first}}), "")?;
         }
-        if change.get("job").is_some() || created {
-            self.settle_job(&mut detail)?;
+        let job = detail.pointer("/job/id").cloned().unwrap_or_default();
+        if !job.as_u64().is_some_and(|id| self.jobs.contains_key(&id)) {
+            return Err(format!("job.id: no job {job}"));
         }
-        self.applications.insert(id, Application { detail, updated });
+        let updated = updated.unwrap_or_else(|| self.stamp());
+        self.put(id, detail, updated);
         Ok((id, created))
     }
+}
 
-    fn settle_job(&self, detail: &mut Value) -> Result<(), String> {
-        let id = detail.pointer("/job/id").cloned().unwrap_or_default();
-        let job =
-            self.jobs.iter().find(|job| job.get("id") == Some(&id)).ok_or_else(|| format!("job.id: no job {id}"))?;
-        if let Some(fields) = detail.as_object_mut() {
-            fields.insert("job".to_owned(), seed::job_of_application(job));
-        }
-        Ok(())
+fn told_time(fields: &mut Map<String, Value>) -> Result<Option<Timestamp>, String> {
+    match fields.remove("lastUpdated") {
+        None => Ok(None),
+        Some(Value::String(text)) => text.parse().map(Some).map_err(|error| format!("lastUpdated: {error}")),
+        Some(_) => Err("lastUpdated: must be a time like 2026-11-22T10:00:00Z".to_owned()),
     }
+}
 
-    /// The jobs with the numbers of applicants as they are now.
-    #[must_use]
-    pub fn jobs_with_counts(&self) -> Vec<Value> {
-        self.jobs
-            .iter()
-            .map(|job| {
-                let mut job = job.clone();
-                let groups: Vec<&str> = self
-                    .applications
-                    .values()
-                    .filter(|application| application.detail.pointer("/job/id") == job.get("id"))
-                    .filter_map(|application| seed::status(&application.detail).map(|status| status.group))
-                    .collect();
-                let count = |wanted: &[&str]| groups.iter().filter(|group| wanted.contains(group)).count();
-                if let Some(fields) = job.as_object_mut() {
-                    fields.insert("newApplicantsCount".to_owned(), json!(count(&["NEW"])));
-                    fields.insert("activeApplicantsCount".to_owned(), json!(count(&["NEW", "ACTIVE"])));
-                    fields.insert("totalApplicantsCount".to_owned(), json!(groups.len()));
-                }
-                job
-            })
-            .collect()
+fn set_status(detail: &mut Value, id: u64, now: Timestamp) {
+    let label = seed::status(id).map(|status| status.name);
+    if let Some(fields) = detail.pointer_mut("/status").and_then(Value::as_object_mut) {
+        fields.insert("id".to_owned(), json!(id));
+        fields.insert("label".to_owned(), json!(label));
+        fields.insert("dateChanged".to_owned(), json!(seed::time(now)));
     }
 }
 
@@ -157,60 +260,22 @@ fn patch(target: &mut Value, change: &Value, place: &str) -> Result<(), String> 
     Ok(())
 }
 
-fn settle_status(detail: &mut Value, now: Timestamp) -> Result<(), String> {
-    let status = seed::status(detail).ok_or("status.id: no such status")?;
-    if let Some(fields) = detail.pointer_mut("/status").and_then(Value::as_object_mut) {
-        fields.insert("label".to_owned(), json!(status.name));
-        fields.insert("dateChanged".to_owned(), json!(seed::time(now)));
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_limit_refuses_from_its_request_on_and_lets_in_who_waited() {
-        let mut company = seed::company("acme");
-        company.limit = Some(Limit { remaining: 1, retry_after_s: 2, until: None });
-        let at = |millis: i64| Timestamp::from_millisecond(1_764_000_000_000 + millis).unwrap_or_default();
-        let key = "local-bamboohr-key-acme";
-        // (milliseconds, key, gate)
-        let table = [
-            (0, "other", Gate::WrongKey),
-            (0, key, Gate::Open),
-            (10, key, Gate::Limited { retry_after_s: 2 }),
-            (1_500, key, Gate::Limited { retry_after_s: 1 }),
-            (2_010, key, Gate::Open),
-            (2_011, key, Gate::Open),
-        ];
-        for (millis, key, gate) in table {
-            assert_eq!(company.enter(Some(key), at(millis)), gate, "at {millis} ms");
-        }
-        assert_eq!(company.enter(None, at(3_000)), Gate::WrongKey);
-    }
-
-    #[test]
     fn a_change_touches_its_fields_only_and_an_unknown_one_is_named() {
-        let mut company = seed::company("acme");
-        let now = Timestamp::from_second(1_795_000_000).unwrap_or_default();
-        let (id, before) = company
-            .applications
-            .iter()
-            .next()
-            .map(|(id, row)| (*id, row.clone()))
-            .unwrap_or((0, Application { detail: Value::Null, updated: now }));
-        assert_eq!(
-            company.merge(json!({"id": id, "status": {"id": 4}, "applicant": {"email": "new@example.com"}}), now),
-            Ok((id, false))
-        );
+        let mut company = seed::company("acme", &Clock::system());
+        let (id, before) = company.applications.first_key_value().map(|(id, row)| (*id, row.clone())).expect("a row");
+        let change = json!({"id": id, "status": {"id": 4}, "applicant": {"email": "new@example.com"}});
+        assert_eq!(company.merge(change), Ok((id, false)));
         let after = company.applications.get(&id).map(|row| row.detail.clone()).unwrap_or_default();
         assert_eq!(after.pointer("/status/label"), Some(&json!("Phone Screened")));
         assert_eq!(after.pointer("/applicant/email"), Some(&json!("new@example.com")));
         assert_eq!(after.pointer("/applicant/firstName"), before.detail.pointer("/applicant/firstName"));
         let last = company.applications.last_key_value().map_or(0, |(id, _)| *id);
-        assert_eq!(company.merge(json!({"applicant": {"firstName": "Ada"}}), now), Ok((last + 1, true)));
+        assert_eq!(company.merge(json!({"applicant": {"firstName": "Ada"}})), Ok((last + 1, true)));
         for (change, field) in [
             (json!({"applicant": {"mail": "x"}}), "applicant.mail"),
             (json!({"id": "7"}), "id"),
@@ -218,7 +283,11 @@ mod tests {
             (json!({"job": {"id": 1}}), "job.id"),
             (json!({"lastUpdated": "yesterday"}), "lastUpdated"),
         ] {
-            assert!(company.merge(change, now).is_err_and(|said| said.starts_with(field)), "{field}");
+            assert!(company.merge(change).is_err_and(|said| said.starts_with(field)), "{field}");
         }
+        company.remove(last + 1);
+        assert_eq!(company.number(), last + 2, "no number is given twice");
+        assert_eq!(company.by_update.len(), company.applications.len());
+        assert_eq!(company.by_application.len(), company.applications.len());
     }
 }

@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 use url::form_urlencoded;
 
 use super::{
-    Error,
     company::{Application, Company},
+    gate::Error,
+    job::JobStatus,
     seed,
 };
 
@@ -21,8 +22,9 @@ const ORDERS: [&str; 7] = ["first_name", "job_title", "rating", "phone", "status
 struct Wanted {
     page: usize,
     job: Option<u64>,
-    status: Option<u64>,
-    group: String,
+    statuses: Option<Vec<u64>>,
+    groups: Option<Vec<String>>,
+    job_statuses: Vec<JobStatus>,
     search: String,
     order: String,
     descending: bool,
@@ -35,8 +37,10 @@ impl Wanted {
         let mut wanted = Self {
             page: 1,
             job: None,
-            status: None,
-            group: "ALL".to_owned(),
+            statuses: None,
+            groups: None,
+            // Who asks for nothing gets active applications to jobs that can be applied to: so it was recorded.
+            job_statuses: vec![JobStatus::Draft, JobStatus::Open],
             search: String::new(),
             order: "created_date".to_owned(),
             descending: true,
@@ -50,10 +54,20 @@ impl Wanted {
                 }
                 "jobId" => wanted.job = Some(value.parse().map_err(|_| bad("jobId must be an integer"))?),
                 "applicationStatusId" => {
-                    wanted.status = Some(value.parse().map_err(|_| bad("applicationStatusId must be an integer"))?);
+                    let ids = value.split(',').map(|id| id.trim().parse()).collect::<Result<_, _>>();
+                    wanted.statuses = Some(ids.map_err(|_| bad("applicationStatusId must be integers"))?);
                 }
-                "applicationStatus" if GROUPS.contains(&&*value) => wanted.group = value.into_owned(),
-                "applicationStatus" => return Err(bad("applicationStatus is not one of the known groups")),
+                "applicationStatus" => {
+                    let groups: Vec<String> = value.split(',').map(|group| group.trim().to_owned()).collect();
+                    if !groups.iter().all(|group| GROUPS.contains(&group.as_str())) {
+                        return Err(bad("applicationStatus is not one of the known groups"));
+                    }
+                    wanted.groups = Some(groups);
+                }
+                "jobStatusGroups" => {
+                    let statuses = JobStatus::of_groups(&value);
+                    wanted.job_statuses = statuses.ok_or_else(|| bad("jobStatusGroups has an unknown group"))?;
+                }
                 "searchString" => wanted.search = value.to_lowercase(),
                 "sortBy" if ORDERS.contains(&&*value) => wanted.order = value.into_owned(),
                 "sortBy" => return Err(bad("sortBy is not one of the known fields")),
@@ -71,49 +85,76 @@ impl Wanted {
         Ok(wanted)
     }
 
-    fn keeps(&self, application: &Application) -> bool {
-        let detail = &application.detail;
-        let text = |pointer| detail.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_lowercase();
-        let group = seed::status(detail).map_or("", |status| status.group);
-        let in_group = match self.group.as_str() {
-            "ALL" => true,
-            "ALL_ACTIVE" => matches!(group, "NEW" | "ACTIVE"),
-            other => group == other,
+    fn keeps(&self, company: &Company, row: &Application) -> bool {
+        let title = || company.jobs().get(&row.job).map_or("", |job| job.text("/title/label"));
+        let found = |text: &str| text.to_lowercase().contains(&self.search);
+        let in_job = || {
+            let status = company.jobs().get(&row.job).map(|job| job.status);
+            status.is_some_and(|status| self.job_statuses.contains(&status))
         };
-        let applied = || text("/appliedDate").to_uppercase().parse::<Timestamp>().ok();
-        in_group
-            && self.job.is_none_or(|job| detail.pointer("/job/id") == Some(&json!(job)))
-            && self.status.is_none_or(|status| detail.pointer("/status/id") == Some(&json!(status)))
-            && self.since.is_none_or(|since| applied().is_some_and(|applied| applied >= since))
+        self.in_group(row.status)
+            && self.statuses.as_ref().is_none_or(|statuses| statuses.contains(&row.status))
+            && self.job.is_none_or(|job| row.job == job)
+            && in_job()
+            && self.since.is_none_or(|since| row.applied >= since)
             && (self.search.is_empty()
-                || ["/applicant/firstName", "/applicant/lastName", "/applicant/email", "/job/title/label"]
+                || found(title())
+                || ["/applicant/firstName", "/applicant/lastName", "/applicant/email"]
                     .iter()
-                    .any(|pointer| text(pointer).contains(&self.search)))
+                    .any(|pointer| found(text(row, pointer))))
     }
 
-    fn compare(&self, left: &Application, right: &Application) -> Ordering {
-        let by_text = |pointer: &str| {
-            let text = |row: &Application| {
-                row.detail.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_lowercase()
-            };
-            text(left).cmp(&text(right))
-        };
-        let by_number = |pointer: &str| {
-            let number = |row: &Application| row.detail.pointer(pointer).and_then(Value::as_u64);
-            number(left).cmp(&number(right))
-        };
-        let order = match self.order.as_str() {
-            "last_updated" => left.updated.cmp(&right.updated),
-            "first_name" => by_text("/applicant/firstName"),
-            "job_title" => by_text("/job/title/label"),
-            "phone" => by_text("/applicant/phoneNumber"),
-            "rating" => by_number("/rating"),
-            "status" => by_number("/status/id"),
-            _ => by_text("/appliedDate"),
-        };
-        let order = order.then_with(|| by_number("/id"));
-        if self.descending { order.reverse() } else { order }
+    fn in_group(&self, status: u64) -> bool {
+        let group = seed::status(status).map_or("", |status| status.group);
+        let active = matches!(group, "NEW" | "ACTIVE");
+        match &self.groups {
+            None => active || self.statuses.is_some(),
+            Some(groups) => groups.iter().any(|wanted| match wanted.as_str() {
+                "ALL" => true,
+                "ALL_ACTIVE" => active,
+                other => group == other,
+            }),
+        }
     }
+
+    /// The rows that are kept, in order. Only the two times have their order ready; the others are sorted.
+    fn rows<'a>(&'a self, company: &'a Company) -> Box<dyn Iterator<Item = &'a Application> + 'a> {
+        let ready = match self.order.as_str() {
+            "last_updated" => Some(company.by_update()),
+            "created_date" => Some(company.by_application()),
+            _ => None,
+        };
+        let kept = |row: &&'a Application| self.keeps(company, row);
+        if let Some(ready) = ready {
+            let ids = ready.iter().map(|(_, id)| id);
+            let ids: Box<dyn Iterator<Item = &u64>> = if self.descending { Box::new(ids.rev()) } else { Box::new(ids) };
+            return Box::new(ids.filter_map(|id| company.applications().get(id)).filter(kept));
+        }
+        let mut rows: Vec<(&u64, &Application)> =
+            company.applications().iter().filter(|(_, row)| self.keeps(company, row)).collect();
+        rows.sort_by(|(one, left), (other, right)| {
+            let order = self.compare(company, left, right).then_with(|| one.cmp(other));
+            if self.descending { order.reverse() } else { order }
+        });
+        Box::new(rows.into_iter().map(|(_, row)| row))
+    }
+
+    fn compare(&self, company: &Company, left: &Application, right: &Application) -> Ordering {
+        let by_text = |pointer: &str| text(left, pointer).to_lowercase().cmp(&text(right, pointer).to_lowercase());
+        let title = |row: &Application| company.jobs().get(&row.job).map_or("", |job| job.text("/title/label"));
+        let rating = |row: &Application| row.detail.pointer("/rating").and_then(Value::as_u64);
+        match self.order.as_str() {
+            "job_title" => title(left).to_lowercase().cmp(&title(right).to_lowercase()),
+            "phone" => by_text("/applicant/phoneNumber"),
+            "rating" => rating(left).cmp(&rating(right)),
+            "status" => left.status.cmp(&right.status),
+            _ => by_text("/applicant/firstName"),
+        }
+    }
+}
+
+fn text<'a>(row: &'a Application, pointer: &str) -> &'a str {
+    row.detail.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// One page. `base` is the URL without query, for `nextPageUrl`.
@@ -122,12 +163,9 @@ impl Wanted {
 /// 400 for a parameter with a value that the service refuses.
 pub fn page(company: &Company, raw: &str, base: &str) -> Result<Value, Error> {
     let wanted = Wanted::read(raw)?;
-    let mut rows: Vec<&Application> = company.applications.values().filter(|row| wanted.keeps(row)).collect();
-    rows.sort_by(|left, right| wanted.compare(left, right));
-    let first = (wanted.page - 1).saturating_mul(company.page_size);
-    let applications: Vec<Value> =
-        rows.iter().skip(first).take(company.page_size).map(|row| seed::listed(&row.detail)).collect();
-    let complete = first.saturating_add(company.page_size) >= rows.len();
+    let mut rows = wanted.rows(company).skip((wanted.page - 1).saturating_mul(company.page_size));
+    let applications: Vec<Value> = rows.by_ref().take(company.page_size).map(|row| company.listed(row)).collect();
+    let complete = rows.next().is_none();
     let next = (!complete).then(|| {
         let others = form_urlencoded::parse(raw.as_bytes()).filter(|(name, _)| name != "page");
         let next = (wanted.page + 1).to_string();

@@ -1,20 +1,24 @@
 //! Initial data of a company: six jobs and 45 applications, different for each company, the same at every start.
 
-use std::collections::BTreeMap;
-
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::company::{Application, Company};
+use super::{
+    company::Company,
+    job::{Job, JobStatus},
+};
+use crate::world::Clock;
 
 /// Applications of a new company: three pages of the initial size.
 pub const APPLICATIONS: u64 = 45;
 /// Rows of a page until control says otherwise.
 pub const PAGE_SIZE: usize = 20;
 
-/// 2026-09-01T06:00:00Z; everything initial lies in the eleven weeks after it.
+/// 2026-09-01T06:00:00Z; everything initial lies in the eleven weeks after it, or before the clock where that is earlier.
 const FIRST: i64 = 1_788_242_400;
+/// Twelve weeks.
+const SPAN_S: i64 = 12 * 7 * 86_400;
 
 /// A step of the hiring process.
 #[derive(Debug, Clone, Copy)]
@@ -47,10 +51,9 @@ pub const STATUSES: [Status; 13] = [
     status_of(20, None, "Made an Offer", "ACTIVE"),
 ];
 
-/// The step of an application.
+/// The step with this number.
 #[must_use]
-pub fn status(detail: &Value) -> Option<Status> {
-    let id = detail.pointer("/status/id")?.as_u64()?;
+pub fn status(id: u64) -> Option<Status> {
     STATUSES.into_iter().find(|status| status.id == id)
 }
 
@@ -73,11 +76,13 @@ pub fn statuses() -> Value {
         .collect()
 }
 
-const FIRST_NAMES: [&str; 24] = [
+/// First names.
+pub const FIRST_NAMES: [&str; 24] = [
     "Amara", "Tomás", "Ingrid", "Kofi", "Yuki", "Leila", "Marek", "Priya", "Siobhán", "Dmitri", "Chiara", "Noah",
     "Zanele", "Elif", "Mateo", "Hanna", "Ravi", "Aoife", "Björn", "Camille", "Farid", "Grace", "Haruto", "Ioana",
 ];
-const LAST_NAMES: [&str; 23] = [
+/// Last names.
+pub const LAST_NAMES: [&str; 23] = [
     "Okafor",
     "Ferreira",
     "Lindqvist",
@@ -102,11 +107,12 @@ const LAST_NAMES: [&str; 23] = [
     "Adeyemi",
     "Popescu",
 ];
-const SOURCES: [Option<&str>; 6] =
+/// Where applicants come from.
+pub const SOURCES: [Option<&str>; 6] =
     [Some("LinkedIn"), Some("Indeed"), Some("Company careers page"), Some("Referral"), None, Some("Stepstone")];
 
 /// (title, department, city, country) of the jobs; each company numbers them from its own start.
-const JOBS: [(&str, &str, &str, &str); 12] = [
+pub const JOBS: [(&str, &str, &str, &str); 12] = [
     ("Backend Engineer", "Engineering", "Lisbon", "Portugal"),
     ("Site Reliability Engineer", "Engineering", "Kraków", "Poland"),
     ("Product Designer", "Design", "Copenhagen", "Denmark"),
@@ -151,56 +157,72 @@ pub fn time(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%S+00:00").to_string()
 }
 
-fn seconds(after: u64) -> Timestamp {
-    let first = Timestamp::from_second(FIRST).unwrap_or_default();
-    first.saturating_add(SignedDuration::from_secs(i64::try_from(after).unwrap_or(0))).unwrap_or(first)
+struct Times(Timestamp);
+
+impl Times {
+    fn after(&self, seconds: u64) -> Timestamp {
+        let seconds = SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(0));
+        self.0.saturating_add(seconds).unwrap_or(self.0)
+    }
 }
 
 /// A company as it is before anything happens.
 #[must_use]
-pub fn company(name: &str) -> Company {
+pub fn company(name: &str, clock: &Clock) -> Company {
     let mut numbers = Numbers::of(name);
+    let times = Times(Timestamp::from_second(FIRST.min(clock.now().as_second() - SPAN_S)).unwrap_or_default());
     let first_job = 10 + numbers.next(40);
     let offset = usize::try_from(numbers.next(12)).unwrap_or(0);
-    let jobs: Vec<Value> = (first_job..)
-        .zip(JOBS.iter().cycle().skip(offset).take(6))
-        .map(|(id, job)| make_job(name, id, *job, &mut numbers))
-        .collect();
-    let mut company = Company {
-        applications: BTreeMap::new(),
-        jobs,
-        page_size: PAGE_SIZE,
-        keys: vec![format!("local-bamboohr-key-{name}")],
-        limit: None,
-    };
+    let mut jobs = Vec::new();
+    for (id, job) in (first_job..).zip(JOBS.iter().cycle().skip(offset).take(6)) {
+        let posted = times.after(numbers.next(600_000));
+        let made = make_job(name, id, *job, posted, &mut |below| numbers.next(below));
+        jobs.push((id, made));
+    }
     let first = 100 + numbers.next(900);
+    let mut company = Company::empty(name, clock, first);
+    let ids: Vec<u64> = jobs.iter().map(|(id, _)| *id).collect();
+    for (id, detail) in jobs {
+        company.set_job(Some(id), Job { detail, status: JobStatus::Open });
+    }
     for index in 0..APPLICATIONS {
-        let application = make_application(name, first + index, index, &company.jobs, &mut numbers);
-        company.applications.insert(first + index, application);
+        let (detail, updated) = make_application(name, first + index, index, &times, &ids, &mut numbers);
+        company.put(first + index, detail, updated);
     }
     company
 }
 
-fn make_job(company: &str, id: u64, job: (&str, &str, &str, &str), numbers: &mut Numbers) -> Value {
+/// A job like the others. `next` answers a number below its argument.
+pub fn make_job(
+    company: &str,
+    id: u64,
+    job: (&str, &str, &str, &str),
+    posted: Timestamp,
+    next: &mut dyn FnMut(u64) -> u64,
+) -> Value {
     let (title, department, city, country) = job;
-    let (lead, lead_last) = (numbers.pick(&FIRST_NAMES), numbers.pick(&LAST_NAMES));
+    let mut name = |list: &[&'static str]| {
+        let index = usize::try_from(next(u64::try_from(list.len()).unwrap_or(1))).unwrap_or(0);
+        list.get(index).copied().unwrap_or_default()
+    };
+    let (lead, lead_last) = (name(&FIRST_NAMES), name(&LAST_NAMES));
     json!({
         "id": id,
         "title": {"id": null, "label": title},
-        "postedDate": time(seconds(numbers.next(600_000))),
+        "postedDate": time(posted),
         "location": {
             "id": 18_000 + id,
             "label": format!("{city}, {country}"),
             "address": {
                 "name": format!("{city} office"), "description": null, "addressLine1": format!("{} Harbour Street", 1 + id),
-                "addressLine2": null, "city": city, "state": null, "zipcode": format!("{}", 10_000 + numbers.next(80_000)),
+                "addressLine2": null, "city": city, "state": null, "zipcode": format!("{}", 10_000 + next(80_000)),
                 "country": country, "phoneNumber": null,
             },
         },
         "department": {"id": 18_200 + id, "label": department},
         "status": {"id": 1, "label": "Open"},
         "hiringLead": {
-            "employeeId": 10 + numbers.next(80), "firstName": lead, "lastName": lead_last,
+            "employeeId": 10 + next(80), "firstName": lead, "lastName": lead_last,
             "avatar": null, "jobTitle": {"id": null, "label": null},
         },
         "newApplicantsCount": 0,
@@ -242,8 +264,15 @@ pub fn blank(id: u64, now: Timestamp) -> Value {
     })
 }
 
-fn make_application(company: &str, id: u64, index: u64, jobs: &[Value], numbers: &mut Numbers) -> Application {
-    let applied = seconds(600_000 + index * 120_000 + numbers.next(60_000));
+fn make_application(
+    company: &str,
+    id: u64,
+    index: u64,
+    times: &Times,
+    jobs: &[u64],
+    numbers: &mut Numbers,
+) -> (Value, Timestamp) {
+    let applied = times.after(600_000 + index * 120_000 + numbers.next(60_000));
     // About a third was touched after it came in; those have a status beyond New.
     let touched = numbers.next(3) == 0;
     let updated =
@@ -267,18 +296,19 @@ fn make_application(company: &str, id: u64, index: u64, jobs: &[Value], numbers:
     set("/applicant/email", json!(format!("{}.{id}@{company}.example", ascii(last))));
     set("/applicant/source", json!(numbers.pick(&SOURCES)));
     set("/applicant/phoneNumber", json!(format!("+353 1 555 {:04}", numbers.next(10_000))));
-    let job = usize::try_from(numbers.next(6)).ok().and_then(|job| jobs.get(job));
-    set("/job", job.map_or(Value::Null, job_of_application));
-    Application { detail, updated }
+    set("/job/id", json!(usize::try_from(numbers.next(6)).ok().and_then(|job| jobs.get(job))));
+    (detail, updated)
 }
 
-fn ascii(name: &str) -> String {
+/// A name as it may stand in an address.
+#[must_use]
+pub fn ascii(name: &str) -> String {
     name.to_lowercase().chars().filter(char::is_ascii_lowercase).collect()
 }
 
 /// The part of an application that a list shows.
 #[must_use]
-pub fn listed(detail: &Value) -> Value {
+pub fn listed(detail: &Value, job: Option<&Value>) -> Value {
     let part = |pointer: &str| detail.pointer(pointer).cloned().unwrap_or_default();
     json!({
         "id": part("/id"),
@@ -289,6 +319,6 @@ pub fn listed(detail: &Value) -> Value {
             "id": part("/applicant/id"), "firstName": part("/applicant/firstName"), "lastName": part("/applicant/lastName"),
             "avatar": part("/applicant/avatar"), "email": part("/applicant/email"), "source": part("/applicant/source"),
         },
-        "job": {"id": part("/job/id"), "title": part("/job/title")},
+        "job": {"id": part("/job/id"), "title": job.and_then(|job| job.get("title")).cloned()},
     })
 }

@@ -181,13 +181,13 @@ pub(super) fn grow(state: &mut State, chance: &mut Chance, wanted: usize) {
     let mut count = objects(state);
     while count < wanted {
         count += 2;
-        if state.postings.len() < 3 || chance.percent(4) {
+        if state.postings.len() < 3 || chance.percent(12) {
             let at = past.then(|| between(chance, now - PAST_MS, now - HOUR_MS));
             add_posting(state, chance, at);
             count -= 1;
             continue;
         }
-        if chance.percent(2) {
+        if chance.percent(8) {
             state.add_user(&person(chance));
             count -= 1;
             continue;
@@ -196,12 +196,12 @@ pub(super) fn grow(state: &mut State, chance: &mut Chance, wanted: usize) {
         let contact = state.add_contact(made, past);
         let id = if past { remembered(state, chance, contact, now) } else { begin(state, chance, contact) };
         let created = state.opportunities.get(&id).map_or(now, |opportunity| opportunity.created);
-        if chance.percent(25) {
+        for _ in 0..chance.below(7) {
             let made = interview(state, chance, &id, created);
             state.add_interview(&id, made, past);
             count += 1;
         }
-        if chance.percent(8) {
+        if chance.percent(20) {
             let made = offer(state, chance, &id, created);
             state.add_offer(&id, made, past);
             count += 1;

@@ -20,10 +20,12 @@ pub fn go(asked: &mut Asked<'_>) -> Result<String, Fault> {
     let application = application(asked, &[DATA, "Job_Application_Reference"])?;
     let next = step(asked, (PARAMETERS, "Next_Step_Reference"), &STAGES)?;
     let disposition = step(asked, (PARAMETERS, "Disposition_Step_Reference"), &DISPOSITIONS)?;
-    let ended =
-        asked.state.application(application.0, application.1).is_some_and(|(_, found)| found.disposition.is_some());
-    if ended {
+    let (_, found) = asked.state.application(application.0, application.1).ok_or_else(|| asked.wrong(&[], "Gone."))?;
+    if found.disposition.is_some() {
         return Err(asked.wrong(&[DATA, "Job_Application_Reference"], "The candidate is not active for this job."));
+    }
+    if next == Some(found.stage) {
+        return Err(asked.wrong(&[PARAMETERS, "Next_Step_Reference"], "The step is not a possible next step."));
     }
     let at = asked.state.stamp(asked.now_ms);
     match (next, disposition) {

@@ -141,7 +141,7 @@ impl Asked<'_> {
         let now = self.state.told_now(self.now_ms);
         let as_of = self.moment(&[NAME, "As_Of_Entry_DateTime"])?.unwrap_or(now).min(now);
         if as_of < now - KEPT_MS {
-            return Err(Fault::Processing("this simulator does not know any more what was then".to_owned()));
+            return Err(self.wrong(&[NAME, "As_Of_Entry_DateTime"], "What was then is not known any more."));
         }
         let page = self.whole(&[NAME, "Page"], 1, usize::MAX)?;
         let count = self.whole(&[NAME, "Count"], 100, 999)?;

@@ -63,7 +63,7 @@ pub fn grow(state: &mut State, chance: &mut Chance, objects: usize, until: i64) 
     let mut made = 0;
     while made < objects {
         at = state.stamp(at + gap);
-        let wanted = (objects / (2 * PEOPLE_OF_ONE)).max(1);
+        let wanted = (objects / (2 * PEOPLE_OF_ONE)).max(3);
         if state.open_requisitions.len() < wanted {
             new_requisition(state, chance, at, &STATUSES[1]);
             made += 1;

@@ -8,22 +8,24 @@ use serde_json::{Value, json};
 use crate::{Answer, call, fixture, get, missing, paths, post};
 
 /// Basic local-bamboohr-key-acme:x
-const ACME: &str = "Basic bG9jYWwtYmFtYm9vaHIta2V5LWFjbWU6eA==";
-const BASE: &str = "/bamboohr/acme/api/v1/applicant_tracking";
+pub(crate) const ACME: &str = "Basic bG9jYWwtYmFtYm9vaHIta2V5LWFjbWU6eA==";
+pub(crate) const BASE: &str = "/bamboohr/acme/api/v1/applicant_tracking";
 
-async fn read(app: &Router, path: &str) -> Answer {
+pub(crate) async fn read(app: &Router, path: &str) -> Answer {
     call(app, "GET", &format!("{BASE}/{path}"), &[("authorization", ACME)], &Value::Null).await
 }
 
-fn ids(page: &Value) -> Vec<u64> {
+pub(crate) fn ids(page: &Value) -> Vec<u64> {
     let rows = page.get("applications").and_then(Value::as_array).unwrap();
     rows.iter().map(|row| row.get("id").and_then(Value::as_u64).unwrap()).collect()
 }
 
-async fn all(app: &Router, query: &str) -> Vec<u64> {
+pub(crate) async fn all(app: &Router, query: &str) -> Vec<u64> {
     let mut found = Vec::new();
-    for page in 1..20 {
-        let page = read(app, &format!("applications?page={page}&{query}")).await.json();
+    for page in 1..200 {
+        let page = read(app, &format!("applications?page={page}&applicationStatus=ALL&jobStatusGroups=ALL&{query}"))
+            .await
+            .json();
         found.extend(ids(&page));
         if page.get("paginationComplete") == Some(&json!(true)) {
             return found;
@@ -35,7 +37,7 @@ async fn all(app: &Router, query: &str) -> Vec<u64> {
 #[tokio::test]
 async fn three_pages_hold_every_application_once_and_the_next_is_empty() {
     let app = simulators::app();
-    let mut path = format!("{BASE}/applications?sortBy=last_updated&sortOrder=DESC&per_page=2");
+    let mut path = format!("{BASE}/applications?applicationStatus=ALL&sortBy=last_updated&sortOrder=DESC&per_page=2");
     let mut sizes = Vec::new();
     let mut found = BTreeSet::new();
     loop {
@@ -51,7 +53,7 @@ async fn three_pages_hold_every_application_once_and_the_next_is_empty() {
     let after = read(&app, "applications?page=4").await.json();
     assert_eq!(after, json!({"paginationComplete": true, "applications": [], "nextPageUrl": null}));
     assert_eq!(post(&app, "/_control/bamboohr/acme/page_size", json!({"page_size": 45})).await.status, 204);
-    assert_eq!(ids(&read(&app, "applications").await.json()).len(), 45);
+    assert_eq!(ids(&read(&app, "applications?applicationStatus=ALL").await.json()).len(), 45);
 }
 
 #[tokio::test]
@@ -94,6 +96,9 @@ async fn errors_have_no_body_and_a_reason_in_the_header() {
         (ACME, "applications?sortOrder=down", 400),
         (ACME, "applications?newSince=2026-11-22T10:00:00Z", 400),
         (ACME, "applications?applicationStatus=OPEN", 400),
+        (ACME, "applications?applicationStatus=NEW,OPEN", 400),
+        (ACME, "applications?jobStatusGroups=Closed", 400),
+        (ACME, "jobs?statusGroups=Closed", 400),
         (ACME, "applications/1", 404),
         (ACME, "applications/x", 404),
         (ACME, "candidates", 404),
@@ -143,7 +148,7 @@ async fn filters_and_orders_agree_with_the_true_state() {
         expected(&|row| row.pointer("/job/id") == Some(&job), "/appliedDate")
     );
     assert_eq!(
-        all(&app, "applicationStatus=NEW&sortOrder=ASC").await,
+        all(&app, "applicationStatus=ALL&applicationStatusId=1&sortOrder=ASC").await,
         expected(&|row| row.pointer("/status/id") == Some(&json!(1)), "/appliedDate")
     );
     assert_eq!(

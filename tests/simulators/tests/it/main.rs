@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod bamboohr;
+mod bamboohr_world;
 mod control;
 mod gemini;
 mod greenhouse;

@@ -1,0 +1,333 @@
+//! The worker against the simulator of Lever, with tables in this process: each change once, whatever happens in between.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::ats::{Application, Origin};
+use domain::connection::{Connection, ConnectionStatus, LoginMethod};
+use domain::id::ActionId;
+use domain::stage::Stage;
+use domain::write_back::Change;
+use http::StatusCode;
+use jiff::SignedDuration;
+use platform::bulkhead::Bulkhead;
+use platform::cache::Cache;
+use platform::records::Records;
+use platform::secrets::Secrets;
+use platform::table::{Key, Table, Write, text};
+use providers::http::Outbound;
+use resilience::retry::ACTION;
+use secrecy::SecretString;
+use serde_json::json;
+use simulators::control::Control;
+use simulators::faults::{Matching, Spec};
+use simulators::lever;
+use simulators::world::{Account as _, Chance, Clock};
+use sync::Outside;
+use uuid::Uuid;
+
+use super::*;
+
+struct House {
+    worker: Worker,
+    account: Arc<lever::Company>,
+    control: Arc<Control>,
+    origin: Origin,
+    /// An opportunity of Lever that is going on.
+    application: String,
+}
+
+impl House {
+    async fn build() -> Self {
+        let world = lever::World::new(Clock::system());
+        let account = world.account("acme").expect("an account");
+        account.grow(&mut Chance::new(7), 60);
+        let going_on = |state: &mut lever::state::State| {
+            let open = |of: &&lever::model::Opportunity| of.archived.is_none() && !of.confidential && of.stage != 5;
+            state.opportunities.values().find(open).map(|of| of.id.clone())
+        };
+        let application = account.with(going_on).expect("an opportunity");
+        let simulator = lever::simulator_of(world);
+        let control = Arc::clone(&simulator.control);
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+        let base = format!("http://{}", listener.local_addr().expect("an address"));
+        tokio::spawn(async move { axum::serve(listener, simulators::app_of(vec![simulator])).await });
+        let outside = Outside {
+            http: Outbound::new().expect("a client"),
+            calls: Bulkhead::new("ats", 4, Duration::from_secs(1)),
+            stage: Stage::Local,
+            replacement: Some(base),
+        };
+        let (org, connection) = ("acme".parse().expect("slug"), "lever".parse().expect("slug"));
+        let origin = Origin { org, provider: "lever".to_owned(), connection };
+        let secrets = Secrets::in_memory();
+        let keys = json!({"api_key": "local-lever-key-acme", "postings_key": "local-lever-postings-key-acme"});
+        let keys = SecretString::from(keys.to_string());
+        secrets.put_of_connection(&origin.org, &origin.connection, sync::CREDENTIALS, &keys).await.expect("stored");
+        let records = Records::new(Table::in_memory());
+        let connection = Connection {
+            v: 1,
+            id: origin.connection.clone(),
+            provider: origin.provider.clone(),
+            status: ConnectionStatus::Active,
+            detail: None,
+            login: LoginMethod::ApiKey,
+            account: Some("acme".to_owned()),
+            settings: BTreeMap::new(),
+            created_at: clock::now(),
+        };
+        records.create(&origin.org, &connection, "test", clock::now()).await.expect("stored");
+        let worker = Worker::new(Engine::new(records, Table::in_memory(), Cache::of_process(), secrets, outside));
+        Self { worker, account, control, origin, application }
+    }
+
+    fn records(&self) -> &Records {
+        &self.worker.engine.records
+    }
+
+    async fn ask(&self, change: impl FnOnce(ActionId) -> Change) -> ActionJob {
+        let id = ActionId::fresh(Uuid::now_v7());
+        let connection = self.origin.connection.clone();
+        let action = Action::accepted(id, connection.clone(), None, change(id), clock::now());
+        self.records().create(&self.origin.org, &action, "test", clock::now()).await.expect("stored");
+        ActionJob { v: 1, org: self.origin.org.clone(), connection, action: id }
+    }
+
+    async fn move_to(&self, stage: &str) -> ActionJob {
+        let (application, stage) = (self.application.clone(), stage.to_owned());
+        self.ask(|_| Change::MoveStage { application, stage }).await
+    }
+
+    async fn note(&self) -> ActionJob {
+        let (application, candidate) = (self.application.clone(), self.application.clone());
+        self.ask(|reference| Change::Note { application, candidate, text: "Call back".into(), reference }).await
+    }
+
+    async fn submit(&self) -> ActionJob {
+        let published = |state: &mut lever::state::State| {
+            state.postings.values().find(|posting| posting.state == "published").map(|posting| posting.id.clone())
+        };
+        let job = self.account.with(published).expect("a posting");
+        let email = "new.person@example.com".to_owned();
+        let change = Change::Submit { job, first_name: "New".into(), last_name: "Person".into(), email, phone: None };
+        self.ask(|_| change).await
+    }
+
+    async fn work(&self, job: &ActionJob) -> Outcome {
+        self.work_for(job, SignedDuration::from_secs(60)).await
+    }
+
+    async fn work_for(&self, job: &ActionJob, time: SignedDuration) -> Outcome {
+        let turn = Turn { deadline: clock::now().saturating_add(time).expect("a time"), received: 1 };
+        self.worker.handle(job.clone(), turn).await
+    }
+
+    async fn action(&self, job: &ActionJob) -> Action {
+        self.records().get(&job.org, &job.action.to_string()).await.expect("read").expect("an action")
+    }
+
+    /// State, tries and the code of the failure.
+    async fn stands(&self, job: &ActionJob) -> (&'static str, u32, Option<String>) {
+        let action = self.action(job).await;
+        (action.state.as_str(), action.attempts, action.failure.map(|failure| failure.code))
+    }
+
+    /// Leaves an action as a worker does that dies in the middle.
+    async fn die(&self, job: &ActionJob) {
+        let Key { pk, sk } = key_of::<Action>(&job.org, &job.action.to_string());
+        let write = Write::when("attribute_exists(pk)")
+            .set("state", text(HELD))
+            .set("owner", text("dead"))
+            .set("lease_until", number(1))
+            .set("attempts", number(1));
+        self.records().table().update(&Key { pk, sk }, write, false).await.expect("written");
+    }
+
+    fn fault(&self, method: &str, fault: Spec) {
+        let matching = Matching { method: Some(method.to_owned()), ..Matching::default() };
+        self.control.faults().add(Spec { matching, times: Some(1), ..fault }).expect("a fault");
+    }
+
+    /// Requests that change something, as the provider received them.
+    fn changes(&self) -> usize {
+        let (_, entries) = self.control.journal().newest(1_000);
+        entries.iter().filter(|entry| entry.method != "GET").count()
+    }
+
+    fn requests(&self) -> usize {
+        self.control.journal().newest(1_000).1.len()
+    }
+
+    fn notes(&self) -> usize {
+        let id = &self.application;
+        self.account.with(|state| state.opportunities.get(id).map_or(0, |of| of.notes.len()))
+    }
+
+    fn handed_in(&self) -> usize {
+        let truth = self.account.truth();
+        truth.values().filter(|fields| fields.get("email") == Some(&json!("new.person@example.com"))).count()
+    }
+}
+
+const STAGE: usize = 5;
+
+fn stage() -> (&'static str, &'static str) {
+    lever::seed::STAGES[STAGE]
+}
+
+#[tokio::test]
+async fn a_stage_is_moved_once_and_our_record_follows() {
+    let house = House::build().await;
+    let (id, name) = stage();
+    let job = house.move_to(id).await;
+    assert_eq!(house.work(&job).await, Outcome::Done);
+    assert_eq!(house.stands(&job).await, ("succeeded", 1, None));
+    assert_eq!(house.changes(), 1);
+    let application = house.origin.application(&house.application).to_string();
+    let application: Application =
+        house.records().get(&job.org, &application).await.expect("read").expect("it was read again");
+    assert_eq!(application.stage.as_deref(), Some(name));
+
+    // The same message again finds nothing to do, and another action for the same stage finds it there.
+    assert_eq!(house.work(&job).await, Outcome::Done);
+    let again = house.move_to(id).await;
+    assert_eq!(house.work(&again).await, Outcome::Done);
+    assert_eq!(house.stands(&again).await, ("succeeded", 1, None));
+    assert_eq!(house.changes(), 1);
+}
+
+#[tokio::test]
+async fn a_note_whose_reply_was_lost_is_found_and_not_added_again() {
+    let house = House::build().await;
+    let before = house.notes();
+    let job = house.note().await;
+    house.fault("POST", Spec { status: Some(502), acts_first: true, ..Spec::default() });
+    let Outcome::Retry { after, .. } = house.work(&job).await else { panic!("it is tried again") };
+    assert!(after <= ACTION.base);
+    assert_eq!(house.stands(&job).await, ("accepted", 1, Some("unknown".to_owned())));
+    assert_eq!(house.work(&job).await, Outcome::Done);
+    assert_eq!(house.stands(&job).await, ("succeeded", 2, None));
+    assert_eq!((house.notes() - before, house.changes()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_note_whose_request_was_lost_is_added_by_the_next_try() {
+    let house = House::build().await;
+    let before = house.notes();
+    let job = house.note().await;
+    house.fault("POST", Spec { status: Some(500), ..Spec::default() });
+    assert!(matches!(house.work(&job).await, Outcome::Retry { .. }));
+    assert_eq!(house.work(&job).await, Outcome::Done);
+    assert_eq!(house.stands(&job).await, ("succeeded", 2, None));
+    assert_eq!(house.notes() - before, 1);
+}
+
+#[tokio::test]
+async fn an_application_whose_reply_was_lost_waits_for_a_person() {
+    let house = House::build().await;
+    let job = house.submit().await;
+    house.fault("POST", Spec { status: Some(502), acts_first: true, ..Spec::default() });
+    assert_eq!(house.work(&job).await, Outcome::Done);
+    assert_eq!(house.stands(&job).await, ("needs-review", 1, Some("unknown".to_owned())));
+    assert_eq!(house.work(&job).await, Outcome::Done);
+    assert_eq!((house.handed_in(), house.changes()), (1, 1));
+
+    let house = House::build().await;
+    let job = house.submit().await;
+    assert_eq!(house.work(&job).await, Outcome::Done);
+    assert_eq!(house.stands(&job).await, ("succeeded", 1, None));
+    assert_eq!((house.handed_in(), house.changes()), (1, 1));
+}
+
+#[tokio::test]
+async fn what_a_dead_worker_left_is_looked_for_or_a_person_has_to() {
+    let house = House::build().await;
+    let before = house.notes();
+    let (moved, note, submit) = (house.move_to(stage().0).await, house.note().await, house.submit().await);
+    for job in [&moved, &note] {
+        house.die(job).await;
+        assert_eq!(house.work(job).await, Outcome::Done);
+        assert_eq!(house.stands(job).await, ("succeeded", 2, None));
+    }
+    assert_eq!((house.notes() - before, house.changes()), (1, 2));
+    house.die(&submit).await;
+    let asked = house.requests();
+    assert_eq!(house.work(&submit).await, Outcome::Done);
+    assert_eq!(house.stands(&submit).await, ("needs-review", 2, Some("unknown".to_owned())));
+    assert_eq!((house.requests(), house.handed_in()), (asked, 0), "nobody was asked");
+}
+
+#[tokio::test]
+async fn a_refusal_is_shown_and_ends_it() {
+    let house = House::build().await;
+    let job = house.move_to("no-such-stage").await;
+    assert_eq!(house.work(&job).await, Outcome::Done);
+    let action = house.action(&job).await;
+    let failure = action.failure.expect("a failure");
+    assert_eq!((action.state, failure.code.as_str()), (ActionState::Failed, "provider-refused"));
+    assert!(failure.detail.contains("400"), "what the provider says: {failure:?}");
+}
+
+#[tokio::test]
+async fn a_limit_postpones_the_message_and_is_no_try() {
+    let house = House::build().await;
+    let job = house.note().await;
+    let headers = BTreeMap::from([("retry-after".to_owned(), "33".to_owned())]);
+    house.fault("GET", Spec { status: Some(429), headers, ..Spec::default() });
+    let Outcome::Postpone { after, .. } = house.work(&job).await else { panic!("it is postponed") };
+    assert!(after >= Duration::from_secs(1));
+    assert_eq!(house.stands(&job).await, ("accepted", 0, Some("rate-limited".to_owned())));
+    assert_eq!(house.work(&job).await, Outcome::Done);
+    assert_eq!(house.stands(&job).await, ("succeeded", 1, None));
+}
+
+#[tokio::test]
+async fn without_the_time_to_record_the_end_nothing_begins() {
+    let house = House::build().await;
+    let job = house.note().await;
+    let outcome = house.work_for(&job, SignedDuration::from_secs(20)).await;
+    assert!(matches!(outcome, Outcome::Postpone { .. }), "{outcome:?}");
+    assert_eq!(house.stands(&job).await, ("accepted", 0, Some("unavailable".to_owned())));
+    assert_eq!(house.requests(), 0);
+}
+
+#[tokio::test]
+async fn a_provider_that_is_down_is_left_alone_and_the_action_waits() {
+    let house = House::build().await;
+    let job = house.note().await;
+    let down = Spec { status: Some(StatusCode::SERVICE_UNAVAILABLE.as_u16()), ..Spec::default() };
+    house.control.faults().add(down).expect("a fault");
+    let threshold = POLICY.threshold;
+    for tried in 1..=threshold {
+        assert!(matches!(house.work(&job).await, Outcome::Retry { .. }));
+        assert_eq!(house.stands(&job).await, ("accepted", tried, Some("unavailable".to_owned())));
+    }
+    let asked = house.requests();
+    assert!(matches!(house.work(&job).await, Outcome::Postpone { .. }), "the breaker is open");
+    assert_eq!((house.requests(), house.stands(&job).await.1), (asked, threshold));
+    assert_eq!(house.changes(), 0);
+}
+
+#[tokio::test]
+async fn what_is_not_there_or_not_possible_ends_at_once() {
+    let house = House::build().await;
+    let nobody = ActionJob { action: ActionId::fresh(Uuid::now_v7()), ..house.note().await };
+    assert_eq!(house.work(&nobody).await, Outcome::dead("there is no such action"));
+
+    let job = house.note().await;
+    let key = key_of::<Connection>(&job.org, job.connection.as_str());
+    let write = Write::when("attribute_exists(pk)").set("status", text("paused"));
+    house.records().table().update(&key, write, false).await.expect("written");
+    assert_eq!(house.work(&job).await, Outcome::Done);
+    assert_eq!(house.stands(&job).await, ("failed", 1, Some("not-possible".to_owned())));
+
+    let job = house.note().await;
+    let key = key_of::<Action>(&job.org, &job.action.to_string());
+    let write = Write::when("attribute_exists(pk)").set("change", text("something else"));
+    house.records().table().update(&key, write, false).await.expect("written");
+    assert_eq!(house.work(&job).await, Outcome::Done);
+    let item = house.records().table().item(&key).await.expect("read").expect("an item");
+    assert_eq!(item.get("state"), Some(&text("failed")));
+    assert_eq!(house.requests(), 0);
+}

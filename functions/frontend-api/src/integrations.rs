@@ -1,0 +1,206 @@
+//! Integrations: which systems there are, what each can do, and what a connection to it takes.
+
+use std::collections::HashMap;
+
+use axum::extract::State;
+use axum::routing::get;
+use axum::{Json, Router};
+use domain::connection::{Connection, LoginMethod};
+use domain::write_back::ChangeKind;
+use jiff::SignedDuration;
+use providers::ats::Ats;
+use providers::spec::{Category, Spec, SyncMethod};
+use serde::Serialize;
+use web::identity::Identity;
+use web::page::List;
+use web::problem::Problem;
+
+use crate::{Api, unavailable};
+
+/// An organisation has few connections; more than these are not counted.
+const MOST_COUNTED: u16 = 1_000;
+
+/// A system as the frontend sees it.
+#[derive(Debug, Serialize)]
+struct View {
+    id: &'static str,
+    name: &'static str,
+    category: &'static str,
+    /// How records come in: `webhook`, `polling`, or `manual` where none do.
+    method: &'static str,
+    interval_minutes: Option<Interval>,
+    /// Who creates its webhooks: `by-hand` (in the system's settings), `automatic`, or null without webhooks.
+    webhooks: Option<&'static str>,
+    two_way: bool,
+    changes: &'static [ChangeKind],
+    /// Whether everything that it has is read, and not only what happens.
+    bulk: bool,
+    rate_limit: Option<RateLimit>,
+    logins: Vec<LoginView>,
+    account_required: bool,
+    settings: Vec<SettingView>,
+    documentation: &'static str,
+    /// Connections of the caller's organisation.
+    connections: usize,
+}
+
+/// Longest times between two polls.
+#[derive(Debug, Serialize)]
+struct Interval {
+    contract: i64,
+    /// While webhooks arrive.
+    reconcile: Option<i64>,
+}
+
+/// How much is asked of it for one connection.
+#[derive(Debug, Serialize)]
+struct RateLimit {
+    requests: u32,
+    window_s: u64,
+}
+
+/// A way to sign in.
+#[derive(Debug, Serialize)]
+struct LoginView {
+    method: LoginMethod,
+    secrets: &'static [&'static str],
+}
+
+/// A setting of a connection.
+#[derive(Debug, Serialize)]
+struct SettingView {
+    name: &'static str,
+    required: bool,
+    about: &'static str,
+}
+
+pub(crate) fn routes() -> Router<Api> {
+    Router::new().route("/api/integrations", get(list))
+}
+
+async fn list(State(api): State<Api>, identity: Identity) -> Result<Json<List<View>>, Problem> {
+    let found = api.records.list::<Connection>(&identity.org, MOST_COUNTED, None).await;
+    let mut counts: HashMap<String, usize> = HashMap::new();
+    for connection in found.map_err(|e| unavailable(&e))?.0 {
+        *counts.entry(connection.value.provider).or_default() += 1;
+    }
+    let view = |spec: &&'static Spec| View::new(spec, counts.get(spec.id).copied().unwrap_or_default());
+    Ok(Json(List { items: providers::ALL.iter().map(view).collect(), next_cursor: None }))
+}
+
+impl View {
+    fn new(spec: &'static Spec, connections: usize) -> Self {
+        let category = match spec.category {
+            Category::Ats => "ats",
+            Category::Model => "model",
+            Category::Mail => "mail",
+        };
+        let minutes = |contract: SignedDuration, reconcile: Option<SignedDuration>| {
+            Some(Interval { contract: contract.as_mins(), reconcile: reconcile.map(|reconcile| reconcile.as_mins()) })
+        };
+        let (method, interval_minutes) = match spec.sync {
+            SyncMethod::Webhook { reconcile, contract } => ("webhook", minutes(contract, Some(reconcile))),
+            SyncMethod::Polled { contract } => ("polling", minutes(contract, None)),
+            SyncMethod::None => ("manual", None),
+        };
+        let webhooks = match (webhooks_by_us(spec), webhooks_by_hand(spec)) {
+            (true, _) => Some("automatic"),
+            (false, true) => Some("by-hand"),
+            (false, false) => None,
+        };
+        let changes = spec.ats.map(Ats::changes).unwrap_or_default();
+        let budget = spec.ats.map(Ats::budget);
+        let logins = logins(spec).into_iter().map(|(method, secrets)| LoginView { method, secrets });
+        let settings = spec.ats.map(Ats::settings).unwrap_or_default().iter();
+        Self {
+            id: spec.id,
+            name: spec.name,
+            category,
+            method,
+            interval_minutes,
+            webhooks,
+            two_way: !changes.is_empty(),
+            changes,
+            bulk: spec.category == Category::Ats,
+            rate_limit: budget.map(|b| RateLimit { requests: b.requests, window_s: b.window.as_secs() }),
+            logins: logins.collect(),
+            account_required: needs_account(spec),
+            settings: settings.map(|s| SettingView { name: s.name, required: s.required, about: s.about }).collect(),
+            documentation: spec.reference,
+            connections,
+        }
+    }
+}
+
+/// The ways to sign in that a provider offers, with the names of their secrets.
+pub(crate) fn logins(spec: &Spec) -> Vec<(LoginMethod, &'static [&'static str])> {
+    match (spec.ats, spec.webhooks) {
+        (Some(ats), _) => ats.logins().iter().map(|login| (login.method, login.secrets)).collect(),
+        (None, Some(_)) => vec![(LoginMethod::WebhookOnly, &[])],
+        (None, None) => vec![],
+    }
+}
+
+/// Whether a person creates the provider's webhooks, in the provider's settings.
+pub(crate) fn webhooks_by_hand(spec: &Spec) -> bool {
+    spec.webhooks.is_some() && spec.ats.is_none_or(|ats| ats.subscriptions().is_empty())
+}
+
+/// Whether we create the provider's webhooks.
+pub(crate) fn webhooks_by_us(spec: &Spec) -> bool {
+    spec.webhooks.is_some() && !webhooks_by_hand(spec)
+}
+
+/// Whether the provider's hosts are the account's own.
+pub(crate) fn needs_account(spec: &Spec) -> bool {
+    spec.hosts.iter().any(|host| host.live.contains("{account}") || host.local.contains("{account}"))
+}
+
+/// The name of the secret that webhooks are signed with; none for a provider without webhooks.
+pub(crate) fn webhook_secret(spec: &Spec) -> Option<&'static str> {
+    spec.webhooks.map(|webhooks| webhooks.secret())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn shown(id: &str) -> Value {
+        serde_json::to_value(View::new(providers::find(id).expect("a provider"), 2)).expect("JSON")
+    }
+
+    #[test]
+    fn an_integration_says_what_it_can_do_and_what_a_connection_takes() {
+        let greenhouse = shown("greenhouse");
+        assert_eq!((&greenhouse["method"], &greenhouse["webhooks"]), (&json!("webhook"), &json!("by-hand")));
+        assert_eq!(greenhouse["interval_minutes"], json!({"contract": 30, "reconcile": 360}));
+        assert_eq!((&greenhouse["two_way"], &greenhouse["bulk"]), (&json!(true), &json!(true)));
+        assert_eq!(
+            greenhouse["logins"][0],
+            json!({"method": "client-credentials", "secrets": ["client_id", "client_secret"]})
+        );
+        assert_eq!(greenhouse["rate_limit"], json!({"requests": 140, "window_s": 30}));
+        let lever = shown("lever");
+        assert_eq!(lever["webhooks"], "automatic");
+        let workday = shown("workday");
+        assert_eq!((&workday["method"], &workday["webhooks"]), (&json!("polling"), &Value::Null));
+        assert!(
+            workday["settings"]
+                .as_array()
+                .is_some_and(|all| all.iter().any(|s| s["name"] == "host" && s["required"] == true))
+        );
+        let bamboohr = shown("bamboohr");
+        assert_eq!((&bamboohr["account_required"], &bamboohr["connections"]), (&json!(true), &json!(2)));
+        let smtp = shown("smtp");
+        assert_eq!(
+            (&smtp["category"], &smtp["method"], &smtp["bulk"]),
+            (&json!("mail"), &json!("manual"), &json!(false))
+        );
+        assert_eq!((&smtp["logins"], &smtp["rate_limit"]), (&json!([]), &Value::Null));
+        for spec in providers::ALL {
+            assert!(shown(spec.id)["documentation"].as_str().is_some_and(|link| link.starts_with("https://")));
+        }
+    }
+}

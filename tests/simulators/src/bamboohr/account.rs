@@ -1,0 +1,172 @@
+//! One customer of BambooHR as tests hold it, and the world of all of them.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use super::{
+    company::Company,
+    gate::{Limit, Refusal},
+    job::JobStatus,
+    seed, step,
+};
+use crate::{
+    control::lock,
+    world::{self, Chance, Clock, Delivery, Truth},
+};
+
+/// Companies kept at once; one is made when it is first asked for.
+pub const COMPANIES_MAX: usize = 200;
+
+/// One company.
+#[derive(Debug)]
+pub struct Account(Mutex<Company>);
+
+impl Account {
+    /// Works on it.
+    pub fn with<T>(&self, work: impl FnOnce(&mut Company) -> T) -> T {
+        work(&mut lock(&self.0))
+    }
+
+    /// Requests of a minute, or no limit.
+    pub fn set_limit(&self, per_minute: Option<u64>) {
+        self.with(|company| {
+            company.door.rate.per_minute = per_minute;
+            company.door.limit = None;
+        });
+    }
+
+    /// Refuses after so many requests, once.
+    pub fn exhaust(&self, limit: Limit) {
+        self.with(|company| company.door.limit = Some(limit));
+    }
+
+    /// How it refuses.
+    pub fn set_refusal(&self, refusal: Refusal) {
+        self.with(|company| company.door.refusal = refusal);
+    }
+
+    /// Rows of a page.
+    pub fn set_page_size(&self, rows: usize) {
+        self.with(|company| company.page_size = rows.max(1));
+    }
+
+    /// The comments that were written, in order: number of the application and the text.
+    #[must_use]
+    pub fn comments(&self) -> Vec<(u64, String)> {
+        self.with(|company| company.comments.clone())
+    }
+}
+
+impl world::Account for Account {
+    fn grow(&self, chance: &mut Chance, objects: usize) {
+        self.with(|company| step::grow(company, chance, objects));
+    }
+
+    fn step(&self, chance: &mut Chance) -> String {
+        self.with(|company| step::step(company, chance))
+    }
+
+    fn truth(&self) -> Truth {
+        self.with(|company| truth(company))
+    }
+
+    /// There are no webhooks of applicant tracking.
+    fn deliveries(&self, _secret: &str) -> Vec<Delivery> {
+        Vec::new()
+    }
+}
+
+/// All companies.
+#[derive(Debug)]
+pub struct World {
+    clock: Clock,
+    companies: Mutex<BTreeMap<String, Arc<Account>>>,
+}
+
+impl World {
+    /// One whose times are this clock's.
+    #[must_use]
+    pub fn new(clock: Clock) -> Arc<Self> {
+        Arc::new(Self { clock, companies: Mutex::default() })
+    }
+
+    /// Now.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// A company, which is made with its initial data when it is new. None when there are too many.
+    pub fn account(&self, name: &str) -> Option<Arc<Account>> {
+        let mut companies = lock(&self.companies);
+        if companies.len() >= COMPANIES_MAX && !companies.contains_key(name) {
+            return None;
+        }
+        let made = || Arc::new(Account(Mutex::new(seed::company(name, &self.clock))));
+        Some(Arc::clone(companies.entry(name.to_owned()).or_insert_with(made)))
+    }
+
+    /// Works on a company, which is made with its initial data when it is new. None when there are too many.
+    pub fn with<T>(&self, name: &str, work: impl FnOnce(&mut Company) -> T) -> Option<T> {
+        Some(self.account(name)?.with(work))
+    }
+
+    /// Forgets all companies.
+    pub fn clear(&self) {
+        lock(&self.companies).clear();
+    }
+}
+
+fn fields<const N: usize>(fields: [(&str, Value); N]) -> Map<String, Value> {
+    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// What a client should have: jobs that were not deleted, applications and their applicants.
+fn truth(company: &Company) -> Truth {
+    let mut truth = Truth::new();
+    for (id, job) in company.jobs().iter().filter(|(_, job)| job.status != JobStatus::Deleted) {
+        let text = |pointer: &str| job.detail.pointer(pointer).cloned().unwrap_or_default();
+        let told = fields([
+            ("title", text("/title/label")),
+            ("status", json!(job.status.word())),
+            ("provider_status", json!(job.status.label())),
+            ("department", text("/department/label")),
+            ("location", text("/location/label")),
+        ]);
+        truth.insert(format!("job/{id}"), told);
+    }
+    for (id, row) in company.applications() {
+        let text = |pointer: &str| row.detail.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        let applicant = row.detail.pointer("/applicant/id").map(ToString::to_string).unwrap_or_default();
+        let names: Vec<&str> = [text("/applicant/firstName"), text("/applicant/lastName")]
+            .into_iter()
+            .filter(|name| !name.trim().is_empty())
+            .collect();
+        let email = Some(text("/applicant/email")).filter(|email| !email.is_empty());
+        let person = fields([("name", json!(names.join(" "))), ("email", json!(email))]);
+        truth.insert(format!("candidate/{applicant}"), person);
+        let status = seed::status(row.status);
+        let label = status.map(|status| status.name);
+        let word = match status.map(|status| status.group) {
+            Some("HIRED") => "hired",
+            Some("INACTIVE") => "rejected",
+            Some(_) => "active",
+            None => "unknown",
+        };
+        let told = fields([
+            ("candidate", json!(applicant)),
+            ("job", json!(row.job.to_string())),
+            ("status", json!(word)),
+            ("provider_status", json!(label)),
+            ("stage", json!(label)),
+            ("applied_at", json!(row.applied.to_string())),
+        ]);
+        truth.insert(format!("application/{id}"), told);
+    }
+    truth
+}
