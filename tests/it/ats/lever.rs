@@ -1,41 +1,25 @@
 //! Lever's file against its simulator.
 
+mod asking;
 mod changes;
-mod harness;
 mod recorded;
 mod trouble;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use domain::ats::{Kind, ObjectRef};
-use domain::connection::LoginMethod;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use providers::webhook::{Changed, Event, Meaning, NotAuthentic, WebhookSource};
 use secrecy::{ExposeSecret as _, SecretString};
-use simulators::lever::{Company, World, simulator_of};
+use simulators::lever::Company;
 use simulators::world::{Account, Chance, Delivery};
 
-use harness::{Harness, clock, differences};
+use self::asking::lever;
+use super::harness::place;
 
 /// All kinds that Lever has.
 const KINDS: [Kind; 6] = [Kind::Job, Kind::Candidate, Kind::Application, Kind::Interview, Kind::Offer, Kind::User];
-const KEYS: [(&str, &str); 2] =
-    [("api_key", "local-lever-key-acme"), ("postings_key", "local-lever-postings-key-acme")];
-
-/// A connection to an account of about so many objects, without a limit.
-async fn lever(objects: usize) -> (Harness, Arc<Company>) {
-    let (clock, now) = clock();
-    let world = World::new(clock);
-    let acme = world.account("acme").expect("an account");
-    acme.set_limit(None);
-    acme.grow(&mut Chance::new(7), objects);
-    let mut harness = Harness::start(simulator_of(world), now).await;
-    harness.with_login(LoginMethod::ApiKey, &KEYS);
-    (harness, acme)
-}
-
 fn steps(acme: &Company, chance: &mut Chance, count: usize) {
     (0..count).for_each(|_| drop(acme.step(chance)));
 }
@@ -45,7 +29,7 @@ async fn a_pass_through_everything_collects_what_there_is() {
     let (lever, acme) = lever(400).await;
     steps(&acme, &mut Chance::new(1), 150);
     let collected = lever.pass_through(None).await;
-    let found = differences(&lever.origin, &collected.records, &acme.truth(), &KINDS);
+    let found = lever.unequal(&collected.records, &acme.truth(), &KINDS);
     assert_eq!(found, Vec::<String>::new());
     assert_eq!((collected.skipped.as_slice(), collected.present.len(), collected.gone.len()), (&[][..], 0, 0));
     let begun = collected.begun.expect("Lever tells its time");
@@ -77,7 +61,8 @@ async fn a_setting_says_whose_interviews_and_offers_are_read() {
     for (whose, wanted, complete) in [("all", parts(&|_| true), 2), ("active", parts(&active), 0), ("none", 0, 2)] {
         lever.settings.insert("interviews".to_owned(), whose.to_owned());
         let collected = lever.pass_through(None).await;
-        let read = collected.records.keys().filter(|(kind, _)| [Kind::Interview, Kind::Offer].contains(kind)).count();
+        let part = |place: &&String| place.starts_with("interview/") || place.starts_with("offer/");
+        let read = collected.records.keys().filter(part).count();
         assert_eq!(read, wanted, "{whose}");
         // What is not listed in any case is not taken for gone.
         let last = lever.ats.streams(&lever.settings).pop().expect("a stream");
@@ -93,22 +78,21 @@ async fn a_window_brings_what_changed_and_little_else() {
     let mut records = lever.pass_through(None).await;
     for round in 0..6 {
         let since = records.begun.expect("a time");
-        lever.pass(Duration::from_secs(600));
+        lever.pass_time(Duration::from_secs(600));
         steps(&acme, &mut chance, 8);
         let window = lever.pass_through(Some(since)).await;
-        let seen: BTreeSet<&String> =
-            window.records.keys().filter(|(kind, _)| *kind == Kind::Application).map(|(_, id)| id).collect();
+        let seen: BTreeSet<&String> = window.records.keys().filter(|place| place.starts_with("application/")).collect();
         assert!(seen.len() <= 2 * 8 + 8, "round {round}: {} of eight steps", seen.len());
         // An overlap of two minutes brings nothing of ten minutes ago.
         assert!(window.requests < 70, "{} requests", window.requests);
         for gone in window.gone {
-            records.records.remove(&(gone.kind, gone.provider_id));
+            records.records.remove(&place(&gone));
         }
         records.records.extend(window.records);
         records.begun = window.begun;
         // Only webhooks and the next pass through everything tell of interviews.
         let kinds = [Kind::Job, Kind::Candidate, Kind::Application, Kind::User];
-        let found = differences(&lever.origin, &records.records, &acme.truth(), &kinds);
+        let found = lever.unequal(&records.records, &acme.truth(), &kinds);
         assert_eq!(found, Vec::<String>::new(), "round {round}");
     }
 }
@@ -117,8 +101,10 @@ async fn a_window_brings_what_changed_and_little_else() {
 async fn objects_are_asked_for_by_id_and_what_is_not_there_is_gone() {
     let (lever, acme) = lever(500).await;
     let records = lever.pass_through(None).await.records;
-    let of =
-        |kind: Kind| records.keys().filter(|(known, _)| *known == kind).map(|(_, id)| id.as_str()).collect::<Vec<_>>();
+    let of = |kind: Kind| {
+        let prefix = format!("{}/", kind.as_str());
+        records.keys().filter_map(|place| place.strip_prefix(prefix.as_str())).collect::<Vec<_>>()
+    };
     for kind in KINDS {
         let ids = of(kind);
         let ids: Vec<&str> = ids.iter().take(7).copied().collect();
@@ -126,7 +112,7 @@ async fn objects_are_asked_for_by_id_and_what_is_not_there_is_gone() {
         let found = lever.look_up(kind, &ids).await.expect("can be asked").expect("pages");
         assert!(found.gone.is_empty(), "{kind:?}");
         for id in ids {
-            let key = (kind, id.to_owned());
+            let key = place(&ObjectRef::new(kind, id));
             assert_eq!(found.records.get(&key), records.get(&key), "{kind:?} {id}");
         }
     }
@@ -139,7 +125,7 @@ async fn objects_are_asked_for_by_id_and_what_is_not_there_is_gone() {
     let found = lever.look_up(Kind::Application, &[gone, stays]).await.expect("asked").expect("pages");
     let refs = [Kind::Candidate, Kind::Application].map(|kind| ObjectRef::new(kind, gone));
     assert_eq!(found.gone, refs.into());
-    assert!(found.records.contains_key(&(Kind::Candidate, stays.to_owned())));
+    assert!(found.records.contains_key(&format!("candidate/{stays}")));
     let missing = format!("{stays}/{part}");
     let found = lever.look_up(Kind::Interview, &[interview, &missing]).await.expect("asked").expect("pages");
     assert_eq!(found.gone, [interview, &missing].map(|id| ObjectRef::new(Kind::Interview, id)).into());
@@ -162,9 +148,9 @@ async fn webhooks_are_created_verified_and_say_what_to_ask_for() {
     let source: &dyn WebhookSource = lever.spec.webhooks.expect("Lever calls us");
     let mut secrets = Vec::new();
     for event in lever.ats.subscriptions() {
-        let call = lever.with(|context| lever.ats.subscribe(context, event, "https://hooks.example/lever"));
+        let call = lever.ats.subscribe(&lever.context(), event, "https://hooks.example/lever");
         let reply = lever.send(call.expect("a request")).await.expect("a reply");
-        let secret = lever.with(|context| lever.ats.subscribed(context, &reply)).expect("a secret");
+        let secret = lever.ats.subscribed(&lever.context(), &reply).expect("a secret");
         secrets.push(secret.expose_secret().to_owned());
     }
     assert_eq!((secrets.len(), secrets.iter().collect::<BTreeSet<_>>().len()), (8, 8));
@@ -186,19 +172,19 @@ async fn webhooks_are_created_verified_and_say_what_to_ask_for() {
         for ObjectRef { kind, provider_id } in about {
             let found = lever.look_up(kind, &[&provider_id]).await.expect("asked").expect("pages");
             for gone in found.gone {
-                records.remove(&(gone.kind, gone.provider_id));
+                records.remove(&place(&gone));
             }
             records.extend(found.records);
         }
     }
     // Interviews are told of by webhooks only; those of a deleted opportunity the next full pass finds.
     let truth = acme.truth();
-    records.retain(|(kind, id), _| {
-        let opportunity = id.split('/').next().expect("an id");
-        *kind == Kind::Interview && truth.contains_key(&format!("application/{opportunity}"))
+    records.retain(|place, _| {
+        let opportunity = place.strip_prefix("interview/").and_then(|id| id.split('/').next());
+        opportunity.is_some_and(|opportunity| truth.contains_key(&format!("application/{opportunity}")))
     });
-    assert_eq!(differences(&lever.origin, &records, &truth, &[Kind::Interview]), Vec::<String>::new());
+    assert_eq!(lever.unequal(&records, &truth, &[Kind::Interview]), Vec::<String>::new());
     let late = deliveries.last().expect("one");
-    lever.pass(Duration::from_secs(8 * 24 * 3_600));
+    lever.pass_time(Duration::from_secs(8 * 24 * 3_600));
     assert_eq!(source.verify(&headers(late), &late.body, &secret, lever.now()), Err(NotAuthentic));
 }

@@ -11,8 +11,7 @@ use simulators::lever::Company;
 use simulators::lever::seed::{HIRED, REASONS, STAGES};
 use simulators::world::Account;
 
-use super::harness::Harness;
-use super::lever;
+use super::asking::{Lever, lever};
 
 fn active(acme: &Company) -> String {
     let truth = acme.truth();
@@ -25,7 +24,7 @@ fn field(acme: &Company, application: &str, name: &str) -> Value {
 }
 
 /// Makes it twice: the second time only looks.
-async fn twice(lever: &Harness, change: &Change) -> Vec<ObjectRef> {
+async fn twice(lever: &Lever, change: &Change) -> Vec<ObjectRef> {
     let (touched, writes) = lever.change(change).await.expect("made");
     assert_eq!(writes, 1, "{change:?}");
     let (again, writes) = lever.change(change).await.expect("found");
@@ -113,7 +112,7 @@ async fn an_application_is_handed_in_once_and_waits_when_it_is_too_fast() {
     lever.change(&submit(2)).await.expect("made");
     let limited = lever.change(&submit(3)).await.expect_err("two a second");
     assert!(matches!(limited, CallError::RateLimited { told: false, .. }), "{limited:?}");
-    lever.pass(Duration::from_secs(1));
+    lever.pass_time(Duration::from_secs(1));
     twice(&lever, &submit(3)).await;
     assert!(matches!(lever.change(&to("none", 4)).await, Err(CallError::Refused(_))));
 }
@@ -129,7 +128,7 @@ async fn what_is_not_there_is_refused_and_every_kind_of_change_is_offered() {
     ] {
         assert!(matches!(lever.change(&change).await, Err(CallError::Refused(_))), "{change:?}");
     }
-    let (lever, acme) = super::lever(50).await;
+    let (lever, acme) = super::asking::lever(50).await;
     let unknown = Change::MoveStage { application: active(&acme), stage: none };
     assert!(matches!(lever.change(&unknown).await, Err(CallError::Refused(_))));
     assert_eq!(REASONS[HIRED].3, "hired");

@@ -9,8 +9,8 @@ use providers::ats::{Next, Page};
 use providers::http::Reply;
 use serde_json::{Value, json};
 
-use super::harness::Harness;
-use super::{Kind, lever};
+use super::Kind;
+use super::asking::{Lever, lever};
 use crate::fixtures::read as fixture;
 
 /// What becomes of a field.
@@ -204,20 +204,20 @@ fn recorded() -> Option<(Value, Value)> {
 }
 
 /// Reads a recorded answer as the answer to a cursor.
-fn answered(lever: &Harness, cursor: &str, body: &Value) -> Page {
+fn answered(lever: &Lever, cursor: &str, body: &Value) -> Page {
     let reply = Reply { status: StatusCode::OK, headers: HeaderMap::new(), body: Bytes::from(body.to_string()) };
-    let page = lever.with(|context| lever.ats.read(context, cursor, &reply)).expect("readable");
+    let page = lever.ats.read(&lever.context(), cursor, &reply).expect("readable");
     assert_eq!((page.skipped.as_slice(), page.present.as_slice()), (&[][..], &[][..]));
     page
 }
 
-fn first(lever: &Harness, stream: &str) -> String {
+fn first(lever: &Lever, stream: &str) -> String {
     let streams = lever.ats.streams(&lever.settings);
     let stream = streams.iter().find(|known| known.name == stream).expect("a stream");
     lever.ats.first(stream, &lever.settings, None).expect("a cursor")
 }
 
-fn lookup(lever: &Harness, kind: Kind, id: &str) -> String {
+fn lookup(lever: &Lever, kind: Kind, id: &str) -> String {
     lever.ats.lookup(kind, &[id.to_owned()]).and_then(|cursors| cursors.into_iter().next()).expect("a cursor")
 }
 
@@ -292,5 +292,5 @@ async fn a_recorded_interview_the_deleted_lists_and_a_new_webhook_are_read() {
     }
     let body = Bytes::from(call("create-webhook").to_string());
     let reply = Reply { status: StatusCode::CREATED, headers: HeaderMap::new(), body };
-    assert!(lever.with(|context| lever.ats.subscribed(context, &reply)).is_ok());
+    assert!(lever.ats.subscribed(&lever.context(), &reply).is_ok());
 }

@@ -10,8 +10,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use simulators::faults::{Matching, Spec as Fault};
 
-use super::harness::Harness;
-use super::{KEYS, lever};
+use super::asking::{KEYS, Lever, lever};
 
 const OAUTH: [(&str, &str); 3] = [
     ("client_id", "local-lever-acme"),
@@ -23,7 +22,7 @@ const OAUTH: [(&str, &str); 3] = [
 async fn a_key_signs_in_and_a_wrong_or_withdrawn_one_does_not() {
     let (mut lever, acme) = lever(10).await;
     assert_eq!(lever.check().await, Ok(()));
-    assert!(lever.with(|context| lever.ats.grant(context)).expect("nothing is missing").is_none());
+    assert!(lever.ats.grant(&lever.context()).expect("nothing is missing").is_none());
     lever.with_login(LoginMethod::ApiKey, &[("api_key", "local-wrong-key")]);
     assert!(matches!(lever.check().await, Err(CallError::Unauthorised(_))));
     lever.with_login(LoginMethod::ApiKey, &[]);
@@ -40,20 +39,20 @@ async fn a_refresh_token_is_used_once_and_replaced() {
     let (mut lever, acme) = lever(10).await;
     lever.with_login(LoginMethod::RefreshToken, &OAUTH);
     assert!(matches!(lever.check().await, Err(CallError::Unauthorised(_))), "there is no token yet");
-    let granted = lever.sign_in().await.map_err(|error| error.to_string()).expect("a token");
+    let granted = lever.sign_in().await.expect("an answer").expect("a token");
     assert_eq!(granted.expires_at.duration_since(lever.now()).as_secs(), 3_600);
     assert_eq!(lever.check().await, Ok(()));
+    let next = granted.refresh_token.expect("another one");
+    lever.secret("refresh_token", OAUTH[2].1);
     let again = lever.sign_in().await.map(|_| ()).expect_err("good once");
     assert!(matches!(again, CallError::Reauthorise(_)), "{again:?}");
-    lever.pass(Duration::from_secs(3_600));
+    lever.pass_time(Duration::from_secs(3_600));
     assert!(matches!(lever.check().await, Err(CallError::Unauthorised(_))), "the hour is over");
-    let next = granted.refresh_token.expect("another one");
-    let [id, secret, _] = OAUTH;
-    let with = |secret| [id, secret, ("refresh_token", next.expose_secret())];
-    lever.with_login(LoginMethod::RefreshToken, &with(("client_secret", "wrong")));
+    lever.secret("refresh_token", next.expose_secret());
+    lever.secret("client_secret", "wrong");
     assert!(matches!(lever.sign_in().await.map(|_| ()), Err(CallError::Unauthorised(_))));
-    lever.with_login(LoginMethod::RefreshToken, &with(secret));
-    lever.sign_in().await.map(|_| ()).expect("a token");
+    lever.secret("client_secret", OAUTH[1].1);
+    assert!(lever.sign_in().await.is_ok());
     assert_eq!(lever.check().await, Ok(()));
     acme.expire_tokens();
     assert!(matches!(lever.check().await, Err(CallError::Unauthorised(_))));
@@ -68,7 +67,7 @@ async fn a_refresh_token_is_used_once_and_replaced() {
 }
 
 /// What becomes of the first page of users when the provider does this.
-async fn met(lever: &Harness, fault: Fault) -> Result<usize, CallError> {
+async fn met(lever: &Lever, fault: Fault) -> Result<usize, CallError> {
     lever.fault(Fault { times: Some(1), ..fault });
     let stream = lever.ats.streams(&lever.settings)[0];
     let cursor = lever.ats.first(&stream, &lever.settings, None).expect("a cursor");
@@ -163,14 +162,14 @@ async fn secrets_stand_in_no_error_and_no_debug_output() {
         email: "ada@example.com".to_owned(),
         phone: None,
     };
-    let call = lever.with(|context| lever.ats.act(context, &submit, "write")).expect("a request");
+    let call = lever.ats.act(&lever.context(), &submit, "write").expect("a request");
     let check = lever.ats.check(&lever.settings);
     let mut said = vec![format!("{call:?}")];
-    said.push(format!("{:?}", lever.with(|context| lever.ats.call(context, &check)).expect("a request")));
+    said.push(format!("{:?}", lever.ats.call(&lever.context(), &check).expect("a request")));
     lever.with_login(LoginMethod::RefreshToken, &OAUTH);
-    said.push(format!("{:?}", lever.with(|context| lever.ats.grant(context)).expect("a request")));
-    let granted = lever.sign_in().await.map(|granted| granted.access_token).map_err(|_| ()).expect("a token");
-    said.push(format!("{:?}", lever.with(|context| lever.ats.call(context, &check)).expect("a request")));
+    said.push(format!("{:?}", lever.ats.grant(&lever.context()).expect("a request")));
+    let granted = lever.sign_in().await.expect("an answer").expect("a token").access_token;
+    said.push(format!("{:?}", lever.ats.call(&lever.context(), &check).expect("a request")));
     let body = json!({"error": "invalid_grant", "error_description": "local-lever-secret-acme Jane"});
     lever.fault(Fault { status: Some(403), body: Some(body), ..Fault::default() });
     said.push(format!("{:?}", lever.sign_in().await.map(|_| ())));
