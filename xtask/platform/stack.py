@@ -248,20 +248,6 @@ def collect(args):
         (folder / f"{name.split('-', 3)[3]}.log").write_text("\n".join(lines) + "\n")
 
 
-def due(args):
-    """Makes the next poll of a connection due now, as if its interval had passed."""
-    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    outputs = client("cloudformation").describe_stacks(StackName=args.stack)["Stacks"][0]["Outputs"]
-    table = next(item["OutputValue"] for item in outputs if item["OutputKey"] == "ControlTableName")
-    client("dynamodb").update_item(
-        TableName=table,
-        Key={"pk": {"S": f"ORG#{args.organisation}#sync"}, "sk": {"S": args.connection}},
-        UpdateExpression="SET next_at = :now, due_shard = :shard",
-        ConditionExpression="attribute_exists(pk)",
-        ExpressionAttributeValues={":now": {"S": now}, ":shard": {"S": "due#0"}},
-    )
-
-
 def mail_providers(args):
     """Says who takes an organisation's mail by one write to its record, and answers what was said there before."""
     outputs = client("cloudformation").describe_stacks(StackName=args.stack)["Stacks"][0]["Outputs"]
@@ -308,11 +294,6 @@ def main():
     command.add_argument("--folder", required=True)
     command.add_argument("function", nargs="+")
     command.set_defaults(run=collect)
-    command = commands.add_parser("due", help=due.__doc__)
-    command.add_argument("--stack", required=True)
-    command.add_argument("--organisation", required=True)
-    command.add_argument("--connection", required=True)
-    command.set_defaults(run=due)
     command = commands.add_parser("mail-providers", help=mail_providers.__doc__)
     command.add_argument("--stack", required=True)
     command.add_argument("--organisation", required=True)

@@ -1,4 +1,4 @@
-//! `demo`: the five main flows on real input, through the public API of a running stack.
+//! `demo`: the six main flows on real input, through the public API of a running stack.
 
 mod client;
 mod flow_a;
@@ -6,6 +6,7 @@ mod flow_b;
 mod flow_c;
 mod flow_d;
 mod flow_e;
+mod flow_f;
 
 use std::time::Instant;
 
@@ -50,7 +51,7 @@ pub(crate) async fn demo(args: &DemoArgs) -> Result<()> {
             site.shown(&site.state.join("logs/functions"))
         )));
     }
-    report::heading(format!("All five flows passed in {}.", report::duration(began.elapsed())));
+    report::heading(format!("All six flows passed in {}.", report::duration(began.elapsed())));
     stack.explain(&site);
     Ok(())
 }
@@ -64,5 +65,6 @@ async fn flows(site: &Site, stack: &Stack, wait_for_schedule: bool) -> Result<()
     flow_b::run(&client, &application).await?;
     flow_c::run(site, stack, &client, org, wait_for_schedule).await?;
     flow_d::run(&client, &stranger).await?;
-    flow_e::run(site, stack, &client, (&stranger, other)).await
+    flow_e::run(site, stack, &client, (&stranger, other)).await?;
+    flow_f::run(stack, &client, org).await
 }
