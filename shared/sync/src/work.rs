@@ -23,6 +23,9 @@ use crate::{Engine, Opened};
 const AFTER_FAILURE: Schedule =
     Schedule { base: Duration::from_secs(30), cap: Duration::from_secs(3_600), tries: u32::MAX };
 
+/// How soon a message comes again whose connection another worker has.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
+
 /// How an invocation leaves a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Left {
@@ -43,8 +46,10 @@ impl Engine {
             SyncClaim::Held(hold, state) => (hold, *state),
             SyncClaim::Missing => return Ok(Outcome::Done),
             SyncClaim::Busy(until_ms) => {
+                // It may say what the one at work does not know yet, such as a person's request: it comes again soon.
                 let left = u64::try_from(until_ms.saturating_sub(now.as_millisecond())).unwrap_or(0);
-                return Ok(Outcome::retry(Duration::from_millis(left + 1), "another worker asks for this connection"));
+                let wait = Duration::from_millis(left + 1).min(LOOK_AGAIN);
+                return Ok(Outcome::postpone(wait, "another worker asks for this connection"));
             }
         };
         let worked = self.claimed(&hold, state, turn, verdict).await;

@@ -274,7 +274,9 @@ fn integrations_say_what_a_connection_takes_and_how_many_there_are() {
         let listed = acme.get("/api/integrations").await;
         let items = listed.body["items"].as_array().expect("items");
         let of = |id: &str| items.iter().find(|item| item["id"] == id).unwrap_or_else(|| panic!("{id}: {listed:?}"));
-        assert_eq!((&of("bamboohr")["method"], &of("bamboohr")["connections"]), (&json!("polling"), &json!(1)));
+        assert_eq!(of("bamboohr")["method"], "polling");
+        // Tests beside this one make some of their own.
+        assert!(of("bamboohr")["connections"].as_u64().is_some_and(|count| count >= 1), "{listed:?}");
         assert!(of("greenhouse")["connections"].as_u64().is_some_and(|count| count >= 2), "{listed:?}");
         assert_eq!(of("workday")["interval_minutes"]["contract"], 30);
         assert_eq!(of("gemini")["category"], "model");

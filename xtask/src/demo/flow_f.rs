@@ -18,6 +18,8 @@ use crate::{
 /// Key of the connection in stack.json, and the simulator that it asks.
 const ATS: [(&str, &str); 4] =
     [("greenhouse-api", "greenhouse"), ("lever", "lever"), ("workday", "workday"), ("bamboohr", "bamboohr")];
+/// Objects of all kinds that each simulator has at least.
+const OBJECTS: u32 = 150;
 /// Changes that are tried until one is of the kind that is wanted.
 const MOST_STEPS: u32 = 400;
 const SECONDS: u64 = 120;
@@ -28,6 +30,7 @@ pub(super) async fn run(stack: &Stack, client: &Client, org: &Organisation) -> R
     report::heading("Flow F   Greenhouse, Lever, Workday, BambooHR -> what changes there -> /api/applications");
     for (key, provider) in ATS {
         let ats = Ats::new(stack, client, org, key, provider)?;
+        ats.grow().await?;
         ats.resume().await?;
         ats.change_arrives().await?;
         ats.deletion_is_honoured().await?;
@@ -53,6 +56,13 @@ impl<'a> Ats<'a> {
 
     fn path(&self) -> String {
         format!("/api/connections/{}", self.connection)
+    }
+
+    /// Sees to it that there is something to read at the simulator.
+    async fn grow(&self) -> Result<()> {
+        let url = format!("{}/{}/grow", self.control, self.account);
+        self.client.control(&url, &json!({"seed": 1, "count": OBJECTS})).await?.expect(StatusCode::NO_CONTENT)?;
+        Ok(())
     }
 
     async fn resume(&self) -> Result<()> {
