@@ -151,9 +151,10 @@ pub(crate) fn webhooks_by_us(spec: &Spec) -> bool {
     spec.webhooks.is_some() && !webhooks_by_hand(spec)
 }
 
-/// Whether the provider's hosts are the account's own.
+/// Whether requests name the account, in their host or in their path.
 pub(crate) fn needs_account(spec: &Spec) -> bool {
-    spec.hosts.iter().any(|host| host.live.contains("{account}") || host.local.contains("{account}"))
+    spec.ats.is_some_and(|ats| ats.names_account())
+        || spec.hosts.iter().any(|host| host.live.contains("{account}") || host.local.contains("{account}"))
 }
 
 /// The name of the secret that webhooks are signed with; none for a provider without webhooks.

@@ -222,6 +222,11 @@ pub trait Ats: Sync {
     /// Ways to sign in, the preferred one first.
     fn logins(&self) -> &'static [Login];
 
+    /// Whether the paths of its requests name the account.
+    fn names_account(&self) -> bool {
+        false
+    }
+
     /// Settings of a connection.
     fn settings(&self) -> &'static [Setting] {
         &[]

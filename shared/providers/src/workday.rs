@@ -104,6 +104,10 @@ impl Ats for Workday {
         &login::SETTINGS
     }
 
+    fn names_account(&self) -> bool {
+        true
+    }
+
     fn budget(&self) -> Budget {
         // Users report ten requests in a second for a tenant, which its other integrations want a part of.
         Budget { requests: 5, window: Duration::from_secs(1) }
