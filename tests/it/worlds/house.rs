@@ -48,6 +48,15 @@ impl Provider {
         }
     }
 
+    /// Of so many seeds, those that take as long as the other providers': a pass through Lever makes two requests for each
+    /// opportunity.
+    pub(super) const fn seeds(self, of: u64) -> u64 {
+        match self {
+            Self::Lever => of / 2,
+            Self::Greenhouse | Self::Workday | Self::BambooHr => of,
+        }
+    }
+
     /// How the connection signs in: each way in turn.
     fn login(self, seed: u64) -> (LoginMethod, serde_json::Value) {
         let first = seed.is_multiple_of(2);
