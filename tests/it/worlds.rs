@@ -3,7 +3,7 @@
 //!
 //! The real engine and provider code in one process, against the simulators over HTTP and the table that keeps conditions as the
 //! service does. A thread has one world and a clock of its own, which it shares with its simulator. `PROVE_SEEDS` says how many
-//! worlds (the gate: 50 for each provider), `PROVE_SEED` repeats one.
+//! worlds (the gate: 10 for each provider, 5 of Lever's), `PROVE_SEED` repeats one.
 
 pub(crate) mod compare;
 mod cost;
