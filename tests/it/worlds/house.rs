@@ -179,8 +179,12 @@ impl House {
         if !matches!(connection.status, ConnectionStatus::NeedsReauthorisation | ConnectionStatus::Refused) {
             return false;
         }
-        let (_, mut credentials) = self.provider.login(1);
-        credentials["refresh_token"] = authorise().into();
+        // A connection that signs in with a key or the like is refused, too, when what its check met was a fault.
+        let mut logins = (0..2).map(|seed| self.provider.login(seed));
+        let (_, mut credentials) = logins.find(|(login, _)| *login == connection.login).expect("its way to sign in");
+        if connection.login == LoginMethod::RefreshToken {
+            credentials["refresh_token"] = authorise().into();
+        }
         // Entered again, it is not what it was: nothing that came from the old grant is used.
         credentials["entered"] = self.clock.load(Ordering::SeqCst).to_string().into();
         let credentials = SecretString::from(credentials.to_string());
