@@ -27,7 +27,7 @@ use web::identity::Identity;
 use web::page::{List, PageRequest};
 use web::problem::Problem;
 
-use self::view::{RunView, View, at_work};
+use self::view::{RunView, View, not_listed};
 use crate::{Api, cursor, id, list_of, not_found, unavailable};
 
 /// What a connection is called in answers.
@@ -106,9 +106,8 @@ async fn runs(
     if connection.is_none() {
         return Err(not_found(KIND));
     }
-    let first_page = after.is_none();
-    let running = state.filter(|_| first_page).map(|state| at_work(&state, clock::now())).unwrap_or_default();
-    Ok(Json(list_of(running.into_iter().chain(ended).map(RunView::from).collect(), next)))
+    let newest = state.filter(|_| after.is_none()).map(|state| not_listed(&state, &ended, clock::now()));
+    Ok(Json(list_of(newest.unwrap_or_default().into_iter().chain(ended).map(RunView::from).collect(), next)))
 }
 
 /// A connection as it stands.

@@ -176,9 +176,16 @@ const fn idle(status: ConnectionStatus) -> Option<&'static str> {
     }
 }
 
+/// The runs that the history does not have yet, newest first: those at work, and those whose end is written with the state only.
+pub(super) fn not_listed(state: &SyncState, listed: &[Run], now: Timestamp) -> Vec<Run> {
+    let on_its_way = |run: &&Run| !listed.iter().any(|listed| listed.id == run.id);
+    let ended = state.ended.iter().rev().filter(on_its_way).cloned();
+    at_work(state, now).into_iter().chain(ended).collect()
+}
+
 /// The runs that a worker has not ended, the one that had its turn last first; each with its place as `resume_point`. When
 /// their worker says nothing any more, they are interrupted, although nobody has recorded that yet.
-pub(super) fn at_work(state: &SyncState, now: Timestamp) -> Vec<Run> {
+fn at_work(state: &SyncState, now: Timestamp) -> Vec<Run> {
     let passes = [state.full.as_ref(), state.incremental.as_ref()].into_iter().flatten();
     let mut running: Vec<&Progress> = passes.filter(|progress| progress.running).collect();
     running.sort_by_key(|progress| (Some(progress.run.mode) != state.last_turn, progress.run.started_at));
@@ -260,6 +267,14 @@ mod tests {
         assert_eq!(outcomes(&turns), [(Mode::Incremental, None), (Mode::Full, None)]);
         let ended = SyncState { full: Some(Progress { running: false, ..progress(Mode::Full, now) }), ..state(now) };
         assert!(outcomes(&ended).is_empty());
+        // What has ended and is not in the history yet is shown once, after what is at work.
+        let run = |mode| begin(mode, Trigger::Schedule, ago(60));
+        let (first, second) = (run(Mode::Full), run(Mode::Incremental));
+        let both = SyncState { ended: vec![first.clone(), second.clone()], ..one };
+        let ids =
+            |listed: &[Run]| not_listed(&both, listed, now).into_iter().skip(1).map(|run| run.id).collect::<Vec<_>>();
+        assert_eq!(ids(&[]), [second.id.clone(), first.id.clone()]);
+        assert_eq!(ids(&[second]), [first.id]);
     }
 
     #[test]
