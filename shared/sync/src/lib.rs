@@ -143,8 +143,13 @@ impl Engine {
         let host = connection.settings.get("host").map(String::as_str);
         let hosts = Hosts::resolve(self.stage, (spec.id, spec.hosts), (account, host), self.replacement.as_deref())
             .map_err(|error| Halt::Failed(format!("failed to {error}")))?;
-        let secret = self.secrets.of_connection(org, &connection.id, CREDENTIALS).await;
-        let secret = secret.map_err(|error| Halt::Unavailable(format!("failed to {error}")))?;
+        // New credentials are tried as they are now, not as this process may remember them.
+        let secret = if connection.status == ConnectionStatus::Checking {
+            self.secrets.fresh_of_connection(org, &connection.id, CREDENTIALS).await?
+        } else {
+            let kept = self.secrets.of_connection(org, &connection.id, CREDENTIALS).await;
+            kept.map_err(|error| Halt::Unavailable(format!("failed to {error}")))?
+        };
         let (credentials, fingerprint) = match secret {
             Some(text) => (credentials(&text)?, content_hash(&text.expose_secret())),
             None => (Credentials::default(), String::new()),
