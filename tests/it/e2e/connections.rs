@@ -93,7 +93,7 @@ fn every_wrong_or_missing_field_of_a_connection_is_named_and_nothing_is_made() {
         }
         let several = json!({"id": id, "provider": "workday", "login": "api-key"});
         let several = acme.post("/api/connections", &several).await;
-        assert_eq!(several.body["errors"].as_array().map(Vec::len), Some(2), "login and host: {several:?}");
+        assert_eq!(several.body["errors"].as_array().map(Vec::len), Some(3), "login, account and host: {several:?}");
         acme.get(&format!("/api/connections/{id}")).await.is_problem(404, "not-found");
         assert!(stack.secrets_of("acme", &id).await.is_empty());
     });
