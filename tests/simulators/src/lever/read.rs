@@ -120,20 +120,29 @@ fn parts<'a, T>(rows: &'a [T], key: impl Fn(&'a T) -> (i64, &'a str)) -> impl It
     })
 }
 
+/// A list of one opportunity.
+fn list_of(
+    world: &World,
+    id: &str,
+    (headers, raw): (&HeaderMap, Option<&str>),
+    list: impl FnOnce(&State, &Opportunity, &Query) -> Value,
+) -> Answer {
+    let company = world.enter(headers)?;
+    let query = Query::parse(raw, &["expand"])?;
+    let page = company.read(|state| Some(list(state, state.opportunities.get(id)?, &query)));
+    page.map(Json).ok_or_else(|| Error::missing("Opportunity"))
+}
+
 pub(super) async fn interviews(
     Shared(world): Shared<Arc<World>>,
     Path(id): Path<String>,
     headers: HeaderMap,
     RawQuery(raw): RawQuery,
 ) -> Answer {
-    let company = world.enter(&headers)?;
-    let query = Query::parse(raw.as_deref(), &["expand"])?;
-    let page = company.read(|state| {
-        let of = state.opportunities.get(&id)?;
+    list_of(&world, &id, (&headers, raw.as_deref()), |state, of, query| {
         let rows = parts(&of.interviews, |one| (one.created, one.id.as_str()));
-        Some(query.short(rows, |one| render::interview(state, of, one)))
-    });
-    page.map(Json).ok_or_else(|| Error::missing("Opportunity"))
+        query.short(rows, |one| render::interview(state, of, one))
+    })
 }
 
 /// Unlike in a list, one that is asked for alone names its opportunity.
@@ -157,14 +166,10 @@ pub(super) async fn offers(
     headers: HeaderMap,
     RawQuery(raw): RawQuery,
 ) -> Answer {
-    let company = world.enter(&headers)?;
-    let query = Query::parse(raw.as_deref(), &["expand"])?;
-    let page = company.read(|state| {
-        let of = state.opportunities.get(&id)?;
+    list_of(&world, &id, (&headers, raw.as_deref()), |state, of, query| {
         let rows = parts(&of.offers, |one| (one.created, one.id.as_str()));
-        Some(query.short(rows, |one| render::offer(state, of, one)))
-    });
-    page.map(Json).ok_or_else(|| Error::missing("Opportunity"))
+        query.short(rows, |one| render::offer(state, of, one))
+    })
 }
 
 pub(super) async fn applications(
@@ -173,14 +178,10 @@ pub(super) async fn applications(
     headers: HeaderMap,
     RawQuery(raw): RawQuery,
 ) -> Answer {
-    let company = world.enter(&headers)?;
-    let query = Query::parse(raw.as_deref(), &["expand"])?;
-    let page = company.read(|state| {
-        let of = state.opportunities.get(&id)?;
+    list_of(&world, &id, (&headers, raw.as_deref()), |state, of, query| {
         let rows = parts(&of.applications, |one| (one.created, one.id.as_str()));
-        Some(query.short(rows, |one| render::application(state, of, one)))
-    });
-    page.map(Json).ok_or_else(|| Error::missing("Opportunity"))
+        query.short(rows, |one| render::application(state, of, one))
+    })
 }
 
 pub(super) async fn application(
