@@ -12,9 +12,8 @@ use domain::action::{Action, ActionState};
 use domain::failure::Failure;
 use domain::message::ActionJob;
 use platform::batch::Turn;
-use platform::breaker::{SharedBreaker, Verdict};
+use platform::breaker::Verdict;
 use platform::clock;
-use platform::dependency::Dependency;
 use platform::error::PlatformError;
 use platform::fault;
 use platform::metrics::{self, Unit};
@@ -22,7 +21,6 @@ use platform::records::key_of;
 use platform::table::{Item, number};
 use platform::work::{Claim, Hold, Terms, claim, ending, finish, give_back};
 use resilience::batch::Outcome;
-use resilience::breaker::POLICY;
 use resilience::work::{ATTEMPTS, CLAIM_RECORDED, CLAIM_WAITING, Refusal};
 use serde_json::Value;
 use sync::{Changed, Engine, Halt};
@@ -72,9 +70,7 @@ impl Worker {
     }
 
     async fn work(&self, job: &ActionJob, turn: Turn) -> Result<Outcome, PlatformError> {
-        let control = self.engine.syncs.table().clone();
-        let breaker = SharedBreaker::of_connection(control, &job.org, &job.connection, POLICY);
-        let connection = Dependency::new(breaker, self.engine.calls.clone());
+        let connection = self.engine.dependency(&job.org, &job.connection);
         connection
             .guard(turn, async |verdict| match self.take(job, turn).await? {
                 Ok(held) => self.held(job, held, turn, verdict).await,

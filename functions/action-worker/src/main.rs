@@ -4,14 +4,9 @@ use std::time::Instant;
 
 use action_worker::Worker;
 use platform::batch::Batches;
-use platform::bulkhead::Bulkhead;
-use platform::cache::Cache;
 use platform::clients::{Aws, preconnect};
-use platform::environment;
-use platform::records::Records;
 use platform::telemetry;
-use providers::http::Outbound;
-use sync::{Engine, Outside};
+use sync::Engine;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
@@ -19,14 +14,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init();
     let aws = Aws::from_environment()?;
     let batches = Batches::from_environment(&aws)?;
-    let outside = Outside {
-        http: Outbound::new()?,
-        calls: Bulkhead::from_environment("ats", "POOL_ATS")?,
-        stage: environment::stage()?,
-        replacement: environment::optional("PROVIDER_BASE_URL"),
-    };
-    let (records, control) = (Records::new(aws.table("RECORDS_TABLE")?), aws.table("CONTROL_TABLE")?);
-    let worker = Worker::new(Engine::new(records, control, Cache::from_environment()?, aws.secrets()?, outside));
+    let worker = Worker::new(Engine::from_environment(&aws)?);
     preconnect(async { _ = tokio::join!(worker.preconnect(), batches.preconnect()) }).await;
     telemetry::started(begin);
     batches.serve(|job, turn| worker.handle(job, turn)).await

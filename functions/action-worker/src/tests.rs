@@ -17,6 +17,7 @@ use platform::records::Records;
 use platform::secrets::Secrets;
 use platform::table::{Key, Table, Write, text};
 use providers::http::Outbound;
+use resilience::breaker::POLICY;
 use resilience::retry::ACTION;
 use secrecy::SecretString;
 use serde_json::json;

@@ -5,11 +5,8 @@
 
 use domain::message::SyncJob;
 use platform::batch::Turn;
-use platform::breaker::SharedBreaker;
-use platform::dependency::Dependency;
 use platform::error::PlatformError;
 use resilience::batch::Outcome;
-use resilience::breaker::POLICY;
 use sync::Engine;
 
 /// The worker and what it needs.
@@ -39,9 +36,7 @@ impl Worker {
     }
 
     async fn work(&self, job: &SyncJob, turn: Turn) -> Result<Outcome, PlatformError> {
-        let table = self.engine.syncs.table().clone();
-        let breaker = SharedBreaker::of_connection(table, &job.org, &job.connection, POLICY);
-        let connection = Dependency::new(breaker, self.engine.calls.clone());
+        let connection = self.engine.dependency(&job.org, &job.connection);
         connection.guard(turn, async |verdict| self.engine.work(job, turn, verdict).await).await
     }
 }

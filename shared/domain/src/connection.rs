@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::ConnectionId;
 
+/// The setting that says where a provider sends whose webhooks we create.
+pub const WEBHOOK_URL: &str = "webhook_url";
+
 /// Whether a connection works for its organisation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -15,7 +15,7 @@ const STATUS_IS: &str = "#status = :seen AND attribute_not_exists(deleted_at)";
 const GONE_WITH_IT: [&str; 5] = ["listed_at", "detail", "account", "settings", "request_hash"];
 
 impl Records {
-    /// Gives a connection another status, and no reason for it. False when it has another one than was seen, or is gone. One
+    /// Gives a connection another status, and why it has it. False when it has another one than was seen, or is gone. One
     /// write.
     ///
     /// # Errors
@@ -25,9 +25,10 @@ impl Records {
         org: &OrgId,
         id: &ConnectionId,
         (seen, to): (ConnectionStatus, ConnectionStatus),
+        detail: Option<&str>,
         now: Timestamp,
     ) -> Result<bool, PlatformError> {
-        let write = status(seen, to, now).set("detail", null());
+        let write = status(seen, to, now).set("detail", detail.map_or_else(null, text));
         let key = key_of::<Connection>(org, id.as_str());
         Ok(matches!(self.table().update(&key, write, false).await?, Written::Applied(_)))
     }
@@ -79,7 +80,8 @@ mod tests {
             created_at: now,
         };
         assert!(matches!(records.create(&org, &connection, "r", now).await, Ok(Created::New)));
-        let change = async |seen, to| records.change_connection(&org, &id, (seen, to), now).await.expect("written");
+        let change =
+            async |seen, to| records.change_connection(&org, &id, (seen, to), None, now).await.expect("written");
         assert!(!change(ConnectionStatus::Active, ConnectionStatus::Paused).await);
         assert!(!records.bury_connection(&org, &id, now).await.expect("written"), "it is not being removed");
         assert!(change(ConnectionStatus::Checking, ConnectionStatus::Deleted).await);

@@ -47,6 +47,12 @@ pub fn number(value: i64) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
 
+/// An attribute that says yes or no.
+#[must_use]
+pub const fn flag(value: bool) -> AttributeValue {
+    AttributeValue::Bool(value)
+}
+
 /// A nested attribute.
 #[must_use]
 pub fn map(item: Item) -> AttributeValue {

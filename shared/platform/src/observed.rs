@@ -13,7 +13,7 @@ use serde::Deserialize;
 use crate::clock::sortable;
 use crate::error::PlatformError;
 use crate::records::Records;
-use crate::table::{Item, Key, Page, Query, Write, Written, from_item, map, number, text, to_item};
+use crate::table::{Item, Key, Page, Query, Write, Written, flag, from_item, map, number, text, to_item};
 
 /// How often an observation is decided again when the record changed in between.
 const TRIES: u32 = 5;
@@ -230,10 +230,9 @@ impl Records {
         origin: &Origin,
         kind: Kind,
         after: Option<Item>,
-    ) -> Result<(Vec<(String, String)>, Option<Item>), PlatformError> {
+    ) -> Result<(Vec<String>, Option<Item>), PlatformError> {
         #[derive(Deserialize)]
         struct Entry {
-            sk: String,
             provider_id: String,
         }
         let query = Query {
@@ -245,7 +244,7 @@ impl Records {
             after,
         };
         let Page { items, next } = self.table().query::<Entry>(query).await?;
-        Ok((items.into_iter().map(|Entry { sk, provider_id }| (sk, provider_id)).collect(), next))
+        Ok((items.into_iter().map(|entry| entry.provider_id).collect(), next))
     }
 
     async fn standing(&self, keys: &[Key]) -> Result<HashMap<(String, String), Found>, PlatformError> {
@@ -303,7 +302,7 @@ fn write(
         .set_all_once(unsaid)
         .set("content_hash", text(seen.hash.clone()))
         .set("source_version", number(seen.version_ms))
-        .set("part", aws_bool(seen.part))
+        .set("part", flag(seen.part))
         .set("written_ms", number(seen.observed_ms))
         .set("updated_at", text(now.to_string()))
         .set("source_key", text(source_key(origin, record.kind())))
@@ -320,8 +319,4 @@ fn write(
         write = write.append("history", map(entry));
     }
     Ok(write)
-}
-
-fn aws_bool(value: bool) -> aws_sdk_dynamodb::types::AttributeValue {
-    aws_sdk_dynamodb::types::AttributeValue::Bool(value)
 }

@@ -139,24 +139,6 @@ impl Syncs {
         Ok(matches!(written, Written::Applied(_)))
     }
 
-    /// Asks for a run as soon as may be: it is due at once. False when there is no such connection. One write.
-    ///
-    /// # Errors
-    /// When the table cannot be reached.
-    pub async fn request(
-        &self,
-        org: &OrgId,
-        connection: &ConnectionId,
-        mode: Mode,
-        now: Timestamp,
-    ) -> Result<bool, PlatformError> {
-        let write = Write::when("attribute_exists(pk)")
-            .set("requested", requested(mode))
-            .set("next_at", text(whole_second(now).to_string()))
-            .set("reason", text("asked for by a person"));
-        Ok(matches!(self.table.update(&key(org, connection), write, false).await?, Written::Applied(_)))
-    }
-
     /// Claims a connection until its worker was silent for [`SILENCE`]. One write.
     ///
     /// # Errors

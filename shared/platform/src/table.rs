@@ -14,7 +14,7 @@ mod calls;
 #[cfg(debug_assertions)]
 mod memory;
 
-pub use crate::item::{Item, from_item, map, null, number, text, to_item};
+pub use crate::item::{Item, flag, from_item, map, null, number, text, to_item};
 
 /// The primary key of an item.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

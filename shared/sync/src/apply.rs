@@ -60,7 +60,7 @@ impl Engine {
     }
 
     /// Tells the cache once, which lists are not right any more.
-    pub(crate) async fn tell_cache(&self, org: &OrgId, counts: &CountsByKind, again: bool) {
+    async fn tell_cache(&self, org: &OrgId, counts: &CountsByKind, again: bool) {
         let mut kinds: Vec<cache::Kind> = Vec::new();
         for (kind, counts) in counts {
             if again || counts.created + counts.updated + counts.deleted > 0 {

@@ -29,8 +29,12 @@ use domain::connection::{Connection, ConnectionStatus, LoginMethod};
 use domain::id::{ConnectionId, OrgId};
 use domain::stage::Stage;
 use jiff::Timestamp;
+use platform::breaker::SharedBreaker;
 use platform::bulkhead::Bulkhead;
-use platform::cache::Cache;
+use platform::cache::{Cache, CacheError};
+use platform::clients::Aws;
+use platform::dependency::Dependency;
+use platform::environment::{self, EnvironmentError};
 use platform::error::PlatformError;
 use platform::limit::SharedLimiter;
 use platform::records::Records;
@@ -39,8 +43,9 @@ use platform::sync::Syncs;
 use platform::table::Table;
 use providers::access::Hosts;
 use providers::ats::{Ats, CallError, Context, Credentials};
-use providers::http::Outbound;
+use providers::http::{Outbound, SendError};
 use providers::spec::Spec;
+use resilience::breaker::POLICY;
 use secrecy::{ExposeSecret as _, SecretString};
 
 pub use crate::change::Changed;
@@ -91,6 +96,18 @@ pub struct Outside {
     pub replacement: Option<String>,
 }
 
+/// Why there is no engine.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub enum SetUpError {
+    /// A setting is missing or wrong.
+    Environment(#[from] EnvironmentError),
+    /// The cache cannot be used.
+    Cache(#[from] CacheError),
+    /// There is no way out.
+    Http(#[from] SendError),
+}
+
 /// A connection that can be asked.
 pub(crate) struct Opened {
     pub(crate) connection: Connection,
@@ -109,6 +126,21 @@ pub(crate) struct Opened {
 }
 
 impl Engine {
+    /// The engine of a function, as its environment says.
+    ///
+    /// # Errors
+    /// When a setting is missing or wrong, or TLS cannot be set up.
+    pub fn from_environment(aws: &Aws) -> Result<Self, SetUpError> {
+        let outside = Outside {
+            http: Outbound::new()?,
+            calls: Bulkhead::from_environment("ats", "POOL_ATS")?,
+            stage: environment::stage()?,
+            replacement: environment::optional("PROVIDER_BASE_URL"),
+        };
+        let (records, control) = (Records::new(aws.table("RECORDS_TABLE")?), aws.table("CONTROL_TABLE")?);
+        Ok(Self::new(records, control, Cache::from_environment()?, aws.secrets()?, outside))
+    }
+
     /// An engine on these tables.
     #[must_use]
     pub fn new(records: Records, control: Table, cache: Cache, secrets: Secrets, outside: Outside) -> Self {
@@ -122,6 +154,13 @@ impl Engine {
     /// Opens the connections: both tables are one service, so one call is enough for them.
     pub async fn preconnect(&self) {
         tokio::join!(self.records.table().preconnect(), self.cache.preconnect());
+    }
+
+    /// A connection's provider behind its bulkhead and the connection's breaker.
+    #[must_use]
+    pub fn dependency(&self, org: &OrgId, connection: &ConnectionId) -> Dependency {
+        let breaker = SharedBreaker::of_connection(self.syncs.table().clone(), org, connection, POLICY);
+        Dependency::new(breaker, self.calls.clone())
     }
 
     /// The connection's record. One call.

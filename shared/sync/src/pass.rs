@@ -93,7 +93,6 @@ impl Engine {
 
     /// One page of a list, or what follows its last page.
     async fn step(&self, session: &mut Session<'_>, mode: Mode, stream: &Stream) -> Result<Step, Halt> {
-        let settings = session.opened.connection.settings.clone();
         let since = match (mode, session.state.marks.get(stream.name)) {
             (Mode::Full, _) => None,
             (Mode::Incremental, Some(mark)) => {
@@ -110,7 +109,7 @@ impl Engine {
         let followed = progress.follow.first().cloned();
         let cursor = match (&followed, &progress.next, progress.begun_ms) {
             (Some(cursor), ..) | (None, Some(cursor), _) => cursor.clone(),
-            (None, None, None) => match session.opened.ats.first(stream, &settings, since) {
+            (None, None, None) => match session.opened.ats.first(stream, &session.opened.connection.settings, since) {
                 Some(cursor) => cursor,
                 None => {
                     // A list that tells changes only: they count from the first pass through everything on.
@@ -121,11 +120,8 @@ impl Engine {
             },
             (None, None, Some(_)) => return Ok(ended(progress, mode, stream)),
         };
-        let before = session.opened.requests;
-        let asked = self.page(&mut session.opened, &cursor, session.turn).await;
-        let made = session.opened.requests - before;
+        let asked = self.page_of_pass(session, mode, &cursor).await;
         let Some(progress) = session.state.progress(mode).as_mut() else { return Ok(Step::StreamEnded) };
-        progress.run.requests += made;
         match asked {
             Ok((page, observed_ms)) => {
                 self.take(session, mode, stream, (page, observed_ms), followed.is_some()).await?;
@@ -153,6 +149,21 @@ impl Engine {
         let Some(progress) = session.state.progress(mode).as_mut() else { return Ok(Step::StreamEnded) };
         let more = progress.next.is_some() || !progress.follow.is_empty() || progress.begun_ms.is_none();
         Ok(if more { Step::Page } else { ended(progress, mode, stream) })
+    }
+
+    /// Asks for a page of a pass, whose run counts the requests.
+    pub(crate) async fn page_of_pass(
+        &self,
+        session: &mut Session<'_>,
+        mode: Mode,
+        cursor: &str,
+    ) -> Result<(Page, i64), Halt> {
+        let before = session.opened.requests;
+        let asked = self.page(&mut session.opened, cursor, session.turn).await;
+        if let Some(progress) = session.state.progress(mode) {
+            progress.run.requests += session.opened.requests - before;
+        }
+        asked
     }
 
     /// Applies a page and moves the checkpoint.

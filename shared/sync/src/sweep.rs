@@ -1,8 +1,7 @@
 //! What a complete pass did not list: it is asked for by name, and buried when it is not there.
 
 use domain::ats::{Kind, ObjectRef};
-use domain::sync::{CountsByKind, Mode};
-use platform::clock;
+use domain::sync::Mode;
 use providers::ats::Stream;
 
 use crate::Engine;
@@ -48,7 +47,7 @@ impl Engine {
         let mut after = None;
         loop {
             let (page, next) = self.records.inventory(&session.opened.origin, kind, after).await?;
-            missing.extend(page.into_iter().map(|(_, provider_id)| provider_id).filter(|id| !seen.contains(id)));
+            missing.extend(page.into_iter().filter(|id| !seen.contains(id)));
             after = next;
             if after.is_none() {
                 return Ok(missing);
@@ -62,12 +61,7 @@ impl Engine {
             if session.turn.left() < FOR_A_PAGE {
                 return Err(Halt::OutOfTime);
             }
-            let before = session.opened.requests;
-            let asked = self.page(&mut session.opened, &cursor, session.turn).await;
-            let made = session.opened.requests - before;
-            let Some(progress) = session.state.progress(mode).as_mut() else { return Ok(()) };
-            progress.run.requests += made;
-            match asked {
+            match self.page_of_pass(session, mode, &cursor).await {
                 Ok((page, observed_ms)) => {
                     let what = (page.observations.as_slice(), page.gone.as_slice());
                     let counts = self.apply(&session.opened, what, observed_ms, false).await?;
@@ -78,6 +72,7 @@ impl Engine {
                 }
                 // Not known is not gone: the next pass asks again.
                 Err(Halt::Unreadable(detail) | Halt::PlaceLost(detail)) => {
+                    let Some(progress) = session.state.progress(mode).as_mut() else { return Ok(()) };
                     tell(&mut progress.run, format!("{}: {detail}", progress.stream));
                 }
                 Err(halt) => return Err(halt),
@@ -97,14 +92,9 @@ impl Engine {
         let Some(progress) = session.state.progress(mode).as_ref() else { return Ok(()) };
         let begun_ms = progress.began_ms;
         let gone: Vec<ObjectRef> = ids.iter().map(|id| ObjectRef::new(kind, id.as_str())).collect();
-        let buried = self.records.bury(&session.opened.origin, &gone, begun_ms, clock::now()).await?;
+        let counts = self.apply(&session.opened, (&[], &gone), begun_ms, false).await?;
         let Some(progress) = session.state.progress(mode).as_mut() else { return Ok(()) };
-        let mut counts = CountsByKind::new();
-        for (kind, buried) in buried {
-            counts.entry(kind).or_default().deleted += buried;
-        }
         add(&mut progress.run.counts, &counts);
-        self.tell_cache(&session.opened.origin.org, &counts, false).await;
         Ok(())
     }
 }

@@ -4,24 +4,20 @@ use std::time::Duration;
 
 use domain::connection::ConnectionStatus;
 use domain::message::SyncJob;
-use domain::sync::{Mode, RunOutcome, Trigger};
+use domain::sync::{Mode, Run, RunOutcome, Trigger};
 use jiff::{SignedDuration, Timestamp};
 use platform::batch::Turn;
 use platform::breaker::Verdict;
 use platform::clock;
 use platform::error::PlatformError;
-use platform::sync::{SyncClaim, SyncHold, SyncState, begin};
+use platform::sync::{Progress, SyncClaim, SyncHold, SyncState, begin};
 use resilience::batch::Outcome;
-use resilience::retry::Schedule;
+use resilience::retry::{Next, POLL};
 
 use crate::halt::Halt;
 use crate::pass::{Session, TurnEnd, new_pass};
 use crate::plan::{idle, later, look_again, next_full, turn_of, wants};
 use crate::{Engine, Opened};
-
-/// After runs that failed, one after the other.
-const AFTER_FAILURE: Schedule =
-    Schedule { base: Duration::from_secs(30), cap: Duration::from_secs(3_600), tries: u32::MAX };
 
 /// How soon a message comes again whose connection another worker has.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
@@ -182,7 +178,7 @@ impl Engine {
     /// Records a run that has ended, and shows it as the last one: first with the state that it leaves, in one write, and then
     /// in the history. A worker that dies before the first leaves a run that was interrupted, one that dies before the second a
     /// run that the next worker records. False when the connection is no longer ours.
-    async fn close(&self, session: &mut Session<'_>, run: domain::sync::Run) -> Result<bool, PlatformError> {
+    async fn close(&self, session: &mut Session<'_>, run: Run) -> Result<bool, PlatformError> {
         tracing::info!(
             org = %session.state.org, connection = %session.state.connection, run.id = run.id, run.mode = ?run.mode,
             run.outcome = ?run.outcome, run.detail = run.detail, run.requests, changed = run.changed(), "sync run ended"
@@ -263,19 +259,7 @@ impl Engine {
         let Some(progress) = mode.and_then(|mode| session.state.progress(mode).as_mut()) else {
             return Ok(Left::WithState);
         };
-        progress.running = false;
-        let mut run = progress.run.clone();
-        run.outcome = Some(outcome);
-        run.detail = Some(detail);
-        run.until = until;
-        run.resume_point = Some(place(&progress.stream, progress.next.as_deref()));
-        run.finished_at = Some(now);
-        // The next run of this pass has a record of its own.
-        let mut next = begin(run.mode, Trigger::Resume, now);
-        next.resumes = Some(run.id.clone());
-        next.counts.clone_from(&run.counts);
-        next.problems.clone_from(&run.problems);
-        progress.run = next;
+        let run = hand_over(progress, (outcome, detail, until), now);
         Ok(if self.close(session, run).await? { Left::WithState } else { Left::Lost })
     }
 
@@ -284,23 +268,35 @@ impl Engine {
         for mode in [Mode::Full, Mode::Incremental] {
             let (org, connection) = (state.org.clone(), state.connection.clone());
             let Some(progress) = state.progress(mode).as_mut().filter(|progress| progress.running) else { continue };
-            let now = clock::now();
-            let mut run = progress.run.clone();
-            run.outcome = Some(RunOutcome::Interrupted);
-            run.detail = Some("its worker ended without a word; the next run goes on at its checkpoint".to_owned());
-            run.resume_point = Some(place(&progress.stream, progress.next.as_deref()));
-            run.finished_at = Some(now);
-            let mut next = begin(mode, Trigger::Resume, now);
-            next.resumes = Some(run.id.clone());
-            next.counts.clone_from(&run.counts);
-            next.problems.clone_from(&run.problems);
-            progress.run = next;
-            progress.running = false;
+            let detail = "its worker ended without a word; the next run goes on at its checkpoint".to_owned();
+            let run = hand_over(progress, (RunOutcome::Interrupted, detail, None), clock::now());
             tracing::warn!(%org, %connection, run.id = run.id, "a sync run was interrupted");
             state.ended.push(run.clone());
             state.last_run = Some(run);
         }
         self.record_ended(state).await
+    }
+}
+
+/// Ends the run of a pass before the pass's end: the next run, which has a record of its own, goes on where this one was.
+fn hand_over(
+    progress: &mut Progress,
+    (outcome, detail, until): (RunOutcome, String, Option<Timestamp>),
+    now: Timestamp,
+) -> Run {
+    progress.running = false;
+    let mut next = begin(progress.run.mode, Trigger::Resume, now);
+    next.resumes = Some(progress.run.id.clone());
+    next.counts.clone_from(&progress.run.counts);
+    next.problems.clone_from(&progress.run.problems);
+    let run = std::mem::replace(&mut progress.run, next);
+    Run {
+        outcome: Some(outcome),
+        detail: Some(detail),
+        until,
+        resume_point: Some(place(&progress.stream, progress.next.as_deref())),
+        finished_at: Some(now),
+        ..run
     }
 }
 
@@ -337,9 +333,9 @@ fn begin_or_resume(session: &mut Session<'_>, mode: Mode, now: Timestamp) {
 /// A run failed: the next one waits longer with each failure.
 fn fail(state: &mut SyncState, detail: &str) {
     state.failures = state.failures.saturating_add(1);
-    let wait = match AFTER_FAILURE.next(state.failures, clock::chance(), None) {
-        resilience::retry::Next::After(wait) => wait,
-        resilience::retry::Next::GiveUp => AFTER_FAILURE.cap,
+    let wait = match POLL.next(state.failures, clock::chance(), None) {
+        Next::After(wait) => wait,
+        Next::GiveUp => POLL.cap,
     };
     let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::from_mins(1)).max(SignedDuration::from_secs(5));
     let until = later(clock::now(), wait);

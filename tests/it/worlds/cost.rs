@@ -46,9 +46,7 @@ fn a_sync_of_ten_thousand_unchanged_records_writes_for_pages_and_not_for_records
         read_all(&house).await;
         let stored = super::compare::stored(&house.records, &house.origin).len();
         let before = (house.records.writes().expect("counted"), house.states.writes().expect("counted"));
-        let syncs = house.engine().syncs;
-        let (org, connection) = (&house.origin.org, &house.origin.connection);
-        syncs.request(org, connection, Mode::Full, clock::now()).await.expect("requested");
+        house.ask_for(Mode::Full).await;
         let state = read_all(&house).await;
         let run = state.last_run.expect("a run");
         let records = house.records.writes().expect("counted") - before.0;

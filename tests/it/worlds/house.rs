@@ -14,7 +14,7 @@ use platform::bulkhead::Bulkhead;
 use platform::cache::Cache;
 use platform::records::Records;
 use platform::secrets::Secrets;
-use platform::sync::{SyncState, Syncs};
+use platform::sync::{Order, SyncState, Syncs};
 use platform::table::{Item, Key, Table, Write, text, to_item};
 use providers::http::Outbound;
 use secrecy::SecretString;
@@ -191,11 +191,15 @@ impl House {
         self.secrets.put_of_connection(org, id, sync::CREDENTIALS, &credentials).await.expect("stored");
         let write = Write::when("attribute_exists(pk)").set("status", text("checking"));
         self.records.update(&key, write, false).await.expect("stored");
-        Syncs::new(self.states.clone())
-            .request(org, id, Mode::Incremental, platform::clock::now())
-            .await
-            .expect("requested");
+        self.ask_for(Mode::Incremental).await;
         true
+    }
+
+    /// A person asks for a run.
+    pub(super) async fn ask_for(&self, mode: Mode) {
+        let order = Order { mode: Some(mode), reason: "asked for by a person", unpark: false };
+        let (syncs, Origin { org, connection, .. }) = (Syncs::new(self.states.clone()), &self.origin);
+        assert!(syncs.hurry(org, connection, order, platform::clock::now()).await.expect("ordered"));
     }
 
     async fn connect(&self, seed: u64) {

@@ -213,9 +213,7 @@ impl Play {
                 break;
             }
         }
-        let (org, connection) = (self.house.origin.org.clone(), self.house.origin.connection.clone());
         for mode in [Mode::Full, Mode::Incremental] {
-            let syncs = self.house.engine().syncs;
             // What is under way is brought to its end first, and then everything is read from its beginning.
             for _ in 0..QUIET_RUNS {
                 let state = self.state().await.expect("a state");
@@ -225,7 +223,7 @@ impl Play {
                 self.run(None, 0).await;
                 self.house.pass(Duration::from_secs(100));
             }
-            syncs.request(&org, &connection, mode, clock::now()).await.expect("requested");
+            self.house.ask_for(mode).await;
             for _ in 0..QUIET_RUNS {
                 self.run(None, 0).await;
                 self.house.pass(Duration::from_secs(100));

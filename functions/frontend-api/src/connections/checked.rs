@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::connection::LoginMethod;
+use domain::connection::{LoginMethod, WEBHOOK_URL};
 use domain::stage::Stage;
 use providers::access::{AccessError, Hosts};
 use providers::ats::Setting;
@@ -12,8 +12,6 @@ use web::problem::FieldError;
 
 use crate::integrations::{logins, needs_account, webhook_secret, webhooks_by_us};
 
-/// The setting that says where a provider sends whose webhooks we create.
-pub(super) const WEBHOOK_URL: &str = "webhook_url";
 /// Most bytes of the credentials as they are stored.
 const LONGEST_CREDENTIALS: usize = 4_096;
 /// Most bytes of a value.

@@ -9,7 +9,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use domain::FORMAT_VERSION;
 use domain::ats::content_hash;
-use domain::connection::{Connection, ConnectionStatus, LoginMethod};
+use domain::connection::{Connection, ConnectionStatus, LoginMethod, WEBHOOK_URL};
 use domain::id::{ConnectionId, OrgId};
 use garde::Validate;
 use http::HeaderMap;
@@ -25,7 +25,7 @@ use web::body::{Checked, idempotency_key};
 use web::identity::{Identity, Role};
 use web::problem::Problem;
 
-use super::checked::{self, Entered, Errors, Given, WEBHOOK_URL};
+use super::checked::{self, Entered, Errors, Given};
 use super::view::{View, webhook_path};
 use super::{KIND, Told, hurry, send, shown, stands};
 use crate::integrations::{webhook_secret, webhooks_by_hand, webhooks_by_us};

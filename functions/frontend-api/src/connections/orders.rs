@@ -175,7 +175,7 @@ pub(super) async fn transition(
         let seen = found.ok_or_else(|| not_found(KIND))?.status;
         let to = next(seen)?;
         let changed =
-            async { Ok(seen == to || api.records.change_connection(org, id, (seen, to), clock::now()).await?) };
+            async { Ok(seen == to || api.records.change_connection(org, id, (seen, to), None, clock::now()).await?) };
         if changed.await.map_err(|e: PlatformError| unavailable(&e))? {
             return Ok((seen, to));
         }
