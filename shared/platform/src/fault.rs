@@ -27,6 +27,10 @@ pub const CALLING: &str = "work.calling";
 pub(crate) const CLAIMING: &str = "work.claiming";
 /// The claim is written, nothing was done yet.
 pub(crate) const CLAIMED: &str = "work.claimed";
+/// What an ATS told is applied, the checkpoint is not moved yet.
+pub(crate) const APPLIED: &str = "sync.applied";
+/// The checkpoint is moved.
+pub(crate) const SAVED: &str = "sync.saved";
 /// The work is done, its end is not written yet.
 pub(crate) const FINISHING: &str = "work.finishing";
 /// The end is written, the message is still there.

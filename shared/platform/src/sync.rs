@@ -20,6 +20,7 @@ use resilience::work::{LEASE, OWNER};
 
 use crate::clock;
 use crate::error::PlatformError;
+use crate::fault;
 use crate::table::{Item, Key, Page, Query, Table, Write, Written, from_item, number, text, to_item};
 
 /// How long a worker that says nothing is believed to be at work. A page takes at most half of it.
@@ -154,7 +155,10 @@ impl Syncs {
             .set(OWNER, text(owner.clone()))
             .set("reason", text(poll::AT_WORK));
         match self.table.update(&key, write, true).await? {
-            Written::Applied(item) => Ok(SyncClaim::Held(SyncHold { key, owner }, Box::new(from_item(item)?))),
+            Written::Applied(item) => {
+                fault::point(fault::CLAIMED, &key.sk).await;
+                Ok(SyncClaim::Held(SyncHold { key, owner }, Box::new(from_item(item)?)))
+            }
             Written::Refused(None) => Ok(SyncClaim::Missing),
             Written::Refused(Some(item)) => {
                 let until = item.get(LEASE).and_then(|v| v.as_n().ok()).and_then(|n| n.parse().ok());
@@ -177,7 +181,10 @@ impl Syncs {
         if taken {
             write = write.remove("requested");
         }
-        Ok(matches!(self.table.update(&hold.key, write, false).await?, Written::Applied(_)))
+        fault::point(fault::APPLIED, &hold.key.sk).await;
+        let written = self.table.update(&hold.key, write, false).await?;
+        fault::point(fault::SAVED, &hold.key.sk).await;
+        Ok(matches!(written, Written::Applied(_)))
     }
 
     /// Gives the connection back with its state, due when that says. One write, fenced.
@@ -188,7 +195,10 @@ impl Syncs {
         let mut item = stored(state)?;
         item.insert("next_at".to_owned(), text(whole_second(state.next_at).to_string()));
         let write = fenced(hold, clock::now()).set_all(item).remove(OWNER).remove(LEASE);
-        Ok(matches!(self.table.update(&hold.key, write, false).await?, Written::Applied(_)))
+        fault::point(fault::FINISHING, &hold.key.sk).await;
+        let written = self.table.update(&hold.key, write, false).await?;
+        fault::point(fault::FINISHED, &hold.key.sk).await;
+        Ok(matches!(written, Written::Applied(_)))
     }
 
     /// Gives the connection back as it is: the next claim goes on where it was. One write, fenced.

@@ -8,6 +8,7 @@
 //!
 //! Architecture invariants: nothing here knows one provider; what is asked and how replies are read is the provider's file.
 
+mod ahead;
 mod apply;
 mod ask;
 mod change;

@@ -10,6 +10,7 @@ use platform::clock;
 use platform::sync::{Progress, SyncHold, SyncState, begin};
 use providers::ats::{Next, Page, Stream};
 
+use crate::ahead::Ahead;
 use crate::apply::add;
 use crate::ask::FOR_A_PAGE;
 use crate::halt::Halt;
@@ -41,6 +42,7 @@ pub(crate) struct Session<'a> {
     pub(crate) turn: Turn,
     /// Whether what a person asked for has begun, so that it is taken away with the next checkpoint.
     pub(crate) taken: bool,
+    pub(crate) ahead: Ahead,
 }
 
 /// How a turn ended.
@@ -60,6 +62,15 @@ impl Engine {
         mode: Mode,
         other_waits: bool,
     ) -> Result<TurnEnd, Halt> {
+        let ended = self.pages(session, mode, other_waits).await;
+        // However it ended, what was done is done: a provider that lets little through at a time is read to the end, too.
+        if !matches!(ended, Err(Halt::Lost | Halt::Platform(_))) && self.settle(session, mode).await? {
+            self.save(session).await?;
+        }
+        ended
+    }
+
+    async fn pages(&self, session: &mut Session<'_>, mode: Mode, other_waits: bool) -> Result<TurnEnd, Halt> {
         let streams = session.opened.ats.streams(&session.opened.connection.settings);
         session.state.last_turn = Some(mode);
         let mut pages = 0;
@@ -106,7 +117,7 @@ impl Engine {
             self.sweep(session, mode, stream).await?;
             return Ok(Step::StreamEnded);
         }
-        let followed = progress.follow.first().cloned();
+        let followed = progress.follow.get(session.ahead.cursors).cloned();
         let cursor = match (&followed, &progress.next, progress.begun_ms) {
             (Some(cursor), ..) | (None, Some(cursor), _) => cursor.clone(),
             (None, None, None) => match session.opened.ats.first(stream, &session.opened.connection.settings, since) {
@@ -121,6 +132,9 @@ impl Engine {
             (None, None, Some(_)) => return Ok(ended(progress, mode, stream)),
         };
         let asked = self.page_of_pass(session, mode, &cursor).await;
+        if matches!(asked, Err(Halt::Unreadable(_) | Halt::PlaceLost(_))) {
+            self.settle(session, mode).await?;
+        }
         let Some(progress) = session.state.progress(mode).as_mut() else { return Ok(Step::StreamEnded) };
         match asked {
             Ok((page, observed_ms)) => {
@@ -183,10 +197,18 @@ impl Engine {
         let (counts, recent) = self.apply_asking(&session.opened, what, (observed_ms, since_ms), again).await?;
         let changed: u64 = counts.values().map(|counts| counts.created + counts.updated + counts.deleted).sum();
         let first_of_all = mode == Mode::Full && !session.state.marks.contains_key(stream.name);
+        let mut seen = Vec::new();
         if mode == Mode::Full && !stream.complete.is_empty() {
-            self.see(session, mode, &observations).await?;
-            self.see_refs(session, mode, present).await?;
+            seen = present;
+            seen.extend(whole(&observations));
         }
+        let due = if followed {
+            session.ahead.goes_on(seen)
+        } else {
+            self.see_refs(session, mode, seen).await?;
+            true
+        };
+        let done = session.ahead.cursors;
         let Some(progress) = session.state.progress(mode).as_mut() else { return Ok(()) };
         add(&mut progress.run.counts, &counts);
         for problem in skipped {
@@ -197,9 +219,7 @@ impl Engine {
         let ours = Timestamp::from_millisecond(observed_ms).unwrap_or_default();
         let at = server_time.unwrap_or_else(|| ours.saturating_sub(SKEW).unwrap_or_default());
         let begun = *progress.begun_ms.get_or_insert(at.as_millisecond());
-        if followed {
-            progress.follow.remove(0);
-        } else {
+        if !followed {
             progress.next = match next {
                 Next::End => None,
                 Next::More(cursor) => Some(cursor),
@@ -207,17 +227,22 @@ impl Engine {
                 Next::MoreWhileNew(cursor) => Some(cursor),
             };
         }
-        if progress.follow.len() + follow.len() > MOST_FOLLOW {
+        if progress.follow.len() + follow.len() > MOST_FOLLOW + done {
             progress.incomplete = true;
             tell(&mut progress.run, format!("{}: a page named more details than can be asked for", stream.name));
         } else {
             progress.follow.extend(follow);
         }
+        let due = due || progress.follow.len() == done;
         if first_of_all {
             // What changes from here on is found by windows of changes, however long this pass takes.
             session.state.marks.insert(stream.name.to_owned(), begun);
         }
-        self.save(session).await
+        if due {
+            self.settle(session, mode).await?;
+            self.save(session).await?;
+        }
+        Ok(())
     }
 
     /// Keeps that a pass has seen these objects.
@@ -227,13 +252,15 @@ impl Engine {
         mode: Mode,
         observations: &[Observation],
     ) -> Result<(), Halt> {
-        let whole = observations.iter().filter(|seen| seen.extent == Extent::Whole);
-        let seen = whole.filter_map(|seen| Some(ObjectRef::new(seen.record.kind(), seen.record.provider_id()?)));
-        let seen = seen.collect();
-        self.see_refs(session, mode, seen).await
+        self.see_refs(session, mode, whole(observations).collect()).await
     }
 
-    async fn see_refs(&self, session: &mut Session<'_>, mode: Mode, seen: Vec<ObjectRef>) -> Result<(), Halt> {
+    pub(crate) async fn see_refs(
+        &self,
+        session: &mut Session<'_>,
+        mode: Mode,
+        seen: Vec<ObjectRef>,
+    ) -> Result<(), Halt> {
         if seen.is_empty() {
             return Ok(());
         }
@@ -289,6 +316,12 @@ impl Engine {
 enum Step {
     Page,
     StreamEnded,
+}
+
+/// The objects that were told whole.
+fn whole(observations: &[Observation]) -> impl Iterator<Item = ObjectRef> {
+    let whole = observations.iter().filter(|seen| seen.extent == Extent::Whole);
+    whole.filter_map(|seen| Some(ObjectRef::new(seen.record.kind(), seen.record.provider_id()?)))
 }
 
 /// A list that has no more pages: what it did not have is looked for, where that says something.

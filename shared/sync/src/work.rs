@@ -14,6 +14,7 @@ use platform::sync::{Progress, SyncClaim, SyncHold, SyncState, begin};
 use resilience::batch::Outcome;
 use resilience::retry::{Next, POLL};
 
+use crate::ahead::Ahead;
 use crate::halt::Halt;
 use crate::pass::{Session, TurnEnd, new_pass};
 use crate::plan::{idle, later, look_again, next_full, turn_of, wants};
@@ -93,7 +94,7 @@ impl Engine {
                 return self.give_back(hold, &state).await;
             }
         };
-        let mut session = Session { hold, state, opened, turn, taken: false };
+        let mut session = Session { hold, state, opened, turn, taken: false, ahead: Ahead::default() };
         match self.while_due(&mut session, verdict).await? {
             Left::Lost => Ok(()),
             Left::WithState => {
