@@ -240,6 +240,43 @@ impl Stack {
         self.json_call("dynamodb", "DynamoDB_20120810.GetItem", "1.0", body).await["Item"].clone()
     }
 
+    /// The same with plain values.
+    pub(crate) async fn plain_item(&self, table: &str, pk: &str, sk: &str) -> Value {
+        fields(&self.item(table, pk, sk).await)
+    }
+
+    /// All records of an organisation.
+    pub(crate) async fn records_of(&self, org: &str) -> Vec<Value> {
+        let mut body = json!({"TableName": self.table("records").await, "FilterExpression": "begins_with(pk, :org)",
+                              "ExpressionAttributeValues": {":org": {"S": format!("ORG#{org}#")}}});
+        let mut records = Vec::new();
+        loop {
+            let page = self.json_call("dynamodb", "DynamoDB_20120810.Scan", "1.0", body.clone()).await;
+            records.extend(page["Items"].as_array().into_iter().flatten().map(fields));
+            match page.get("LastEvaluatedKey") {
+                Some(key) => body["ExclusiveStartKey"] = key.clone(),
+                None => return records,
+            }
+        }
+    }
+
+    /// Ends the lease of a connection's worker, unless it is another one than was seen. False when it was.
+    pub(crate) async fn end_lease(&self, (org, connection): (&str, &str), seen: &Value) -> bool {
+        let body = json!({
+            "TableName": self.table("control").await,
+            "Key": {"pk": {"S": format!("ORG#{org}#sync")}, "sk": {"S": connection}},
+            "UpdateExpression": "SET lease_until = :over",
+            "ConditionExpression": "lease_until = :seen",
+            "ExpressionAttributeValues": {":over": {"N": "0"}, ":seen": {"N": seen.to_string()}},
+        });
+        let headers =
+            [("content-type", "application/x-amz-json-1.0"), ("x-amz-target", "DynamoDB_20120810.UpdateItem")];
+        let endpoint = self.text("/aws_endpoint");
+        let (status, answer) = self.signed(Method::POST, "dynamodb", endpoint, &headers, &body.to_string()).await;
+        assert!(status == 200 || answer.to_string().contains("ConditionalCheckFailed"), "{answer}");
+        status == 200
+    }
+
     /// The name of a table, by a part of it.
     pub(crate) async fn table(&self, part: &str) -> String {
         let answer = self.json_call("dynamodb", "DynamoDB_20120810.ListTables", "1.0", json!({})).await;
@@ -262,5 +299,24 @@ fn attribute(value: &Value) -> Value {
                 fields.iter().map(|(name, value)| (name.clone(), attribute(value))).collect();
             json!({"M": fields})
         }
+    }
+}
+
+/// The attributes of an item as JSON values; none of an item that is not there.
+fn fields(item: &Value) -> Value {
+    item.as_object().map_or(Value::Null, |item| {
+        Value::Object(item.iter().map(|(name, value)| (name.clone(), plain(value))).collect())
+    })
+}
+
+/// A value of DynamoDB as JSON writes it.
+fn plain(value: &Value) -> Value {
+    let (kind, value) = value.as_object().and_then(|typed| typed.iter().next()).expect("a typed value");
+    match kind.as_str() {
+        "NULL" => Value::Null,
+        "N" => serde_json::from_str(value.as_str().expect("a number")).expect("a number"),
+        "L" => value.as_array().expect("a list").iter().map(plain).collect(),
+        "M" => fields(value),
+        _ => value.clone(),
     }
 }

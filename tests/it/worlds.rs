@@ -7,7 +7,7 @@
 
 pub(crate) mod compare;
 mod cost;
-mod house;
+pub(crate) mod house;
 mod play;
 
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,4 +1,4 @@
-"""Puts two organisations into a local stack: records, polling, secrets, users, tokens.
+"""Puts three organisations into a local stack: records, polling, secrets, users, tokens.
 
 Everything is written only where it is missing, so a second run changes nothing that was worked with since; the ID
 tokens are fresh each time.
@@ -9,7 +9,9 @@ import json
 from datetime import datetime, timezone
 from pathlib import Path
 
-ORGANISATIONS = {"acme": "Acme Robotics", "globex": "Globex Shipping"}
+# The last one has no connections yet.
+ORGANISATIONS = {"acme": "Acme Robotics", "globex": "Globex Shipping", "initech": "Initech Payroll"}
+UNCONNECTED = "initech"
 PASSWORD = "Local-password-1"
 SIMULATORS = Path(__file__).resolve().parents[2] / "tests/simulators"
 GOOGLE_TEST_KEY = SIMULATORS / "google_test_key.pem"
@@ -99,6 +101,8 @@ def organisation(clients, outputs, prefix, org, name):
 
 def connections(org):
     """One of each kind; the simulators know the account by the organisation's name. Those that ask for much are paused."""
+    if org == UNCONNECTED:
+        return {}
     return {
         "greenhouse": {
             "id": f"gh-{org}",

@@ -45,7 +45,7 @@ enum Command {
     /// Start the local stack, or bring a running one up to date.
     ///
     /// Installs the pinned Python tools into .venv while the functions compile, starts the AWS emulator, the simulators, the
-    /// SMTP server and Redis, deploys template.yaml with the SAM CLI, seeds two organisations and writes .local/stack.json with
+    /// SMTP server and Redis, deploys template.yaml with the SAM CLI, seeds three organisations and writes .local/stack.json with
     /// everything that a client needs. The first time takes 5 to 10 minutes on two cores (compiling), later a few seconds;
     /// only functions whose binary changed are deployed again. Run it again when the ID tokens (12 hours) have expired.
     ///

@@ -130,7 +130,7 @@ async fn finish(site: &Site, fresh: bool, packages: &BTreeMap<String, Package>) 
 }
 
 fn org_names(stack: &Stack) -> String {
-    stack.orgs.iter().map(|org| org.id.as_str()).collect::<Vec<_>>().join(" and ")
+    stack.orgs.iter().map(|org| org.id.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 /// Prepares what `sam build` made for `sam local invoke` against this stack. In a container the folder of the function is all

@@ -39,6 +39,8 @@ pub struct SharedLimiter {
     table: Table,
     name: &'static str,
     known: Cache<Key, Window>,
+    /// Whether a request that is not admitted is refused, or waits for its turn.
+    refuses: bool,
 }
 
 impl SharedLimiter {
@@ -47,7 +49,13 @@ impl SharedLimiter {
     pub fn new(table: Table, name: &'static str, window: Duration) -> Self {
         // What a process knows is of use for two windows.
         let known = Cache::builder().max_capacity(AT_MOST).time_to_idle(window.saturating_mul(2)).build();
-        Self { table, name, known }
+        Self { table, name, known, refuses: true }
+    }
+
+    /// One whose requests wait for their turn: that is how it works and nothing to count.
+    #[must_use]
+    pub fn waiting(self) -> Self {
+        Self { refuses: false, ..self }
     }
 
     /// Opens the connection to the table.
@@ -79,7 +87,7 @@ impl SharedLimiter {
         if let Some(known) = asking.known {
             self.known.insert(key, known).await;
         }
-        if !decision.allowed {
+        if !decision.allowed && self.refuses {
             self.emit("RequestsRefusedByLimit");
         }
         Some(decision)

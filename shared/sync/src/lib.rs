@@ -146,7 +146,7 @@ impl Engine {
     #[must_use]
     pub fn new(records: Records, control: Table, cache: Cache, secrets: Secrets, outside: Outside) -> Self {
         let Outside { http, calls, stage, replacement } = outside;
-        let budget = SharedLimiter::new(control.clone(), BUDGET_NAME, LONGEST_WINDOW);
+        let budget = SharedLimiter::new(control.clone(), BUDGET_NAME, LONGEST_WINDOW).waiting();
         let tokens = Tokens::new(control.clone(), secrets.clone());
         let syncs = Syncs::new(control);
         Self { records, syncs, cache, secrets, calls, http, stage, replacement, budget, tokens }

@@ -1,6 +1,7 @@
 //! Connections by the API: made, listed, paused, resumed, given new secrets, removed. What their credentials are worth is not
 //! asked here: these connections sign in to nobody.
 
+mod known_answer;
 mod replay;
 
 use reqwest::{Method, StatusCode};

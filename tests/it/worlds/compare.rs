@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use domain::ats::{Kind, Origin};
 use jiff::Timestamp;
-use platform::table::{Table, from_item};
 use serde_json::{Map, Value};
 use simulators::world::Truth;
 
@@ -12,10 +11,9 @@ use simulators::world::Truth;
 const TOLD: usize = 8;
 
 /// What is stored and not gone: `<kind>/<our id>` -> the record.
-pub(super) fn stored(records: &Table, origin: &Origin) -> BTreeMap<String, Value> {
+pub(super) fn stored(records: impl Iterator<Item = Value>, origin: &Origin) -> BTreeMap<String, Value> {
     let mut all = BTreeMap::new();
-    for item in records.all() {
-        let record: Value = from_item(item).expect("an item");
+    for record in records.filter(|record| record["source"]["connection"] == origin.connection.as_str()) {
         let pk = record["pk"].as_str().expect("pk");
         let Some(kind) = pk.strip_prefix(&format!("ORG#{}#", origin.org)) else { continue };
         if Kind::ALL.iter().any(|known| known.as_str() == kind) && record["deleted_at"].is_null() {
@@ -26,7 +24,7 @@ pub(super) fn stored(records: &Table, origin: &Origin) -> BTreeMap<String, Value
 }
 
 /// What differs, a line each.
-pub(super) fn differences(records: &Table, origin: &Origin, truth: &Truth) -> Vec<String> {
+pub(crate) fn differences(records: impl Iterator<Item = Value>, origin: &Origin, truth: &Truth) -> Vec<String> {
     let mut stored = stored(records, origin);
     let mut found = Vec::new();
     for (place, fields) in truth {

@@ -44,7 +44,7 @@ fn a_sync_of_ten_thousand_unchanged_records_writes_for_pages_and_not_for_records
             }
         };
         read_all(&house).await;
-        let stored = super::compare::stored(&house.records, &house.origin).len();
+        let stored = super::compare::stored(house.stored(), &house.origin).len();
         let before = (house.records.writes().expect("counted"), house.states.writes().expect("counted"));
         house.ask_for(Mode::Full).await;
         let state = read_all(&house).await;

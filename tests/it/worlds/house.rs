@@ -15,7 +15,7 @@ use platform::cache::Cache;
 use platform::records::Records;
 use platform::secrets::Secrets;
 use platform::sync::{Order, SyncState, Syncs};
-use platform::table::{Item, Key, Table, Write, text, to_item};
+use platform::table::{Item, Key, Table, Write, from_item, text, to_item};
 use providers::http::Outbound;
 use secrecy::SecretString;
 use serde_json::json;
@@ -34,7 +34,7 @@ const AHEAD_MS: [i64; 7] = [0, 2_000, -2_000, 90_000, -90_000, 270_000, -270_000
 
 /// The four.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Provider {
+pub(crate) enum Provider {
     Greenhouse,
     Lever,
     Workday,
@@ -42,7 +42,9 @@ pub(super) enum Provider {
 }
 
 impl Provider {
-    pub(super) const fn id(self) -> &'static str {
+    pub(crate) const ALL: [Self; 4] = [Self::Greenhouse, Self::Lever, Self::Workday, Self::BambooHr];
+
+    pub(crate) const fn id(self) -> &'static str {
         match self {
             Self::Greenhouse => "greenhouse",
             Self::Lever => "lever",
@@ -51,39 +53,43 @@ impl Provider {
         }
     }
 
-    /// How the connection signs in: each way in turn.
-    fn login(self, seed: u64) -> (LoginMethod, serde_json::Value) {
+    pub(crate) fn has_webhooks(self) -> bool {
+        providers::find(self.id()).is_some_and(|spec| spec.webhooks.is_some())
+    }
+
+    /// How a connection to this account signs in: each way in turn.
+    pub(crate) fn login(self, seed: u64, account: &str) -> (LoginMethod, serde_json::Value) {
         let first = seed.is_multiple_of(2);
         match self {
             Self::Greenhouse if first => (
                 LoginMethod::ClientCredentials,
-                json!({"client_id": "local-greenhouse-acme", "client_secret": "local-greenhouse-secret-acme"}),
+                json!({"client_id": format!("local-greenhouse-{account}"), "client_secret": format!("local-greenhouse-secret-{account}")}),
             ),
             Self::Greenhouse => (
                 LoginMethod::RefreshToken,
-                json!({"client_id": "local-greenhouse-acme", "client_secret": "local-greenhouse-secret-acme",
-                    "refresh_token": "local-greenhouse-refresh-acme"}),
+                json!({"client_id": format!("local-greenhouse-{account}"), "client_secret": format!("local-greenhouse-secret-{account}"),
+                    "refresh_token": format!("local-greenhouse-refresh-{account}")}),
             ),
-            Self::Lever if first => (LoginMethod::ApiKey, json!({"api_key": "local-lever-key-acme"})),
+            Self::Lever if first => (LoginMethod::ApiKey, json!({"api_key": format!("local-lever-key-{account}")})),
             Self::Lever => (
                 LoginMethod::RefreshToken,
-                json!({"client_id": "local-lever-acme", "client_secret": "local-lever-secret-acme",
-                    "refresh_token": "local-lever-refresh-acme"}),
+                json!({"client_id": format!("local-lever-{account}"), "client_secret": format!("local-lever-secret-{account}"),
+                    "refresh_token": format!("local-lever-refresh-{account}")}),
             ),
             Self::Workday if first => (
                 LoginMethod::RefreshToken,
-                json!({"client_id": "local-workday-client", "client_secret": "local-workday-secret-acme",
-                    "refresh_token": "local-workday-refresh-acme"}),
+                json!({"client_id": "local-workday-client", "client_secret": format!("local-workday-secret-{account}"),
+                    "refresh_token": format!("local-workday-refresh-{account}")}),
             ),
             Self::Workday => (
                 LoginMethod::UserPassword,
-                json!({"username": "ISU_hiring", "password": "local-workday-password-acme"}),
+                json!({"username": "ISU_hiring", "password": format!("local-workday-password-{account}")}),
             ),
-            Self::BambooHr => (LoginMethod::ApiKey, json!({"api_key": "local-bamboohr-key-acme"})),
+            Self::BambooHr => (LoginMethod::ApiKey, json!({"api_key": format!("local-bamboohr-key-{account}")})),
         }
     }
 
-    fn settings(self) -> BTreeMap<String, String> {
+    pub(crate) fn settings(self) -> BTreeMap<String, String> {
         let settings: &[(&str, &str)] = match self {
             Self::Greenhouse => &[("user_id", "1")],
             Self::Workday => &[("host", "local.myworkday.com")],
@@ -161,6 +167,11 @@ impl House {
         Engine::new(records, self.states.clone(), Cache::of_process(), self.secrets.clone(), outside)
     }
 
+    /// The records as they are stored.
+    pub(super) fn stored(&self) -> impl Iterator<Item = serde_json::Value> {
+        self.records.all().into_iter().map(|item| from_item(item).expect("an item"))
+    }
+
     pub(super) fn pass(&self, time: Duration) {
         for clock in &self.clocks {
             clock.fetch_add(i64::try_from(time.as_millis()).expect("a short time"), Ordering::SeqCst);
@@ -177,7 +188,7 @@ impl House {
             return false;
         }
         // A connection that signs in with a key or the like is refused, too, when what its check met was a fault.
-        let mut logins = (0..2).map(|seed| self.provider.login(seed));
+        let mut logins = (0..2).map(|seed| self.provider.login(seed, ACCOUNT));
         let (_, mut credentials) = logins.find(|(login, _)| *login == connection.login).expect("its way to sign in");
         if connection.login == LoginMethod::RefreshToken {
             credentials["refresh_token"] = (self.knobs.authorise)().into();
@@ -202,7 +213,7 @@ impl House {
     async fn connect(&self, seed: u64) {
         let Origin { org, connection: id, provider } = &self.origin;
         let now = platform::clock::now();
-        let (login, credentials) = self.provider.login(seed);
+        let (login, credentials) = self.provider.login(seed, ACCOUNT);
         let credentials = SecretString::from(credentials.to_string());
         self.secrets.put_of_connection(org, id, sync::CREDENTIALS, &credentials).await.expect("stored");
         let connection = Connection {

@@ -77,7 +77,7 @@ impl Play {
         }
         self.calm().await;
         let truth = self.house.account.truth();
-        let mut found = differences(&self.house.records, &self.house.origin, &truth);
+        let mut found = differences(self.house.stored(), &self.house.origin, &truth);
         if !found.is_empty() {
             found.push(format!("the last steps: {}", self.log[self.log.len().saturating_sub(5)..].join("; ")));
         }

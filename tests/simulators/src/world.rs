@@ -121,7 +121,12 @@ pub trait Account: Send + Sync {
 pub type Open = Arc<dyn Fn(&str) -> Option<Arc<dyn Account>> + Send + Sync>;
 
 /// Control routes that every ATS has.
-pub const INDEX: [&str; 3] = ["POST {base}/{account}/grow", "POST {base}/{account}/step", "GET {base}/{account}/truth"];
+pub const INDEX: [&str; 4] = [
+    "POST {base}/{account}/grow",
+    "POST {base}/{account}/step",
+    "GET {base}/{account}/truth",
+    "POST {base}/{account}/deliveries",
+];
 
 /// Most objects and steps of one order.
 const MOST: usize = 100_000;
@@ -133,12 +138,19 @@ struct Order {
     count: usize,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Secret {
+    secret: String,
+}
+
 /// The routes of [`INDEX`], to be merged into a simulator's own control routes.
 pub fn routes(open: Open) -> Router {
     Router::new()
         .route("/{account}/grow", post(grow))
         .route("/{account}/step", post(step))
         .route("/{account}/truth", get(truth))
+        .route("/{account}/deliveries", post(deliveries))
         .with_state(open)
 }
 
@@ -167,6 +179,18 @@ async fn step(State(open): State<Open>, Path(name): Path<String>, body: Bytes) -
 
 async fn truth(State(open): State<Open>, Path(name): Path<String>) -> Result<Json<Value>, Refused> {
     Ok(Json(json!(opened(&open, &name)?.truth())))
+}
+
+async fn deliveries(State(open): State<Open>, Path(name): Path<String>, body: Bytes) -> Result<Json<Value>, Refused> {
+    let Secret { secret } = parse(&body)?;
+    let deliveries = opened(&open, &name)?.deliveries(&secret).into_iter();
+    let items: Vec<Value> = deliveries
+        .map(|Delivery { headers, body }| {
+            let headers: BTreeMap<String, String> = headers.into_iter().collect();
+            json!({"headers": headers, "body": String::from_utf8_lossy(&body)})
+        })
+        .collect();
+    Ok(Json(json!({"items": items})))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Control routes of one account: its tokens, its limit and what its webhooks would tell.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Json, Router,
@@ -15,22 +15,22 @@ use serde_json::{Value, json};
 use super::{World, account::Account};
 use crate::{
     control::{Refused, parse},
-    world::{self, Account as _},
+    world,
 };
 
 /// For `GET /_control`.
 pub const INDEX: [&str; 9] = {
-    let [grow, step, truth] = world::INDEX;
+    let [grow, step, truth, deliveries] = world::INDEX;
     [
         "POST {base}/deliver",
         "POST {base}/{account}/expire",
         "POST {base}/{account}/revoke",
         "POST {base}/{account}/authorize",
         "POST {base}/{account}/limit",
-        "POST {base}/{account}/deliveries",
         grow,
         step,
         truth,
+        deliveries,
     ]
 };
 
@@ -46,12 +46,6 @@ const fn yes() -> bool {
     true
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Secret {
-    secret: String,
-}
-
 /// The routes below `/_control/greenhouse` that have an account in them.
 pub fn routes(world: Arc<World>) -> Router {
     let opening = Arc::clone(&world);
@@ -64,7 +58,6 @@ pub fn routes(world: Arc<World>) -> Router {
         .route("/{account}/revoke", post(revoke))
         .route("/{account}/authorize", post(authorize))
         .route("/{account}/limit", post(limit))
-        .route("/{account}/deliveries", post(deliveries))
         .with_state(world)
         .merge(world::routes(open))
 }
@@ -93,20 +86,4 @@ async fn limit(Held(world): Held<Arc<World>>, Path(name): Path<String>, body: By
     account.set_limit(limit);
     account.set_retry_after(retry_after);
     Ok(StatusCode::NO_CONTENT)
-}
-
-async fn deliveries(
-    Held(world): Held<Arc<World>>,
-    Path(name): Path<String>,
-    body: Bytes,
-) -> Result<Json<Value>, Refused> {
-    let Secret { secret } = parse(&body)?;
-    let deliveries = opened(&world, &name)?.deliveries(&secret).into_iter();
-    let items: Vec<Value> = deliveries
-        .map(|delivery| {
-            let headers: BTreeMap<String, String> = delivery.headers.into_iter().collect();
-            json!({"headers": headers, "body": String::from_utf8_lossy(&delivery.body)})
-        })
-        .collect();
-    Ok(Json(json!({"items": items})))
 }

@@ -49,7 +49,9 @@ fn fields_of_application(state: &State, id: u64) -> Value {
     let source = state.store.parent(row, "source_id", Table::Sources);
     // A prospect is told with the jobs that it is considered for, though the list names no job of it.
     let considered = row.get("prospective_job_ids").as_array().into_iter().flatten().filter_map(Value::as_u64);
-    let jobs: Vec<Value> = row.number("job_id").into_iter().chain(considered).map(|id| job(state, id)).collect();
+    let named = row.number("job_id").into_iter().chain(considered);
+    // One that was deleted since is not told.
+    let jobs: Vec<Value> = named.map(|id| job(state, id)).filter(Value::is_object).collect();
     let status = match row.text("status") {
         Some("in_process") | None => "active",
         Some(other) => other,

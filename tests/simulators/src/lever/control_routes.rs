@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// For `GET /_control`.
-pub const INDEX: [&str; 8] = [
+pub const INDEX: [&str; 9] = [
     "POST {base}/deliver",
     "GET {base}/{account}/pending",
     "POST {base}/{account}/limit",
@@ -32,6 +32,7 @@ pub const INDEX: [&str; 8] = [
     world::INDEX[0],
     world::INDEX[1],
     world::INDEX[2],
+    world::INDEX[3],
 ];
 
 #[derive(Deserialize)]
