@@ -2,6 +2,7 @@
 //! shown to fail on a template that was broken on purpose.
 
 mod api;
+mod queues;
 
 use std::{collections::BTreeSet, fs};
 

@@ -19,13 +19,15 @@ use crate::worlds::house::Provider;
 /// Objects of a world when it begins.
 const OBJECTS: usize = 2_000;
 /// Deaths of workers of each world.
-pub(super) const KILLS: usize = 4;
+pub(super) const KILLS: usize = 3;
 /// Changes between two deaths.
 const CHANGES: usize = 15;
 /// Points at which a worker dies; mostly around a page. The last two are passed only when a worker gives a connection back.
 const POINTS: [&str; 7] =
     ["sync.applied", "sync.saved", "sync.applied", "sync.saved", "work.claimed", "work.finishing", "work.finished"];
 const WITHIN: usize = 5;
+/// The second one takes no time where little changed.
+const MODES: [&str; 2] = ["full", "incremental"];
 const SECRET: &str = "s3cret-of-the-world";
 /// A world that does not come to an end.
 const LONGEST: Duration = Duration::from_secs(600);
@@ -98,15 +100,9 @@ impl<'a> World<'a> {
         self.org.until(&self.path(""), |answer| answer.body["status"] == "active").await;
     }
 
-    /// A pass through everything at Lever is some thousand requests, of which ten a second are allowed.
+    /// A pass through everything at Lever is a thousand requests, of which eight a second are sent.
     fn takes_minutes(&self) -> bool {
         self.provider == Provider::Lever
-    }
-
-    /// What is asked for. Lever tells of everything that changed or went: there the one full pass, around whose pages the
-    /// workers die, must be enough.
-    fn modes(&self) -> &'static [&'static str] {
-        if self.takes_minutes() { &["incremental"] } else { &["full", "incremental"] }
     }
 
     fn path(&self, below: &str) -> String {
@@ -128,7 +124,8 @@ impl<'a> World<'a> {
         }
         self.change().await;
         self.rest().await;
-        for mode in self.modes() {
+        self.webhooks_are_applied().await;
+        for mode in MODES {
             self.ask_for(mode).await;
             self.rest().await;
         }
@@ -200,7 +197,8 @@ impl<'a> World<'a> {
         while file.exists() {
             let sync = self.sync().await;
             if idle(&sync) {
-                let mode = *self.chance.of(self.modes()).expect("a mode");
+                let modes = if self.takes_minutes() { &MODES[1..] } else { &MODES };
+                let mode = *self.chance.of(modes).expect("a mode");
                 self.ask_for(mode).await;
             }
             self.nudge(&mut watch, &sync).await;
@@ -238,6 +236,23 @@ impl<'a> World<'a> {
             }
             self.nudge(&mut watch, &sync).await;
             tokio::time::sleep(LOOKS).await;
+        }
+    }
+
+    /// Waits until each webhook has an outcome.
+    async fn webhooks_are_applied(&self) {
+        let mut path = self.path("/events?limit=100");
+        loop {
+            let page = self.org.get(&path).await.body;
+            let items = page["items"].as_array().unwrap_or_else(|| panic!("events: {page}"));
+            match (items.iter().any(|event| event["outcome"].is_null()), page["next_cursor"].as_str()) {
+                (true, _) => {
+                    let _in_time = self.sync().await;
+                    tokio::time::sleep(LOOKS).await;
+                }
+                (false, Some(next)) => path = self.path(&format!("/events?limit=100&cursor={next}")),
+                (false, None) => return,
+            }
         }
     }
 
