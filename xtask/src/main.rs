@@ -67,7 +67,7 @@ enum Command {
     /// The gate: everything that must hold before a commit, each phase with its time.
     ///
     /// fmt, clippy (warnings are errors), unit tests, the linters of the SAM template, then the integration tests against a
-    /// stack of their own on port 4666, which ends with the run. Up to 40 minutes cold on two cores, a few minutes warm.
+    /// stack of their own on port 4666, which ends with the run. Up to 40 minutes cold on two cores, half an hour warm.
     /// Logs: .local/test/logs/, one file a phase.
     Test(test::TestArgs),
     /// Look at what mails say.
