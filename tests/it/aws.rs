@@ -48,12 +48,16 @@ impl Stack {
     }
 
     async fn json_call(&self, service: &str, target: &str, version: &str, body: Value) -> Value {
-        let content_type = format!("application/x-amz-json-{version}");
-        let headers = [("content-type", content_type.as_str()), ("x-amz-target", target)];
-        let (status, answer) =
-            self.signed(Method::POST, service, self.text("/aws_endpoint"), &headers, &body.to_string()).await;
+        let (status, answer) = self.json_answer(service, target, version, body).await;
         assert_eq!(status, 200, "{target}: {answer}");
         answer
+    }
+
+    /// The same for a call that may be refused.
+    async fn json_answer(&self, service: &str, target: &str, version: &str, body: Value) -> (u16, Value) {
+        let content_type = format!("application/x-amz-json-{version}");
+        let headers = [("content-type", content_type.as_str()), ("x-amz-target", target)];
+        self.signed(Method::POST, service, self.text("/aws_endpoint"), &headers, &body.to_string()).await
     }
 
     /// Invokes a function and gives its answer, or its error.
@@ -269,10 +273,7 @@ impl Stack {
             "ConditionExpression": "lease_until = :seen",
             "ExpressionAttributeValues": {":over": {"N": "0"}, ":seen": {"N": seen.to_string()}},
         });
-        let headers =
-            [("content-type", "application/x-amz-json-1.0"), ("x-amz-target", "DynamoDB_20120810.UpdateItem")];
-        let endpoint = self.text("/aws_endpoint");
-        let (status, answer) = self.signed(Method::POST, "dynamodb", endpoint, &headers, &body.to_string()).await;
+        let (status, answer) = self.json_answer("dynamodb", "DynamoDB_20120810.UpdateItem", "1.0", body).await;
         assert!(status == 200 || answer.to_string().contains("ConditionalCheckFailed"), "{answer}");
         status == 200
     }

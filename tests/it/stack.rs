@@ -3,6 +3,7 @@
 use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
+use domain::id::ApplicationId;
 use reqwest::{Certificate, Method, StatusCode};
 use serde_json::Value;
 
@@ -121,6 +122,12 @@ impl Org<'_> {
 
     pub(crate) fn connection(&self, provider: &str) -> &Value {
         &self.json["connections"][provider]
+    }
+
+    /// Our id of an application that its Greenhouse connection tells of.
+    pub(crate) fn application_id(&self, provider_id: &str) -> ApplicationId {
+        let connection = self.connection("greenhouse")["id"].as_str().expect("id");
+        ApplicationId::derived(&self.id().parse().expect("an organisation"), &["greenhouse", connection, provider_id])
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {

@@ -3,7 +3,6 @@
 
 use std::time::{Duration, Instant};
 
-use domain::id::ApplicationId;
 use futures::future::join_all;
 use futures::stream::{self, StreamExt as _};
 
@@ -17,9 +16,7 @@ const BURST: usize = 20;
 /// Delivers an application, and waits for its record.
 async fn time_to_record(stack: &Stack, org: &Org<'_>) -> Duration {
     let (body, number) = new_application();
-    let connection = org.connection("greenhouse")["id"].as_str().expect("id");
-    let parts = ["greenhouse", connection, &number.to_string()];
-    let id = ApplicationId::derived(&org.id().parse().expect("org"), &parts).to_string();
+    let id = org.application_id(&number.to_string()).to_string();
     let begin = Instant::now();
     let answer = org.deliver(&body, &format!("fresh-{}", fresh_number())).await;
     assert_eq!(answer.status, 200, "{answer:?}");

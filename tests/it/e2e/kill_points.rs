@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use domain::id::{ApplicationId, NotificationId};
+use domain::id::NotificationId;
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
@@ -105,9 +105,7 @@ async fn kill(stack: &Stack, case: &'static Case) -> Killed {
         Flow::Webhook | Flow::Suggestion => {
             let (body, number) = new_application();
             let event = format!("kill-{number}");
-            let connection = acme.connection("greenhouse")["id"].as_str().expect("id");
-            let parts = ["greenhouse", connection, &number.to_string()];
-            let application = json!({"id": ApplicationId::derived(&"acme".parse().expect("org"), &parts)});
+            let application = json!({"id": acme.application_id(&number.to_string())});
             let (suggestion, notification) = followers("acme", &application);
             let file = match (case.flow, case.point) {
                 (Flow::Webhook, "record.created") => order(&suggestion),

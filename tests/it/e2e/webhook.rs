@@ -6,10 +6,7 @@ use crate::stack::{Stack, beside_others, fresh_number, new_application, run};
 
 /// Waits for the application with this id at the provider, and gives it.
 pub(crate) async fn application(org: &crate::stack::Org<'_>, provider_id: &str) -> Value {
-    let id = domain::id::ApplicationId::derived(
-        &org.id().parse().expect("an organisation"),
-        &["greenhouse", org.connection("greenhouse")["id"].as_str().expect("id"), provider_id],
-    );
+    let id = org.application_id(provider_id);
     org.until(&format!("/api/applications/{id}"), |answer| answer.status == 200).await.body
 }
 
