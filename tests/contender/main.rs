@@ -7,13 +7,13 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use aws::breaker::{Permit, SharedBreaker, Verdict};
+use aws::clients::Aws;
+use aws::clock;
+use aws::table::{Item, Key, Table, number, text};
+use aws::work::{Claim, Terms, claim, finish};
 use futures::future::try_join_all;
 use jiff::Timestamp;
-use platform::breaker::{Permit, SharedBreaker, Verdict};
-use platform::clients::Aws;
-use platform::clock;
-use platform::table::{Item, Key, Table, number, text};
-use platform::work::{Claim, Terms, claim, finish};
 use resilience::breaker::Policy;
 use resilience::work::{CLAIM_FIRST, Refusal};
 use serde_json::{Value, json};

@@ -7,20 +7,7 @@
     reason = "a test that fails says so at the place where it fails"
 )]
 
-mod ats;
-mod aws;
-mod calls;
+mod contract;
 mod e2e;
-mod events;
-mod fixtures;
-mod gmail;
-mod layout;
-mod mail_event_fixtures;
-mod mail_parsed_back;
-mod mail_providers;
-mod mail_world;
-mod ses;
-mod smtp;
-mod stack;
-mod template;
+mod repo;
 mod worlds;

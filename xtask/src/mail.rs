@@ -11,7 +11,7 @@ use clap::{Args, Subcommand, builder::PossibleValuesParser};
 use domain::{language::Language, notification::NotificationKind};
 use jiff::Timestamp;
 use mail_templates::{Rendered, Templates};
-use providers::mail::Mail;
+use providers::mail::port::Mail;
 use serde_json::Value;
 
 use crate::site;

@@ -25,8 +25,8 @@ pub(crate) enum Proof {
     Core(ProofArgs),
     /// The delivery of mails: each fault at each mail provider, and a thousand mails, none doubled and none lost.
     ///
-    /// Explores the model of the delivery with larger bounds, then runs the tests whose names begin with e2e::mail_matrix and
-    /// e2e::mail_thousand in their long form on a stack of its own, which ends with the run. Up to 30 minutes warm. Shows what
+    /// Explores the model of the delivery with larger bounds, then runs the tests whose names begin with e2e::mail::matrix and
+    /// e2e::mail::thousand in their long form on a stack of its own, which ends with the run. Up to 30 minutes warm. Shows what
     /// became of each case, a line each that begins with `cell:`. The last line has the numbers: cases tried, mails that
     /// arrived twice, mails that were lost, and mails that a person has to look into. A number that nothing measured is
     /// `?`. Exit 0 only when every test passed, there were at least 42 cases, and no mail was doubled or lost.

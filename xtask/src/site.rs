@@ -56,7 +56,7 @@ impl Site {
         format!("http://127.0.0.1:{}", self.calls())
     }
 
-    /// Where tests say which work kills its worker; functions of development builds look there (`platform::fault`).
+    /// Where tests say which work kills its worker; functions of development builds look there (`aws::fault`).
     pub(crate) fn fault_points(&self) -> PathBuf {
         self.state.join("fault-points")
     }

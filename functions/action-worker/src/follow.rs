@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use aws::breaker::Verdict;
+use aws::error::AwsError;
 use domain::action::{Action, ActionState, UNKNOWN};
 use domain::failure::Failure;
 use domain::write_back::ChangeKind;
-use platform::breaker::Verdict;
-use platform::error::PlatformError;
 use resilience::retry::{ACTION, Next, WORKER};
 use sync::{Changed, Halt};
 
@@ -59,7 +59,7 @@ pub(crate) fn follow(
     action: &Action,
     doubt: bool,
     chance: f64,
-) -> Result<(Verdict, Step), PlatformError> {
+) -> Result<(Verdict, Step), AwsError> {
     let kind = action.change.kind();
     // What may have been made is never called certainly not made.
     let certain = |code: &str, detail: String| {
@@ -105,7 +105,7 @@ fn halted(
     action: &Action,
     chance: f64,
     (certain, waiting): (Certain<'_>, Waiting<'_>),
-) -> Result<(Verdict, Step), PlatformError> {
+) -> Result<(Verdict, Step), AwsError> {
     let again = |detail: String| match ACTION.next(action.attempts, chance, None) {
         Next::After(after) => Step::Wait { failure: waiting(UNAVAILABLE, detail), after, how: Wait::Tried },
         Next::GiveUp => certain(UNAVAILABLE, detail),
@@ -247,9 +247,9 @@ mod tests {
             let detail = said("throttled");
             let operation = "read the table";
             Err(Halt::Platform(if retry {
-                PlatformError::Unavailable { operation, detail }
+                AwsError::Unavailable { operation, detail }
             } else {
-                PlatformError::Refused { operation, detail }
+                AwsError::Refused { operation, detail }
             }))
         };
         let (verdict, blameless) = step(gone(true), note(), ACTION.tries, false);

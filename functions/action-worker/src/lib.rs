@@ -8,21 +8,22 @@ mod follow;
 
 use std::time::Duration;
 
+use aws::batch::Invocation;
+use aws::breaker::Verdict;
+use aws::clock;
+use aws::error::AwsError;
+use aws::fault;
+use aws::metrics::{self, Unit};
+use aws::random;
+use aws::table::{Item, number};
+use aws::work::{Claim, Hold, Terms, claim, ending, finish, give_back};
 use domain::action::{Action, ActionState};
 use domain::failure::Failure;
 use domain::message::ActionJob;
-use platform::batch::Turn;
-use platform::breaker::Verdict;
-use platform::clock;
-use platform::error::PlatformError;
-use platform::fault;
-use platform::metrics::{self, Unit};
-use platform::records::key_of;
-use platform::table::{Item, number};
-use platform::work::{Claim, Hold, Terms, claim, ending, finish, give_back};
 use resilience::batch::Outcome;
 use resilience::work::{ATTEMPTS, CLAIM_RECORDED, CLAIM_WAITING, Refusal};
 use serde_json::Value;
+use store::records::key_of;
 use sync::{Changed, Engine, Halt};
 
 use crate::follow::{Step, Wait, follow};
@@ -62,31 +63,31 @@ impl Worker {
     }
 
     /// Works on one action.
-    pub async fn handle(&self, job: ActionJob, turn: Turn) -> Outcome {
-        match self.work(&job, turn).await {
+    pub async fn handle(&self, job: ActionJob, invocation: Invocation) -> Outcome {
+        match self.work(&job, invocation).await {
             Ok(outcome) => outcome,
             Err(error) => error.outcome(),
         }
     }
 
-    async fn work(&self, job: &ActionJob, turn: Turn) -> Result<Outcome, PlatformError> {
+    async fn work(&self, job: &ActionJob, invocation: Invocation) -> Result<Outcome, AwsError> {
         let connection = self.engine.dependency(&job.org, &job.connection);
         connection
-            .guard(turn, async |verdict| match self.take(job, turn).await? {
-                Ok(held) => self.held(job, held, turn, verdict).await,
+            .guard(invocation, async |verdict| match self.take(job, invocation).await? {
+                Ok(held) => self.held(job, held, invocation, verdict).await,
                 Err(outcome) => Ok(outcome),
             })
             .await
     }
 
     /// Claims the action, or says what becomes of its message.
-    async fn take(&self, job: &ActionJob, turn: Turn) -> Result<Result<Held, Outcome>, PlatformError> {
+    async fn take(&self, job: &ActionJob, invocation: Invocation) -> Result<Result<Held, Outcome>, AwsError> {
         for (condition, taken_over) in [(CLAIM_WAITING, false), (CLAIM_RECORDED, true)] {
             let terms = Terms {
                 condition,
                 ready: Some(READY),
                 held: HELD,
-                lease_until: turn.deadline,
+                lease_until: invocation.deadline,
                 set: Item::new(),
                 once: Item::new(),
             };
@@ -110,9 +111,9 @@ impl Worker {
         &self,
         job: &ActionJob,
         held: Held,
-        turn: Turn,
+        invocation: Invocation,
         verdict: &mut Verdict,
-    ) -> Result<Outcome, PlatformError> {
+    ) -> Result<Outcome, AwsError> {
         let Held { hold, record, taken_over } = held;
         let Ok(action) = serde_json::from_value::<Action>(record) else {
             // What stood there may be personal and is not repeated.
@@ -120,8 +121,8 @@ impl Worker {
             return self.end(job, &hold, ActionState::Failed, Some(failure)).await;
         };
         let doubt = taken_over || action.in_doubt();
-        let made = self.make(job, &action, doubt, turn).await;
-        let step = match follow(made, &action, doubt, clock::chance()) {
+        let made = self.make(job, &action, doubt, invocation).await;
+        let step = match follow(made, &action, doubt, random::chance()) {
             Ok((heard, step)) => {
                 *verdict = heard;
                 step
@@ -140,9 +141,15 @@ impl Worker {
     }
 
     /// Makes the change, within the time that leaves enough to record what became of it.
-    async fn make(&self, job: &ActionJob, action: &Action, doubt: bool, turn: Turn) -> Result<Changed, Halt> {
-        let Some(allowed) = turn.allows(TO_RECORD, LONGEST) else { return Err(Halt::OutOfTime) };
-        let made = self.engine.make_change((&job.org, &action.connection), &action.change, doubt, turn);
+    async fn make(
+        &self,
+        job: &ActionJob,
+        action: &Action,
+        doubt: bool,
+        invocation: Invocation,
+    ) -> Result<Changed, Halt> {
+        let Some(allowed) = invocation.allows(TO_RECORD, LONGEST) else { return Err(Halt::OutOfTime) };
+        let made = self.engine.make_change((&job.org, &action.connection), &action.change, doubt, invocation);
         let id = job.action.to_string();
         match tokio::time::timeout(allowed, fault::during(fault::CALLING, &id, made)).await {
             Ok(made) => made,
@@ -156,7 +163,7 @@ impl Worker {
         hold: &Hold,
         state: ActionState,
         failure: Option<Failure>,
-    ) -> Result<Outcome, PlatformError> {
+    ) -> Result<Outcome, AwsError> {
         let set = ending(state.as_str(), failure.as_ref())?;
         if !finish(self.engine.records.table(), hold, set, clock::now()).await? {
             // Only a message that comes again can settle what this lease did not: it may be the last one.
@@ -177,7 +184,7 @@ impl Worker {
         failure: Failure,
         after: Duration,
         how: Wait,
-    ) -> Result<Outcome, PlatformError> {
+    ) -> Result<Outcome, AwsError> {
         let mut set = ending(READY, Some(&failure))?;
         if how != Wait::Tried {
             // The claim counted a try that was none.

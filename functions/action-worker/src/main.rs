@@ -3,9 +3,9 @@
 use std::time::Instant;
 
 use action_worker::Worker;
-use platform::batch::Batches;
-use platform::clients::{Aws, preconnect};
-use platform::telemetry;
+use aws::batch::Batches;
+use aws::clients::{Aws, preconnect};
+use aws::telemetry;
 use sync::Engine;
 
 #[tokio::main(flavor = "current_thread")]

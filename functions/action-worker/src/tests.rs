@@ -4,6 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws::bulkhead::Bulkhead;
+use aws::cache::Cache;
+use aws::secrets::Secrets;
+use aws::table::{Key, Table, Write, text};
 use domain::ats::{Application, Origin};
 use domain::connection::{Connection, ConnectionStatus, LoginMethod};
 use domain::id::ActionId;
@@ -11,12 +15,7 @@ use domain::stage::Stage;
 use domain::write_back::Change;
 use http::StatusCode;
 use jiff::SignedDuration;
-use platform::bulkhead::Bulkhead;
-use platform::cache::Cache;
-use platform::records::Records;
-use platform::secrets::Secrets;
-use platform::table::{Key, Table, Write, text};
-use providers::http::Outbound;
+use providers::transport::http::Outbound;
 use resilience::breaker::POLICY;
 use resilience::retry::ACTION;
 use secrecy::SecretString;
@@ -25,6 +24,7 @@ use simulators::control::Control;
 use simulators::faults::{Matching, Spec};
 use simulators::lever;
 use simulators::world::{Account as _, Chance, Clock};
+use store::records::Records;
 use sync::Outside;
 use uuid::Uuid;
 
@@ -120,8 +120,8 @@ impl House {
     }
 
     async fn work_for(&self, job: &ActionJob, time: SignedDuration) -> Outcome {
-        let turn = Turn { deadline: clock::now().saturating_add(time).expect("a time"), received: 1 };
-        self.worker.handle(job.clone(), turn).await
+        let invocation = Invocation { deadline: clock::now().saturating_add(time).expect("a time"), receive_count: 1 };
+        self.worker.handle(job.clone(), invocation).await
     }
 
     async fn action(&self, job: &ActionJob) -> Action {

@@ -5,6 +5,12 @@
 
 mod body;
 
+use aws::clock;
+
+use aws::error::AwsError;
+use aws::limit::SharedLimiter;
+use aws::queue::Queue;
+use aws::random;
 use axum::extract::{FromRequest, Path, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -17,14 +23,10 @@ use domain::id::{ApplicationId, CandidateId, IntakeId, OrgId};
 use domain::intake::{Intake, IntakeState, Priority};
 use domain::message::IntakeJob;
 use jiff::Timestamp;
-use platform::api_keys::ApiKeys;
-use platform::clock;
-use platform::error::PlatformError;
-use platform::limit::SharedLimiter;
-use platform::queue::Queue;
-use platform::records::{Created, Records};
 use resilience::limit::Policy;
 use serde::Serialize;
+use store::api_keys::ApiKeys;
+use store::records::{Created, Records};
 use web::accept::{accepted, id_for, not_enqueued};
 use web::api_key;
 use web::body::Checked;
@@ -150,7 +152,7 @@ async fn create(
     let hash = content_hash(&new);
     let now = clock::now();
     let submission = new.submission(now)?;
-    let id = id_for(&headers, &org, || IntakeId::fresh(clock::fresh_id()), IntakeId::derived)?;
+    let id = id_for(&headers, &org, || IntakeId::fresh(random::fresh_id()), IntakeId::derived)?;
     let intake = Intake::accepted(id, submission, now);
     let created = api.records.create(&org, &intake, &hash, now).await.map_err(|error| unavailable(&error))?;
     let intake = match created {
@@ -181,7 +183,7 @@ async fn read(
 }
 
 /// What a caller is told when AWS did not do its part. The cause goes into the log.
-fn unavailable(error: &PlatformError) -> Problem {
+fn unavailable(error: &AwsError) -> Problem {
     tracing::error!(%error, "a request failed");
     Problem::data_failed(error.retry())
 }

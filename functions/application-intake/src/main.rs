@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use application_intake::{Intakes, POLICY_NAME};
-use platform::api_keys::ApiKeys;
-use platform::clients::{Aws, preconnect};
-use platform::limit::SharedLimiter;
-use platform::records::Records;
-use platform::{environment, telemetry};
+use aws::clients::{Aws, preconnect};
+use aws::limit::SharedLimiter;
+use aws::{environment, telemetry};
+use store::api_keys::ApiKeys;
+use store::records::Records;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {

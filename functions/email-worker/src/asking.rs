@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
+use aws::batch::Invocation;
+use aws::breaker::Verdict;
+use aws::clock;
+use aws::error::AwsError;
 use domain::failure::Failure;
 use domain::mail_event::{MailEvent, MailEventKind, MailReference};
 use domain::notification::{Notification, NotificationState};
-use platform::batch::Turn;
-use platform::breaker::Verdict;
-use platform::clock;
-use platform::delivery::{Stand, Told};
-use platform::error::PlatformError;
-use providers::mail::{AskError, Asking, Sent};
+use providers::mail::port::{AskError, Asking, Sent};
 use resilience::batch::Outcome;
 use resilience::delivery::{self, AfterAnswer, AfterDoubt, Answer};
+use store::delivery::{Stand, Told};
 
 use resilience::retry::MAIL;
 
@@ -46,7 +46,7 @@ fn confirms(state: NotificationState, hint: MailEventKind, events: &[MailEvent])
 
 impl Worker {
     /// A worker died while it was sending.
-    pub(crate) async fn doubt(&self, reference: &MailReference, stand: &Stand) -> Result<Outcome, PlatformError> {
+    pub(crate) async fn doubt(&self, reference: &MailReference, stand: &Stand) -> Result<Outcome, AwsError> {
         let notification = &stand.notification;
         let provider = notification.provider.as_deref();
         let detail = "the worker ended while it was sending";
@@ -80,10 +80,10 @@ impl Worker {
         &self,
         reference: &MailReference,
         stand: &Stand,
-        turn: Turn,
-    ) -> Result<Outcome, PlatformError> {
+        invocation: Invocation,
+    ) -> Result<Outcome, AwsError> {
         let notification = &stand.notification;
-        let (answer, wait) = match self.inquire(reference, notification, turn).await {
+        let (answer, wait) = match self.inquire(reference, notification, invocation).await {
             Asked::Events(events) if !events.is_empty() => {
                 count("MailReconciled", notification.provider.as_deref().unwrap_or("none"));
                 // An event settles the doubt whatever it says; all are recorded, the strongest wins.
@@ -140,8 +140,8 @@ impl Worker {
         &self,
         reference: &MailReference,
         hint: MailEventKind,
-        turn: Turn,
-    ) -> Result<Outcome, PlatformError> {
+        invocation: Invocation,
+    ) -> Result<Outcome, AwsError> {
         let _slot = self.calls.enter().await?;
         let id = reference.notification.to_string();
         let found = self.deliveries.records().get::<Notification>(&reference.org, &id).await?;
@@ -149,13 +149,13 @@ impl Worker {
         if notification.provider.is_none() {
             return Ok(Outcome::Done);
         }
-        match self.inquire(reference, &notification, turn).await {
+        match self.inquire(reference, &notification, invocation).await {
             Asked::Events(events) if confirms(notification.state, hint, &events) => {
                 self.record(&notification, &events).await?;
                 Ok(Outcome::Done)
             }
-            Asked::Nothing(_) | Asked::Events(_) if turn.received < MOST_CONFIRMATIONS => {
-                let after = delivery::ask_after(self.settling, turn.received.saturating_sub(1));
+            Asked::Nothing(_) | Asked::Events(_) if invocation.receive_count < MOST_CONFIRMATIONS => {
+                let after = delivery::ask_after(self.settling, invocation.receive_count.saturating_sub(1));
                 Ok(Outcome::retry(after, "the provider does not confirm yet what its webhook said"))
             }
             Asked::Nothing(_) | Asked::Events(_) | Asked::Silence => {
@@ -167,7 +167,7 @@ impl Worker {
     }
 
     /// Records what a provider said. Whether that changed where the notification stands.
-    async fn record(&self, notification: &Notification, events: &[MailEvent]) -> Result<bool, PlatformError> {
+    async fn record(&self, notification: &Notification, events: &[MailEvent]) -> Result<bool, AwsError> {
         let provider = notification.provider.as_deref().unwrap_or_default();
         let mut changed = false;
         for event in events {
@@ -178,13 +178,13 @@ impl Worker {
         Ok(changed)
     }
 
-    async fn inquire(&self, reference: &MailReference, notification: &Notification, turn: Turn) -> Asked {
+    async fn inquire(&self, reference: &MailReference, notification: &Notification, invocation: Invocation) -> Asked {
         let provider = notification.provider.as_deref().and_then(|name| self.mailers.named(name));
         let Some(provider) = provider.filter(|provider| provider.mailer.asking() == Asking::Answers) else {
             return Asked::Silence;
         };
         let now = clock::now();
-        let permit = match provider.breaker.permit(turn.deadline, now).await {
+        let permit = match provider.breaker.permit(invocation.deadline, now).await {
             Ok(permit) => permit,
             Err(until) => {
                 return Asked::Nothing(Duration::try_from(until.duration_since(now)).unwrap_or(Duration::ZERO));
@@ -198,7 +198,8 @@ impl Worker {
             provider_message_id: notification.provider_message_id.clone(),
         };
         let mut verdict = Verdict::NotTried;
-        let asked = match (self.mailers.credentials(provider.spec).await, turn.allows(TO_RECORD, LONGEST_ANSWER)) {
+        let asked = match (self.mailers.credentials(provider.spec).await, invocation.allows(TO_RECORD, LONGEST_ANSWER))
+        {
             (Ok(credentials), Some(timeout)) => {
                 let answer = provider.mailer.ask(&sent, &credentials, timeout, clock::now()).await;
                 verdict = match &answer {

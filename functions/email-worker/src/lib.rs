@@ -11,18 +11,18 @@ mod sending;
 
 use std::time::Duration;
 
+use aws::batch::Invocation;
+use aws::bulkhead::Bulkhead;
+use aws::clock;
+use aws::environment::{self, EnvironmentError};
+use aws::error::AwsError;
 use domain::mail_event::MailReference;
 use domain::message::EmailJob;
 use mail_templates::Templates;
-use platform::batch::Turn;
-use platform::bulkhead::Bulkhead;
-use platform::clock;
-use platform::delivery::{Deliveries, Stand, Taken};
-use platform::environment::{self, EnvironmentError};
-use platform::error::PlatformError;
-use platform::suppression::Correspondents;
 use resilience::batch::Outcome;
 use resilience::delivery::Standing;
+use store::delivery::{Deliveries, Stand, Taken};
+use store::suppression::Correspondents;
 
 use crate::mailer::Mailers;
 use crate::sending::Chosen;
@@ -80,17 +80,17 @@ impl Worker {
     }
 
     /// Works on one notification.
-    pub async fn handle(&self, job: EmailJob, turn: Turn) -> Outcome {
+    pub async fn handle(&self, job: EmailJob, invocation: Invocation) -> Outcome {
         let EmailJob { v: _, org, notification, hint } = job;
         let reference = MailReference { org, notification };
         let worked = match hint {
-            Some(hint) => self.confirm(&reference, hint, turn).await,
-            None => self.work(&reference, turn).await,
+            Some(hint) => self.confirm(&reference, hint, invocation).await,
+            None => self.work(&reference, invocation).await,
         };
         worked.unwrap_or_else(|error| error.outcome())
     }
 
-    async fn work(&self, reference: &MailReference, turn: Turn) -> Result<Outcome, PlatformError> {
+    async fn work(&self, reference: &MailReference, invocation: Invocation) -> Result<Outcome, AwsError> {
         // Where there is no room, neither the work nor the message is touched.
         let _slot = self.calls.enter().await?;
         let correspondent = match self.correspondents.of(&reference.org).await {
@@ -99,7 +99,7 @@ impl Worker {
         };
         let wanted = correspondent.profile.as_ref().map_or(&[][..], |profile| profile.mail_providers.as_slice());
         let order = self.mailers.order(wanted);
-        let chosen = match sending::choose(&order, 0, turn.deadline).await {
+        let chosen = match sending::choose(&order, 0, invocation.deadline).await {
             Ok(chosen) => chosen,
             // Nobody may be called, to send or to ask: the message waits, and costs nothing.
             Err(wait) => return Ok(Outcome::postpone(wait, "the breakers of all mail providers are open")),
@@ -107,31 +107,37 @@ impl Worker {
         let Chosen { provider, permit, .. } = &chosen;
         let message_id = self.mailers.message_id(reference);
         let (id, now) = (reference.notification, clock::now());
-        let taken = self.deliveries.take(&reference.org, id, provider.spec.id, &message_id, turn.deadline, now).await;
+        let taken =
+            self.deliveries.take(&reference.org, id, provider.spec.id, &message_id, invocation.deadline, now).await;
         match taken {
             Ok(Taken::Held(hold, notification)) => {
-                let attempt = sending::Attempt { reference, hold, notification: *notification, order, turn };
+                let attempt = sending::Attempt { reference, hold, notification: *notification, order, invocation };
                 self.send(attempt, &correspondent, chosen).await
             }
             other => {
                 // Nobody was called: a probe is free for the next one.
-                provider.breaker.settle(permit, platform::breaker::Verdict::NotTried, clock::now()).await;
+                provider.breaker.settle(permit, aws::breaker::Verdict::NotTried, clock::now()).await;
                 match other? {
                     Taken::Missing => Ok(Outcome::dead("there is no such notification")),
                     Taken::Held(..) => Ok(Outcome::Done),
-                    Taken::Stands(stand) => self.follow(reference, &stand, turn).await,
+                    Taken::Stands(stand) => self.follow(reference, &stand, invocation).await,
                 }
             }
         }
     }
 
     /// Goes on with a notification that could not be taken.
-    async fn follow(&self, reference: &MailReference, stand: &Stand, turn: Turn) -> Result<Outcome, PlatformError> {
+    async fn follow(
+        &self,
+        reference: &MailReference,
+        stand: &Stand,
+        invocation: Invocation,
+    ) -> Result<Outcome, AwsError> {
         match stand.standing {
             Standing::Waits => Ok(Outcome::retry(Duration::ZERO, "it waits again")),
             Standing::Held(left) => Ok(Outcome::retry(left, "another worker has it")),
             Standing::Abandoned => self.doubt(reference, stand).await,
-            Standing::Doubted(Duration::ZERO) => self.ask(reference, stand, turn).await,
+            Standing::Doubted(Duration::ZERO) => self.ask(reference, stand, invocation).await,
             Standing::Doubted(left) => Ok(Outcome::postpone(left, "the provider is asked later")),
             Standing::Settled => Ok(Outcome::Done),
         }

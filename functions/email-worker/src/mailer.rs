@@ -3,15 +3,15 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use aws::breaker::SharedBreaker;
+use aws::environment::{self, EnvironmentError};
+use aws::secrets::Secrets;
+use aws::table::Table;
 use domain::mail_event::MailReference;
 use domain::notification::{Notification, NotificationKind};
 use domain::stage::Stage;
-use platform::breaker::SharedBreaker;
-use platform::environment::{self, EnvironmentError};
-use platform::secrets::Secrets;
-use platform::table::Table;
-use providers::mail::{Asking, MailError, MailSetup, MailSetupError, Mailer};
-use providers::spec::Spec;
+use providers::catalog::Spec;
+use providers::mail::port::{Asking, MailError, MailSetup, MailSetupError, Mailer};
 use resilience::breaker::POLICY;
 use secrecy::SecretString;
 
@@ -86,7 +86,7 @@ impl Mailers {
             unsubscribe: environment::optional("MAIL_UNSUBSCRIBE").map(|address| format!("<{address}>")),
         };
         for name in std::iter::once(first.as_str()).chain(fallback.split(',').filter(|name| !name.is_empty())) {
-            let spec = providers::find(name).filter(|spec| spec.mail.is_some());
+            let spec = providers::catalog::find(name).filter(|spec| spec.mail.is_some());
             let spec = spec.ok_or_else(|| StartError::UnknownProvider(name.to_owned()))?;
             if mailers.chosen.iter().all(|ready| ready.spec.id != spec.id) {
                 let ready = mailers.set_up(spec)?;
@@ -118,7 +118,7 @@ impl Mailers {
         if let Some(ready) = self.chosen.iter().find(|ready| ready.spec.id == name) {
             return Some(Arc::clone(ready));
         }
-        let spec = providers::find(name).filter(|spec| spec.mail.is_some())?;
+        let spec = providers::catalog::find(name).filter(|spec| spec.mail.is_some())?;
         let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
         let ready = others.entry(spec.id).or_insert_with(|| match self.set_up(spec) {
             Ok(ready) => Some(Arc::new(ready)),

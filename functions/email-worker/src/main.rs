@@ -2,14 +2,14 @@
 
 use std::time::Instant;
 
+use aws::batch::Batches;
+use aws::bulkhead::Bulkhead;
+use aws::clients::{Aws, preconnect};
+use aws::telemetry;
 use email_worker::{Worker, mailer::Mailers, settling};
 use mail_templates::Templates;
-use platform::batch::Batches;
-use platform::bulkhead::Bulkhead;
-use platform::clients::{Aws, preconnect};
-use platform::delivery::Deliveries;
-use platform::records::Records;
-use platform::telemetry;
+use store::delivery::Deliveries;
+use store::records::Records;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {

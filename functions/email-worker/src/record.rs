@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
+use aws::clock;
+use aws::metrics::{self, Unit};
+use aws::table::Item;
 use domain::failure::Failure;
 use domain::mail_event::MailReference;
 use domain::notification::{HistoryEntry, Notification, NotificationState};
 use jiff::Timestamp;
-use platform::clock;
-use platform::delivery::Step;
-use platform::metrics::{self, Unit};
-use platform::table::Item;
+use store::delivery::Step;
 
 /// A step to a state.
 pub(crate) fn step(state: NotificationState, failure: Option<Failure>, entry: HistoryEntry) -> Step {

@@ -3,25 +3,26 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws::batch::Invocation;
+use aws::breaker::{Permit, Verdict};
+use aws::clock;
+use aws::error::AwsError;
+use aws::fault;
+use aws::metrics::{self, Unit};
+use aws::random;
+use aws::table::{Item, text};
+use aws::work::Hold;
 use domain::failure::Failure;
 use domain::mail_event::MailReference;
 use domain::notification::{HistoryEntry, Notification, NotificationState};
 use jiff::Timestamp;
 use mail_templates::Rendered;
-use platform::batch::Turn;
-use platform::breaker::{Permit, Verdict};
-use platform::clock;
-use platform::delivery::Step;
-use platform::error::PlatformError;
-use platform::fault;
-use platform::metrics::{self, Unit};
-use platform::suppression::Correspondent;
-use platform::table::{Item, text};
-use platform::work::Hold;
-use providers::mail::{Accepted, Mail, MailError};
+use providers::mail::port::{Accepted, Mail, MailError};
 use resilience::batch::Outcome;
 use resilience::delivery::{self, AfterDoubt};
 use resilience::retry::{MAIL, Next};
+use store::delivery::Step;
+use store::suppression::Correspondent;
 
 use crate::mailer::Ready;
 use crate::record::{count, entry, needs_review, step};
@@ -47,7 +48,7 @@ pub(crate) struct Attempt<'a> {
     pub(crate) notification: Notification,
     /// Who may be tried.
     pub(crate) order: Vec<Arc<Ready>>,
-    pub(crate) turn: Turn,
+    pub(crate) invocation: Invocation,
 }
 
 /// The first provider from that place on that may be called.
@@ -75,7 +76,7 @@ impl Worker {
         attempt: Attempt<'_>,
         correspondent: &Correspondent,
         mut chosen: Chosen,
-    ) -> Result<Outcome, PlatformError> {
+    ) -> Result<Outcome, AwsError> {
         let mail = match self.compose(&attempt, correspondent).await {
             Ok(mail) => mail,
             Err(refusal) => {
@@ -103,9 +104,9 @@ impl Worker {
                     true
                 }
             };
-            let time_left = attempt.turn.allows(TO_RECORD, LONGEST_DIALOGUE).is_some();
+            let time_left = attempt.invocation.allows(TO_RECORD, LONGEST_DIALOGUE).is_some();
             let next = match certain && time_left {
-                true => choose(&attempt.order, chosen.at + 1, attempt.turn.deadline).await.ok(),
+                true => choose(&attempt.order, chosen.at + 1, attempt.invocation.deadline).await.ok(),
                 false => None,
             };
             let Some(next) = next else {
@@ -131,7 +132,7 @@ impl Worker {
         &self,
         attempt: &Attempt<'_>,
         correspondent: &Correspondent,
-    ) -> Result<Mail, Result<Failure, PlatformError>> {
+    ) -> Result<Mail, Result<Failure, AwsError>> {
         let Attempt { reference, notification, .. } = attempt;
         if notification.send_before.is_some_and(|until| until <= clock::now()) {
             return Err(Ok(Failure::new("expired", "what it says was not of use any more when it could be sent")));
@@ -164,7 +165,7 @@ impl Worker {
         let mut called = false;
         let sent = async {
             let credentials = self.mailers.credentials(provider.spec).await?;
-            let Some(timeout) = attempt.turn.allows(TO_RECORD, LONGEST_DIALOGUE) else {
+            let Some(timeout) = attempt.invocation.allows(TO_RECORD, LONGEST_DIALOGUE) else {
                 return Err(MailError::NotSent("there was no time left for the dialogue".to_owned()));
             };
             called = true;
@@ -188,7 +189,7 @@ impl Worker {
         sent
     }
 
-    async fn refuse(&self, attempt: &Attempt<'_>, failure: Failure) -> Result<Outcome, PlatformError> {
+    async fn refuse(&self, attempt: &Attempt<'_>, failure: Failure) -> Result<Outcome, AwsError> {
         let entry = entry(&attempt.notification, NotificationState::Rejected.as_str(), None, Some(&failure.detail));
         self.end(attempt, step(NotificationState::Rejected, Some(failure), entry)).await
     }
@@ -198,7 +199,7 @@ impl Worker {
         attempt: &Attempt<'_>,
         provider: &Ready,
         Accepted { provider_message_id }: Accepted,
-    ) -> Result<Outcome, PlatformError> {
+    ) -> Result<Outcome, AwsError> {
         let state = NotificationState::Accepted;
         let entry = HistoryEntry {
             provider_message_id: Some(provider_message_id.clone()),
@@ -214,11 +215,11 @@ impl Worker {
         attempt: &Attempt<'_>,
         provider: &Ready,
         error: MailError,
-    ) -> Result<Outcome, PlatformError> {
+    ) -> Result<Outcome, AwsError> {
         let Attempt { hold, notification, .. } = attempt;
         let entry = |what: &str, detail: &str| entry(notification, what, Some(provider.spec.id), Some(detail));
         // The provider's words may name a recipient: they belong into the record and not into the log.
-        let again = |asked| match MAIL.next(notification.attempts, clock::chance(), asked) {
+        let again = |asked| match MAIL.next(notification.attempts, random::chance(), asked) {
             Next::After(after) => Some(after),
             Next::GiveUp => None,
         };
@@ -246,12 +247,7 @@ impl Worker {
     }
 
     /// Nobody knows whether it was sent.
-    async fn in_doubt(
-        &self,
-        attempt: &Attempt<'_>,
-        provider: &Ready,
-        detail: String,
-    ) -> Result<Outcome, PlatformError> {
+    async fn in_doubt(&self, attempt: &Attempt<'_>, provider: &Ready, detail: String) -> Result<Outcome, AwsError> {
         let Attempt { hold, notification, .. } = attempt;
         let guarantee = notification.kind.guarantee();
         let failure = Failure::new("outcome-unknown", detail.clone());
@@ -270,7 +266,7 @@ impl Worker {
                     Ok(unrecorded())
                 }
             }
-            AfterDoubt::SendAgain => match MAIL.next(notification.attempts, clock::chance(), None) {
+            AfterDoubt::SendAgain => match MAIL.next(notification.attempts, random::chance(), None) {
                 Next::After(after) => {
                     let step = step(NotificationState::Queued);
                     if self.deliveries.give_back(hold, step, after, clock::now()).await? {
@@ -285,12 +281,12 @@ impl Worker {
         }
     }
 
-    async fn review(&self, attempt: &Attempt<'_>, step: Step) -> Result<Outcome, PlatformError> {
+    async fn review(&self, attempt: &Attempt<'_>, step: Step) -> Result<Outcome, AwsError> {
         needs_review(attempt.reference);
         self.end(attempt, step).await
     }
 
-    async fn end(&self, attempt: &Attempt<'_>, step: Step) -> Result<Outcome, PlatformError> {
+    async fn end(&self, attempt: &Attempt<'_>, step: Step) -> Result<Outcome, AwsError> {
         let Attempt { hold, notification, .. } = attempt;
         let state = step.state;
         let recorded = self.deliveries.finish(hold, step, clock::now()).await?;

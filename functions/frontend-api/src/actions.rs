@@ -3,6 +3,9 @@
 //! What the provider does not offer is refused here, where somebody can still choose something else. What must never be here: a
 //! question to a provider.
 
+use aws::clock;
+
+use aws::random;
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::response::Response;
@@ -19,9 +22,8 @@ use domain::write_back::{Change, ChangeKind};
 use garde::Validate;
 use http::HeaderMap;
 use jiff::Timestamp;
-use platform::clock;
-use platform::records::{Created, Recorded};
 use serde::{Deserialize, Serialize};
+use store::records::{Created, Recorded};
 use web::accept::{accepted, id_for, not_enqueued};
 use web::body::Checked;
 use web::identity::Identity;
@@ -170,7 +172,7 @@ async fn act(
     let application: ApplicationId = id(&text, "application")?;
     let request = content_hash(&(application, &new));
     let wanted = new.wanted()?;
-    let id = id_for(&headers, &org, || ActionId::fresh(clock::fresh_id()), ActionId::derived)?;
+    let id = id_for(&headers, &org, || ActionId::fresh(random::fresh_id()), ActionId::derived)?;
     let found = api.records.get::<Application>(&org, &application.to_string()).await.map_err(|e| unavailable(&e))?;
     let Application { candidate, source, .. } = found.ok_or_else(|| not_found("application"))?;
     let candidate = candidate.to_string();
@@ -213,7 +215,7 @@ async fn submit(
     let Identity { org, .. } = identity;
     let connection: ConnectionId = id(&text, "connection")?;
     let request = content_hash(&(&connection, &new));
-    let id = id_for(&headers, &org, || ActionId::fresh(clock::fresh_id()), ActionId::derived)?;
+    let id = id_for(&headers, &org, || ActionId::fresh(random::fresh_id()), ActionId::derived)?;
     let found = api.records.get::<Connection>(&org, connection.as_str()).await.map_err(|e| unavailable(&e))?;
     let connection = found.filter(|found| found.status != ConnectionStatus::Deleted);
     let connection = connection.ok_or_else(|| not_found("connection"))?;
@@ -242,7 +244,7 @@ async fn record(api: &Api, org: OrgId, action: Action, request: &str) -> Result<
 
 /// Refuses a change that cannot be made by a connection, and says which can.
 fn offered(connection: &Connection, kind: ChangeKind) -> Result<(), Problem> {
-    let spec = providers::find(&connection.provider);
+    let spec = providers::catalog::find(&connection.provider);
     let name = spec.map_or(connection.provider.as_str(), |spec| spec.name);
     let all = spec.and_then(|spec| spec.ats).map(|ats| ats.changes()).unwrap_or_default();
     let why = match connection.status {
@@ -346,7 +348,7 @@ mod tests {
         let mail = connection("sendgrid", LoginMethod::ApiKey, active);
         assert!(detail(&mail, ChangeKind::Note).ends_with("possible: nothing"));
         assert!(detail(&connection("nobody", LoginMethod::ApiKey, active), ChangeKind::Hire).contains("nobody"));
-        for spec in providers::ALL.iter().filter(|spec| spec.ats.is_some()) {
+        for spec in providers::catalog::ALL.iter().filter(|spec| spec.ats.is_some()) {
             let known = connection(spec.id, LoginMethod::ApiKey, active);
             let changes = spec.ats.map(|ats| ats.changes()).unwrap_or_default();
             for kind in

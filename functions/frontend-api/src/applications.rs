@@ -1,15 +1,15 @@
 //! Applications with their candidates and jobs, newest first.
 
+use aws::error::AwsError;
 use axum::extract::{Path, State};
 use axum::routing::get;
 use axum::{Json, Router};
 use domain::ats::{Application, ApplicationInFull, ApplicationStatus, CandidateRef, JobRef, Source, StageEntry};
 use domain::id::{ApplicationId, OrgId};
 use jiff::Timestamp;
-use platform::error::PlatformError;
-use platform::records::{Recorded, Records, Stored as _};
 use resilience::cache::Kind;
 use serde::Serialize;
+use store::records::{Recorded, Records, Stored as _};
 use web::identity::Identity;
 use web::problem::Problem;
 
@@ -73,7 +73,7 @@ impl Kept for Application {
     const ROUTE: &'static str = "/api/applications";
     type View = View;
 
-    async fn shown(records: &Records, org: &OrgId, found: Vec<Recorded<Self>>) -> Result<Vec<View>, PlatformError> {
+    async fn shown(records: &Records, org: &OrgId, found: Vec<Recorded<Self>>) -> Result<Vec<View>, AwsError> {
         let (applications, times): (Vec<Self>, Vec<_>) =
             found.into_iter().map(|r| (r.value, (r.created_at, r.updated_at))).unzip();
         let in_full = records.in_full(org, applications).await?;

@@ -2,16 +2,16 @@
 //!
 //! What has a state that somebody waits for (suggestions, notifications, connections) and every read by id is never here.
 
+use aws::cache::{Answer, Ask, Key};
+use aws::clock;
+use aws::error::AwsError;
+use aws::metrics::{self, Unit};
 use axum::extract::State;
 use axum::response::Response;
 use domain::id::OrgId;
-use platform::cache::{Answer, Ask, Key};
-use platform::clock;
-use platform::error::PlatformError;
-use platform::metrics::{self, Unit};
-use platform::records::{Recorded, Records, Stored};
 use resilience::cache::{Kind, Outcome};
 use serde::Serialize;
+use store::records::{Recorded, Records, Stored};
 use web::cached::{Preconditions, Representation};
 use web::identity::Identity;
 use web::page::PageRequest;
@@ -33,7 +33,7 @@ pub(crate) trait Kept: Stored {
         records: &Records,
         org: &OrgId,
         found: Vec<Recorded<Self>>,
-    ) -> impl Future<Output = Result<Vec<Self::View>, PlatformError>> + Send
+    ) -> impl Future<Output = Result<Vec<Self::View>, AwsError>> + Send
     where
         Self: Sized;
 }
@@ -65,7 +65,7 @@ pub(crate) async fn list<R: Kept + Send>(
         let (found, next) = api.records.list::<R>(&identity.org, page.limit, after.as_ref()).await?;
         let items = R::shown(&api.records, &identity.org, found).await?;
         serde_json::to_string(&list_of(items, next))
-            .map_err(|error| PlatformError::Unreadable { operation: "write a list as JSON", detail: error.to_string() })
+            .map_err(|error| AwsError::Unreadable { operation: "write a list as JSON", detail: error.to_string() })
     };
     let answer = api.cache.answer(&key, ask, clock::now(), load).await.map_err(|e| unavailable(&e))?;
     let Answer { content, etag, age, fresh, outcome } = answer;

@@ -10,6 +10,8 @@ mod view;
 
 use std::collections::HashMap;
 
+use aws::clock;
+use aws::error::AwsError;
 use axum::extract::{Path, State};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
@@ -18,11 +20,9 @@ use domain::connection::{Connection, ConnectionStatus};
 use domain::id::{ConnectionId, OrgId};
 use domain::message::SyncJob;
 use garde::Validate;
-use platform::clock;
-use platform::error::PlatformError;
-use platform::records::Recorded;
-use platform::sync::{Order, SyncState};
 use serde::{Deserialize, Serialize};
+use store::records::Recorded;
+use store::sync::{Order, SyncState};
 use web::identity::Identity;
 use web::page::{List, PageRequest};
 use web::problem::Problem;
@@ -153,7 +153,7 @@ async fn hurry(api: &Api, org: &OrgId, connection: &Connection, order: Order) ->
         }
         Ok(())
     };
-    due.await.map_err(|e: PlatformError| unavailable(&e))?;
+    due.await.map_err(|e: AwsError| unavailable(&e))?;
     send(api, org, &connection.id).await;
     Ok(())
 }

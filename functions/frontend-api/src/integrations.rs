@@ -8,8 +8,8 @@ use axum::{Json, Router};
 use domain::connection::{Connection, LoginMethod};
 use domain::write_back::ChangeKind;
 use jiff::SignedDuration;
-use providers::ats::Ats;
-use providers::spec::{Category, Spec, SyncMethod};
+use providers::ats::port::Ats;
+use providers::catalog::{Category, Spec, SyncMethod};
 use serde::Serialize;
 use web::identity::Identity;
 use web::page::List;
@@ -85,7 +85,7 @@ async fn list(State(api): State<Api>, identity: Identity) -> Result<Json<List<Vi
         *counts.entry(connection.value.provider).or_default() += 1;
     }
     let view = |spec: &&'static Spec| View::new(spec, counts.get(spec.id).copied().unwrap_or_default());
-    Ok(Json(List { items: providers::ALL.iter().map(view).collect(), next_cursor: None }))
+    Ok(Json(List { items: providers::catalog::ALL.iter().map(view).collect(), next_cursor: None }))
 }
 
 impl View {
@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     fn shown(id: &str) -> Value {
-        serde_json::to_value(View::new(providers::find(id).expect("a provider"), 2)).expect("JSON")
+        serde_json::to_value(View::new(providers::catalog::find(id).expect("a provider"), 2)).expect("JSON")
     }
 
     #[test]
@@ -200,7 +200,7 @@ mod tests {
             (&json!("mail"), &json!("manual"), &json!(false))
         );
         assert_eq!((&smtp["logins"], &smtp["rate_limit"]), (&json!([]), &Value::Null));
-        for spec in providers::ALL {
+        for spec in providers::catalog::ALL {
             assert!(shown(spec.id)["documentation"].as_str().is_some_and(|link| link.starts_with("https://")));
         }
     }

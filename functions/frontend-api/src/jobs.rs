@@ -1,5 +1,9 @@
 //! Jobs: those that an ATS brought and those made here.
 
+use aws::clock;
+
+use aws::error::AwsError;
+use aws::random;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -10,11 +14,9 @@ use domain::id::{DepartmentId, JobId, OfficeId, OrgId};
 use garde::Validate;
 use http::{HeaderMap, StatusCode, header};
 use jiff::Timestamp;
-use platform::clock;
-use platform::error::PlatformError;
-use platform::records::{Created, Recorded, Records};
 use resilience::cache::Kind;
 use serde::{Deserialize, Serialize};
+use store::records::{Created, Recorded, Records};
 use web::accept::id_for;
 use web::body::Checked;
 use web::identity::Identity;
@@ -92,7 +94,7 @@ impl Kept for Job {
     const ROUTE: &'static str = "/api/jobs";
     type View = View;
 
-    async fn shown(_: &Records, _: &OrgId, found: Vec<Recorded<Self>>) -> Result<Vec<View>, PlatformError> {
+    async fn shown(_: &Records, _: &OrgId, found: Vec<Recorded<Self>>) -> Result<Vec<View>, AwsError> {
         Ok(found.into_iter().map(View::from).collect())
     }
 }
@@ -110,7 +112,7 @@ async fn create(
     Checked(new): Checked<NewJob>,
 ) -> Result<Response, Problem> {
     let request = content_hash(&new);
-    let id = id_for(&headers, &identity.org, || JobId::fresh(clock::fresh_id()), JobId::derived)?;
+    let id = id_for(&headers, &identity.org, || JobId::fresh(random::fresh_id()), JobId::derived)?;
     let NewJob { title, department, location, description } = new;
     let job = Job {
         v: FORMAT_VERSION,

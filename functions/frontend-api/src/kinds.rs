@@ -7,9 +7,9 @@ use axum::Router;
 use axum::routing::get;
 use domain::ats::{Candidate, Department, Interview, Offer, Office, Opening, Post, Scorecard, User};
 use domain::id::{CandidateId, DepartmentId, InterviewId, OfferId, OfficeId, OpeningId, PostId, ScorecardId, UserId};
-use platform::records::{Recorded, Stored};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use store::records::{Recorded, Stored};
 
 use crate::{Api, list, read};
 

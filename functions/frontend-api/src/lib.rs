@@ -19,21 +19,21 @@ use std::fmt::Display;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use aws::breaker::SharedBreaker;
+use aws::cache::Cache;
+use aws::error::AwsError;
+use aws::queue::Queue;
+use aws::secrets::Secrets;
 use axum::extract::{Path, State};
 use axum::{Json, Router};
 use mail_templates::Templates;
-use platform::audit::Audit;
-use platform::breaker::SharedBreaker;
-use platform::cache::Cache;
-use platform::control::Control;
-use platform::delivery::Deliveries;
-use platform::email_queues::EmailQueues;
-use platform::error::PlatformError;
-use platform::queue::Queue;
-use platform::records::{Cursor, Recorded, Records, Stored};
-use platform::secrets::Secrets;
-use platform::sync::Syncs;
 use serde::Deserialize;
+use store::audit::Audit;
+use store::control::Control;
+use store::delivery::Deliveries;
+use store::email_queues::EmailQueues;
+use store::records::{Cursor, Recorded, Records, Stored};
+use store::sync::Syncs;
 use web::identity::Identity;
 use web::page::{List, PageRequest, bad_cursor};
 use web::problem::Problem;
@@ -100,7 +100,7 @@ impl Api {
 }
 
 /// What a caller is told when AWS did not do its part. The cause goes into the log.
-fn unavailable(error: &PlatformError) -> Problem {
+fn unavailable(error: &AwsError) -> Problem {
     tracing::error!(%error, "a request failed");
     Problem::data_failed(error.retry())
 }

@@ -3,16 +3,17 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use aws::breaker::{self, SharedBreaker};
+use aws::cache::Cache;
+use aws::clients::{Aws, preconnect};
+use aws::telemetry;
 use frontend_api::Api;
 use mail_templates::Templates;
-use platform::audit::Audit;
-use platform::breaker::{self, SharedBreaker};
-use platform::cache::Cache;
-use platform::clients::{Aws, preconnect};
-use platform::control::Control;
-use platform::email_queues::EmailQueues;
-use platform::{records::Records, telemetry};
 use resilience::breaker::POLICY;
+use store::audit::Audit;
+use store::control::Control;
+use store::email_queues::EmailQueues;
+use store::records::Records;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {

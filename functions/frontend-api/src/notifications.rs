@@ -2,6 +2,9 @@
 
 mod preview;
 
+use aws::clock;
+
+use aws::random;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
@@ -19,11 +22,10 @@ use domain::text::mail_address;
 use garde::Validate;
 use http::HeaderMap;
 use jiff::Timestamp;
-use platform::clock;
-use platform::records::{Created, Recorded, Stored as _, key_of};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use store::records::{Created, Recorded, Stored as _, key_of};
 use web::accept::{accepted, id_for, not_enqueued};
 use web::body::{Checked, parse};
 use web::identity::{Identity, Role};
@@ -151,7 +153,7 @@ async fn create(
     let request = content_hash(&new);
     let NewNotification { kind, to, language, data } = new;
     let data = checked(kind, &data)?;
-    let id = id_for(&headers, &org, || NotificationId::fresh(clock::fresh_id()), NotificationId::derived)?;
+    let id = id_for(&headers, &org, || NotificationId::fresh(random::fresh_id()), NotificationId::derived)?;
     let now = clock::now();
     let notification = Notification { language, ..Notification::queued(id, kind, to, data, now) };
     if kind == NotificationKind::InterviewScheduled && notification.send_before.is_some_and(|until| until <= now) {

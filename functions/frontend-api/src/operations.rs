@@ -6,6 +6,9 @@
 mod breakers;
 mod limits;
 
+use aws::clock;
+
+use aws::random;
 use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
@@ -13,7 +16,6 @@ use domain::FORMAT_VERSION;
 use domain::audit::{AuditEntry, AuditState};
 use garde::Validate;
 use jiff::Timestamp;
-use platform::clock;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use web::identity::{Identity, Role};
@@ -78,7 +80,7 @@ pub(crate) async fn audited<T>(
     let Ordering { action, target, reason } = ordering;
     let entry = AuditEntry {
         v: FORMAT_VERSION,
-        id: clock::fresh_id(),
+        id: random::fresh_id(),
         at: clock::now(),
         subject: identity.subject,
         action: action.to_owned(),

@@ -1,5 +1,8 @@
 //! Suggestions: asked for here, made by a worker.
 
+use aws::clock;
+
+use aws::random;
 use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
@@ -13,9 +16,8 @@ use domain::suggestion::{ApplicationReview, Generation, Suggestion, SuggestionKi
 use garde::Validate;
 use http::HeaderMap;
 use jiff::Timestamp;
-use platform::clock;
-use platform::records::{Created, Recorded};
 use serde::{Deserialize, Serialize};
+use store::records::{Created, Recorded};
 use web::accept::{accepted, id_for, not_enqueued};
 use web::body::Checked;
 use web::identity::Identity;
@@ -90,7 +92,7 @@ async fn create(
     let Identity { org, .. } = identity;
     let request = content_hash(&new);
     let NewSuggestion { kind: SuggestionKind::ApplicationReview, application_id } = new;
-    let id = id_for(&headers, &org, || SuggestionId::fresh(clock::fresh_id()), SuggestionId::derived)?;
+    let id = id_for(&headers, &org, || SuggestionId::fresh(random::fresh_id()), SuggestionId::derived)?;
     let application_id: ApplicationId = application_id
         .parse()
         .map_err(|_| Problem::invalid_field("application_id", "invalid", "the id of an application is expected"))?;

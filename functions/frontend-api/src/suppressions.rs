@@ -1,5 +1,6 @@
 //! Addresses that are not written to any more, and how a person lifts that.
 
+use aws::clock;
 use axum::extract::{Path, State};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -7,10 +8,9 @@ use domain::id::NotificationId;
 use domain::mail_event::MailEventKind;
 use domain::suppression::Suppression;
 use jiff::Timestamp;
-use platform::clock;
-use platform::records::Recorded;
-use platform::suppression::lift;
 use serde::Serialize;
+use store::records::Recorded;
+use store::suppression::lift;
 use web::body::Checked;
 use web::identity::{Identity, Role};
 use web::problem::Problem;

@@ -6,19 +6,19 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use aws::breaker::{MODEL, of_deployment};
+use aws::clients::Aws;
+use aws::clock;
+use aws::environment::{self, EnvironmentError};
+use aws::error::AwsError;
+use aws::queue::Queue;
+use aws::table::{Key, Table};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use futures::future::{BoxFuture, FutureExt as _, join_all};
 use http::{StatusCode, header};
-use platform::breaker::{MODEL, of_deployment};
-use platform::clients::Aws;
-use platform::clock;
-use platform::environment::{self, EnvironmentError};
-use platform::error::PlatformError;
-use platform::queue::Queue;
-use platform::table::{Key, Table};
 use resilience::breaker::Admission;
 use serde_json::{Value, json};
 
@@ -110,7 +110,7 @@ impl Health {
     }
 }
 
-async fn check(name: &'static str, call: BoxFuture<'_, Result<(), PlatformError>>) -> Value {
+async fn check(name: &'static str, call: BoxFuture<'_, Result<(), AwsError>>) -> Value {
     let begin = Instant::now();
     let result = tokio::time::timeout(LONGEST, call).await;
     let duration_ms = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);

@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
+use aws::clients::{Aws, preconnect};
+use aws::telemetry;
 use health::Health;
-use platform::clients::{Aws, preconnect};
-use platform::telemetry;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {

@@ -5,23 +5,24 @@
 
 use std::time::Duration;
 
+use aws::batch::Invocation;
+use aws::cache::Cache;
+use aws::clock;
+use aws::error::AwsError;
+use aws::random;
+use aws::table::{Item, text};
+use aws::work::{Claim, Hold, Terms, claim, ending, finish, give_back};
 use domain::ats::{Extent, Job, Observation, Origin, Record};
 use domain::failure::Failure;
 use domain::id::{ConnectionId, IdError};
 use domain::intake::{AppliedJob, CONNECTION, Intake, IntakeRecords, PROVIDER};
 use domain::message::IntakeJob;
-use platform::batch::Turn;
-use platform::cache::Cache;
-use platform::clock;
-use platform::error::PlatformError;
-use platform::records::{Records, key_of};
-use platform::table::{Item, text};
-use platform::work::{Claim, Hold, Terms, claim, ending, finish, give_back};
 use resilience::batch::Outcome;
 use resilience::cache::Kind;
 use resilience::retry::{Next, WORKER};
 use resilience::work::{self, Refusal};
 use serde_json::Value;
+use store::records::{Records, key_of};
 
 const READY: &str = "accepted";
 const HELD: &str = "running";
@@ -57,19 +58,19 @@ impl Worker {
     }
 
     /// Works on one intake.
-    pub async fn handle(&self, job: IntakeJob, turn: Turn) -> Outcome {
-        match self.work(&job, turn).await {
+    pub async fn handle(&self, job: IntakeJob, invocation: Invocation) -> Outcome {
+        match self.work(&job, invocation).await {
             Ok(outcome) => outcome,
             Err(error) => error.outcome(),
         }
     }
 
-    async fn work(&self, job: &IntakeJob, turn: Turn) -> Result<Outcome, PlatformError> {
+    async fn work(&self, job: &IntakeJob, invocation: Invocation) -> Result<Outcome, AwsError> {
         let terms = Terms {
             condition: work::CLAIM_RECORDED,
             ready: Some(READY),
             held: HELD,
-            lease_until: turn.deadline,
+            lease_until: invocation.deadline,
             set: Item::new(),
             once: Item::new(),
         };
@@ -102,7 +103,7 @@ impl Worker {
         }
     }
 
-    async fn apply(&self, job: &IntakeJob, intake: &Intake) -> Result<Ended, PlatformError> {
+    async fn apply(&self, job: &IntakeJob, intake: &Intake) -> Result<Ended, AwsError> {
         let recorded: Option<Job> = match &intake.job {
             AppliedJob::Recorded(id) => match self.records.get(&job.org, &id.to_string()).await? {
                 Some(found) => Some(found),
@@ -131,7 +132,7 @@ impl Worker {
         Ok(Ended::Done(Box::new(set)))
     }
 
-    async fn end(&self, job: &IntakeJob, hold: &Hold, ended: Ended) -> Result<Outcome, PlatformError> {
+    async fn end(&self, job: &IntakeJob, hold: &Hold, ended: Ended) -> Result<Outcome, AwsError> {
         let (state, set) = match ended {
             Ended::Done(set) => {
                 let mut item = ending(SUCCEEDED, None)?;
@@ -150,9 +151,9 @@ impl Worker {
 
     /// AWS did not do its part. That blames no application, so the tries never end it: after the last one it is tried at the
     /// longest delay, and when its message is used up the sweep sends another.
-    async fn try_again(&self, hold: &Hold, attempts: u64, error: &PlatformError) -> Result<Outcome, PlatformError> {
+    async fn try_again(&self, hold: &Hold, attempts: u64, error: &AwsError) -> Result<Outcome, AwsError> {
         let tried = u32::try_from(attempts).unwrap_or(u32::MAX).min(WORKER.tries - 1);
-        let after = match WORKER.next(tried, clock::chance(), None) {
+        let after = match WORKER.next(tried, random::chance(), None) {
             Next::After(after) => after,
             Next::GiveUp => WORKER.cap,
         };

@@ -2,12 +2,12 @@
 
 use std::time::Instant;
 
+use aws::batch::Batches;
+use aws::cache::Cache;
+use aws::clients::{Aws, preconnect};
+use aws::telemetry;
 use intake_worker::Worker;
-use platform::batch::Batches;
-use platform::cache::Cache;
-use platform::clients::{Aws, preconnect};
-use platform::records::Records;
-use platform::telemetry;
+use store::records::Records;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {

@@ -4,6 +4,11 @@
 //! The message is sent before the record's time is pushed: a tick that dies between the two leaves a second message behind,
 //! and workers claim, so that it finds nothing to do; the other order could lose the message once more.
 
+use aws::breaker::SharedBreaker;
+use aws::clock;
+use aws::error::AwsError;
+use aws::queue::Queue;
+use aws::table::Table;
 use domain::FORMAT_VERSION;
 use domain::action::{Action, ActionState};
 use domain::id::{ActionId, IntakeId, NotificationId, OrgId};
@@ -11,17 +16,12 @@ use domain::intake::{Intake, IntakeState, Priority};
 use domain::message::{ActionJob, EmailJob, IntakeJob, SuggestionJob};
 use domain::notification::{Notification, NotificationState};
 use futures::stream::{self, StreamExt as _};
-use platform::breaker::SharedBreaker;
-use platform::clock;
-use platform::email_queues::EmailQueues;
-use platform::error::PlatformError;
-use platform::outbox::{Awaited, Waiting};
-use platform::queue::Queue;
-use platform::records::Records;
-use platform::table::Table;
 use resilience::breaker::POLICY;
 use resilience::outbox::WAITING_SHARDS;
 use serde_json::{Value, json};
+use store::email_queues::EmailQueues;
+use store::outbox::{Awaited, Waiting};
+use store::records::Records;
 
 /// Most records that one tick sweeps for each shard; what is left is overdue in the next tick, oldest first. It bounds what
 /// a sweep adds to a queue that is merely long: then messages are not missing, and each one more costs a refused claim.
@@ -90,7 +90,7 @@ impl Sweep {
     ///
     /// # Errors
     /// When the table or a queue cannot be reached.
-    pub async fn tick(&self) -> Result<Value, PlatformError> {
+    pub async fn tick(&self) -> Result<Value, AwsError> {
         let mut counts = Counts::default();
         let mut outcome = Ok(());
         for shard in 0..WAITING_SHARDS {
@@ -102,13 +102,13 @@ impl Sweep {
         Ok(json!({"enqueued": enqueued, "unknown": unknown}))
     }
 
-    async fn shard(&self, shard: u8, counts: &mut Counts) -> Result<(), PlatformError> {
+    async fn shard(&self, shard: u8, counts: &mut Counts) -> Result<(), AwsError> {
         let now = clock::now();
         let mut after = None;
         let mut swept = 0;
         loop {
             let page = self.records.overdue(shard, now, after).await?;
-            let results: Vec<Result<bool, PlatformError>> = stream::iter(&page.items)
+            let results: Vec<Result<bool, AwsError>> = stream::iter(&page.items)
                 .map(|waiting| async move {
                     let known = self.send(waiting).await?;
                     // What nobody knows is pushed as well, so that it does not keep its place before all others.
@@ -132,7 +132,7 @@ impl Sweep {
     }
 
     /// Sends the message that a record waits for. False when this version does not know which that is.
-    async fn send(&self, waiting: &Waiting) -> Result<bool, PlatformError> {
+    async fn send(&self, waiting: &Waiting) -> Result<bool, AwsError> {
         match waiting.awaited() {
             // While a third party is left alone its messages are postponed, not missing; a copy with each tick would only pile up.
             Some(Awaited::Suggestion(..)) if self.model.open_until(clock::now()).await.is_some() => {}
@@ -153,7 +153,7 @@ impl Sweep {
 
     /// Sends the message of a notification, which waits to be sent or to be asked about. Its queue follows from its kind, which
     /// the index does not hold.
-    async fn send_notification(&self, org: OrgId, id: NotificationId) -> Result<(), PlatformError> {
+    async fn send_notification(&self, org: OrgId, id: NotificationId) -> Result<(), AwsError> {
         let record: Option<Notification> = self.records.get(&org, &id.to_string()).await?;
         let kind = match record {
             Some(Notification { state: NotificationState::Queued, .. }) if self.nobody_takes_mail().await => {
@@ -176,7 +176,7 @@ impl Sweep {
     }
 
     /// Sends the message of an intake. Its queue follows from its priority, which the index does not hold.
-    async fn send_intake(&self, org: OrgId, intake: IntakeId) -> Result<(), PlatformError> {
+    async fn send_intake(&self, org: OrgId, intake: IntakeId) -> Result<(), AwsError> {
         let record: Option<Intake> = self.records.get(&org, &intake.to_string()).await?;
         let queue = match record {
             Some(Intake { state: IntakeState::Accepted, priority: Priority::High, .. }) => {
@@ -192,7 +192,7 @@ impl Sweep {
         queue.send(&IntakeJob { v: FORMAT_VERSION, org, intake }).await
     }
     /// Sends the message of an action, unless its connection is left alone: then its message is postponed, not missing.
-    async fn send_action(&self, org: OrgId, action: ActionId) -> Result<(), PlatformError> {
+    async fn send_action(&self, org: OrgId, action: ActionId) -> Result<(), AwsError> {
         let record: Option<Action> = self.records.get(&org, &action.to_string()).await?;
         let Some(Action { state: ActionState::Accepted, connection, .. }) = record else {
             // A worker was faster than the index.

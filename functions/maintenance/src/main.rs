@@ -2,16 +2,16 @@
 
 use std::time::Instant;
 
+use aws::breaker::{self, SharedBreaker};
+use aws::clients::{Aws, preconnect};
+use aws::environment;
+use aws::telemetry;
 use lambda_runtime::{LambdaEvent, service_fn};
 use maintenance::{Intakes, Queues, Sweep};
-use platform::breaker::{self, SharedBreaker};
-use platform::clients::{Aws, preconnect};
-use platform::email_queues::EmailQueues;
-use platform::environment;
-use platform::records::Records;
-use platform::telemetry;
-use providers::spec::Spec;
+use providers::catalog::Spec;
 use resilience::breaker::POLICY;
+use store::email_queues::EmailQueues;
+use store::records::Records;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
@@ -24,7 +24,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     // With a fallback there is somebody to try while the first choice is left alone.
     let alone = environment::optional("MAIL_FALLBACK").is_none();
     let first = environment::required("MAIL_PROVIDER")?;
-    let breaker = providers::find(&first).and_then(Spec::breaker).filter(|_| alone);
+    let breaker = providers::catalog::find(&first).and_then(Spec::breaker).filter(|_| alone);
     let mail = breaker.map(|name| SharedBreaker::of_deployment(control.clone(), &name, POLICY));
     let intakes = Intakes { normal: aws.queue("INTAKE_QUEUE_URL")?, priority: aws.queue("INTAKE_PRIORITY_QUEUE_URL")? };
     let (suggestions, emails) = (aws.queue("SUGGESTION_QUEUE_URL")?, EmailQueues::from_environment(&aws)?);

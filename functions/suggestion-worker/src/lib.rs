@@ -8,30 +8,30 @@ pub mod prompt;
 
 use std::time::Duration;
 
+use aws::batch::Invocation;
+use aws::breaker::Verdict;
+use aws::dependency::Dependency;
+use aws::environment::{self, EnvironmentError};
+use aws::error::AwsError;
+use aws::queue::Queue;
+use aws::secrets::Secrets;
+use aws::table::{Item, to_item};
+use aws::work::{Claim, Hold, Terms, claim, ending, finish, give_back};
+use aws::{clock, random, table};
 use domain::ats::{Application, ApplicationInFull};
 use domain::failure::Failure;
 use domain::id::{ApplicationId, OrgId};
 use domain::message::SuggestionJob;
 use domain::stage::Stage;
 use domain::suggestion::{ApplicationReview, Generation, Suggestion, SuggestionState};
-use platform::batch::Turn;
-use platform::breaker::Verdict;
-use platform::dependency::Dependency;
-use platform::environment::{self, EnvironmentError};
-use platform::error::PlatformError;
-use platform::queue::Queue;
-use platform::records::{Records, key_of};
-use platform::secrets::Secrets;
-use platform::table::{Item, to_item};
-use platform::work::{Claim, Hold, Terms, claim, ending, finish, give_back};
-use platform::{clock, table};
-use providers::access::{AccessError, model_access};
-use providers::http::{Outbound, SendError};
-use providers::model::{Again, Generated, ModelError};
-use providers::model_client::ModelClient;
+use providers::model::client::ModelClient;
+use providers::model::port::{Again, Generated, ModelError};
+use providers::transport::access::{AccessError, model_access};
+use providers::transport::http::{Outbound, SendError};
 use resilience::batch::Outcome;
 use resilience::retry::{MODEL, Next, WORKER};
 use resilience::work::{self, Refusal};
+use store::records::{Records, key_of};
 
 use crate::prompt::Prompts;
 
@@ -68,7 +68,8 @@ pub enum StartError {
 /// When `PROVIDER_BASE_URL` is set where the stage forbids it: then the function does not start.
 pub fn model_from_environment(provider: &str) -> Result<ModelClient, StartError> {
     let unknown = || StartError::UnknownModel(provider.to_owned());
-    let (spec, api) = providers::find(provider).and_then(|spec| Some((spec, spec.model?))).ok_or_else(unknown)?;
+    let (spec, api) =
+        providers::catalog::find(provider).and_then(|spec| Some((spec, spec.model?))).ok_or_else(unknown)?;
     let stage: Stage = environment::stage()?;
     let replacement = environment::optional("PROVIDER_BASE_URL");
     let access = model_access(stage, spec.base_url.unwrap_or_default(), replacement.as_deref(), spec.id)?;
@@ -115,29 +116,29 @@ impl Worker {
     }
 
     /// Works on one suggestion.
-    pub async fn handle(&self, job: SuggestionJob, turn: Turn) -> Outcome {
-        match self.work(&job, turn).await {
+    pub async fn handle(&self, job: SuggestionJob, invocation: Invocation) -> Outcome {
+        match self.work(&job, invocation).await {
             Ok(outcome) => outcome,
             Err(error) => error.outcome(),
         }
     }
 
-    async fn work(&self, job: &SuggestionJob, turn: Turn) -> Result<Outcome, PlatformError> {
-        self.guard.guard(turn, async |verdict| self.claim_and_ask(job, turn, verdict).await).await
+    async fn work(&self, job: &SuggestionJob, invocation: Invocation) -> Result<Outcome, AwsError> {
+        self.guard.guard(invocation, async |verdict| self.claim_and_ask(job, invocation, verdict).await).await
     }
 
     async fn claim_and_ask(
         &self,
         job: &SuggestionJob,
-        turn: Turn,
+        invocation: Invocation,
         verdict: &mut Verdict,
-    ) -> Result<Outcome, PlatformError> {
+    ) -> Result<Outcome, AwsError> {
         let id = job.suggestion.to_string();
         let terms = Terms {
             condition: work::CLAIM_RECORDED,
             ready: Some(READY),
             held: HELD,
-            lease_until: turn.deadline,
+            lease_until: invocation.deadline,
             set: Item::new(),
             once: Item::new(),
         };
@@ -156,14 +157,14 @@ impl Worker {
             let recorded = self.record(&hold, ended(SuggestionState::Failed, Some(failure))?).await?;
             return Ok(if recorded { Outcome::Done } else { not_recorded() });
         };
-        let (state, set, summary) = match self.ask(&application, turn, verdict).await {
+        let (state, set, summary) = match self.ask(&application, invocation, verdict).await {
             Answer::Given(review, generation) => {
                 let mut set = ended(SuggestionState::Succeeded, None)?;
                 set.insert("result".to_owned(), table::map(to_item(&review)?));
                 set.insert("generation".to_owned(), table::map(to_item(&generation)?));
                 (SuggestionState::Succeeded, set, Some(review.summary))
             }
-            Answer::NotNow { wait, failure } => match MODEL.next(suggestion.attempts, clock::chance(), Some(wait)) {
+            Answer::NotNow { wait, failure } => match MODEL.next(suggestion.attempts, random::chance(), Some(wait)) {
                 Next::After(after) => {
                     let detail = failure.detail.clone();
                     let set = ended(SuggestionState::Accepted, Some(failure))?;
@@ -184,7 +185,7 @@ impl Worker {
         Ok(Outcome::Done)
     }
 
-    async fn finished(&self, job: &SuggestionJob, id: &str) -> Result<Outcome, PlatformError> {
+    async fn finished(&self, job: &SuggestionJob, id: &str) -> Result<Outcome, AwsError> {
         let suggestion: Option<Suggestion> = self.records.get(&job.org, id).await?;
         let Some(suggestion) = suggestion.filter(|suggestion| suggestion.notify) else { return Ok(Outcome::Done) };
         if let Some(application) = self.application(&job.org, suggestion.application_id).await? {
@@ -194,13 +195,13 @@ impl Worker {
     }
 
     /// The application with the names of its candidate and job. Three calls.
-    async fn application(&self, org: &OrgId, id: ApplicationId) -> Result<Option<ApplicationInFull>, PlatformError> {
+    async fn application(&self, org: &OrgId, id: ApplicationId) -> Result<Option<ApplicationInFull>, AwsError> {
         let application: Option<Application> = self.records.get(org, &id.to_string()).await?;
         let Some(application) = application else { return Ok(None) };
         Ok(self.records.in_full(org, vec![application]).await?.pop())
     }
 
-    async fn record(&self, hold: &Hold, set: Item) -> Result<bool, PlatformError> {
+    async fn record(&self, hold: &Hold, set: Item) -> Result<bool, AwsError> {
         finish(self.records.table(), hold, set, clock::now()).await
     }
 
@@ -210,7 +211,7 @@ impl Worker {
         self.secrets.read(name).await.map_err(|error| Failure::new("key-unavailable", format!("failed to {error}")))
     }
 
-    async fn ask(&self, application: &ApplicationInFull, turn: Turn, verdict: &mut Verdict) -> Answer {
+    async fn ask(&self, application: &ApplicationInFull, invocation: Invocation, verdict: &mut Verdict) -> Answer {
         let rendered = match self.prompts.application_review(application) {
             Ok(rendered) => rendered,
             Err(error) => return Answer::Never(Failure::new("prompt-unusable", format!("failed to {error}"))),
@@ -219,7 +220,7 @@ impl Worker {
             Ok(key) => key,
             Err(failure) => return Answer::NotNow { wait: Duration::ZERO, failure },
         };
-        let Some(timeout) = turn.allows(TO_RECORD, LONGEST_ANSWER) else {
+        let Some(timeout) = invocation.allows(TO_RECORD, LONGEST_ANSWER) else {
             let failure = Failure::new("out-of-time", "there was no time left to wait for the model");
             return Answer::NotNow { wait: Duration::ZERO, failure };
         };
@@ -277,7 +278,7 @@ fn read(generated: &Generated) -> Result<ApplicationReview, ModelError> {
     })
 }
 
-fn ended(state: SuggestionState, failure: Option<Failure>) -> Result<Item, PlatformError> {
+fn ended(state: SuggestionState, failure: Option<Failure>) -> Result<Item, AwsError> {
     let state = match state {
         SuggestionState::Accepted => READY,
         SuggestionState::Running => HELD,

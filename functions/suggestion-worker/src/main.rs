@@ -2,14 +2,14 @@
 
 use std::time::Instant;
 
-use platform::batch::Batches;
-use platform::breaker::{self, SharedBreaker};
-use platform::bulkhead::Bulkhead;
-use platform::clients::{Aws, preconnect};
-use platform::dependency::Dependency;
-use platform::records::Records;
-use platform::telemetry;
+use aws::batch::Batches;
+use aws::breaker::{self, SharedBreaker};
+use aws::bulkhead::Bulkhead;
+use aws::clients::{Aws, preconnect};
+use aws::dependency::Dependency;
+use aws::telemetry;
 use resilience::breaker::POLICY;
+use store::records::Records;
 use suggestion_worker::{Worker, model_from_environment, prompt::Prompts};
 
 #[tokio::main(flavor = "current_thread")]

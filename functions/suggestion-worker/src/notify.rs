@@ -1,12 +1,12 @@
 //! Tells recruiting staff of a new application, once.
 
+use aws::clock;
+use aws::error::AwsError;
 use domain::ats::{ApplicationInFull, content_hash};
 use domain::message::{EmailJob, SuggestionJob};
 use domain::notification::{ApplicationReceived, Notification, NotificationKind, NotificationState, id_for_suggestion};
 use domain::organisation::Organisation;
-use platform::clock;
-use platform::error::PlatformError;
-use platform::records::Created;
+use store::records::Created;
 
 use crate::Worker;
 
@@ -20,7 +20,7 @@ impl Worker {
         job: &SuggestionJob,
         application: &ApplicationInFull,
         summary: Option<String>,
-    ) -> Result<(), PlatformError> {
+    ) -> Result<(), AwsError> {
         let organisation: Option<Organisation> = self.records.get(&job.org, job.org.as_str()).await?;
         let Some(organisation) = organisation else {
             tracing::warn!(org = %job.org, "the organisation has no profile; nobody is told");
@@ -36,7 +36,7 @@ impl Worker {
             summary,
         };
         let data = serde_json::to_value(&data)
-            .map_err(|e| PlatformError::Refused { operation: "write the notification", detail: e.to_string() })?;
+            .map_err(|e| AwsError::Refused { operation: "write the notification", detail: e.to_string() })?;
         let id = id_for_suggestion(&job.org, job.suggestion);
         let kind = NotificationKind::ApplicationReceived;
         let notification = Notification::queued(id, kind, organisation.notify_email, data, clock::now());

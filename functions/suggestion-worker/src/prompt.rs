@@ -5,7 +5,7 @@ use domain::ats::{ApplicationInFull, ApplicationStatus, CandidateRef, JobRef};
 use jiff::Timestamp;
 use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior, context};
-use providers::model::Prompt;
+use providers::model::port::Prompt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

@@ -3,15 +3,15 @@
 //! The message is sent before the due time is pushed. Whoever dies between the two leaves a second message behind, which finds
 //! nothing that is due; the other order could lose a run until the grace time has passed.
 
+use aws::clock;
+use aws::error::AwsError;
+use aws::queue::Queue;
 use domain::FORMAT_VERSION;
 use domain::message::SyncJob;
 use futures::stream::{self, StreamExt as _};
-use platform::clock;
-use platform::error::PlatformError;
-use platform::queue::Queue;
-use platform::sync::{SyncState, Syncs};
 use resilience::poll::{DUE_SHARDS, is_due};
 use serde_json::{Value, json};
+use store::sync::{SyncState, Syncs};
 
 /// Most runs that one tick enqueues for each shard; what is left is due again in a minute, oldest first.
 const MOST_RUNS: usize = 500;
@@ -41,7 +41,7 @@ impl Scheduler {
     ///
     /// # Errors
     /// When the table or the queue cannot be reached.
-    pub async fn tick(&self) -> Result<Value, PlatformError> {
+    pub async fn tick(&self) -> Result<Value, AwsError> {
         let mut enqueued = 0_usize;
         for shard in 0..DUE_SHARDS {
             enqueued += self.shard(shard).await?;
@@ -50,14 +50,14 @@ impl Scheduler {
         Ok(json!({"enqueued": enqueued}))
     }
 
-    async fn shard(&self, shard: u8) -> Result<usize, PlatformError> {
+    async fn shard(&self, shard: u8) -> Result<usize, AwsError> {
         let now = clock::now();
         let mut after = None;
         let mut enqueued = 0;
         loop {
             let page = self.syncs.due(shard, now, after).await?;
             let due: Vec<SyncState> = page.items.into_iter().filter(|state| is_due(state.next_at, now)).collect();
-            let results: Vec<Result<(), PlatformError>> = stream::iter(&due)
+            let results: Vec<Result<(), AwsError>> = stream::iter(&due)
                 .map(|state| async move {
                     let SyncState { org, connection, next_at, .. } = state;
                     let job = SyncJob { v: FORMAT_VERSION, org: org.clone(), connection: connection.clone() };

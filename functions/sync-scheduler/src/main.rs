@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
+use aws::clients::{Aws, preconnect};
+use aws::telemetry;
 use lambda_runtime::{LambdaEvent, service_fn};
-use platform::clients::{Aws, preconnect};
-use platform::sync::Syncs;
-use platform::telemetry;
+use store::sync::Syncs;
 use sync_scheduler::Scheduler;
 
 #[tokio::main(flavor = "current_thread")]

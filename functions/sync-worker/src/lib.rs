@@ -3,9 +3,9 @@
 //! The work is the sync engine's. Here its provider is left alone while its breaker is open, and a message that comes twice
 //! finds nothing to do.
 
+use aws::batch::Invocation;
+use aws::error::AwsError;
 use domain::message::SyncJob;
-use platform::batch::Turn;
-use platform::error::PlatformError;
 use resilience::batch::Outcome;
 use sync::Engine;
 
@@ -28,15 +28,15 @@ impl Worker {
     }
 
     /// Works on one connection.
-    pub async fn handle(&self, job: SyncJob, turn: Turn) -> Outcome {
-        match self.work(&job, turn).await {
+    pub async fn handle(&self, job: SyncJob, invocation: Invocation) -> Outcome {
+        match self.work(&job, invocation).await {
             Ok(outcome) => outcome,
             Err(error) => error.outcome(),
         }
     }
 
-    async fn work(&self, job: &SyncJob, turn: Turn) -> Result<Outcome, PlatformError> {
+    async fn work(&self, job: &SyncJob, invocation: Invocation) -> Result<Outcome, AwsError> {
         let connection = self.engine.dependency(&job.org, &job.connection);
-        connection.guard(turn, async |verdict| self.engine.work(job, turn, verdict).await).await
+        connection.guard(invocation, async |verdict| self.engine.work(job, invocation, verdict).await).await
     }
 }

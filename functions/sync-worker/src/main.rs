@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use platform::batch::Batches;
-use platform::clients::{Aws, preconnect};
-use platform::telemetry;
+use aws::batch::Batches;
+use aws::clients::{Aws, preconnect};
+use aws::telemetry;
 use sync::Engine;
 use sync_worker::Worker;
 

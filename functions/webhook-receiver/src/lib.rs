@@ -3,6 +3,9 @@
 //! One SQS send a delivery, and one read of the secret a minute. What must never be here: a table, a third party, or any
 //! parsing before the signature has been verified.
 
+use aws::clock;
+use aws::queue::Queue;
+use aws::secrets::Secrets;
 use axum::Router;
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
@@ -10,10 +13,7 @@ use axum::routing::post;
 use domain::FORMAT_VERSION;
 use domain::id::{ConnectionId, OrgId};
 use domain::message::{Sender, WebhookDelivery};
-use platform::clock;
-use platform::queue::Queue;
-use platform::secrets::Secrets;
-use providers::webhook::event_id;
+use providers::transport::webhook::event_id;
 use serde_json::json;
 use web::body::bytes_up_to;
 use web::problem::Problem;
@@ -61,7 +61,7 @@ async fn receive(
     let (Ok(org), Ok(connection)) = (org.parse::<OrgId>(), connection.parse::<ConnectionId>()) else {
         return Err(refused());
     };
-    let Some((spec, source)) = providers::find(&provider).and_then(|spec| Some((spec, spec.webhooks?))) else {
+    let Some((spec, source)) = providers::catalog::find(&provider).and_then(|spec| Some((spec, spec.webhooks?))) else {
         return Err(refused());
     };
     let headers = request.headers().clone();
@@ -86,7 +86,8 @@ async fn receive_mail_events(
 ) -> Result<Response, Problem> {
     // A provider that is not known, or whose events do not come this way, looks like a wrong signature.
     let refused = || Problem::unauthenticated("the delivery's signature does not fit this address");
-    let Some((spec, source)) = providers::find(&provider).and_then(|spec| Some((spec, spec.mail_events?))) else {
+    let Some((spec, source)) = providers::catalog::find(&provider).and_then(|spec| Some((spec, spec.mail_events?)))
+    else {
         return Err(refused());
     };
     let headers = request.headers().clone();

@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use platform::clients::{Aws, preconnect};
-use platform::telemetry;
+use aws::clients::{Aws, preconnect};
+use aws::telemetry;
 use webhook_receiver::Receiver;
 
 #[tokio::main(flavor = "current_thread")]

@@ -7,24 +7,25 @@ mod mail_events;
 
 use std::time::Duration;
 
+use aws::batch::Invocation;
+use aws::clock;
+use aws::error::AwsError;
+use aws::queue::Queue;
+use aws::random;
+use aws::work::{Claim, release};
 use domain::FORMAT_VERSION;
 use domain::ats::{Origin, content_hash};
 use domain::connection::{EventOutcome, WebhookEvent};
 use domain::id::{ApplicationId, ConnectionId, OrgId};
 use domain::message::{Sender, SuggestionJob, WebhookDelivery};
 use domain::suggestion::{Suggestion, SuggestionState, id_for_new_application};
-use platform::batch::Turn;
-use platform::clock;
-use platform::control::Control;
-use platform::email_queues::EmailQueues;
-use platform::error::PlatformError;
-use platform::queue::Queue;
-use platform::records::{Created, Records};
-use platform::work::{Claim, release};
-use providers::webhook::Event;
+use providers::transport::webhook::Event;
 use resilience::batch::Outcome;
 use resilience::retry::{Next, Schedule, WORKER};
 use resilience::work::Refusal;
+use store::control::Control;
+use store::email_queues::EmailQueues;
+use store::records::{Created, Records};
 use sync::{Engine, Halt, Told};
 
 /// When to ask again for an object that could not be asked for.
@@ -58,29 +59,29 @@ impl Worker {
     }
 
     /// Works on one delivery.
-    pub async fn handle(&self, delivery: WebhookDelivery, turn: Turn) -> Outcome {
+    pub async fn handle(&self, delivery: WebhookDelivery, invocation: Invocation) -> Outcome {
         let worked = match &delivery.sender {
             Sender::Deployment => self.mail_events(&delivery).await,
-            Sender::Connection(org, connection) => self.of_connection((org, connection), &delivery, turn).await,
+            Sender::Connection(org, connection) => self.of_connection((org, connection), &delivery, invocation).await,
         };
-        worked.unwrap_or_else(|error| try_again(&error, turn))
+        worked.unwrap_or_else(|error| try_again(&error, invocation))
     }
 
     async fn of_connection(
         &self,
         connection: (&OrgId, &ConnectionId),
         delivery: &WebhookDelivery,
-        turn: Turn,
-    ) -> Result<Outcome, PlatformError> {
+        invocation: Invocation,
+    ) -> Result<Outcome, AwsError> {
         // A name that this version does not know may come from a newer receiver; the dead letter can be sent again later.
-        let Some(source) = providers::find(&delivery.provider).and_then(|spec| spec.webhooks) else {
+        let Some(source) = providers::catalog::find(&delivery.provider).and_then(|spec| spec.webhooks) else {
             let reason = format!("`{}` sends no webhooks that this version can read", delivery.provider);
             return Ok(Outcome::dead(reason));
         };
         let (org, id) = connection;
         let origin = Origin { org: org.clone(), provider: delivery.provider.clone(), connection: id.clone() };
         match source.interpret(&origin, &delivery.body, delivery.received_at) {
-            Ok(event) => self.claim_and_apply(connection, delivery, event, turn).await,
+            Ok(event) => self.claim_and_apply(connection, delivery, event, invocation).await,
             Err(error) => Ok(Outcome::dead(format!("failed to {error}"))),
         }
     }
@@ -90,10 +91,10 @@ impl Worker {
         connection: (&OrgId, &ConnectionId),
         delivery: &WebhookDelivery,
         event: Event,
-        turn: Turn,
-    ) -> Result<Outcome, PlatformError> {
+        invocation: Invocation,
+    ) -> Result<Outcome, AwsError> {
         let (hold, mut recorded) =
-            match self.control.claim_event(connection, delivery, turn.deadline, clock::now()).await? {
+            match self.control.claim_event(connection, delivery, invocation.deadline, clock::now()).await? {
                 Claim::Held(hold, recorded) => (hold, recorded),
                 Claim::Refused(Refusal::Busy(after)) => {
                     return Ok(Outcome::retry(after, "another worker has this event"));
@@ -104,13 +105,13 @@ impl Worker {
                     return Ok(Outcome::retry(WORKER.base, format!("the event could not be claimed: {refusal:?}")));
                 }
             };
-        let applied = self.apply(connection, delivery, &event, turn).await;
+        let applied = self.apply(connection, delivery, &event, invocation).await;
         let (outcome, detail) = match applied {
             Ok(applied) => applied,
             Err(halt) => {
                 // The next delivery need not wait for the lease; when this fails too, it waits.
                 let _ignored = release(self.control.table(), &hold, clock::now()).await;
-                return postponed(halt, turn);
+                return postponed(halt, invocation);
             }
         };
         let WebhookEvent { action, outcome: recorded_outcome, detail: recorded_detail, .. } = &mut recorded;
@@ -129,10 +130,10 @@ impl Worker {
         connection: (&OrgId, &ConnectionId),
         delivery: &WebhookDelivery,
         event: &Event,
-        turn: Turn,
+        invocation: Invocation,
     ) -> Result<(EventOutcome, String), Halt> {
         let Told { outcome, detail, new_application } =
-            self.engine.apply_event(connection, event, delivery.received_at, turn).await?;
+            self.engine.apply_event(connection, event, delivery.received_at, invocation).await?;
         if let Some(application) = new_application {
             self.suggest(connection.0, application).await?;
         }
@@ -140,7 +141,7 @@ impl Worker {
     }
 
     /// Asks for a suggestion for a new application, once.
-    async fn suggest(&self, org: &OrgId, application: ApplicationId) -> Result<(), PlatformError> {
+    async fn suggest(&self, org: &OrgId, application: ApplicationId) -> Result<(), AwsError> {
         let now = clock::now();
         let id = id_for_new_application(org, application);
         let suggestion = Suggestion::accepted(id, application, true, now);
@@ -158,11 +159,13 @@ impl Worker {
 }
 
 /// What to do with a message whose object could not be asked for or written: it waits, and the event stays unfinished.
-fn postponed(halt: Halt, turn: Turn) -> Result<Outcome, PlatformError> {
+fn postponed(halt: Halt, invocation: Invocation) -> Result<Outcome, AwsError> {
     match halt {
         Halt::Platform(error) => Err(error),
         Halt::RateLimited { wait, .. } => Ok(Outcome::postpone(wait.max(WORKER.base), halt.to_string())),
-        Halt::Failed(detail) | Halt::Reauthorise(detail) if turn.received >= GIVE_UP => Ok(Outcome::dead(detail)),
+        Halt::Failed(detail) | Halt::Reauthorise(detail) if invocation.receive_count >= GIVE_UP => {
+            Ok(Outcome::dead(detail))
+        }
         Halt::Failed(_)
         | Halt::Reauthorise(_)
         | Halt::Unavailable(_)
@@ -170,7 +173,7 @@ fn postponed(halt: Halt, turn: Turn) -> Result<Outcome, PlatformError> {
         | Halt::PlaceLost(_)
         | Halt::OutOfTime
         | Halt::Lost => {
-            let after = match AGAIN.next(turn.received.min(AGAIN.tries - 1), clock::chance(), None) {
+            let after = match AGAIN.next(invocation.receive_count.min(AGAIN.tries - 1), random::chance(), None) {
                 Next::After(after) => after,
                 Next::GiveUp => AGAIN.cap,
             };
@@ -180,11 +183,11 @@ fn postponed(halt: Halt, turn: Turn) -> Result<Outcome, PlatformError> {
 }
 
 /// What to do with a message when AWS did not do its part.
-fn try_again(error: &PlatformError, turn: Turn) -> Outcome {
+fn try_again(error: &AwsError, invocation: Invocation) -> Outcome {
     if !error.retry() {
         return Outcome::dead(format!("failed to {error}"));
     }
-    match WORKER.next(turn.received.min(WORKER.tries - 1), clock::chance(), None) {
+    match WORKER.next(invocation.receive_count.min(WORKER.tries - 1), random::chance(), None) {
         Next::After(after) => Outcome::retry(after, format!("failed to {error}")),
         Next::GiveUp => Outcome::retry(WORKER.cap, format!("failed to {error}")),
     }

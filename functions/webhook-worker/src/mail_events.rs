@@ -3,15 +3,15 @@
 
 use std::collections::BTreeMap;
 
+use aws::clock;
+use aws::error::AwsError;
+use aws::metrics::{self, Unit};
 use domain::mail_event::{MailEvent, MailEventKind, MailReference};
 use domain::message::{EmailJob, WebhookDelivery};
 use domain::notification::{NotificationState, Priority};
-use platform::clock;
-use platform::delivery::{Deliveries, Told};
-use platform::error::PlatformError;
-use platform::metrics::{self, Unit};
 use resilience::batch::Outcome;
 use resilience::delivery::told;
+use store::delivery::{Deliveries, Told};
 
 use crate::Worker;
 
@@ -29,8 +29,8 @@ fn strongest(events: &[MailEvent]) -> Vec<(&MailReference, MailEventKind)> {
 
 impl Worker {
     /// Works on the events of one delivery. Each may come again: what was recorded is known, and asking twice is harmless.
-    pub(crate) async fn mail_events(&self, delivery: &WebhookDelivery) -> Result<Outcome, PlatformError> {
-        let found = providers::find(&delivery.provider).and_then(|spec| Some((spec, spec.mail_events?)));
+    pub(crate) async fn mail_events(&self, delivery: &WebhookDelivery) -> Result<Outcome, AwsError> {
+        let found = providers::catalog::find(&delivery.provider).and_then(|spec| Some((spec, spec.mail_events?)));
         let Some((spec, source)) = found else {
             let reason = format!("`{}` tells nothing of mails that this version can read", delivery.provider);
             return Ok(Outcome::dead(reason));

@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
-use platform::batch::Batches;
-use platform::clients::{Aws, preconnect};
-use platform::control::Control;
-use platform::email_queues::EmailQueues;
-use platform::telemetry;
+use aws::batch::Batches;
+use aws::clients::{Aws, preconnect};
+use aws::telemetry;
+use store::control::Control;
+use store::email_queues::EmailQueues;
 use sync::Engine;
 use webhook_worker::Worker;
 

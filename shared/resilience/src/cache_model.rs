@@ -1,5 +1,5 @@
 //! A bounded exhaustive exploration of the generations: two processes that ask and write, every interleaving, crashes, a
-//! shared tier that is not reached, and one that loses its memory. It mirrors what `platform::cache` does with a kind.
+//! shared tier that is not reached, and one that loses its memory. It mirrors what `aws::cache` does with a kind.
 
 use crate::exploration;
 

@@ -1,7 +1,7 @@
 //! Decisions that keep promises: who may work, when to try again, what is due, what is overdue, how many may come in.
 //!
 //! Architecture invariant: nothing here does IO, reads a clock or draws a random number. Time and chance are arguments;
-//! the condition expressions stand beside the state that they guard and are carried out by `platform`.
+//! the condition expressions stand beside the state that they guard and are carried out by `aws` and `store`.
 
 pub mod adaptive;
 pub mod batch;

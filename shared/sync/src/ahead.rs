@@ -6,10 +6,10 @@
 
 use std::time::Duration;
 
+use aws::clock;
 use domain::ats::ObjectRef;
 use domain::sync::Mode;
 use jiff::Timestamp;
-use platform::clock;
 
 use crate::Engine;
 use crate::halt::Halt;

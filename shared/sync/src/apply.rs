@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
+use aws::clock;
+use aws::error::AwsError;
 use domain::ats::{Kind, ObjectRef, Observation};
 use domain::id::OrgId;
 use domain::sync::CountsByKind;
-use platform::clock;
-use platform::error::PlatformError;
 use resilience::cache;
 
 use crate::{Engine, Opened};
@@ -20,7 +20,7 @@ impl Engine {
         (observations, gone): (&[Observation], &[ObjectRef]),
         observed_ms: i64,
         again: bool,
-    ) -> Result<CountsByKind, PlatformError> {
+    ) -> Result<CountsByKind, AwsError> {
         let (counts, _) = self.apply_asking(opened, (observations, gone), (observed_ms, i64::MAX), again).await?;
         Ok(counts)
     }
@@ -32,7 +32,7 @@ impl Engine {
         (observations, gone): (&[Observation], &[ObjectRef]),
         (observed_ms, recent_ms): (i64, i64),
         again: bool,
-    ) -> Result<(CountsByKind, u64), PlatformError> {
+    ) -> Result<(CountsByKind, u64), AwsError> {
         let now = clock::now();
         let (mut counts, mut recent) = (CountsByKind::new(), 0);
         for observation in observations {

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use aws::batch::Invocation;
+use aws::clock;
+use aws::random;
 use jiff::Timestamp;
-use platform::batch::Turn;
-use platform::clock;
-use providers::ats::{self, Call, CallError, Context, Page};
-use providers::http::Reply;
+use providers::ats::port::{self, Call, CallError, Context, Page};
+use providers::transport::http::Reply;
 use resilience::limit::{Decision, Policy};
 use resilience::retry::{Next, Schedule};
 
@@ -27,11 +28,16 @@ const FAILED: Schedule = Schedule { base: Duration::from_secs(1), cap: Duration:
 impl Engine {
     /// Asks for the page of a cursor. Gives it with the time of which it tells, in milliseconds since 1970 UTC: that of the
     /// request, or an earlier one where the provider shows how things were then.
-    pub(crate) async fn page(&self, opened: &mut Opened, cursor: &str, turn: Turn) -> Result<(Page, i64), Halt> {
+    pub(crate) async fn page(
+        &self,
+        opened: &mut Opened,
+        cursor: &str,
+        invocation: Invocation,
+    ) -> Result<(Page, i64), Halt> {
         let ats = opened.ats;
         let call = |context: &Context<'_>| ats.call(context, cursor);
         let read = |context: &Context<'_>, reply: &Reply| ats.read(context, cursor, reply);
-        let (page, at) = self.ask(opened, turn, call, read).await?;
+        let (page, at) = self.ask(opened, invocation, call, read).await?;
         if let Some(pause) = page.pause {
             opened.pause_until = jiff::SignedDuration::try_from(pause).ok().and_then(|d| at.checked_add(d).ok());
         }
@@ -43,14 +49,14 @@ impl Engine {
     pub(crate) async fn ask<T>(
         &self,
         opened: &mut Opened,
-        turn: Turn,
+        invocation: Invocation,
         call: impl Fn(&Context<'_>) -> Result<Call, CallError>,
         read: impl Fn(&Context<'_>, &Reply) -> Result<T, CallError>,
     ) -> Result<(T, Timestamp), Halt> {
         let (mut renewed, mut limited, mut failed) = (false, 0, 0);
         loop {
-            self.admitted(opened, turn).await?;
-            self.sign_in(opened, turn).await?;
+            self.admitted(opened, invocation).await?;
+            self.sign_in(opened, invocation).await?;
             let now = clock::now();
             let context = opened.context(now);
             let call = call(&context)?;
@@ -71,18 +77,18 @@ impl Engine {
                 }
                 CallError::RateLimited { wait, told } => {
                     limited += 1;
-                    let wait = match UNTOLD.next(limited, clock::chance(), None) {
+                    let wait = match UNTOLD.next(limited, random::chance(), None) {
                         Next::After(grown) if !told => grown.max(wait),
                         Next::After(_) | Next::GiveUp => wait,
                     };
-                    if limited >= UNTOLD.tries || !wait_here(wait, turn).await {
+                    if limited >= UNTOLD.tries || !wait_here(wait, invocation).await {
                         return Err(Halt::RateLimited { wait, ours: false });
                     }
                 }
                 CallError::Unavailable(_) => {
                     failed += 1;
-                    match FAILED.next(failed, clock::chance(), None) {
-                        Next::After(wait) if wait_here(wait, turn).await => {}
+                    match FAILED.next(failed, random::chance(), None) {
+                        Next::After(wait) if wait_here(wait, invocation).await => {}
                         Next::After(_) | Next::GiveUp => return Err(error.into()),
                     }
                 }
@@ -102,10 +108,10 @@ impl Engine {
     }
 
     /// Takes one request from the connection's budget; waits for it where that is soon.
-    pub(crate) async fn admitted(&self, opened: &mut Opened, turn: Turn) -> Result<(), Halt> {
+    pub(crate) async fn admitted(&self, opened: &mut Opened, invocation: Invocation) -> Result<(), Halt> {
         if let Some(until) = opened.pause_until.take() {
             let wait = Duration::try_from(until.duration_since(clock::now())).unwrap_or(Duration::ZERO);
-            if !wait_here(wait, turn).await {
+            if !wait_here(wait, invocation).await {
                 return Err(Halt::RateLimited { wait, ours: false });
             }
         }
@@ -118,7 +124,7 @@ impl Engine {
                 Some(Decision { allowed: false, reset_ms, .. }) => {
                     // One more, so that it does not come a moment too early.
                     let wait = Duration::from_millis(u64::try_from(reset_ms).unwrap_or(0).saturating_add(1));
-                    if !wait_here(wait, turn).await {
+                    if !wait_here(wait, invocation).await {
                         return Err(Halt::RateLimited { wait, ours: true });
                     }
                 }
@@ -131,15 +137,15 @@ impl Engine {
 /// Where the answer to a question about objects goes on: it may have several pages.
 pub(crate) fn further(page: Page) -> impl Iterator<Item = String> {
     let next = match page.next {
-        ats::Next::More(next) | ats::Next::MoreWhileNew(next) => Some(next),
-        ats::Next::End => None,
+        port::Next::More(next) | port::Next::MoreWhileNew(next) => Some(next),
+        port::Next::End => None,
     };
     next.into_iter().chain(page.follow)
 }
 
 /// Waits when that is short and leaves time for a page; else says no.
-async fn wait_here(wait: Duration, turn: Turn) -> bool {
-    if wait > PATIENCE || turn.left() < wait + FOR_A_PAGE {
+async fn wait_here(wait: Duration, invocation: Invocation) -> bool {
+    if wait > PATIENCE || invocation.left() < wait + FOR_A_PAGE {
         return false;
     }
     if !wait.is_zero() {

@@ -5,13 +5,13 @@
 
 use std::time::Duration;
 
+use aws::batch::Invocation;
+use aws::clock;
 use domain::ats::ObjectRef;
 use domain::id::{ConnectionId, OrgId};
 use domain::write_back::{Change, ChangeKind};
-use platform::batch::Turn;
-use platform::clock;
-use providers::ats::{Acted, Call, CallError};
-use providers::http::{Reply, SendError};
+use providers::ats::port::{Acted, Call, CallError};
+use providers::transport::http::{Reply, SendError};
 
 use crate::ask::{FOR_A_PAGE, LONGEST_REPLY};
 use crate::halt::Halt;
@@ -57,7 +57,7 @@ impl Engine {
         (org, connection): (&OrgId, &ConnectionId),
         change: &Change,
         doubt: bool,
-        turn: Turn,
+        invocation: Invocation,
     ) -> Result<Changed, Halt> {
         let mut opened = match self.open_active(org, connection).await? {
             Ok(opened) => opened,
@@ -67,7 +67,7 @@ impl Engine {
             return Ok(Changed::Barred(format!("{} does not offer this change", opened.spec.name)));
         }
         let mut progress = Progress { wrote: false };
-        match self.steps(&mut opened, (change, doubt), turn, &mut progress).await {
+        match self.steps(&mut opened, (change, doubt), invocation, &mut progress).await {
             // A part of it is made, and making it from the beginning would add that once more.
             Err(halt) if progress.wrote && change.kind().adds() => {
                 tracing::warn!(%org, %connection, %halt, "a change was left in the middle");
@@ -81,16 +81,16 @@ impl Engine {
         &self,
         opened: &mut Opened,
         (change, doubt): (&Change, bool),
-        turn: Turn,
+        invocation: Invocation,
         progress: &mut Progress,
     ) -> Result<Changed, Halt> {
         let (mut step, mut failed) = (String::new(), 0);
         for _ in 0..MOST_STEPS {
-            if turn.left() < FOR_A_PAGE {
+            if invocation.left() < FOR_A_PAGE {
                 return Err(Halt::OutOfTime);
             }
-            self.admitted(opened, turn).await?;
-            self.sign_in(opened, turn).await?;
+            self.admitted(opened, invocation).await?;
+            self.sign_in(opened, invocation).await?;
             let call = match opened.ats.act(&opened.context(clock::now()), change, &step) {
                 Ok(call) => call,
                 Err(error) => return Ok(Changed::Refused(format!("failed to {error}"))),
@@ -111,7 +111,7 @@ impl Engine {
             match acted {
                 Ok(Acted::Next(next)) => step = next,
                 Ok(Acted::Done(touched)) => {
-                    self.follow(opened, &touched, turn).await;
+                    self.follow(opened, &touched, invocation).await;
                     return Ok(Changed::Made);
                 }
                 Err(CallError::Unavailable(detail) | CallError::Malformed(detail)) if !looks => {
@@ -141,10 +141,10 @@ impl Engine {
     }
 
     /// Reads again what a change touched, so that our records follow it.
-    async fn follow(&self, opened: &mut Opened, touched: &[ObjectRef], turn: Turn) {
-        let Some(allowed) = turn.allows(TO_RECORD, LONGEST_READING) else { return };
+    async fn follow(&self, opened: &mut Opened, touched: &[ObjectRef], invocation: Invocation) {
+        let Some(allowed) = invocation.allows(TO_RECORD, LONGEST_READING) else { return };
         let (org, connection) = (opened.origin.org.clone(), opened.origin.connection.clone());
-        let why = match tokio::time::timeout(allowed, self.read_again(opened, touched, turn)).await {
+        let why = match tokio::time::timeout(allowed, self.read_again(opened, touched, invocation)).await {
             Ok(Ok(_)) => return,
             Ok(Err(halt)) => halt.to_string(),
             Err(_) => "there was no time left".to_owned(),

@@ -1,11 +1,11 @@
 //! Tries a connection's credentials, and creates the webhooks that a provider lets us create.
 
+use aws::batch::Invocation;
+use aws::clock;
+use aws::error::AwsError;
 use domain::connection::{ConnectionStatus, WEBHOOK_URL};
-use platform::batch::Turn;
-use platform::clock;
-use platform::error::PlatformError;
-use providers::ats::Context;
-use providers::http::Reply;
+use providers::ats::port::Context;
+use providers::transport::http::Reply;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::halt::Halt;
@@ -13,25 +13,25 @@ use crate::{Engine, Opened};
 
 impl Engine {
     /// Tries the credentials of a connection that is being checked. Gives it as it is then.
-    pub(crate) async fn check(&self, opened: &mut Opened, turn: Turn) -> Result<ConnectionStatus, Halt> {
+    pub(crate) async fn check(&self, opened: &mut Opened, invocation: Invocation) -> Result<ConnectionStatus, Halt> {
         if !opened.can_ask() {
             return Ok(self.becomes(opened, ConnectionStatus::Active, None).await?);
         }
         let cursor = opened.ats.check(&opened.connection.settings);
-        match self.page(opened, &cursor, turn).await {
+        match self.page(opened, &cursor, invocation).await {
             Ok(_) => {}
             Err(Halt::Failed(detail) | Halt::Reauthorise(detail)) => {
                 return Ok(self.becomes(opened, ConnectionStatus::Refused, Some(&detail)).await?);
             }
             Err(halt) => return Err(halt),
         }
-        self.subscribe(opened, turn).await?;
+        self.subscribe(opened, invocation).await?;
         Ok(self.becomes(opened, ConnectionStatus::Active, None).await?)
     }
 
     /// Creates webhooks where we do that ourselves. Each secret is told once only, so it is stored before the next one is
     /// created; what was created before is known by its secret.
-    async fn subscribe(&self, opened: &mut Opened, turn: Turn) -> Result<(), Halt> {
+    async fn subscribe(&self, opened: &mut Opened, invocation: Invocation) -> Result<(), Halt> {
         let url = opened.connection.settings.get(WEBHOOK_URL).cloned();
         let (Some(url), Some(source)) = (url, opened.spec.webhooks) else { return Ok(()) };
         let (org, connection) = (opened.origin.org.clone(), opened.origin.connection.clone());
@@ -42,7 +42,7 @@ impl Engine {
         for event in ats.subscriptions().iter().skip(secrets.len()) {
             let call = |context: &Context<'_>| ats.subscribe(context, event, &url);
             let read = |context: &Context<'_>, reply: &Reply| ats.subscribed(context, reply);
-            let (secret, _) = self.ask(opened, turn, call, read).await?;
+            let (secret, _) = self.ask(opened, invocation, call, read).await?;
             secrets.push(secret.expose_secret().to_owned());
             let text = SecretString::from(secrets.join("\n"));
             self.secrets.put_of_connection(&org, &connection, source.secret(), &text).await?;
@@ -56,7 +56,7 @@ impl Engine {
         opened: &mut Opened,
         status: ConnectionStatus,
         detail: Option<&str>,
-    ) -> Result<ConnectionStatus, PlatformError> {
+    ) -> Result<ConnectionStatus, AwsError> {
         let (org, id) = (&opened.origin.org, &opened.origin.connection);
         let change = (opened.connection.status, status);
         if self.records.change_connection(org, id, change, detail, clock::now()).await? {

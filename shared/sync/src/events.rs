@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use aws::batch::Invocation;
 use domain::ats::{Kind, ObjectRef, Observation, Origin};
 use domain::connection::EventOutcome;
 use domain::id::{ApplicationId, ConnectionId, OrgId};
 use domain::sync::CountsByKind;
 use jiff::{SignedDuration, Timestamp};
-use platform::batch::Turn;
-use providers::webhook::{Changed, Event, Meaning};
+use providers::transport::webhook::{Changed, Event, Meaning};
 
 use crate::apply::add;
 use crate::ask::further;
@@ -48,7 +48,7 @@ impl Engine {
         (org, connection): (&OrgId, &ConnectionId),
         event: &Event,
         received_at: Timestamp,
-        turn: Turn,
+        invocation: Invocation,
     ) -> Result<Told, Halt> {
         let changed = match &event.meaning {
             Meaning::Ping => {
@@ -66,15 +66,15 @@ impl Engine {
         let mut counts = CountsByKind::new();
         let mut asked: Vec<Kind> = Vec::new();
         if opened.can_ask() {
-            (counts, asked) = self.read_again(&mut opened, about, turn).await?;
+            (counts, asked) = self.read_again(&mut opened, about, invocation).await?;
         }
         // What could be asked for is known better than the body tells it.
         let told: Vec<Observation> = told.iter().filter(|told| !asked.contains(&told.record.kind())).cloned().collect();
         let received_ms = received_at.as_millisecond();
-        add(&mut counts, &self.apply(&opened, (&told, &[]), received_ms, turn.received > 1).await?);
+        add(&mut counts, &self.apply(&opened, (&told, &[]), received_ms, invocation.receive_count > 1).await?);
         if !gone.is_empty() {
             let found_gone_ms = later(received_at, SKEW).as_millisecond();
-            add(&mut counts, &self.apply(&opened, (&[], gone), found_gone_ms, turn.received > 1).await?);
+            add(&mut counts, &self.apply(&opened, (&[], gone), found_gone_ms, invocation.receive_count > 1).await?);
         }
         let origin: &Origin = &opened.origin;
         let new_application = new_application.as_ref().map(|provider_id| origin.application(provider_id));
@@ -88,20 +88,20 @@ impl Engine {
         &self,
         opened: &mut Opened,
         objects: &[ObjectRef],
-        turn: Turn,
+        invocation: Invocation,
     ) -> Result<(CountsByKind, Vec<Kind>), Halt> {
         let (mut counts, mut asked) = (CountsByKind::new(), Vec::new());
         let mut by_kind: BTreeMap<Kind, Vec<String>> = BTreeMap::new();
         for ObjectRef { kind, provider_id } in objects {
             by_kind.entry(*kind).or_default().push(provider_id.clone());
         }
-        let again = turn.received > 1;
+        let again = invocation.receive_count > 1;
         for (kind, ids) in by_kind {
             for ids in ids.chunks(AT_ONCE) {
                 let Some(mut cursors) = opened.ats.lookup(kind, ids) else { continue };
                 asked.push(kind);
                 while let Some(cursor) = cursors.pop() {
-                    let (page, observed_ms) = self.page(opened, &cursor, turn).await?;
+                    let (page, observed_ms) = self.page(opened, &cursor, invocation).await?;
                     let what = (page.observations.as_slice(), page.gone.as_slice());
                     add(&mut counts, &self.apply(opened, what, observed_ms, again).await?);
                     cursors.extend(further(page));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use platform::error::PlatformError;
+use aws::error::AwsError;
 
 /// Why work on a connection stops before its end, and so what is to be done.
 #[derive(Debug, thiserror::Error)]
@@ -38,5 +38,5 @@ pub enum Halt {
     Lost,
     /// AWS did not do its part.
     #[error("failed to {0}")]
-    Platform(#[from] PlatformError),
+    Platform(#[from] AwsError),
 }

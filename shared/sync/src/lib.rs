@@ -1,8 +1,8 @@
 //! Keeps our records equal to those of applicant tracking systems.
 //!
-//! A connection has one worker at a time ([`platform::sync`]). It reads the provider's lists page by page: everything (a full
+//! A connection has one worker at a time ([`store::sync`]). It reads the provider's lists page by page: everything (a full
 //! pass, which also finds what is gone) or what changed since the last time; the two take turns, so that neither waits for the
-//! end of the other. Each page is applied with writes that decide by what stands there ([`platform::observed`]), and then the
+//! end of the other. Each page is applied with writes that decide by what stands there ([`store::observed`]), and then the
 //! checkpoint moves: whoever goes on repeats at most one page, which changes nothing. Webhooks are applied beside that by the same
 //! rules. Every run ends with an outcome; one whose worker died is found out by its lease.
 //!
@@ -25,29 +25,29 @@ mod work;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use aws::breaker::SharedBreaker;
+use aws::bulkhead::Bulkhead;
+use aws::cache::{Cache, CacheError};
+use aws::clients::Aws;
+use aws::dependency::Dependency;
+use aws::environment::{self, EnvironmentError};
+use aws::error::AwsError;
+use aws::limit::SharedLimiter;
+use aws::secrets::Secrets;
+use aws::table::Table;
 use domain::ats::{Origin, content_hash};
 use domain::connection::{Connection, ConnectionStatus, LoginMethod};
 use domain::id::{ConnectionId, OrgId};
 use domain::stage::Stage;
 use jiff::Timestamp;
-use platform::breaker::SharedBreaker;
-use platform::bulkhead::Bulkhead;
-use platform::cache::{Cache, CacheError};
-use platform::clients::Aws;
-use platform::dependency::Dependency;
-use platform::environment::{self, EnvironmentError};
-use platform::error::PlatformError;
-use platform::limit::SharedLimiter;
-use platform::records::Records;
-use platform::secrets::Secrets;
-use platform::sync::Syncs;
-use platform::table::Table;
-use providers::access::Hosts;
-use providers::ats::{Ats, CallError, Context, Credentials};
-use providers::http::{Outbound, SendError};
-use providers::spec::Spec;
+use providers::ats::port::{Ats, CallError, Context, Credentials};
+use providers::catalog::Spec;
+use providers::transport::access::Hosts;
+use providers::transport::http::{Outbound, SendError};
 use resilience::breaker::POLICY;
 use secrecy::{ExposeSecret as _, SecretString};
+use store::records::Records;
+use store::sync::Syncs;
 
 pub use crate::change::Changed;
 pub use crate::events::Told;
@@ -168,14 +168,14 @@ impl Engine {
     ///
     /// # Errors
     /// When the table cannot be reached.
-    pub async fn connection(&self, org: &OrgId, id: &ConnectionId) -> Result<Option<Connection>, PlatformError> {
+    pub async fn connection(&self, org: &OrgId, id: &ConnectionId) -> Result<Option<Connection>, AwsError> {
         let found: Option<Connection> = self.records.get(org, id.as_str()).await?;
         Ok(found.filter(|found| found.status != ConnectionStatus::Deleted))
     }
 
     /// Makes a connection ready to be asked.
     pub(crate) async fn open(&self, org: &OrgId, connection: Connection) -> Result<Opened, Halt> {
-        let spec = providers::find(&connection.provider);
+        let spec = providers::catalog::find(&connection.provider);
         let (spec, ats) = spec.and_then(|spec| Some((spec, spec.ats?))).ok_or_else(|| {
             Halt::Failed(format!("`{}` is not a provider that this version can ask", connection.provider))
         })?;

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use aws::batch::Invocation;
+use aws::clock;
 use domain::ats::{Extent, ObjectRef, Observation};
 use domain::sync::{Mode, Run, Trigger};
 use jiff::{SignedDuration, Timestamp};
-use platform::batch::Turn;
-use platform::clock;
-use platform::sync::{Progress, SyncHold, SyncState, begin};
-use providers::ats::{Next, Page, Stream};
+use providers::ats::port::{Next, Page, Stream};
+use store::sync::{Progress, SyncHold, SyncState, begin};
 
 use crate::ahead::Ahead;
 use crate::apply::add;
@@ -39,7 +39,7 @@ pub(crate) struct Session<'a> {
     pub(crate) hold: &'a SyncHold,
     pub(crate) state: SyncState,
     pub(crate) opened: Opened,
-    pub(crate) turn: Turn,
+    pub(crate) invocation: Invocation,
     /// Whether what a person asked for has begun, so that it is taken away with the next checkpoint.
     pub(crate) taken: bool,
     pub(crate) ahead: Ahead,
@@ -75,7 +75,7 @@ impl Engine {
         session.state.last_turn = Some(mode);
         let mut pages = 0;
         loop {
-            if session.turn.left() < FOR_A_PAGE {
+            if session.invocation.left() < FOR_A_PAGE {
                 return Err(Halt::OutOfTime);
             }
             if other_waits && pages >= TURN_PAGES {
@@ -173,7 +173,7 @@ impl Engine {
         cursor: &str,
     ) -> Result<(Page, i64), Halt> {
         let before = session.opened.requests;
-        let asked = self.page(&mut session.opened, cursor, session.turn).await;
+        let asked = self.page(&mut session.opened, cursor, session.invocation).await;
         if let Some(progress) = session.state.progress(mode) {
             progress.run.requests += session.opened.requests - before;
         }
@@ -190,7 +190,7 @@ impl Engine {
         followed: bool,
     ) -> Result<(), Halt> {
         let Page { observations, gone, present, skipped, next, follow, server_time, pause: _ } = page;
-        let again = session.turn.received > 1;
+        let again = session.invocation.receive_count > 1;
         // What was written since the last window is new to this list, whoever wrote it.
         let since_ms = session.state.marks.get(stream.name).map_or(i64::MAX, |mark| mark.saturating_sub(SKEW_MS));
         let what = (observations.as_slice(), gone.as_slice());

@@ -3,9 +3,9 @@
 use domain::connection::ConnectionStatus;
 use domain::sync::Mode;
 use jiff::{SignedDuration, Timestamp};
-use platform::sync::SyncState;
-use providers::spec::{Spec, SyncMethod};
+use providers::catalog::{Spec, SyncMethod};
 use resilience::adaptive::Policy;
+use store::sync::SyncState;
 
 /// Between two passes through everything.
 pub(crate) const FULL_EVERY: SignedDuration = SignedDuration::from_hours(24);

@@ -1,11 +1,11 @@
 //! When to ask a provider what changed: from what polls and webhooks have shown of a connection.
 
+use aws::error::AwsError;
+use aws::random;
 use domain::sync::{Mode, Run};
 use jiff::Timestamp;
-use platform::clock;
-use platform::control::Control;
-use platform::error::PlatformError;
 use resilience::adaptive::Ended;
+use store::control::Control;
 
 use crate::Engine;
 use crate::pass::Session;
@@ -13,26 +13,21 @@ use crate::plan::{policy, told_by_webhooks};
 
 impl Engine {
     /// When to ask for changes next: from what polls and webhooks have shown.
-    pub(crate) async fn plan_poll(
-        &self,
-        session: &mut Session<'_>,
-        run: &Run,
-        now: Timestamp,
-    ) -> Result<(), PlatformError> {
+    pub(crate) async fn plan_poll(&self, session: &mut Session<'_>, run: &Run, now: Timestamp) -> Result<(), AwsError> {
         self.hear(session).await?;
         let policy = policy(session.opened.spec);
         let state = &mut session.state;
         let from = state.polled_at.unwrap_or(run.started_at);
         state.rate.learn(&policy, from, run.started_at, run.changed(), None);
         state.polled_at = Some(run.started_at);
-        let plan = state.rate.plan(now, &policy, Ended::Complete, clock::chance());
+        let plan = state.rate.plan(now, &policy, Ended::Complete, random::chance());
         state.poll_at = Some(plan.at);
         state.reason = plan.reason;
         Ok(())
     }
 
     /// Learns when the last webhook came. One call, where the provider's webhooks tell of everything.
-    async fn hear(&self, session: &mut Session<'_>) -> Result<(), PlatformError> {
+    async fn hear(&self, session: &mut Session<'_>) -> Result<(), AwsError> {
         if !told_by_webhooks(session.opened.spec) {
             return Ok(());
         }
@@ -47,7 +42,7 @@ impl Engine {
     }
 
     /// Whether a poll that is due is wanted: not when webhooks came meanwhile and it is not time to reconcile.
-    pub(crate) async fn wanted(&self, session: &mut Session<'_>, now: Timestamp) -> Result<bool, PlatformError> {
+    pub(crate) async fn wanted(&self, session: &mut Session<'_>, now: Timestamp) -> Result<bool, AwsError> {
         let planned = session.state.incremental.is_none() && session.state.requested != Some(Mode::Incremental);
         if !planned || !told_by_webhooks(session.opened.spec) {
             return Ok(true);
@@ -57,7 +52,7 @@ impl Engine {
         if session.state.rate.wants_poll(now, &policy) {
             return Ok(true);
         }
-        let plan = session.state.rate.plan(now, &policy, Ended::Complete, clock::chance());
+        let plan = session.state.rate.plan(now, &policy, Ended::Complete, random::chance());
         session.state.poll_at = Some(plan.at);
         session.state.reason = plan.reason;
         Ok(false)

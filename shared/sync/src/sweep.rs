@@ -2,7 +2,7 @@
 
 use domain::ats::{Kind, ObjectRef};
 use domain::sync::Mode;
-use providers::ats::Stream;
+use providers::ats::port::Stream;
 
 use crate::Engine;
 use crate::apply::add;
@@ -58,7 +58,7 @@ impl Engine {
     /// Asks whether objects are there: the provider's word counts, not that a list left them out.
     async fn look_for(&self, session: &mut Session<'_>, mode: Mode, mut cursors: Vec<String>) -> Result<(), Halt> {
         while let Some(cursor) = cursors.pop() {
-            if session.turn.left() < FOR_A_PAGE {
+            if session.invocation.left() < FOR_A_PAGE {
                 return Err(Halt::OutOfTime);
             }
             match self.page_of_pass(session, mode, &cursor).await {

@@ -8,15 +8,15 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use aws::batch::Invocation;
+use aws::clock;
+use aws::lease;
+use aws::secrets::Secrets;
+use aws::table::{Key, Table};
 use domain::connection::LoginMethod;
 use domain::id::{ConnectionId, OrgId};
 use jiff::{SignedDuration, Timestamp};
-use platform::batch::Turn;
-use platform::clock;
-use platform::lease;
-use platform::secrets::Secrets;
-use platform::table::{Key, Table};
-use providers::ats::Granted;
+use providers::ats::port::Granted;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
@@ -66,7 +66,12 @@ impl Tokens {
     }
 
     /// Sees to it that the connection has a token that is good, where it needs one.
-    pub(crate) async fn sign_in(&self, engine: &Engine, opened: &mut Opened, turn: Turn) -> Result<(), Halt> {
+    pub(crate) async fn sign_in(
+        &self,
+        engine: &Engine,
+        opened: &mut Opened,
+        invocation: Invocation,
+    ) -> Result<(), Halt> {
         let now = clock::now();
         let place = (opened.origin.org.clone(), opened.origin.connection.clone());
         if let Some(kept) = self.kept(&place).filter(|kept| kept.until > now && kept.of == opened.fingerprint) {
@@ -75,8 +80,8 @@ impl Tokens {
         }
         opened.token = None;
         match opened.connection.login {
-            LoginMethod::RefreshToken => self.refresh(engine, opened, &place, turn).await,
-            LoginMethod::ClientCredentials => match self.fetch(engine, opened, turn).await? {
+            LoginMethod::RefreshToken => self.refresh(engine, opened, &place, invocation).await,
+            LoginMethod::ClientCredentials => match self.fetch(engine, opened, invocation).await? {
                 Some(granted) => {
                     self.keep(&place, opened, granted.access_token, granted.expires_at);
                     Ok(())
@@ -109,7 +114,7 @@ impl Tokens {
         engine: &Engine,
         opened: &mut Opened,
         place: &(OrgId, ConnectionId),
-        turn: Turn,
+        invocation: Invocation,
     ) -> Result<(), Halt> {
         let of = opened.fingerprint.clone();
         let key = Key { pk: format!("ORG#{}#token", place.0), sk: place.1.to_string() };
@@ -121,7 +126,7 @@ impl Tokens {
                 clock::sleep(LOOK_AGAIN).await;
                 continue;
             };
-            let refreshed = self.refresh_held(engine, opened, (place, &of), turn).await;
+            let refreshed = self.refresh_held(engine, opened, (place, &of), invocation).await;
             let _ignored = lease::give_back(&self.control, &key, &lease).await;
             return refreshed;
         }
@@ -133,7 +138,7 @@ impl Tokens {
         engine: &Engine,
         opened: &mut Opened,
         (place, of): (&(OrgId, ConnectionId), &str),
-        turn: Turn,
+        invocation: Invocation,
     ) -> Result<(), Halt> {
         // Somebody may have stored one between our look and our lease.
         if self.found(place, opened, of).await? {
@@ -143,7 +148,8 @@ impl Tokens {
         if let Some(newest) = stored.and_then(|stored| stored.refresh_token) {
             opened.credentials = opened.credentials.with("refresh_token", SecretString::from(newest));
         }
-        let Some(Granted { access_token, expires_at, refresh_token }) = self.fetch(engine, opened, turn).await? else {
+        let Some(Granted { access_token, expires_at, refresh_token }) = self.fetch(engine, opened, invocation).await?
+        else {
             return Ok(());
         };
         if let Some(replaced) = &refresh_token {
@@ -171,8 +177,13 @@ impl Tokens {
         Ok(true)
     }
 
-    async fn fetch(&self, engine: &Engine, opened: &mut Opened, turn: Turn) -> Result<Option<Granted>, Halt> {
-        engine.admitted(opened, turn).await?;
+    async fn fetch(
+        &self,
+        engine: &Engine,
+        opened: &mut Opened,
+        invocation: Invocation,
+    ) -> Result<Option<Granted>, Halt> {
+        engine.admitted(opened, invocation).await?;
         let context = opened.context(clock::now());
         let Some(call) = opened.ats.grant(&context)? else { return Ok(None) };
         // Sent once: a refresh token may be good for one use only.
@@ -208,8 +219,8 @@ impl Tokens {
 
 impl Engine {
     /// Sees to it that the connection has a token that is good, where it needs one.
-    pub(crate) async fn sign_in(&self, opened: &mut Opened, turn: Turn) -> Result<(), Halt> {
-        self.tokens.sign_in(self, opened, turn).await
+    pub(crate) async fn sign_in(&self, opened: &mut Opened, invocation: Invocation) -> Result<(), Halt> {
+        self.tokens.sign_in(self, opened, invocation).await
     }
 
     /// Forgets a token that the provider refused; false when there was none.

@@ -2,17 +2,18 @@
 
 use std::time::Duration;
 
+use aws::batch::Invocation;
+use aws::breaker::Verdict;
+use aws::clock;
+use aws::error::AwsError;
+use aws::random;
 use domain::connection::ConnectionStatus;
 use domain::message::SyncJob;
 use domain::sync::{Mode, Run, RunOutcome, Trigger};
 use jiff::{SignedDuration, Timestamp};
-use platform::batch::Turn;
-use platform::breaker::Verdict;
-use platform::clock;
-use platform::error::PlatformError;
-use platform::sync::{Progress, SyncClaim, SyncHold, SyncState, begin};
 use resilience::batch::Outcome;
 use resilience::retry::{Next, POLL};
+use store::sync::{Progress, SyncClaim, SyncHold, SyncState, begin};
 
 use crate::ahead::Ahead;
 use crate::halt::Halt;
@@ -37,7 +38,12 @@ impl Engine {
     ///
     /// # Errors
     /// When AWS does not do its part; the connection is given back where that is possible.
-    pub async fn work(&self, job: &SyncJob, turn: Turn, verdict: &mut Verdict) -> Result<Outcome, PlatformError> {
+    pub async fn work(
+        &self,
+        job: &SyncJob,
+        invocation: Invocation,
+        verdict: &mut Verdict,
+    ) -> Result<Outcome, AwsError> {
         let now = clock::now();
         let (hold, state) = match self.syncs.claim(&job.org, &job.connection, now).await? {
             SyncClaim::Held(hold, state) => (hold, *state),
@@ -49,7 +55,7 @@ impl Engine {
                 return Ok(Outcome::postpone(wait, "another worker asks for this connection"));
             }
         };
-        let worked = self.claimed(&hold, state, turn, verdict).await;
+        let worked = self.claimed(&hold, state, invocation, verdict).await;
         if worked.is_err() {
             // The next delivery need not wait for the lease; when this fails too, it waits.
             let _ignored = self.syncs.release(&hold).await;
@@ -61,9 +67,9 @@ impl Engine {
         &self,
         hold: &SyncHold,
         mut state: SyncState,
-        turn: Turn,
+        invocation: Invocation,
         verdict: &mut Verdict,
-    ) -> Result<(), PlatformError> {
+    ) -> Result<(), AwsError> {
         self.record_dead_runs(&mut state).await?;
         let now = clock::now();
         let Some(connection) = self.connection(&state.org, &state.connection).await? else {
@@ -94,7 +100,7 @@ impl Engine {
                 return self.give_back(hold, &state).await;
             }
         };
-        let mut session = Session { hold, state, opened, turn, taken: false, ahead: Ahead::default() };
+        let mut session = Session { hold, state, opened, invocation, taken: false, ahead: Ahead::default() };
         match self.while_due(&mut session, verdict).await? {
             Left::Lost => Ok(()),
             Left::WithState => {
@@ -108,15 +114,15 @@ impl Engine {
         }
     }
 
-    async fn give_back(&self, hold: &SyncHold, state: &SyncState) -> Result<(), PlatformError> {
+    async fn give_back(&self, hold: &SyncHold, state: &SyncState) -> Result<(), AwsError> {
         // When it is not ours any more, somebody else has set what is right.
         self.syncs.give_back(hold, state).await.map(|_| ())
     }
 
     /// Goes on with what is due until nothing is, or the time or the provider's patience is used up.
-    async fn while_due(&self, session: &mut Session<'_>, verdict: &mut Verdict) -> Result<Left, PlatformError> {
+    async fn while_due(&self, session: &mut Session<'_>, verdict: &mut Verdict) -> Result<Left, AwsError> {
         if session.opened.connection.status == ConnectionStatus::Checking {
-            match self.check(&mut session.opened, session.turn).await {
+            match self.check(&mut session.opened, session.invocation).await {
                 Ok(ConnectionStatus::Active) => *verdict = Verdict::Works,
                 Ok(_) => return Ok(Left::WithState),
                 Err(halt) => return self.stopped(session, None, halt, verdict).await,
@@ -150,7 +156,7 @@ impl Engine {
     }
 
     /// A pass came to its end.
-    async fn ended(&self, session: &mut Session<'_>, mode: Mode) -> Result<bool, PlatformError> {
+    async fn ended(&self, session: &mut Session<'_>, mode: Mode) -> Result<bool, AwsError> {
         let now = clock::now();
         let Some(progress) = session.state.progress(mode).take() else { return Ok(true) };
         let mut run = progress.run;
@@ -179,7 +185,7 @@ impl Engine {
     /// Records a run that has ended, and shows it as the last one: first with the state that it leaves, in one write, and then
     /// in the history. A worker that dies before the first leaves a run that was interrupted, one that dies before the second a
     /// run that the next worker records. False when the connection is no longer ours.
-    async fn close(&self, session: &mut Session<'_>, run: Run) -> Result<bool, PlatformError> {
+    async fn close(&self, session: &mut Session<'_>, run: Run) -> Result<bool, AwsError> {
         tracing::info!(
             org = %session.state.org, connection = %session.state.connection, run.id = run.id, run.mode = ?run.mode,
             run.outcome = ?run.outcome, run.detail = run.detail, run.requests, changed = run.changed(), "sync run ended"
@@ -196,7 +202,7 @@ impl Engine {
     }
 
     /// Puts runs that have ended into the history. Twice is once.
-    async fn record_ended(&self, state: &mut SyncState) -> Result<(), PlatformError> {
+    async fn record_ended(&self, state: &mut SyncState) -> Result<(), AwsError> {
         for run in &state.ended {
             self.syncs.record_run(&state.org, &state.connection, run, clock::now()).await?;
         }
@@ -211,7 +217,7 @@ impl Engine {
         mode: Option<Mode>,
         halt: Halt,
         verdict: &mut Verdict,
-    ) -> Result<Left, PlatformError> {
+    ) -> Result<Left, AwsError> {
         let now = clock::now();
         let (outcome, detail, until) = match halt {
             Halt::Platform(error) => return Err(error),
@@ -265,7 +271,7 @@ impl Engine {
     }
 
     /// Runs whose worker died: their lease has passed, and they did not say how they ended.
-    async fn record_dead_runs(&self, state: &mut SyncState) -> Result<(), PlatformError> {
+    async fn record_dead_runs(&self, state: &mut SyncState) -> Result<(), AwsError> {
         for mode in [Mode::Full, Mode::Incremental] {
             let (org, connection) = (state.org.clone(), state.connection.clone());
             let Some(progress) = state.progress(mode).as_mut().filter(|progress| progress.running) else { continue };
@@ -334,7 +340,7 @@ fn begin_or_resume(session: &mut Session<'_>, mode: Mode, now: Timestamp) {
 /// A run failed: the next one waits longer with each failure.
 fn fail(state: &mut SyncState, detail: &str) {
     state.failures = state.failures.saturating_add(1);
-    let wait = match POLL.next(state.failures, clock::chance(), None) {
+    let wait = match POLL.next(state.failures, random::chance(), None) {
         Next::After(wait) => wait,
         Next::GiveUp => POLL.cap,
     };

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use aws::batch::Invocation;
+use aws::breaker::Verdict;
+use aws::clock;
 use domain::message::SyncJob;
 use domain::sync::Mode;
 use jiff::SignedDuration;
-use platform::batch::Turn;
-use platform::breaker::Verdict;
-use platform::clock;
 use simulators::world::Chance;
 
 use super::house::{House, Provider};
@@ -20,8 +20,8 @@ async fn run(house: &House) {
     let (org, connection) = (house.origin.org.clone(), house.origin.connection.clone());
     let job = SyncJob { v: 1, org, connection };
     let deadline = clock::now().saturating_add(SignedDuration::from_hours(1)).expect("a time");
-    let turn = Turn { deadline, received: 1 };
-    engine.work(&job, turn, &mut Verdict::NotTried).await.expect("worked");
+    let invocation = Invocation { deadline, receive_count: 1 };
+    engine.work(&job, invocation, &mut Verdict::NotTried).await.expect("worked");
 }
 
 #[test]

@@ -6,22 +6,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use aws::bulkhead::Bulkhead;
+use aws::cache::Cache;
+use aws::secrets::Secrets;
+use aws::table::{Item, Key, Table, Write, from_item, text, to_item};
 use domain::ats::Origin;
 use domain::connection::{Connection, ConnectionStatus, LoginMethod};
 use domain::stage::Stage;
 use domain::sync::Mode;
-use platform::bulkhead::Bulkhead;
-use platform::cache::Cache;
-use platform::records::Records;
-use platform::secrets::Secrets;
-use platform::sync::{Order, SyncState, Syncs};
-use platform::table::{Item, Key, Table, Write, from_item, text, to_item};
-use providers::http::Outbound;
+use providers::transport::http::Outbound;
 use secrecy::SecretString;
 use serde_json::json;
 use simulators::control::Control;
 use simulators::world::{Account, Clock};
 use simulators::{bamboohr, greenhouse, lever, workday};
+use store::records::Records;
+use store::sync::{Order, SyncState, Syncs};
 use sync::{Engine, Outside};
 
 pub(super) const ACCOUNT: &str = "acme";
@@ -54,7 +54,7 @@ impl Provider {
     }
 
     pub(crate) fn has_webhooks(self) -> bool {
-        providers::find(self.id()).is_some_and(|spec| spec.webhooks.is_some())
+        providers::catalog::find(self.id()).is_some_and(|spec| spec.webhooks.is_some())
     }
 
     /// How a connection to this account signs in: each way in turn.
@@ -128,7 +128,7 @@ impl House {
     pub(super) async fn build(provider: Provider, seed: u64) -> Self {
         let ahead_ms = AHEAD_MS[usize::try_from(seed).expect("a small number") % AHEAD_MS.len()];
         let clocks = [0, ahead_ms].map(|ahead_ms| Arc::new(AtomicI64::new(BEGIN_MS + ahead_ms)));
-        platform::clock::simulated::follow(Some(Arc::clone(&clocks[0])));
+        aws::clock::simulated::follow(Some(Arc::clone(&clocks[0])));
         let time = Clock::manual(Arc::clone(&clocks[1]));
         let (simulator, account, knobs) = open(provider, time);
         let control = Arc::clone(&simulator.control);
@@ -207,12 +207,12 @@ impl House {
     pub(super) async fn ask_for(&self, mode: Mode) {
         let order = Order { mode: Some(mode), reason: "asked for by a person", unpark: false };
         let (syncs, Origin { org, connection, .. }) = (Syncs::new(self.states.clone()), &self.origin);
-        assert!(syncs.hurry(org, connection, order, platform::clock::now()).await.expect("ordered"));
+        assert!(syncs.hurry(org, connection, order, aws::clock::now()).await.expect("ordered"));
     }
 
     async fn connect(&self, seed: u64) {
         let Origin { org, connection: id, provider } = &self.origin;
-        let now = platform::clock::now();
+        let now = aws::clock::now();
         let (login, credentials) = self.provider.login(seed, ACCOUNT);
         let credentials = SecretString::from(credentials.to_string());
         self.secrets.put_of_connection(org, id, sync::CREDENTIALS, &credentials).await.expect("stored");

@@ -6,19 +6,19 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use aws::batch::Invocation;
+use aws::breaker::Verdict;
+use aws::clock;
+use aws::table::from_item;
 use domain::message::SyncJob;
 use domain::sync::Mode;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::SignedDuration;
-use platform::batch::Turn;
-use platform::breaker::Verdict;
-use platform::clock;
-use platform::sync::SyncState;
-use platform::table::from_item;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use simulators::faults::Spec;
 use simulators::world::{Chance, Delivery};
+use store::sync::SyncState;
 use sync::Engine;
 
 use super::compare::differences;
@@ -141,9 +141,9 @@ impl Play {
         let engine = self.house.engine();
         let (org, connection) = (self.house.origin.org.clone(), self.house.origin.connection.clone());
         let job = SyncJob { v: 1, org, connection };
-        let turn = self.turn();
+        let invocation = self.invocation();
         let mut verdict = Verdict::NotTried;
-        let work = Box::pin(engine.work(&job, turn, &mut verdict));
+        let work = Box::pin(engine.work(&job, invocation, &mut verdict));
         let (house, chance) = (&self.house, &mut self.chance);
         let mut log = Vec::new();
         let ended = Mortal { work, left: dies, house, chance, changes_percent, log: &mut log }.await;
@@ -162,9 +162,9 @@ impl Play {
         }
     }
 
-    fn turn(&self) -> Turn {
+    fn invocation(&self) -> Invocation {
         let deadline = clock::now().saturating_add(SignedDuration::from_secs(120)).expect("a time");
-        Turn { deadline, received: 1 }
+        Invocation { deadline, receive_count: 1 }
     }
 
     /// The world's webhooks arrive: so many of a hundred, in any order, some twice, some again after a long time.
@@ -190,7 +190,7 @@ impl Play {
         }
         let engine = self.house.engine();
         for delivery in arriving {
-            if !deliver(&self.house, &engine, &delivery, self.turn()).await {
+            if !deliver(&self.house, &engine, &delivery, self.invocation()).await {
                 self.on_the_way.push(delivery);
             }
         }
@@ -262,8 +262,8 @@ impl Play {
 }
 
 /// Verifies and applies a delivery as the functions do; false when it has to come again.
-async fn deliver(house: &House, engine: &Engine, delivery: &Delivery, turn: Turn) -> bool {
-    let spec = providers::find(house.provider.id()).expect("a provider");
+async fn deliver(house: &House, engine: &Engine, delivery: &Delivery, invocation: Invocation) -> bool {
+    let spec = providers::catalog::find(house.provider.id()).expect("a provider");
     let Some(source) = spec.webhooks else { return true };
     let mut headers = HeaderMap::new();
     for (name, value) in &delivery.headers {
@@ -277,7 +277,7 @@ async fn deliver(house: &House, engine: &Engine, delivery: &Delivery, turn: Turn
     let event = source.interpret(&house.origin, &delivery.body, now).expect("a readable event");
     let place = (&house.origin.org, &house.origin.connection);
     house.pass(STEP);
-    engine.apply_event(place, &event, now, turn).await.is_ok()
+    engine.apply_event(place, &event, now, invocation).await.is_ok()
 }
 
 /// Work that may die at any of its steps, in a world that changes meanwhile.

@@ -13,7 +13,13 @@ const STATE: &str = ".local/prove";
 const MODELS: &str = "models";
 const PROOFS: &str = "proofs";
 /// The tests that measure, by the beginnings of their names.
-const MEASURING: [&str; 5] = ["e2e::breaker", "e2e::budgets", "e2e::contention", "e2e::kill_points", "e2e::limit"];
+const MEASURING: [&str; 5] = [
+    "e2e::resilience::breaker",
+    "e2e::resilience::budgets",
+    "e2e::resilience::contention",
+    "e2e::resilience::kill_points",
+    "e2e::resilience::limit",
+];
 /// What is measured, with the most that it may be.
 const BUDGETS: [(&str, u64); 4] =
     [("calls_success", 2), ("calls_duplicate", 1), ("calls_breaker_open", 0), ("calls_denied", 0)];

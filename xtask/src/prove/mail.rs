@@ -13,7 +13,7 @@ const STATE: &str = ".local/prove-mail";
 const MODELS: &str = "models";
 const PROOFS: &str = "proofs";
 /// The tests that measure, by the beginnings of their names.
-const MEASURING: [&str; 2] = ["e2e::mail_matrix", "e2e::mail_thousand"];
+const MEASURING: [&str; 2] = ["e2e::mail::matrix", "e2e::mail::thousand"];
 /// What is measured, by its name here and in the tests, in the order of the last line.
 const NUMBERS: [(&str, &str); 4] = [
     ("cells", "mail_cells"),

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use domain::connection::{LoginMethod, WEBHOOK_URL};
 use domain::stage::Stage;
-use providers::access::{AccessError, Hosts};
-use providers::ats::Setting;
-use providers::spec::{Category, Spec};
+use providers::ats::port::Setting;
+use providers::catalog::{Category, Spec};
+use providers::transport::access::{AccessError, Hosts};
 use secrecy::SecretString;
 use web::problem::FieldError;
 
@@ -49,8 +49,9 @@ impl Errors {
 /// The provider of that id, when organisations connect to it.
 pub(super) fn provider(id: &str) -> Result<&'static Spec, FieldError> {
     let connectable = |spec: &&&'static Spec| spec.category == Category::Ats;
-    let known = || providers::ALL.iter().filter(connectable).map(|spec| spec.id).collect::<Vec<_>>().join(", ");
-    providers::find(id).filter(|spec| connectable(&spec)).ok_or_else(|| FieldError {
+    let known =
+        || providers::catalog::ALL.iter().filter(connectable).map(|spec| spec.id).collect::<Vec<_>>().join(", ");
+    providers::catalog::find(id).filter(|spec| connectable(&spec)).ok_or_else(|| FieldError {
         field: "provider".to_owned(),
         rule: "unknown-value",
         detail: format!("one of these is expected: {}", known()),

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use aws::error::AwsError;
+use aws::random;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -16,8 +18,6 @@ use domain::message::{Sender, WebhookDelivery};
 use futures::stream::{self, StreamExt as _};
 use garde::Validate;
 use jiff::Timestamp;
-use platform::clock;
-use platform::error::PlatformError;
 use serde::{Deserialize, Serialize};
 use web::body::{Checked, MaybeBody};
 use web::identity::{Identity, Role};
@@ -179,7 +179,7 @@ async fn enqueue(
     org: &OrgId,
     connection: &Connection,
     span: (Timestamp, Timestamp),
-) -> Result<ReplayedSpan, PlatformError> {
+) -> Result<ReplayedSpan, AwsError> {
     let (begin, place) = (Instant::now(), (org, &connection.id));
     // One more than is replayed tells where to go on.
     let found = api.control.received_between(place, span, MOST + 1).await?;
@@ -202,8 +202,7 @@ async fn enqueue(
         let deliveries: Vec<WebhookDelivery> =
             with_bodies.into_iter().filter_map(|event| again(org, connection, event)).collect();
         let send = async |delivery: WebhookDelivery| api.webhook_queue.send(&delivery).await;
-        let sent: Vec<Result<(), PlatformError>> =
-            stream::iter(deliveries).map(send).buffered(SENT_AT_ONCE).collect().await;
+        let sent: Vec<Result<(), AwsError>> = stream::iter(deliveries).map(send).buffered(SENT_AT_ONCE).collect().await;
         replayed.enqueued += sent.len();
         replayed.skipped += events.len() - sent.len();
         sent.into_iter().collect::<Result<(), _>>()?;
@@ -215,7 +214,7 @@ async fn enqueue(
 /// an event without a body.
 fn again(org: &OrgId, connection: &Connection, event: WebhookEvent) -> Option<WebhookDelivery> {
     let body = BASE64_STANDARD.decode(event.body?).ok()?;
-    let digits: String = clock::secret().chars().take(REPLAY_DIGITS).collect();
+    let digits: String = random::secret().chars().take(REPLAY_DIGITS).collect();
     let original = event.event_id.strip_suffix(suffix(&event.event_id)).unwrap_or(&event.event_id);
     Some(WebhookDelivery {
         v: FORMAT_VERSION,

@@ -5,6 +5,9 @@
 
 use std::collections::BTreeMap;
 
+use aws::clock;
+
+use aws::random;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use domain::FORMAT_VERSION;
@@ -14,12 +17,11 @@ use domain::id::{ConnectionId, OrgId};
 use garde::Validate;
 use http::HeaderMap;
 use lambda_http::request::RequestContext;
-use platform::clock;
-use platform::records::Created;
-use platform::sync::{Order, SyncState};
-use providers::spec::Spec;
+use providers::catalog::Spec;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+use store::records::Created;
+use store::sync::{Order, SyncState};
 use web::accept::{accepted, id_for};
 use web::body::{Checked, idempotency_key};
 use web::identity::{Identity, Role};
@@ -88,7 +90,7 @@ pub(super) async fn create(
         None => id_for(
             &headers,
             &org,
-            || ConnectionId::fresh(spec.id, clock::fresh_id()),
+            || ConnectionId::fresh(spec.id, random::fresh_id()),
             |org, parts| ConnectionId::derived(spec.id, org, parts),
         )?
         .map_err(no_slug)?,
@@ -96,7 +98,7 @@ pub(super) async fn create(
     // With the key in it: whoever reads the table does not know that, and so cannot try secrets out.
     let request = match idempotency_key(&headers)? {
         Some(key) => content_hash(&(key, &new)),
-        None => clock::owner_token(),
+        None => random::owner_token(),
     };
     let path = webhook_path(spec.id, &org, &id);
     let NewConnection { id: given_id, provider, login, account, mut settings, secrets, reason } = new;
@@ -183,7 +185,7 @@ async fn store(api: &Api, org: &OrgId, spec: &Spec, connection: &Connection, ent
 
 /// Makes the webhooks' secret, where none was given. It is told once.
 fn made(entered: &mut Entered) -> Option<String> {
-    let made = entered.webhook.is_none().then(clock::secret);
+    let made = entered.webhook.is_none().then(random::secret);
     if let Some(made) = &made {
         entered.webhook = Some(SecretString::from(made.clone()));
     }

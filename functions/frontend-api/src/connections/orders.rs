@@ -1,5 +1,7 @@
 //! Orders about a connection: pause, resume, sync now, remove.
 
+use aws::clock;
+use aws::error::AwsError;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
@@ -9,10 +11,8 @@ use domain::sync::{Mode, RunOutcome};
 use garde::Validate;
 use http::StatusCode;
 use jiff::Timestamp;
-use platform::clock;
-use platform::error::PlatformError;
-use platform::sync::{Order, SyncState};
 use serde::Deserialize;
+use store::sync::{Order, SyncState};
 use web::accept::accepted;
 use web::body::MaybeBody;
 use web::identity::{Identity, Role};
@@ -149,14 +149,14 @@ pub(super) async fn remove(
         // is being removed, and whose removal can be ordered again.
         let (before, _) = transition(&api, &org, &id, |_| Ok(ConnectionStatus::Deleted)).await?;
         let found = api.records.get::<Connection>(&org, id.as_str()).await.map_err(|e| unavailable(&e))?;
-        let spec = found.as_ref().and_then(|connection| providers::find(&connection.provider));
+        let spec = found.as_ref().and_then(|connection| providers::catalog::find(&connection.provider));
         let names: Vec<&str> = [CREDENTIALS, TOKENS].into_iter().chain(spec.and_then(webhook_secret)).collect();
         let removed = async {
             api.secrets.remove_of_connection(&org, &id, &names).await?;
             api.syncs().remove(&org, &id).await?;
             api.records.bury_connection(&org, &id, clock::now()).await
         };
-        let _somebody_else_did = removed.await.map_err(|e: PlatformError| unavailable(&e))?;
+        let _somebody_else_did = removed.await.map_err(|e: AwsError| unavailable(&e))?;
         change(before, ConnectionStatus::Deleted, ())
     };
     audited(&api, identity, what, carried_out).await?;
@@ -176,7 +176,7 @@ pub(super) async fn transition(
         let to = next(seen)?;
         let changed =
             async { Ok(seen == to || api.records.change_connection(org, id, (seen, to), None, clock::now()).await?) };
-        if changed.await.map_err(|e: PlatformError| unavailable(&e))? {
+        if changed.await.map_err(|e: AwsError| unavailable(&e))? {
             return Ok((seen, to));
         }
     }
@@ -207,7 +207,7 @@ fn parked_by_failures(state: Option<&SyncState>) -> bool {
 #[cfg(test)]
 mod tests {
     use domain::sync::Trigger;
-    use platform::sync::begin;
+    use store::sync::begin;
 
     use super::*;
 

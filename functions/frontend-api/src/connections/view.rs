@@ -6,8 +6,8 @@ use domain::connection::{Connection, ConnectionStatus, LoginMethod};
 use domain::id::{ConnectionId, OrgId};
 use domain::sync::{CountsByKind, Mode, Run, RunOutcome, Trigger};
 use jiff::{SignedDuration, Timestamp};
-use platform::sync::{Progress, SyncState};
 use serde::Serialize;
+use store::sync::{Progress, SyncState};
 
 /// A worker whose run has applied no page for so long is not at work any more, whatever its lease says.
 const LONGEST_SILENCE: SignedDuration = SignedDuration::from_mins(2);
@@ -121,7 +121,7 @@ impl From<Run> for RunView {
 impl View {
     pub(super) fn new(org: &OrgId, connection: Connection, state: Option<SyncState>, now: Timestamp) -> Self {
         let Connection { v: _, id, provider, status, detail, login, account, settings, created_at } = connection;
-        let webhooks = providers::find(&provider).is_some_and(|spec| spec.webhooks.is_some());
+        let webhooks = providers::catalog::find(&provider).is_some_and(|spec| spec.webhooks.is_some());
         let webhook_url = webhooks.then(|| webhook_path(&provider, org, &id));
         let sync = state.map(|state| SyncView::new(state, status, now));
         Self { id, provider, status, detail, login, account, settings, webhook_url, created_at, sync }
@@ -214,7 +214,7 @@ fn place(progress: &Progress) -> String {
 
 #[cfg(test)]
 mod tests {
-    use platform::sync::begin;
+    use store::sync::begin;
 
     use super::*;
 

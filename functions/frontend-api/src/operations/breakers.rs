@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use aws::breaker::{SharedBreaker, of_connections, of_deployment};
+use aws::clock;
+use aws::error::AwsError;
 use axum::extract::{Path, State};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use domain::connection::Connection;
 use domain::id::ConnectionId;
 use jiff::Timestamp;
-use platform::breaker::{SharedBreaker, of_connections, of_deployment};
-use platform::clock;
-use platform::error::PlatformError;
 use resilience::breaker::{Breaker, Forced, Order, POLICY, Phase};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -129,7 +129,7 @@ async fn breakers(State(api): State<Api>, identity: Identity) -> Result<Json<Lis
         tokio::try_join!(of_deployment(table), of_connections(table, &identity.org)).map_err(|e| unavailable(&e))?;
     // A breaker that never counted a failure is not stored, and closed.
     let mut shared: BTreeMap<String, Breaker> = shared.into_iter().collect();
-    for name in providers::breakers() {
+    for name in providers::catalog::breakers() {
         shared.entry(name).or_default();
     }
     let shared = shared.into_iter().map(|(name, breaker)| View::of(Scope::Deployment, name, breaker));
@@ -161,13 +161,13 @@ async fn find(api: &Api, identity: &Identity, scope: Scope, name: &str) -> Resul
     match scope {
         // This process asks the model's breaker itself, and shall see the order at once.
         Scope::Deployment if name == api.model_breaker.name() => Ok(api.model_breaker.clone()),
-        Scope::Deployment if providers::breakers().contains(name) => {
+        Scope::Deployment if providers::catalog::breakers().contains(name) => {
             Ok(Arc::new(SharedBreaker::of_deployment(table, name, POLICY)))
         }
         Scope::Deployment => Err(not_found("breaker")),
         Scope::Connection => {
             let connection: ConnectionId = id(name, "connection")?;
-            let found: Result<Option<Connection>, PlatformError> = api.records.get(&identity.org, name).await;
+            let found: Result<Option<Connection>, AwsError> = api.records.get(&identity.org, name).await;
             found.map_err(|e| unavailable(&e))?.ok_or_else(|| not_found("connection"))?;
             Ok(Arc::new(SharedBreaker::of_connection(table, &identity.org, &connection, POLICY)))
         }

@@ -1,10 +1,10 @@
 //! Limits: who asked how often in this minute and the last, and a fresh begin for one of them.
 
+use aws::limit::{SharedLimiter, Subject};
 use axum::extract::{Path, State};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use jiff::Timestamp;
-use platform::limit::{SharedLimiter, Subject};
 use resilience::limit::Window;
 use serde::Serialize;
 use uuid::Uuid;

@@ -1,0 +1,250 @@
+//! The batch runner: every queue worker gets its messages through this, one at a time, each in its own cell.
+//!
+//! A message that does not parse or panics harms nobody but itself; only failures are reported back; what can never succeed
+//! goes to the dead-letter queue at once with the reason beside it.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
+use futures::future::FutureExt as _;
+use futures::stream::{self, StreamExt as _};
+use jiff::Timestamp;
+use lambda_runtime::{LambdaEvent, service_fn};
+use resilience::batch::{CONCURRENCY, Outcome, RESERVE};
+use resilience::deadline;
+use serde::de::DeserializeOwned;
+
+use crate::clients::Aws;
+use crate::clock;
+use crate::environment::EnvironmentError;
+use crate::metrics::{self, Unit};
+use crate::queue::Queue;
+
+/// How long a message is left alone after its handler panicked.
+const AFTER_PANIC: Duration = Duration::from_secs(30);
+
+/// A worker's own queues, each with its dead-letter queue.
+#[derive(Debug, Clone)]
+pub struct Batches {
+    first: Lane,
+    others: Vec<Lane>,
+}
+
+/// A queue that a worker takes from, and where what is poisoned goes.
+#[derive(Debug, Clone)]
+struct Lane {
+    source: Queue,
+    dead: Queue,
+}
+
+/// How a message ended, for the metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Done,
+    PutBack,
+    Postponed,
+    Dead,
+    Panicked,
+}
+
+/// What a handler may use besides its message.
+#[derive(Debug, Clone, Copy)]
+pub struct Invocation {
+    /// When this invocation must have ended: leases end then, and no call may take longer.
+    pub deadline: Timestamp,
+    /// How often the queue handed this message out, this time included.
+    pub receive_count: u32,
+}
+
+impl Invocation {
+    /// Time left.
+    #[must_use]
+    pub fn left(&self) -> Duration {
+        Duration::try_from(self.deadline.duration_since(clock::now())).unwrap_or(Duration::ZERO)
+    }
+
+    /// The time that a call may take when `reserve` is needed after it; none when it must not begin.
+    #[must_use]
+    pub fn allows(&self, reserve: Duration, longest: Duration) -> Option<Duration> {
+        deadline::allowance(self.left(), reserve, longest)
+    }
+}
+
+impl Batches {
+    /// Reads `SOURCE_QUEUE_URL` and `DEAD_LETTER_QUEUE_URL`.
+    ///
+    /// # Errors
+    /// When one is not set.
+    pub fn from_environment(aws: &Aws) -> Result<Self, EnvironmentError> {
+        let first = Lane { source: aws.queue("SOURCE_QUEUE_URL")?, dead: aws.queue("DEAD_LETTER_QUEUE_URL")? };
+        Ok(Self { first, others: vec![] })
+    }
+
+    /// Adds the queue of urgent messages: reads `PRIORITY_SOURCE_QUEUE_URL` and `PRIORITY_DEAD_LETTER_QUEUE_URL`. Which of its
+    /// queues a message came from follows from the event source that it names.
+    ///
+    /// # Errors
+    /// When one is not set.
+    pub fn with_priority(mut self, aws: &Aws) -> Result<Self, EnvironmentError> {
+        let (source, dead) = ("PRIORITY_SOURCE_QUEUE_URL", "PRIORITY_DEAD_LETTER_QUEUE_URL");
+        self.others.push(Lane { source: aws.queue(source)?, dead: aws.queue(dead)? });
+        Ok(self)
+    }
+
+    /// Opens the connection to the queues.
+    pub async fn preconnect(&self) {
+        let _ignored = self.first.source.waiting().await;
+    }
+
+    /// The queue that a message came from, with its dead-letter queue.
+    fn lane(&self, event_source_arn: Option<&str>) -> &Lane {
+        let arn = event_source_arn.unwrap_or_default();
+        self.others.iter().find(|lane| lane.source.is_at(arn)).unwrap_or(&self.first)
+    }
+
+    /// Takes batches from Lambda until the process ends.
+    ///
+    /// # Errors
+    /// When the runtime's API cannot be used.
+    pub async fn serve<M, F, Fut>(&self, handle: F) -> Result<(), lambda_runtime::Error>
+    where
+        M: DeserializeOwned,
+        F: Fn(M, Invocation) -> Fut,
+        Fut: Future<Output = Outcome>,
+    {
+        let handle = &handle;
+        lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| async move {
+            Ok::<_, lambda_runtime::Error>(self.run(event, handle).await)
+        }))
+        .await
+    }
+
+    /// Works on a batch and says which messages the queue must keep.
+    async fn run<M, F, Fut>(&self, event: LambdaEvent<SqsEvent>, handle: F) -> SqsBatchResponse
+    where
+        M: DeserializeOwned,
+        F: Fn(M, Invocation) -> Fut,
+        Fut: Future<Output = Outcome>,
+    {
+        let deadline = i64::try_from(event.context.deadline).unwrap_or(i64::MAX);
+        let deadline = Timestamp::from_millisecond(deadline).unwrap_or(Timestamp::MAX);
+        let (handle, begin) = (&handle, clock::now());
+        let endings: Vec<(End, Option<BatchItemFailure>)> = stream::iter(event.payload.records)
+            .map(|message| async move { self.one(message, deadline, handle).await })
+            .buffer_unordered(CONCURRENCY)
+            .collect()
+            .await;
+        let count =
+            |wanted: End| u64::try_from(endings.iter().filter(|(end, _)| *end == wanted).count()).unwrap_or(u64::MAX);
+        let duration_ms = u64::try_from(clock::now().duration_since(begin).as_millis()).unwrap_or(0);
+        metrics::emit(
+            None,
+            &[
+                ("MessagesDone", count(End::Done), Unit::Count),
+                ("MessagesPutBack", count(End::PutBack), Unit::Count),
+                ("MessagesPostponed", count(End::Postponed), Unit::Count),
+                ("MessagesDead", count(End::Dead), Unit::Count),
+                ("MessagesPanicked", count(End::Panicked), Unit::Count),
+                ("BatchDuration", duration_ms, Unit::Milliseconds),
+            ],
+        );
+        let mut response = SqsBatchResponse::default();
+        response.batch_item_failures = endings.into_iter().filter_map(|(_, failure)| failure).collect();
+        response
+    }
+
+    async fn one<M, F, Fut>(
+        &self,
+        message: SqsMessage,
+        deadline: Timestamp,
+        handle: &F,
+    ) -> (End, Option<BatchItemFailure>)
+    where
+        M: DeserializeOwned,
+        F: Fn(M, Invocation) -> Fut,
+        Fut: Future<Output = Outcome>,
+    {
+        let Lane { source, dead } = self.lane(message.event_source_arn.as_deref());
+        let id = message.message_id.unwrap_or_default();
+        let body = message.body.unwrap_or_default();
+        let received = message.attributes.get("ApproximateReceiveCount").and_then(|n| n.parse().ok()).unwrap_or(1);
+        let invocation = Invocation { deadline, receive_count: received };
+        let begin = clock::now();
+        let mut panicked = false;
+        let outcome = match domain::message::read::<M>(&body) {
+            Err(error) => Outcome::dead(format!("failed to {error}")),
+            Ok(_) if invocation.left() < RESERVE => Outcome::retry(Duration::ZERO, "the invocation is about to end"),
+            Ok(parsed) => match AssertUnwindSafe(handle(parsed, invocation)).catch_unwind().await {
+                Ok(outcome) => outcome,
+                Err(_) => {
+                    panicked = true;
+                    Outcome::retry(AFTER_PANIC, "the handler panicked")
+                }
+            },
+        };
+        let duration_ms = clock::now().duration_since(begin).as_millis();
+        match outcome {
+            Outcome::Done => {
+                tracing::info!(message.id = id, message.received = received, duration_ms, "message done");
+                (End::Done, None)
+            }
+            Outcome::Retry { after, reason } => {
+                let receipt = message.receipt_handle.unwrap_or_default();
+                let failure = put_back(source, &id, received, &receipt, after, &reason).await;
+                (if panicked { End::Panicked } else { End::PutBack }, failure)
+            }
+            Outcome::Postpone { after, reason } => match source.send_later(&body, after).await {
+                Ok(()) => {
+                    tracing::info!(
+                        message.id = id,
+                        message.received = received,
+                        duration_ms,
+                        reason,
+                        "message postponed"
+                    );
+                    (End::Postponed, None)
+                }
+                // Only after its copy is durable may the message go.
+                Err(error) => {
+                    let reason = format!("{reason}; failed to {error}");
+                    let receipt = message.receipt_handle.unwrap_or_default();
+                    (End::PutBack, put_back(source, &id, received, &receipt, after, &reason).await)
+                }
+            },
+            Outcome::Dead { reason } => {
+                tracing::error!(message.id = id, message.received = received, duration_ms, reason, "message is dead");
+                match dead.send_dead(&body, &reason, &id).await {
+                    Ok(()) => (End::Dead, None),
+                    Err(error) => {
+                        tracing::error!(message.id = id, %error, "the dead letter was not taken; the message stays");
+                        (End::PutBack, Some(failure(id)))
+                    }
+                }
+            }
+        }
+    }
+}
+
+async fn put_back(
+    source: &Queue,
+    id: &str,
+    received: u32,
+    receipt: &str,
+    after: Duration,
+    reason: &str,
+) -> Option<BatchItemFailure> {
+    let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+    tracing::warn!(message.id = id, message.received = received, retry.after_ms = after_ms, reason, "message put back");
+    if let Err(error) = source.hide(receipt, after).await {
+        // Harmless: the queue's own visibility timeout brings the message back, only later.
+        tracing::warn!(message.id = id, %error, "the message comes back later than asked");
+    }
+    Some(failure(id.to_owned()))
+}
+
+fn failure(id: String) -> BatchItemFailure {
+    let mut failure = BatchItemFailure::default();
+    failure.item_identifier = id;
+    failure
+}

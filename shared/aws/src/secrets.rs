@@ -1,0 +1,167 @@
+//! Secrets from the parameter store: read once, kept for a minute, never printed.
+
+#[cfg(debug_assertions)]
+use std::collections::HashMap;
+use std::sync::Arc;
+#[cfg(debug_assertions)]
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_sdk_ssm::Client;
+use aws_sdk_ssm::error::SdkError;
+use aws_sdk_ssm::types::ParameterType;
+use domain::id::{ConnectionId, OrgId};
+use moka::future::Cache;
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::error::AwsError;
+
+/// How long a read secret is used; so a rotated one is in force after this time.
+const KEPT: Duration = Duration::from_secs(60);
+/// How many are kept, absent ones included: whoever tries names cannot fill the memory.
+const AT_MOST: u64 = 2_000;
+
+/// The parameters below one prefix.
+#[derive(Debug, Clone)]
+pub struct Secrets {
+    store: Store,
+    prefix: String,
+    kept: Cache<String, Option<SecretString>>,
+}
+
+/// Where they are.
+#[derive(Debug, Clone)]
+enum Store {
+    /// The service.
+    Service(Client),
+    /// In this process, for proofs. A release has none.
+    #[cfg(debug_assertions)]
+    Memory(Arc<Mutex<HashMap<String, SecretString>>>),
+}
+
+impl Secrets {
+    pub(crate) fn new(client: Client, prefix: String) -> Self {
+        let kept = Cache::builder().max_capacity(AT_MOST).time_to_live(KEPT).build();
+        Self { store: Store::Service(client), prefix, kept }
+    }
+
+    /// Secrets that are in this process only.
+    #[cfg(debug_assertions)]
+    #[must_use]
+    pub fn in_memory() -> Self {
+        // Nothing is kept beside them: a proof's time passes faster than the cache's.
+        let kept = Cache::builder().max_capacity(0).build();
+        Self { store: Store::Memory(Arc::default()), prefix: String::new(), kept }
+    }
+
+    /// A secret of one connection, for example `webhook_secret`. None when there is no such connection or secret.
+    ///
+    /// # Errors
+    /// When the store cannot be reached or refuses.
+    pub async fn of_connection(
+        &self,
+        org: &OrgId,
+        connection: &ConnectionId,
+        name: &str,
+    ) -> Result<Option<SecretString>, Arc<AwsError>> {
+        self.read(&format!("orgs/{org}/connections/{connection}/{name}")).await
+    }
+
+    /// A secret of the deployment, for example `gemini/api_key`. At most one call for all who ask at once.
+    ///
+    /// # Errors
+    /// When the store cannot be reached or refuses.
+    pub async fn read(&self, name: &str) -> Result<Option<SecretString>, Arc<AwsError>> {
+        let full = format!("{}/{name}", self.prefix);
+        self.kept.try_get_with(full.clone(), self.fetch(full)).await
+    }
+
+    /// A secret of one connection as it is now, also when another process has just changed it. One call.
+    ///
+    /// # Errors
+    /// When the store cannot be reached or refuses.
+    pub async fn fresh_of_connection(
+        &self,
+        org: &OrgId,
+        connection: &ConnectionId,
+        name: &str,
+    ) -> Result<Option<SecretString>, AwsError> {
+        self.fetch(self.full(org, connection, name)).await
+    }
+
+    /// Puts a secret of one connection in the place of what is there. Other processes use the old one for up to a minute. One
+    /// call.
+    ///
+    /// # Errors
+    /// When the store cannot be reached or refuses.
+    pub async fn put_of_connection(
+        &self,
+        org: &OrgId,
+        connection: &ConnectionId,
+        name: &str,
+        value: &SecretString,
+    ) -> Result<(), AwsError> {
+        let full = self.full(org, connection, name);
+        self.kept.invalidate(&full).await;
+        match &self.store {
+            Store::Service(client) => {
+                let put = client.put_parameter().name(full).value(value.expose_secret());
+                let put = put.r#type(ParameterType::SecureString).overwrite(true);
+                put.send().await.map(|_| ()).map_err(|error| AwsError::from_sdk("write a secret", &error))
+            }
+            #[cfg(debug_assertions)]
+            Store::Memory(secrets) => {
+                secrets.lock().unwrap_or_else(PoisonError::into_inner).insert(full, value.clone());
+                Ok(())
+            }
+        }
+    }
+
+    /// Removes secrets of one connection; those that are not there are no error. One call each: the permission is for single
+    /// names.
+    ///
+    /// # Errors
+    /// When the store cannot be reached or refuses.
+    pub async fn remove_of_connection(
+        &self,
+        org: &OrgId,
+        connection: &ConnectionId,
+        names: &[&str],
+    ) -> Result<(), AwsError> {
+        for name in names {
+            let full = self.full(org, connection, name);
+            self.kept.invalidate(&full).await;
+            match &self.store {
+                Store::Service(client) => match client.delete_parameter().name(full).send().await {
+                    Ok(_) => {}
+                    Err(SdkError::ServiceError(service)) if service.err().is_parameter_not_found() => {}
+                    Err(error) => return Err(AwsError::from_sdk("remove a secret", &error)),
+                },
+                #[cfg(debug_assertions)]
+                Store::Memory(secrets) => {
+                    secrets.lock().unwrap_or_else(PoisonError::into_inner).remove(&full);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn full(&self, org: &OrgId, connection: &ConnectionId, name: &str) -> String {
+        format!("{}/orgs/{org}/connections/{connection}/{name}", self.prefix)
+    }
+
+    async fn fetch(&self, name: String) -> Result<Option<SecretString>, AwsError> {
+        let client = match &self.store {
+            Store::Service(client) => client,
+            #[cfg(debug_assertions)]
+            Store::Memory(secrets) => {
+                return Ok(secrets.lock().unwrap_or_else(PoisonError::into_inner).get(&name).cloned());
+            }
+        };
+        match client.get_parameter().name(name).with_decryption(true).send().await {
+            Ok(answer) => Ok(answer.parameter.and_then(|p| p.value).map(SecretString::from)),
+            Err(SdkError::ServiceError(service)) if service.err().is_parameter_not_found() => Ok(None),
+            Err(error) => Err(AwsError::from_sdk("read a secret", &error)),
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! Changes that we make. Each looks first whether it is there already, so that making it twice makes it once.
+//!
+//! | change | steps |
+//! |---|---|
+//! | move to a status | the application; `POST applications/{id}/status` |
+//! | rejection | the same with the status that is its reason; without one the setting's, else the first rejection among `/statuses` |
+//! | hire | `/statuses`, for the one with the code `HIRED`; then the same |
+//! | note | `POST applications/{id}/comments` |
+//! | application | the newest applications to the job, for its address; `POST application`, a form |
+//!
+//! A note cannot be looked for: no endpoint lists comments. One whose reply was lost may stand there twice when it is made again;
+//! our reference after its text shows that to who reads it.
+
+use bytes::Bytes;
+use domain::ats::{ApplicationStatus, Kind, ObjectRef, content_hash};
+use domain::write_back::Change;
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use super::mapping;
+use super::reading::{id, list};
+use super::requests::{applications, call, refused, url};
+use super::wire::{Application, Made, Status};
+use crate::ats::port::{Acted, Call, CallError, Context};
+use crate::transport::http::Reply;
+use crate::transport::json;
+
+/// The status of a rejection that names none.
+pub(super) const REJECTION_STATUS: &str = "rejection_status";
+
+/// Steps after the first one, `""`; each has an argument: the status, or the page.
+const LOOK: &str = "look ";
+const WRITE: &str = "write ";
+/// The pages of the newest applications in which one that was handed in is looked for.
+const MOST_PAGES: u32 = 4;
+
+/// A step in parts.
+enum Step<'a> {
+    First,
+    Look(&'a str),
+    Write(&'a str),
+}
+
+fn step(text: &str) -> Result<Step<'_>, CallError> {
+    match (text, text.strip_prefix(LOOK), text.strip_prefix(WRITE)) {
+        ("", ..) => Ok(Step::First),
+        (_, Some(argument), _) => Ok(Step::Look(argument)),
+        (.., Some(argument)) => Ok(Step::Write(argument)),
+        _ => Err(strange()),
+    }
+}
+
+fn strange() -> CallError {
+    CallError::Refused("this change has no such step".to_owned())
+}
+
+/// The status to which a change leads, where it is known without asking.
+fn target<'a>(context: &Context<'a>, change: &'a Change) -> Option<&'a str> {
+    match change {
+        Change::MoveStage { stage, .. } => Some(stage),
+        Change::Reject { reason, .. } => {
+            reason.as_deref().or_else(|| context.settings.get(REJECTION_STATUS).map(String::as_str))
+        }
+        Change::Hire { .. } | Change::Note { .. } | Change::Submit { .. } => None,
+    }
+}
+
+/// The request of a step.
+pub(super) fn act(context: &Context<'_>, change: &Change, text: &str) -> Result<Call, CallError> {
+    let get = |segments: &[&str]| call(context, Method::GET, url(context, segments)?, None);
+    let post = |segments: &[&str], body: &Value| {
+        let body = ("application/json", Bytes::from(body.to_string()));
+        call(context, Method::POST, url(context, segments)?, Some(body))
+    };
+    match (change, step(text)?) {
+        (
+            Change::MoveStage { application, .. } | Change::Reject { application, .. } | Change::Hire { application },
+            step,
+        ) => match step {
+            Step::First if target(context, change).is_none() => get(&["statuses"]),
+            Step::First | Step::Look(_) => get(&["applications", application]),
+            Step::Write(status) => {
+                let none = || CallError::Refused("a status of BambooHR is a number".to_owned());
+                let status: u64 = status.parse().map_err(|_| none())?;
+                post(&["applications", application, "status"], &json!({"status": status}))
+            }
+        },
+        (Change::Note { application, text, reference, .. }, Step::First) => {
+            let comment = json!({"type": "comment", "comment": format!("{text}\n\n[{reference}]")});
+            post(&["applications", application, "comments"], &comment)
+        }
+        (Change::Submit { job, .. }, Step::First) => newest(context, job, 1),
+        (Change::Submit { job, .. }, Step::Look(page)) => newest(context, job, page.parse().map_err(|_| strange())?),
+        (Change::Submit { .. }, Step::Write(_)) => {
+            let (kind, body) = form(change)?;
+            call(context, Method::POST, url(context, &["application"])?, Some((&kind, body)))
+        }
+        (Change::Note { .. }, _) => Err(strange()),
+    }
+}
+
+/// Reads the reply to a step.
+pub(super) fn acted(context: &Context<'_>, change: &Change, text: &str, reply: &Reply) -> Result<Acted, CallError> {
+    if let Some(error) = refused(context, reply, false) {
+        return Err(error);
+    }
+    if reply.status != StatusCode::OK {
+        return Err(CallError::Malformed(format!("{} was not expected", reply.status.as_u16())));
+    }
+    let touched = |id: &str| Acted::Done(vec![ObjectRef::new(Kind::Application, id)]);
+    match (change, step(text)?) {
+        (
+            Change::MoveStage { application, .. } | Change::Reject { application, .. } | Change::Hire { application },
+            step,
+        ) => match (step, target(context, change)) {
+            (Step::First, None) => Ok(Acted::Next(format!("{LOOK}{}", meant(context, change, reply)?))),
+            (Step::First, Some(target)) | (Step::Look(target), _) => {
+                let there = stands(context, change, target, reply)?;
+                Ok(if there { touched(application) } else { Acted::Next(format!("{WRITE}{target}")) })
+            }
+            (Step::Write(_), _) => Ok(touched(application)),
+        },
+        (Change::Note { application, .. }, _) => Ok(touched(application)),
+        (Change::Submit { email, .. }, Step::First) => handed_in(reply, email, 1),
+        (Change::Submit { email, .. }, Step::Look(page)) => {
+            handed_in(reply, email, page.parse().map_err(|_| strange())?)
+        }
+        (Change::Submit { .. }, Step::Write(_)) => {
+            let Made { candidate_id } = json::read(&reply.body).map_err(CallError::Malformed)?;
+            // It is the number of the application, whatever it is called.
+            let made = id(Some(&candidate_id));
+            made.map(|made| touched(&made)).ok_or_else(|| CallError::Malformed("it has no number".to_owned()))
+        }
+    }
+}
+
+/// Whether an application is where a change leads. A rejection for no reason is there with any rejection.
+fn stands(context: &Context<'_>, change: &Change, target: &str, reply: &Reply) -> Result<bool, CallError> {
+    let application: Application = json::read(&reply.body).map_err(CallError::Malformed)?;
+    let Some(status) = application.status else { return Ok(false) };
+    let rejected = mapping::status(context.settings, status.label.as_deref()) == ApplicationStatus::Rejected;
+    let any = matches!(change, Change::Reject { reason: None, .. });
+    Ok((any && rejected) || status.id.is_some_and(|id| id.to_string() == target))
+}
+
+/// The status that means a hire, or a rejection.
+fn meant(context: &Context<'_>, change: &Change, reply: &Reply) -> Result<String, CallError> {
+    let statuses: Vec<Status> = json::read(&reply.body).map_err(CallError::Malformed)?;
+    let fits = |status: &Status| match change {
+        Change::Hire { .. } => status.code.as_deref() == Some("HIRED"),
+        _ => mapping::status(context.settings, status.name.as_deref()) == ApplicationStatus::Rejected,
+    };
+    let found = statuses.iter().find(|status| status.enabled != Some(false) && fits(status));
+    let none = || CallError::Refused("this company has no status with that meaning".to_owned());
+    found.and_then(|status| id(Some(&status.id))).ok_or_else(none)
+}
+
+fn newest(context: &Context<'_>, job: &str, page: u32) -> Result<Call, CallError> {
+    let mut url = applications(context, page, ("created_date", "DESC"))?;
+    url.query_pairs_mut().append_pair("jobId", job);
+    call(context, Method::GET, url, None)
+}
+
+/// Whether an application with this address is among these.
+fn handed_in(reply: &Reply, email: &str, page: u32) -> Result<Acted, CallError> {
+    let (rows, next) = list(reply, page)?;
+    let same = |row: &Value| {
+        let address = row.pointer("/applicant/email").and_then(Value::as_str);
+        address.is_some_and(|address| address.trim().eq_ignore_ascii_case(email.trim()))
+    };
+    if let Some(found) = rows.iter().find(|row| same(row)).and_then(|row| id(row.get("id"))) {
+        return Ok(Acted::Done(vec![ObjectRef::new(Kind::Application, found)]));
+    }
+    let next = next.filter(|next| *next <= MOST_PAGES);
+    Ok(Acted::Next(next.map_or_else(|| WRITE.to_owned(), |next| format!("{LOOK}{next}"))))
+}
+
+/// An application as `multipart/form-data`: the only kind that is documented.
+fn form(change: &Change) -> Result<(String, Bytes), CallError> {
+    let Change::Submit { job, first_name, last_name, email, phone } = change else { return Err(strange()) };
+    // A hash of what is between the boundaries does not occur in it.
+    let boundary = content_hash(change);
+    let fields = [
+        ("firstName", Some(first_name)),
+        ("lastName", Some(last_name)),
+        ("email", Some(email)),
+        ("phoneNumber", phone.as_ref()),
+        ("jobId", Some(job)),
+    ];
+    let mut body = String::new();
+    for (name, value) in fields {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            body.push_str(&format!(
+                "--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"
+            ));
+        }
+    }
+    body.push_str(&format!("--{boundary}--\r\n"));
+    Ok((format!("multipart/form-data; boundary={boundary}"), Bytes::from(body)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ats::bamboohr::reading::tests::{House, reply};
+
+    fn submit() -> Change {
+        Change::Submit {
+            job: "22".to_owned(),
+            first_name: "Zoë".to_owned(),
+            last_name: String::new(),
+            email: "zoe@example.com".to_owned(),
+            phone: None,
+        }
+    }
+
+    #[test]
+    fn a_form_has_a_boundary_that_is_not_in_it_and_no_empty_fields() {
+        let (kind, body) = form(&submit()).expect("a form");
+        let boundary = kind.strip_prefix("multipart/form-data; boundary=").expect("a boundary");
+        let text = String::from_utf8(body.to_vec()).expect("text");
+        assert_eq!(text.matches(boundary).count(), 4, "three fields and the end: {text}");
+        assert!(text.contains("name=\"firstName\"\r\n\r\nZoë\r\n") && !text.contains("lastName"), "{text}");
+    }
+
+    #[test]
+    fn an_application_that_is_there_is_not_handed_in_again() {
+        let house = House::new();
+        let row = |id: u64, email: &str| json!({"id": id, "applicant": {"id": 1, "email": email}});
+        let page = |rows: Value, last: bool| reply(200, &json!({"applications": rows, "paginationComplete": last}));
+        let acted = |text: &str, reply| acted(&house.context(), &submit(), text, &reply);
+        let found = Ok(Acted::Done(vec![ObjectRef::new(Kind::Application, "8")]));
+        assert_eq!(acted("", page(json!([row(7, "x@example.com"), row(8, "Zoe@Example.com")]), false)), found);
+        assert_eq!(acted("", page(json!([row(7, "x@example.com")]), false)), Ok(Acted::Next("look 2".to_owned())));
+        assert_eq!(acted("look 4", page(json!([row(7, "")]), false)), Ok(Acted::Next("write ".to_owned())));
+        assert_eq!(acted("", page(json!([]), true)), Ok(Acted::Next("write ".to_owned())));
+        let made = reply(200, &json!({"result": "success", "candidateId": 8}));
+        assert_eq!(acted("write ", made), found);
+        assert!(matches!(acted("write ", reply(200, &json!({}))), Err(CallError::Malformed(_))));
+        assert!(matches!(acted("write ", reply(422, &json!(""))), Err(CallError::Refused(_))));
+        assert!(matches!(acted("other", reply(200, &json!({}))), Err(CallError::Refused(_))));
+    }
+
+    #[test]
+    fn a_rejection_for_no_reason_takes_the_first_status_that_is_one() {
+        let mut house = House::new();
+        let change = Change::Reject { application: "58".to_owned(), reason: None };
+        let statuses = json!([
+            {"id": "1", "code": "NEW", "name": "New", "enabled": true},
+            {"id": "9", "code": null, "name": "Not a Fit", "enabled": false},
+            {"id": "11", "code": null, "name": "Not Qualified", "enabled": true},
+            {"id": "15", "code": "HIRED", "name": "Hired", "enabled": true},
+        ]);
+        let next = acted(&house.context(), &change, "", &reply(200, &statuses));
+        assert_eq!(next, Ok(Acted::Next("look 11".to_owned())));
+        let stands = |id: u64, label: &str| {
+            let body = json!({"id": 58, "applicant": {"id": 1}, "status": {"id": id, "label": label}});
+            reply(200, &body)
+        };
+        let done = Ok(Acted::Done(vec![ObjectRef::new(Kind::Application, "58")]));
+        let look = |house: &House, change: &Change, reply| acted(&house.context(), change, "look 11", &reply);
+        assert_eq!(look(&house, &change, stands(9, "Not a Fit")), done, "any rejection is one");
+        assert_eq!(look(&house, &change, stands(2, "Reviewed")), Ok(Acted::Next("write 11".to_owned())));
+        let hire = Change::Hire { application: "58".to_owned() };
+        assert_eq!(acted(&house.context(), &hire, "", &reply(200, &statuses)), Ok(Acted::Next("look 15".to_owned())));
+        house.settings.insert(REJECTION_STATUS.to_owned(), "10".to_owned());
+        let call = act(&house.context(), &change, "").expect("a request");
+        assert_eq!((call.method, call.url.path().ends_with("/applications/58")), (Method::GET, true));
+        let bad = Change::MoveStage { application: "58".to_owned(), stage: "Reviewed".to_owned() };
+        assert!(matches!(act(&house.context(), &bad, "write Reviewed"), Err(CallError::Refused(_))));
+    }
+}

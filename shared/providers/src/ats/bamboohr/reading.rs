@@ -1,0 +1,305 @@
+//! Replies to the requests of cursors.
+
+use domain::ats::{Kind, ObjectRef, Observation};
+use http::StatusCode;
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::cursor::{Cursor, MOST_PAGES};
+use super::mapping;
+use super::requests::refused;
+use super::wire::List;
+use crate::ats::port::{CallError, Context, Next, Page};
+use crate::transport::http::Reply;
+use crate::transport::json;
+
+/// The time by which BambooHR answered.
+fn server_time(reply: &Reply) -> Option<Timestamp> {
+    let date = reply.headers.get(http::header::DATE)?.to_str().ok()?;
+    Some(jiff::fmt::rfc2822::parse(date).ok()?.timestamp())
+}
+
+/// A number as a provider id: told as a number, or as a text of digits.
+pub(super) fn id(value: Option<&Value>) -> Option<String> {
+    match value? {
+        Value::Number(number) => number.as_u64().map(|number| number.to_string()),
+        Value::String(text) => text.parse::<u64>().ok().map(|number| number.to_string()),
+        _ => None,
+    }
+}
+
+/// Reads the reply to the request of a cursor.
+pub(super) fn page(context: &Context<'_>, cursor: Cursor, reply: &Reply) -> Result<Page, CallError> {
+    let mut page = Page { server_time: server_time(reply), ..Page::default() };
+    if let (Cursor::Application(id), StatusCode::NOT_FOUND) = (&cursor, reply.status) {
+        page.gone.push(ObjectRef::new(Kind::Application, id));
+        return Ok(page);
+    }
+    if let Some(error) = refused(context, reply, true) {
+        return Err(error);
+    }
+    match cursor {
+        Cursor::Check => {
+            json::read::<Vec<Value>>(&reply.body).map_err(CallError::Malformed)?;
+        }
+        Cursor::Jobs(wanted) => jobs(context, &mut page, reply, wanted)?,
+        Cursor::All(number) => {
+            let more = applications(context, &mut page, reply, number)?;
+            page.next = more.map_or(Next::End, |number| Next::More(Cursor::All(number).text()));
+        }
+        Cursor::Changed(number) => {
+            let more = applications(context, &mut page, reply, number)?;
+            page.next = more.map_or(Next::End, |number| Next::MoreWhileNew(Cursor::Changed(number).text()));
+        }
+        Cursor::Application(wanted) => {
+            let body: Value = json::read(&reply.body).map_err(CallError::Malformed)?;
+            if id(body.get("id")).as_ref() != Some(&wanted) {
+                return Err(CallError::Malformed("another application was answered than was asked for".to_owned()));
+            }
+            application(context, &mut page, body);
+        }
+    }
+    Ok(page)
+}
+
+/// A page of a list. Gives the number of the next one: counted here, since `nextPageUrl` could lead anywhere.
+pub(super) fn list(reply: &Reply, number: u32) -> Result<(Vec<Value>, Option<u32>), CallError> {
+    let List { applications, pagination_complete } = json::read(&reply.body).map_err(CallError::Malformed)?;
+    let malformed = |text: &str| CallError::Malformed(text.to_owned());
+    let rows = applications.ok_or_else(|| malformed("there is no list of applications"))?;
+    let complete = pagination_complete.ok_or_else(|| malformed("it does not say whether there are more pages"))?;
+    if complete || rows.is_empty() {
+        return Ok((rows, None));
+    }
+    let next = number.checked_add(1).filter(|next| *next <= MOST_PAGES);
+    Ok((
+        rows,
+        Some(next.ok_or_else(|| CallError::Malformed(format!("the list does not end after {MOST_PAGES} pages")))?),
+    ))
+}
+
+fn applications(context: &Context<'_>, page: &mut Page, reply: &Reply, number: u32) -> Result<Option<u32>, CallError> {
+    let (rows, next) = list(reply, number)?;
+    for row in rows {
+        application(context, page, row);
+    }
+    Ok(next)
+}
+
+fn application(context: &Context<'_>, page: &mut Page, body: Value) {
+    let named = [(Kind::Application, id(body.get("id"))), (Kind::Candidate, id(body.pointer("/applicant/id")))];
+    row(page, named, body, |wire| mapping::application(context.origin, context.settings, wire));
+}
+
+/// Reads a row; one that cannot be read is left out and said, and what it names is not gone.
+fn row<T: DeserializeOwned, O: IntoIterator<Item = Observation>>(
+    page: &mut Page,
+    named: impl IntoIterator<Item = (Kind, Option<String>)>,
+    body: Value,
+    observed: impl FnOnce(T) -> O,
+) {
+    match json::read_value(body) {
+        Ok(wire) => page.observations.extend(observed(wire)),
+        Err(error) => {
+            let named: Vec<ObjectRef> =
+                named.into_iter().filter_map(|(kind, id)| Some(ObjectRef::new(kind, id?))).collect();
+            let of = named.first().map_or_else(
+                || "a row without an id".to_owned(),
+                |first| format!("{} {}", first.kind.as_str(), first.provider_id),
+            );
+            page.skipped.push(format!("{of} cannot be read: {error}"));
+            page.present.extend(named);
+        }
+    }
+}
+
+/// The jobs; those that are wanted and not there are gone.
+fn jobs(context: &Context<'_>, page: &mut Page, reply: &Reply, wanted: Vec<String>) -> Result<(), CallError> {
+    let rows: Vec<Value> = json::read(&reply.body).map_err(CallError::Malformed)?;
+    for body in rows {
+        row(page, [(Kind::Job, id(body.get("id")))], body, |wire| mapping::job(context.origin, wire));
+    }
+    let told = page.observations.iter().filter_map(|seen| seen.record.provider_id());
+    let there: Vec<&str> = told.chain(page.present.iter().map(|present| present.provider_id.as_str())).collect();
+    let gone: Vec<ObjectRef> =
+        wanted.into_iter().filter(|id| !there.contains(&id.as_str())).map(|id| ObjectRef::new(Kind::Job, id)).collect();
+    page.gone = gone;
+    Ok(())
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use domain::ats::{Origin, Record};
+    use domain::connection::LoginMethod;
+    use domain::stage::Stage;
+    use http::{HeaderMap, HeaderValue, header};
+    use secrecy::SecretString;
+    use serde_json::json;
+
+    use super::super::requests;
+    use super::*;
+    use crate::ats::port::Credentials;
+    use crate::transport::access::Hosts;
+
+    /// What a context borrows from.
+    pub(in super::super) struct House {
+        origin: Origin,
+        hosts: Hosts,
+        pub(in super::super) settings: BTreeMap<String, String>,
+        credentials: Credentials,
+    }
+
+    impl House {
+        pub(in super::super) fn new() -> Self {
+            let hosts = super::super::SPEC.hosts;
+            Self {
+                origin: Origin {
+                    org: "acme".parse().expect("slug"),
+                    provider: "bamboohr".to_owned(),
+                    connection: "b".parse().expect("slug"),
+                },
+                hosts: Hosts::resolve(Stage::Prod, ("bamboohr", hosts), ("acme", None), None).expect("hosts"),
+                settings: BTreeMap::new(),
+                credentials: Credentials::new([("api_key".to_owned(), SecretString::from("key-1"))].into()),
+            }
+        }
+
+        pub(in super::super) fn context(&self) -> Context<'_> {
+            Context {
+                origin: &self.origin,
+                hosts: &self.hosts,
+                account: "acme",
+                settings: &self.settings,
+                login: LoginMethod::ApiKey,
+                credentials: &self.credentials,
+                token: None,
+                now: Timestamp::UNIX_EPOCH,
+            }
+        }
+    }
+
+    pub(in super::super) fn reply(status: u16, body: &Value) -> Reply {
+        let body = if let Value::String(text) = body { text.clone() } else { body.to_string() };
+        Reply {
+            status: StatusCode::from_u16(status).expect("status"),
+            headers: HeaderMap::new(),
+            body: Bytes::from(body),
+        }
+    }
+
+    fn read(cursor: Cursor, reply: &Reply) -> Result<Page, CallError> {
+        page(&House::new().context(), cursor, reply)
+    }
+
+    fn row() -> Value {
+        json!({"id": 58, "appliedDate": "2026-10-20T17:53:57+00:00", "status": {"id": 1, "label": "New"}, "rating": null,
+            "applicant": {"id": 114, "firstName": "Ines", "lastName": "Marín", "avatar": "", "email": "ines@example.com",
+            "source": null}, "job": {"id": 19, "title": {"id": null, "label": "Accountant"}}})
+    }
+
+    #[test]
+    fn pages_follow_our_own_count_and_end_when_the_provider_says_so() {
+        let body = |rows: Value, complete: bool| json!({"paginationComplete": complete, "applications": rows, "nextPageUrl": "https://elsewhere.example/"});
+        let mut first = reply(200, &body(json!([row()]), false));
+        let date = HeaderValue::from_static("Fri, 29 May 2026 14:26:50 GMT");
+        first.headers.insert(header::DATE, date);
+        let page = read(Cursor::All(1), &first).expect("readable");
+        assert_eq!(page.next, Next::More("all:2".to_owned()));
+        assert_eq!(page.server_time, "2026-05-29T14:26:50Z".parse().ok());
+        let [candidate, application] = page.observations.as_slice() else { panic!("two records") };
+        let Record::Candidate(candidate) = &candidate.record else { panic!("a candidate") };
+        let Record::Application(application) = &application.record else { panic!("an application") };
+        assert_eq!((candidate.name.as_str(), application.stage.as_deref()), ("Ines Marín", Some("New")));
+        assert_eq!(application.applied_at, "2026-10-20T17:53:57Z".parse().ok());
+        let changed = read(Cursor::Changed(3), &first).expect("readable");
+        assert_eq!(changed.next, Next::MoreWhileNew("changed:4".to_owned()));
+        for last in [body(json!([row()]), true), body(json!([]), true), body(json!([]), false)] {
+            assert_eq!(read(Cursor::All(2), &reply(200, &last)).map(|page| page.next), Ok(Next::End));
+        }
+        let loops = read(Cursor::All(MOST_PAGES), &first);
+        assert!(matches!(loops, Err(CallError::Malformed(_))), "a loop is noticed");
+    }
+
+    #[test]
+    fn one_bad_row_is_left_out_and_is_not_gone() {
+        let mut bad = row();
+        *bad.pointer_mut("/appliedDate").expect("there") = json!("Ines Marín");
+        let rows = json!({"paginationComplete": true, "applications": [{"id": "x"}, bad, row(), 7]});
+        let page = read(Cursor::All(1), &reply(200, &rows)).expect("readable");
+        assert_eq!(page.observations.len(), 2);
+        let present = [ObjectRef::new(Kind::Application, "58"), ObjectRef::new(Kind::Candidate, "114")];
+        assert_eq!(page.present, present);
+        assert_eq!(page.skipped.len(), 3);
+        assert!(page.skipped.iter().all(|said| !said.contains("Ines")), "{:?}", page.skipped);
+    }
+
+    #[test]
+    fn what_is_asked_for_and_not_there_is_gone() {
+        let gone = read(Cursor::Application("58".to_owned()), &reply(404, &json!("")));
+        assert_eq!(gone.map(|page| page.gone), Ok(vec![ObjectRef::new(Kind::Application, "58")]));
+        let there = read(Cursor::Application("58".to_owned()), &reply(200, &row())).expect("readable");
+        assert_eq!((there.observations.len(), there.gone.len()), (2, 0));
+        assert!(matches!(
+            read(Cursor::Application("59".to_owned()), &reply(200, &row())),
+            Err(CallError::Malformed(_))
+        ));
+        let jobs =
+            json!([{"id": 14, "title": {"label": "Baker"}, "status": {"label": "Open"}}, {"id": 15, "title": 1}]);
+        let wanted = ["14", "15", "16"].map(str::to_owned).to_vec();
+        let page = read(Cursor::Jobs(wanted), &reply(200, &jobs)).expect("readable");
+        assert_eq!(page.gone, [ObjectRef::new(Kind::Job, "16")]);
+        assert_eq!((page.observations.len(), page.present.len(), page.skipped.len()), (1, 1, 1));
+    }
+
+    #[test]
+    fn errors_are_sorted_by_what_to_do() {
+        let list = |reply: &Reply| read(Cursor::All(1), reply);
+        let waits = |status: u16| {
+            let mut reply = reply(status, &json!(""));
+            reply.headers.insert(header::RETRY_AFTER, HeaderValue::from_static("30"));
+            reply
+        };
+        let told = Err(CallError::RateLimited { wait: Duration::from_secs(30), told: true });
+        assert_eq!(list(&waits(429)), told);
+        assert_eq!(list(&waits(503)), told, "as it was before");
+        let untold = |found: Result<Page, CallError>| matches!(found, Err(CallError::RateLimited { told: false, .. }));
+        assert!(untold(list(&reply(429, &json!("")))));
+        assert!(untold(list(&reply(200, &json!({"error": {"code": 429, "message": "slow down"}})))));
+        assert!(untold(list(&reply(200, &json!({"error": {"code": "429"}})))));
+        for status in [401, 403] {
+            assert!(matches!(list(&reply(status, &json!(""))), Err(CallError::Unauthorised(_))));
+        }
+        for status in [408, 500, 503] {
+            assert!(matches!(list(&reply(status, &json!(""))), Err(CallError::Unavailable(_))));
+        }
+        for status in [302, 400, 404] {
+            assert!(matches!(list(&reply(status, &json!(""))), Err(CallError::Refused(_))));
+        }
+        for broken in [json!(""), json!("{"), json!("<html>"), json!([]), json!({}), json!({"applications": [row()]})] {
+            assert!(matches!(list(&reply(200, &broken)), Err(CallError::Malformed(_))), "{broken}");
+        }
+        let mut explained = reply(400, &json!(""));
+        explained.headers.insert("x-bamboohr-error-message", HeaderValue::from_static("sortBy is unknown"));
+        assert_eq!(list(&explained), Err(CallError::Refused("400 sortBy is unknown".to_owned())));
+    }
+
+    #[test]
+    fn the_key_is_sent_as_basic_auth_and_never_shown_and_all_groups_are_asked_for() {
+        let house = House::new();
+        let call = requests::of(&house.context(), &Cursor::Changed(3)).expect("a request");
+        assert_eq!(
+            call.url.as_str(),
+            "https://acme.bamboohr.com/api/v1/applicant_tracking/applications?page=3&applicationStatus=ALL\
+             &jobStatusGroups=ALL&sortBy=last_updated&sortOrder=DESC"
+        );
+        assert_eq!(call.headers.get(header::AUTHORIZATION).expect("header"), "Basic a2V5LTE6eA==");
+        assert!(!format!("{call:?}").contains("a2V5LTE6eA"), "redacted");
+        let strange = requests::of(&house.context(), &Cursor::Application("../../x?y".to_owned())).expect("a request");
+        assert_eq!(strange.url.path(), "/api/v1/applicant_tracking/applications/..%2F..%2Fx%3Fy");
+    }
+}

@@ -1,0 +1,227 @@
+//! Greenhouse Recruiting: Harvest v3, webhooks, job board.
+//!
+//! # Facts
+//!
+//! Harvest v3 (<https://harvestdocs.greenhouse.io/docs>, and the schemas of its reference): `GET /v3/<list>` answers a bare array,
+//! highest id first, at most 500 rows. What follows is told in the header `Link` (`rel="next"`) as a cursor, which must be the
+//! only parameter; the header is absent or empty on the last page. There are no single reads: one object is a list with `ids=`, at
+//! most 50 of them. `updated_at=gte|T` narrows a list to what changed. The lists are for site admins. The limit is told with each
+//! answer and holds for half a minute, from a full half minute on; `X-RateLimit-Reset` overstates it, `Retry-After` does not. There
+//! is no list of what was deleted: a webhook tells it, or a pass through all ids does. Tokens come from
+//! `https://auth.greenhouse.io/token` with Basic authentication and are good for an hour; refresh tokens are worth one use and a day.
+//!
+//! Webhooks: `webhooks.rs` and `event.rs`. Job board: <https://developers.greenhouse.io/job-board.html>.
+//!
+//! # Connection
+//!
+//! Client credentials need the setting `user_id`, the site admin in whose name is asked. The account is the token of the job board;
+//! handing in applications takes the secret `board_api_key` as well, which no way of signing in needs.
+//!
+//! # Mapping
+//!
+//! Every row's version is its `updated_at`. `id` is the provider's id everywhere. A complete pass through a list meets every object
+//! that exists during all of it: pages go down by id, and an id never changes.
+//!
+//! | job | `/v3/jobs` |
+//! |---|---|
+//! | title | `name`, which is the internal one; what the public reads is a post's |
+//! | status | `status`: `draft`, `open`, `closed`; else unknown |
+//! | provider_status | `status` |
+//! | departments | `department_id` |
+//! | offices | `office_ids` |
+//! | department, location | not told: the job refers to them by id |
+//! | description | not told: a post has one |
+//!
+//! | opening | `/v3/openings` |
+//! |---|---|
+//! | job | `job_id` |
+//! | status | `open`: true is open, false is closed, null unknown |
+//! | provider_status | not told as a word |
+//!
+//! | post | `/v3/job_posts?active=true` |
+//! |---|---|
+//! | job | `job_id` |
+//! | title | `title` |
+//! | live | `live`: null is false |
+//!
+//! Deleted posts are listed by `active=false` only: an incremental run reads these as well and takes them for gone. A complete pass
+//! does not need them.
+//!
+//! | candidate | `/v3/candidates` |
+//! |---|---|
+//! | name | `first_name`, `last_name`, where they are not blank |
+//! | email | the first of `email_addresses` |
+//! | phone | the first of `phone_numbers` |
+//! | title, company | `title`, `company` |
+//!
+//! | application | `/v3/applications` |
+//! |---|---|
+//! | candidate | `candidate_id` |
+//! | job | `job_id`: null for a prospect, whatever jobs it is considered for |
+//! | status | `status`: `in_process` is active, `rejected`, `hired`; `converted` (a prospect that became another application) and others are unknown |
+//! | provider_status | `status` |
+//! | stage | `stage_name`: null for a prospect and for what has ended |
+//! | applied_at | `created_at`, which is what `applied_at` became in v3 |
+//! | rejection_reason | not told: it takes the lists of details and of reasons. Webhooks tell it |
+//! | history | not told here: `application_stages` has it and is not read |
+//!
+//! | interview | `/v3/interviews` |
+//! |---|---|
+//! | application | `application_id` |
+//! | candidate | not told: the application tells it |
+//! | name | not told: it is the name of the planned interview, `job_interview_id` |
+//! | status | `scheduled`; `awaiting_feedback`, `collect_feedback` await feedback; `complete`; `skipped` is canceled; `to_be_scheduled` and those of take-home tests are unknown |
+//! | provider_status | `status` |
+//! | starts_at, ends_at | `starts_at`, `ends_at`: null for whole days |
+//! | interviewers | not told: a list of its own |
+//!
+//! | offer | `/v3/offers`, every version of it |
+//! |---|---|
+//! | application | `application_id` |
+//! | status | `status`: `Created` is unresolved, `Accepted`, `Rejected`, `Deprecated`; else unknown |
+//! | provider_status | `status` |
+//! | starts_on | `starts_on` |
+//!
+//! | scorecard | `/v3/scorecards`, drafts among them |
+//! |---|---|
+//! | application | `application_id` |
+//! | interview_name | not told: it is two lists away |
+//! | recommendation | `candidate_rating`: `strong_yes`, `yes`, `mixed`, `no`, `definitely_not` is a strong no, `no_decision` and null are none; else unknown |
+//! | provider_recommendation | `candidate_rating` |
+//! | submitted_by | `submitter_id` |
+//! | submitted_at | `submitted_at` |
+//!
+//! | department, office | `/v3/departments`, `/v3/offices` |
+//! |---|---|
+//! | name | `name` |
+//! | location (office) | `location` |
+//! | parent | `parent_id` |
+//!
+//! | user | `/v3/users?show_service_accounts=true` |
+//! |---|---|
+//! | name | `name`, else `first_name`, `last_name` |
+//! | email | `primary_email`: null for a service account |
+//! | active | `deactivated` is not true |
+
+mod ask;
+mod cursor;
+mod event;
+mod map;
+mod reply;
+#[cfg(test)]
+mod scene;
+mod sign_in;
+mod webhooks;
+mod wire;
+mod write;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use domain::ats::Kind;
+use domain::connection::LoginMethod;
+use domain::write_back::{Change, ChangeKind};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::ats::port::{Acted, Ats, Budget, Call, CallError, Context, Granted, Login, Page, Setting, Stream};
+use crate::catalog::{Category, Spec, SyncMethod};
+use crate::transport::access::Host;
+use crate::transport::http::Reply;
+
+/// This provider.
+pub static SPEC: Spec = Spec {
+    id: "greenhouse",
+    name: "Greenhouse",
+    category: Category::Ats,
+    reference: "https://harvestdocs.greenhouse.io/docs",
+    base_url: None,
+    hosts: &[
+        Host { name: "harvest", live: "https://harvest.greenhouse.io", local: "/harvest", suffixes: &[] },
+        Host { name: "auth", live: "https://auth.greenhouse.io", local: "/auth", suffixes: &[] },
+        Host { name: "boards", live: "https://boards-api.greenhouse.io", local: "/boards", suffixes: &[] },
+    ],
+    sync: SyncMethod::Webhook { reconcile: SignedDuration::from_hours(6), contract: SignedDuration::from_mins(30) },
+    secrets: &["credentials", "webhook_secret"],
+    webhooks: Some(&Greenhouse),
+    ats: Some(&Greenhouse),
+    model: None,
+    mail: None,
+    mail_events: None,
+};
+
+struct Greenhouse;
+
+const LOGINS: [Login; 3] = [
+    Login { method: LoginMethod::ClientCredentials, secrets: &["client_id", "client_secret"] },
+    Login { method: LoginMethod::RefreshToken, secrets: &["client_id", "client_secret", "refresh_token"] },
+    Login { method: LoginMethod::WebhookOnly, secrets: &[] },
+];
+
+const SETTINGS: [Setting; 1] = [Setting {
+    name: sign_in::USER,
+    required: false,
+    about: "Number of the site admin in whose name is asked; needed with client credentials",
+    check: |value| match value.parse::<u64>() {
+        Ok(_) => Ok(()),
+        Err(_) => Err("must be the number of a user".to_owned()),
+    },
+}];
+
+impl Ats for Greenhouse {
+    fn logins(&self) -> &'static [Login] {
+        &LOGINS
+    }
+
+    fn settings(&self) -> &'static [Setting] {
+        &SETTINGS
+    }
+
+    fn budget(&self) -> Budget {
+        // 150 were seen in each half minute; none is documented.
+        Budget { requests: 140, window: Duration::from_secs(30) }
+    }
+
+    fn grant(&self, context: &Context<'_>) -> Result<Option<Call>, CallError> {
+        sign_in::grant(context)
+    }
+
+    fn granted(&self, context: &Context<'_>, reply: &Reply) -> Result<Granted, CallError> {
+        sign_in::granted(context, reply)
+    }
+
+    fn streams(&self, _settings: &BTreeMap<String, String>) -> Vec<Stream> {
+        cursor::STREAMS.to_vec()
+    }
+
+    fn first(&self, stream: &Stream, _settings: &BTreeMap<String, String>, since: Option<Timestamp>) -> Option<String> {
+        cursor::first(stream.name, since)
+    }
+
+    fn lookup(&self, kind: Kind, provider_ids: &[String]) -> Option<Vec<String>> {
+        cursor::lookup(kind, provider_ids)
+    }
+
+    fn check(&self, settings: &BTreeMap<String, String>) -> String {
+        cursor::check(settings.get(sign_in::USER).map(String::as_str))
+    }
+
+    fn call(&self, context: &Context<'_>, cursor: &str) -> Result<Call, CallError> {
+        ask::call(context, cursor)
+    }
+
+    fn read(&self, context: &Context<'_>, cursor: &str, reply: &Reply) -> Result<Page, CallError> {
+        ask::read(context, cursor, reply)
+    }
+
+    fn changes(&self) -> &'static [ChangeKind] {
+        &[ChangeKind::MoveStage, ChangeKind::Note, ChangeKind::Reject, ChangeKind::Hire, ChangeKind::Submit]
+    }
+
+    fn act(&self, context: &Context<'_>, change: &Change, step: &str) -> Result<Call, CallError> {
+        write::act(context, change, step)
+    }
+
+    fn acted(&self, context: &Context<'_>, change: &Change, step: &str, reply: &Reply) -> Result<Acted, CallError> {
+        write::acted(context, change, step, reply)
+    }
+}

@@ -1,0 +1,308 @@
+//! Lever: opportunities, postings, interviews, offers and users, webhooks, write-back and the public postings API.
+//!
+//! Facts: <https://hire.lever.co/developer/documentation> and <https://github.com/lever/postings-api>. Basic auth with the API key
+//! as user and no password, or OAuth with an access token of an hour and refresh tokens that are good once. Lists have `limit`
+//! (at most 100) and `offset`, an opaque token that Lever has percent-encoded already and that is encoded once more like any other
+//! value; `next` is absent on the last page. They begin with the newest, by the time of creation: what exists during a whole pass
+//! is on one of its pages. `updated_at_start` is inclusive; `updatedAt` is null on opportunities that are older than that field
+//! (964 of 1,004 recorded ones), which only a full pass finds. Rows are non-confidential unless `confidentiality=all` is asked for.
+//! The limit is 10 requests a second for a key, 20 at once; a 429 does not say how long to wait. Times are milliseconds.
+//!
+//! # What is read
+//!
+//! | stream | full pass | since the last one |
+//! |---|---|---|
+//! | `users` | `/users?includeDeactivated=true` | the same: the list has no times of change |
+//! | `postings` | `/postings` | `updated_at_start`, then `/postings/deleted` (Lever allows 30 days) |
+//! | `opportunities` | `/stages`, `/archive_reasons`, `/opportunities?expand=applications` | the same with `updated_at_start`, then `/opportunities/deleted` |
+//! | `interviews` | `/opportunities`, and of each `/interviews` and `/offers` | the same with `updated_at_start` |
+//!
+//! An interview or an offer that changes moves no `updatedAt` of its opportunity: webhooks tell of interviews, and the next full
+//! pass finds the rest. It takes two requests for each opportunity, which is most of what Lever is asked: the setting `interviews`
+//! says how much of that is wanted. Deleted
+//! applications are not asked for: an opportunity tells that it has none any more, and its `updatedAt` moves. A stage or an
+//! archive reason that is renamed moves nothing: the next full pass finds it.
+//!
+//! # Mapping
+//!
+//! An opportunity is a candidate **and** an application; both have its id. Interviews and offers have no address of their own:
+//! their id here is `<opportunity>/<id>`.
+//!
+//! | job (posting) | from |
+//! |---|---|
+//! | `title` | `text` |
+//! | `status` | `state`: `published`, `internal` are open; `draft`, `pending` draft; `closed`, `rejected` closed |
+//! | `provider_status` | `state` |
+//! | `department`, `location` | `categories.department`, `categories.location` |
+//! | `description` | `content.description` |
+//! | version | `updatedAt` |
+//!
+//! | candidate (opportunity) | from |
+//! |---|---|
+//! | `name`, `email`, `phone` | `name`, the first of `emails`, the first of `phones` that has a `value` |
+//! | `company` | `applications[0].company` |
+//! | `title` | nothing: `headline` is a list of former employers and schools |
+//! | version | `updatedAt`, which covers all of these; on old ones the latest of `createdAt`, `lastInteractionAt`, `lastAdvancedAt`, `archived.archivedAt` |
+//!
+//! | application (opportunity) | from |
+//! |---|---|
+//! | `candidate` | `id` |
+//! | `job` | `applications[0].posting`; there is one application at most |
+//! | `status` | `archived`: null is active; a reason of the type `hired` hired; any other rejected |
+//! | `stage`, `history` | the names of `stage` and `stageChanges[].toStageId` in `/stages`, with `stageChanges[].updatedAt` |
+//! | `applied_at` | `applications[0].createdAt`, else `createdAt` |
+//! | `rejection_reason` | the name of `archived.reason` in `/archive_reasons`, unless hired |
+//! | version | as of the candidate |
+//!
+//! | interview | from |
+//! |---|---|
+//! | `application`, `candidate` | the opportunity |
+//! | `name` | `subject` |
+//! | `status` | `canceledAt` canceled; else `feedbackForms` complete; else scheduled |
+//! | `starts_at`, `ends_at` | `date`, and `duration` minutes later |
+//! | `interviewers` | `interviewers[].id` |
+//! | version | none |
+//!
+//! | offer | from |
+//! |---|---|
+//! | `application` | the opportunity |
+//! | `status` | `status`: `signed` accepted; `denied` rejected; `draft`, `approval-sent`, `approved`, `sent`, `sent-manually`, `opened` unresolved |
+//! | `provider_status` | `status` |
+//! | `starts_on` | the field `anticipated_start_date` of `fields`, a UTC midnight |
+//! | version | none |
+//!
+//! | user | from |
+//! |---|---|
+//! | `name`, `email` | the same |
+//! | `active` | `deactivatedAt` is null |
+//! | version | none |
+
+mod changes;
+mod cursor;
+mod mapping;
+mod reading;
+mod requests;
+mod tokens;
+mod webhooks;
+mod wire;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use domain::ats::Kind;
+use domain::connection::LoginMethod;
+use domain::write_back::{Change, ChangeKind};
+use http::{Method, StatusCode};
+use jiff::{SignedDuration, Timestamp};
+use secrecy::SecretString;
+use serde::Deserialize;
+use serde_json::json;
+
+use self::cursor::{Cursor, Part, Place};
+use self::wire::One;
+use crate::ats::port::{Acted, Ats, Budget, Call, CallError, Context, Granted, Login, Page, Setting, Stream};
+use crate::catalog::{Category, Spec, SyncMethod};
+use crate::transport::access::Host;
+use crate::transport::http::Reply;
+
+/// This provider.
+pub static SPEC: Spec = Spec {
+    id: "lever",
+    name: "Lever",
+    category: Category::Ats,
+    reference: "https://hire.lever.co/developer/documentation",
+    base_url: None,
+    hosts: &[
+        Host { name: "api", live: "https://api.lever.co", local: "/api", suffixes: &[] },
+        Host { name: "auth", live: "https://auth.lever.co", local: "/auth", suffixes: &[] },
+    ],
+    // No webhook tells of postings: they are asked for more often than what webhooks cover.
+    sync: SyncMethod::Webhook { reconcile: SignedDuration::from_hours(1), contract: SignedDuration::from_mins(30) },
+    secrets: &["credentials", "webhook_secret"],
+    webhooks: Some(&Lever),
+    ats: Some(&Lever),
+    model: None,
+    mail: None,
+    mail_events: None,
+};
+
+struct Lever;
+
+const LOGINS: [Login; 2] = [
+    Login { method: LoginMethod::RefreshToken, secrets: &["client_id", "client_secret", "refresh_token"] },
+    Login { method: LoginMethod::ApiKey, secrets: &["api_key"] },
+];
+const SETTINGS: [Setting; 3] = [
+    Setting {
+        name: INTERVIEWS_OF,
+        required: false,
+        about: "Whose interviews and offers are read: of `all` opportunities (when nothing is said), only of those that are \
+                `active` (of the others, what webhooks tell), or of `none`",
+        check: whose,
+    },
+    Setting {
+        name: requests::CONFIDENTIAL,
+        required: false,
+        about: "`no` leaves confidential postings and opportunities out: for a key without access to them",
+        check: yes_or_no,
+    },
+    Setting {
+        name: changes::REJECTION_REASON,
+        required: false,
+        about: "Lever's id of the archive reason for rejections that name none",
+        check: archive_reason,
+    },
+];
+const CHANGES: [ChangeKind; 5] =
+    [ChangeKind::MoveStage, ChangeKind::Note, ChangeKind::Reject, ChangeKind::Hire, ChangeKind::Submit];
+
+const USERS: Stream = Stream { name: "users", complete: &[Kind::User] };
+const POSTINGS: Stream = Stream { name: "postings", complete: &[Kind::Job] };
+const OPPORTUNITIES: Stream = Stream { name: "opportunities", complete: &reading::OPPORTUNITY };
+const INTERVIEWS: Stream = Stream { name: "interviews", complete: &[Kind::Interview, Kind::Offer] };
+
+/// Opportunities that one cursor asks for, one after the other: the names of stages and reasons are asked for once for them.
+const TOGETHER: usize = 50;
+
+/// Whose interviews and offers are read.
+const INTERVIEWS_OF: &str = "interviews";
+
+fn whose(value: &str) -> Result<(), String> {
+    if ["all", "active", "none"].contains(&value) { Ok(()) } else { Err("must be all, active or none".to_owned()) }
+}
+
+fn yes_or_no(value: &str) -> Result<(), String> {
+    if ["yes", "no"].contains(&value) { Ok(()) } else { Err("must be yes or no".to_owned()) }
+}
+
+fn archive_reason(value: &str) -> Result<(), String> {
+    if reading::plain(value) { Ok(()) } else { Err("must be an id of Lever".to_owned()) }
+}
+
+impl Ats for Lever {
+    fn logins(&self) -> &'static [Login] {
+        &LOGINS
+    }
+
+    fn settings(&self) -> &'static [Setting] {
+        &SETTINGS
+    }
+
+    fn budget(&self) -> Budget {
+        Budget { requests: 8, window: Duration::from_secs(1) }
+    }
+
+    fn grant(&self, context: &Context<'_>) -> Result<Option<Call>, CallError> {
+        tokens::grant(context)
+    }
+
+    fn granted(&self, context: &Context<'_>, reply: &Reply) -> Result<Granted, CallError> {
+        tokens::granted(context, reply)
+    }
+
+    fn streams(&self, settings: &BTreeMap<String, String>) -> Vec<Stream> {
+        let interviews = match settings.get(INTERVIEWS_OF).map(String::as_str) {
+            Some("none") => None,
+            Some("active") => Some(Stream { complete: &[], ..INTERVIEWS }),
+            Some(_) | None => Some(INTERVIEWS),
+        };
+        [USERS, POSTINGS, OPPORTUNITIES].into_iter().chain(interviews).collect()
+    }
+
+    fn first(&self, stream: &Stream, settings: &BTreeMap<String, String>, since: Option<Timestamp>) -> Option<String> {
+        let since = since.map(Timestamp::as_millisecond);
+        let place = Place { since, offset: None };
+        let active = settings.get(INTERVIEWS_OF).is_some_and(|whose| whose == "active");
+        let cursor = match stream.name {
+            "users" => Cursor::Users(Place::default()),
+            "postings" => Cursor::Postings(place),
+            "opportunities" => Cursor::opportunities(None, since),
+            "interviews" => Cursor::Walk { place, active },
+            _ => return None,
+        };
+        Some(cursor.text())
+    }
+
+    fn lookup(&self, kind: Kind, provider_ids: &[String]) -> Option<Vec<String>> {
+        let each = |cursor: fn(String) -> Cursor| provider_ids.iter().map(|id| cursor(id.clone()).text()).collect();
+        match kind {
+            Kind::User => Some(each(|id| Cursor::User { id })),
+            Kind::Job => Some(each(|id| Cursor::Posting { id })),
+            Kind::Candidate | Kind::Application => {
+                let together = provider_ids.chunks(TOGETHER);
+                Some(together.map(|ids| Cursor::opportunities(Some(ids.to_vec()), None).text()).collect())
+            }
+            Kind::Interview => Some(parts(provider_ids, Cursor::Interviews)),
+            Kind::Offer => Some(parts(provider_ids, Cursor::Offers)),
+            Kind::Opening | Kind::Post | Kind::Scorecard | Kind::Department | Kind::Office => None,
+        }
+    }
+
+    fn check(&self, _settings: &BTreeMap<String, String>) -> String {
+        Cursor::Check.text()
+    }
+
+    fn call(&self, context: &Context<'_>, cursor: &str) -> Result<Call, CallError> {
+        requests::of(context, &Cursor::parse(cursor)?)
+    }
+
+    fn read(&self, context: &Context<'_>, cursor: &str, reply: &Reply) -> Result<Page, CallError> {
+        reading::page(context, Cursor::parse(cursor)?, reply)
+    }
+
+    fn changes(&self) -> &'static [ChangeKind] {
+        &CHANGES
+    }
+
+    fn act(&self, context: &Context<'_>, change: &Change, step: &str) -> Result<Call, CallError> {
+        changes::act(context, change, step)
+    }
+
+    fn acted(&self, context: &Context<'_>, change: &Change, step: &str, reply: &Reply) -> Result<Acted, CallError> {
+        changes::acted(context, change, step, reply)
+    }
+
+    fn subscriptions(&self) -> &'static [&'static str] {
+        &webhooks::EVENTS
+    }
+
+    fn subscribe(&self, context: &Context<'_>, event: &str, url: &str) -> Result<Call, CallError> {
+        let body = json!({"event": event, "url": url});
+        requests::call(context, Method::POST, requests::url(context, &["webhooks"])?, Some(&body))
+    }
+
+    fn subscribed(&self, context: &Context<'_>, reply: &Reply) -> Result<SecretString, CallError> {
+        if reply.status != StatusCode::CREATED {
+            return Err(requests::refused(context, reply));
+        }
+        let One { data } = crate::transport::json::read(&reply.body).map_err(CallError::Malformed)?;
+        let Subscription { configuration } = crate::transport::json::read_value(data).map_err(CallError::Malformed)?;
+        Ok(SecretString::from(configuration.signature_token))
+    }
+}
+
+/// A webhook as it is told when it is created. Deliberately without `Debug`.
+#[derive(Deserialize)]
+struct Subscription {
+    configuration: Configuration,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Configuration {
+    signature_token: String,
+}
+
+/// One cursor for each opportunity of these. An id without an opportunity can be none of Lever's.
+fn parts(provider_ids: &[String], cursor: fn(Part) -> Cursor) -> Vec<String> {
+    let mut of: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for (opportunity, id) in provider_ids.iter().filter_map(|id| id.split_once('/')) {
+        of.entry(opportunity).or_default().insert(id);
+    }
+    of.into_iter()
+        .map(|(of, want)| {
+            let want = want.into_iter().map(str::to_owned).collect();
+            cursor(Part { of: of.to_owned(), offset: None, want, both: false }).text()
+        })
+        .collect()
+}

@@ -1,0 +1,184 @@
+//! Workday Recruiting: polled. SOAP for requisitions and candidates, and for what we change; optionally a report.
+//!
+//! Facts: the WSDL of Recruiting v31.2 (as types in `ianlopshire/go-workday`), Workday's public pages, and faults that users
+//! published. The REST service has neither requisitions nor candidates nor applications, so SOAP is asked. What shapes this file:
+//!
+//! - **Pages shift** while things change, unless `As_Of_Entry_DateTime` is pinned. So every list begins with
+//!   `Get_Server_Timestamp`, and every page of it is asked for as of that time, which is also the version of what it tells.
+//! - **Groups** that are not asked for are silently missing, and an element that is empty is not sent at all.
+//! - `Get_Job_Requisitions` knows what changed since a time (transaction log); `Get_Candidates` does not: it knows when people
+//!   came and when they applied. So an incremental run asks for the candidates of the open requisitions and of those that
+//!   changed, in batches, and for the people who came; what did not change is recognised by its hash. A new e-mail address of
+//!   somebody whose requisitions are all closed, or a purged application, is found by complete passes only.
+//! - With a **report** (RaaS) that lists applications by when they were last changed, its rows say whom to ask for instead.
+//! - References carry a WID and a business id; a WID never changes and is what our ids are derived from. A descriptor is not
+//!   always sent; then the business id stands for the name.
+//! - A refused password is a SOAP fault with status 500. The limits are not published: ours is half of what is reported.
+//! - A change cannot be looked for before it is made, except for `Submit`: nothing finds an application by its id.
+//!
+//! # Mapping
+//!
+//! | job | `Get_Job_Requisitions_Response/Response_Data/Job_Requisition` |
+//! |---|---|
+//! | provider id | `Job_Requisition_Reference/ID[WID]` |
+//! | title | `Job_Requisition_Data/Job_Requisition_Detail_Data/Job_Posting_Title` |
+//! | status | `Job_Requisition_Data/Job_Requisition_Status_Reference`: Open → open; Frozen, On Hold → on-hold; Closed, Filled, Canceled → closed; Draft, Pending…, In Progress → draft; else unknown |
+//! | provider_status | the same reference's name |
+//! | department | `Job_Requisition_Data/Supervisory_Organization_Reference`, its name |
+//! | location | `Job_Requisition_Data/Hiring_Requirement_Data/Primary_Location_Reference`, its name |
+//! | description | not mapped: HTML of any length, which nobody is shown |
+//!
+//! | candidate | `Get_Candidates_Response/Response_Data/Candidate` |
+//! |---|---|
+//! | provider id | `Candidate_Reference/ID[WID]` |
+//! | name | `Candidate_Data/Name_Data/First_Name` and `Last_Name` |
+//! | email, phone | `Candidate_Data/Contact_Data/Email_Address`, `Phone_Number` |
+//! | title, company | not mapped: a résumé's experience says what somebody wrote of the past |
+//!
+//! | application | `Candidate/Candidate_Data/Job_Application_Data/Job_Applied_To_Data` |
+//! |---|---|
+//! | provider id | `Job_Application_Reference/ID[WID]` |
+//! | candidate | that of the row |
+//! | job | `Job_Requisition_Reference/ID[WID]` |
+//! | status | a `Disposition_Reference`, or `Candidate_Data/Status_Data/Withdrawn` → rejected; `Stage_Reference` Hire or Hired → hired; else active |
+//! | provider_status | none: there is no word for it beside stage and disposition |
+//! | stage | `Stage_Reference`, its name |
+//! | applied_at | `Job_Application_Date` |
+//! | rejection_reason | `Disposition_Reference`, its name |
+//! | history | not told: `Status_Timestamp` is that of the last change only |
+
+mod candidates;
+mod cursor;
+mod login;
+mod report;
+mod requisitions;
+mod soap;
+mod submit;
+mod xml;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use domain::ats::Kind;
+use domain::write_back::{Change, ChangeKind};
+use jiff::{SignedDuration, Timestamp};
+
+use self::cursor::{Cursor, List};
+use crate::ats::port::{Acted, Ats, Budget, Call, CallError, Context, Granted, Login, Page, Setting, Stream};
+use crate::catalog::{Category, Spec, SyncMethod};
+use crate::transport::access::Host;
+use crate::transport::http::Reply;
+
+/// Domains of the hosts that a tenant may be at.
+const SUFFIXES: [&str; 2] = [".workday.com", ".myworkday.com"];
+
+/// This provider.
+pub static SPEC: Spec = Spec {
+    id: "workday",
+    name: "Workday",
+    category: Category::Ats,
+    reference: "https://community.workday.com/sites/default/files/file-hosting/productionapi/Recruiting/v31.2/Recruiting.html",
+    base_url: None,
+    hosts: &[Host { name: "api", live: "https://{host}", local: "", suffixes: &SUFFIXES }],
+    sync: SyncMethod::Polled { contract: SignedDuration::from_mins(30) },
+    secrets: &["credentials"],
+    webhooks: None,
+    ats: Some(&Workday),
+    model: None,
+    mail: None,
+    mail_events: None,
+};
+
+struct Workday;
+
+const REQUISITIONS: Stream = Stream { name: "requisitions", complete: &[Kind::Job] };
+const CANDIDATES: Stream = Stream { name: "candidates", complete: &[Kind::Candidate, Kind::Application] };
+const REPORT: Stream = Stream { name: "report", complete: &[] };
+
+impl Ats for Workday {
+    fn logins(&self) -> &'static [Login] {
+        &login::LOGINS
+    }
+
+    fn settings(&self) -> &'static [Setting] {
+        &login::SETTINGS
+    }
+
+    fn names_account(&self) -> bool {
+        true
+    }
+
+    fn budget(&self) -> Budget {
+        // Users report ten requests in a second for a tenant, which its other integrations want a part of.
+        Budget { requests: 5, window: Duration::from_secs(1) }
+    }
+
+    fn grant(&self, context: &Context<'_>) -> Result<Option<Call>, CallError> {
+        login::grant(context)
+    }
+
+    fn granted(&self, context: &Context<'_>, reply: &Reply) -> Result<Granted, CallError> {
+        login::granted(context, reply)
+    }
+
+    fn streams(&self, settings: &BTreeMap<String, String>) -> Vec<Stream> {
+        let mut streams = vec![REQUISITIONS, CANDIDATES];
+        streams.extend(report::is_configured(settings).then_some(REPORT));
+        streams
+    }
+
+    fn first(&self, stream: &Stream, settings: &BTreeMap<String, String>, since: Option<Timestamp>) -> Option<String> {
+        let list = match (stream.name, since) {
+            ("requisitions", _) => List::Requisitions,
+            ("candidates", Some(_)) if !report::is_configured(settings) => List::Open,
+            ("candidates", _) => List::People,
+            // A complete pass over the candidates tells everything that a report could point at.
+            ("report", Some(_)) => return Some(Cursor::Report { since }.to_string()),
+            _ => return None,
+        };
+        Some(Cursor::Begin { list, since }.to_string())
+    }
+
+    fn lookup(&self, kind: Kind, provider_ids: &[String]) -> Option<Vec<String>> {
+        let cursor: fn(Vec<String>) -> Cursor = match kind {
+            Kind::Job => |ids| Cursor::Jobs { ids },
+            Kind::Candidate => |ids| Cursor::Candidates { ids },
+            // An application is told with its candidate only, and its id does not say whose it is.
+            _ => return None,
+        };
+        Some(provider_ids.chunks(cursor::LOOKED_UP).map(|ids| cursor(ids.to_vec()).to_string()).collect())
+    }
+
+    fn check(&self, _settings: &BTreeMap<String, String>) -> String {
+        Cursor::Check.to_string()
+    }
+
+    fn call(&self, context: &Context<'_>, cursor: &str) -> Result<Call, CallError> {
+        match Cursor::parse(cursor)? {
+            Cursor::Report { since } => report::call(context, since),
+            cursor => soap::call(context, &cursor.request(context)),
+        }
+    }
+
+    fn read(&self, context: &Context<'_>, cursor: &str, reply: &Reply) -> Result<Page, CallError> {
+        let cursor = Cursor::parse(cursor)?;
+        let mut page = match &cursor {
+            Cursor::Report { .. } => report::read(context, reply)?,
+            _ => cursor.read(context, reply)?,
+        };
+        page.pause = soap::pause(reply);
+        Ok(page)
+    }
+
+    fn changes(&self) -> &'static [ChangeKind] {
+        &[ChangeKind::MoveStage, ChangeKind::Reject, ChangeKind::Hire, ChangeKind::Submit]
+    }
+
+    fn act(&self, context: &Context<'_>, change: &Change, step: &str) -> Result<Call, CallError> {
+        soap::call(context, &submit::request(context, change, step)?)
+    }
+
+    fn acted(&self, context: &Context<'_>, change: &Change, step: &str, reply: &Reply) -> Result<Acted, CallError> {
+        submit::read(change, step, (reply, context.now))
+    }
+}

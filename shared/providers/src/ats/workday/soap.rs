@@ -1,0 +1,253 @@
+//! The SOAP service: the envelope around a request, the answer in an envelope, and what its faults mean.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use domain::connection::LoginMethod;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use jiff::Timestamp;
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::xml::{Node, escaped};
+use crate::ats::port::{Call, CallError, Context};
+use crate::transport::http::Reply;
+
+/// The version whose shapes we know.
+const VERSION: &str = "v31.2";
+const SOAP: &str = "http://schemas.xmlsoap.org/soap/envelope/";
+const BSVC: &str = "urn:com.workday/bsvc";
+const WSSE: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd";
+const PASSWORD_TEXT: &str =
+    "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-username-token-profile-1.0#PasswordText";
+
+/// What says that asking again will not help.
+const FINAL: [&str; 2] = ["not authorized", "invalid for the requested operation"];
+
+/// How long to wait when the limit is reached and the answer does not say: its windows are said to be of a second.
+const A_WHILE: Duration = Duration::from_secs(2);
+
+/// An operation with what is in it.
+pub(super) struct Request {
+    /// Name of the element, such as `Get_Candidates_Request`.
+    pub(super) name: &'static str,
+    /// What is in it.
+    pub(super) inner: String,
+}
+
+/// The request for an operation of the Recruiting service.
+///
+/// # Errors
+/// When a secret or a setting is missing.
+pub(super) fn call(context: &Context<'_>, request: &Request) -> Result<Call, CallError> {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/xml; charset=utf-8"));
+    headers.insert("soapaction", HeaderValue::from_static("\"\""));
+    let security = match context.login {
+        LoginMethod::RefreshToken => {
+            headers.insert(header::AUTHORIZATION, bearer(context)?);
+            String::new()
+        }
+        LoginMethod::UserPassword => security(context)?,
+        _ => return Err(CallError::Refused("this way to sign in is not one of Workday's".to_owned())),
+    };
+    let Request { name, inner } = request;
+    let body = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?><env:Envelope xmlns:env=\"{SOAP}\" xmlns:wd=\"{BSVC}\">\
+         <env:Header>{security}</env:Header><env:Body><wd:{name} wd:version=\"{VERSION}\">{inner}</wd:{name}></env:Body>\
+         </env:Envelope>"
+    );
+    let url = url(context, &format!("/ccx/service/{}/Recruiting/{VERSION}", tenant(context)?))?;
+    Ok(Call { method: Method::POST, url, headers, body: Bytes::from(body) })
+}
+
+/// A URL at the tenant's host.
+///
+/// # Errors
+/// When the host is none of Workday's.
+pub(super) fn url(context: &Context<'_>, path: &str) -> Result<url::Url, CallError> {
+    context.hosts.url("api", path).map_err(|error| CallError::Refused(format!("it was not asked: failed to {error}")))
+}
+
+/// The tenant's name, which stands in every path.
+///
+/// # Errors
+/// When it could lead to another path.
+pub(super) fn tenant<'a>(context: &Context<'a>) -> Result<&'a str, CallError> {
+    let name = context.account;
+    let good = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+    if good && (1..=64).contains(&name.len()) {
+        Ok(name)
+    } else {
+        Err(CallError::Refused("the tenant's name has other signs than letters, digits, - and _".to_owned()))
+    }
+}
+
+/// The header that carries the token.
+///
+/// # Errors
+/// When there is none.
+pub(super) fn bearer(context: &Context<'_>) -> Result<HeaderValue, CallError> {
+    let token = context.token.ok_or_else(|| CallError::Unauthorised("there is no token".to_owned()))?;
+    sensitive(format!("Bearer {}", token.expose_secret()))
+}
+
+/// A header value that is never shown.
+///
+/// # Errors
+/// When it cannot stand in a header.
+pub(super) fn sensitive(text: String) -> Result<HeaderValue, CallError> {
+    let mut value = HeaderValue::try_from(text)
+        .map_err(|_| CallError::Unauthorised("a secret has signs that no header may have".to_owned()))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn security(context: &Context<'_>) -> Result<String, CallError> {
+    let secret = |name: &str| context.credentials.get(name).map(SecretString::expose_secret);
+    let (user, password) = (secret("username")?, secret("password")?);
+    // In the envelope a user is named with the tenant; in a Basic header it may be named without.
+    let user = if user.contains('@') { user.to_owned() } else { format!("{user}@{}", tenant(context)?) };
+    Ok(format!(
+        "<wsse:Security xmlns:wsse=\"{WSSE}\" env:mustUnderstand=\"1\"><wsse:UsernameToken><wsse:Username>{}</wsse:Username>\
+         <wsse:Password Type=\"{PASSWORD_TEXT}\">{}</wsse:Password></wsse:UsernameToken></wsse:Security>",
+        escaped(&user),
+        escaped(password)
+    ))
+}
+
+/// The element in the body of an answer.
+///
+/// # Errors
+/// When it is a fault or another error, or none of the expected name.
+pub(super) fn answer((reply, now): (&Reply, Timestamp), name: &str) -> Result<Node, CallError> {
+    if let Some(error) = by_status(reply, now) {
+        return Err(error);
+    }
+    let envelope = match Node::parse(&reply.body) {
+        Ok(envelope) => envelope,
+        // A gateway's page, not the service.
+        Err(_) if reply.status.is_server_error() => return Err(unavailable(reply.status)),
+        Err(error) => return Err(CallError::Malformed(error)),
+    };
+    if let Some(told) = envelope.find("Body/Fault") {
+        return Err(fault(told));
+    }
+    if !reply.status.is_success() {
+        return Err(unavailable(reply.status));
+    }
+    let body = envelope.children.into_iter().find(|child| child.name == "Body");
+    let mut elements = body.into_iter().flat_map(|body| body.children);
+    elements.find(|element| element.name == name).ok_or_else(|| CallError::Malformed(format!("there is no {name}")))
+}
+
+/// What a status alone says; none where the body has to be looked at.
+pub(super) fn by_status(reply: &Reply, now: Timestamp) -> Option<CallError> {
+    match reply.status {
+        StatusCode::TOO_MANY_REQUESTS => {
+            let told = reply.retry_after(now);
+            Some(CallError::RateLimited { wait: told.unwrap_or(A_WHILE), told: told.is_some() })
+        }
+        StatusCode::UNAUTHORIZED => Some(CallError::Unauthorised("the token or the password is not good".to_owned())),
+        StatusCode::REQUEST_TIMEOUT => Some(unavailable(reply.status)),
+        StatusCode::INTERNAL_SERVER_ERROR => None,
+        status if status.is_server_error() => Some(unavailable(status)),
+        status if status.is_client_error() => Some(CallError::Refused(format!("it answered {status}"))),
+        status if status.is_redirection() => Some(CallError::Refused(format!("it answered {status}"))),
+        _ => None,
+    }
+}
+
+fn unavailable(status: StatusCode) -> CallError {
+    CallError::Unavailable(format!("it answered {status}"))
+}
+
+/// How long nothing more should be asked.
+pub(super) fn pause(reply: &Reply) -> Option<Duration> {
+    let left = reply.headers.get("x-ratelimit-remaining")?.to_str().ok()?;
+    (left.trim() == "0").then_some(Duration::from_secs(1))
+}
+
+fn fault(told: &Node) -> CallError {
+    let (code, said) = (told.text("faultcode").unwrap_or_default(), told.text("faultstring").unwrap_or_default());
+    let (code, lower) = (code.to_ascii_lowercase(), said.to_ascii_lowercase());
+    let said = without_values(said);
+    let error = told.find("detail/Validation_Fault/Validation_Error");
+    let place = error.and_then(|error| error.text("Xpath")).unwrap_or_default();
+    if code.ends_with("authenticationerror") || lower.contains("invalid username or password") {
+        CallError::Unauthorised(said)
+    } else if place.contains("As_Of_Entry_DateTime") {
+        CallError::Restart(said)
+    } else if code.ends_with("validationerror") || error.is_some() || FINAL.iter().any(|words| lower.contains(words)) {
+        CallError::Refused(said)
+    } else {
+        CallError::Unavailable(said)
+    }
+}
+
+/// A sentence without what stands in quotes: that is what was sent, and may be about a person.
+fn without_values(text: &str) -> String {
+    let parts = text.split('\'').enumerate();
+    let kept: Vec<&str> = parts.map(|(at, part)| if at % 2 == 0 { part } else { "…" }).collect();
+    kept.join("'").chars().take(300).collect()
+}
+
+/// Whether a refusal says that an id is not, or not any more, one of its type.
+pub(super) fn is_unknown_id(error: &CallError) -> bool {
+    matches!(error, CallError::Refused(said) if said.contains("is not a valid ID value"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(status: u16, body: &str) -> Reply {
+        let status = StatusCode::from_u16(status).expect("a status");
+        Reply { status, headers: HeaderMap::new(), body: Bytes::from(body.to_owned()) }
+    }
+
+    fn faulted(code: &str, said: &str, detail: &str) -> CallError {
+        let body = format!(
+            "<S:Envelope xmlns:S=\"{SOAP}\"><S:Body><S:Fault><faultcode>SOAP-ENV:{code}</faultcode><faultstring>{said}</faultstring>\
+             <detail>{detail}</detail></S:Fault></S:Body></S:Envelope>"
+        );
+        answer((&reply(500, &body), Timestamp::UNIX_EPOCH), "X").err().expect("a fault")
+    }
+
+    #[test]
+    fn faults_become_what_can_be_done_about_them() {
+        let wrong =
+            "Validation error occurred. Invalid ID value.  'jane@example.com' is not a valid ID value for type = 'WID'";
+        let error = faulted("Client.validationError", wrong, "");
+        assert!(is_unknown_id(&error) && !error.to_string().contains("jane"), "{error}");
+        let auth = faulted("Client.authenticationError", "invalid username or password", "");
+        assert!(matches!(auth, CallError::Unauthorised(_)));
+        let task = "Processing error occurred. The task submitted is not authorized.";
+        assert!(matches!(faulted("Server.processingError", task, ""), CallError::Refused(_)));
+        assert!(matches!(
+            faulted("Server.processingError", "Processing error occurred. Later", ""),
+            CallError::Unavailable(_)
+        ));
+        let place = "<Validation_Fault><Validation_Error><Xpath>/a/b:As_Of_Entry_DateTime[1]</Xpath></Validation_Error></Validation_Fault>";
+        assert!(matches!(faulted("Client.validationError", "Too old", place), CallError::Restart(_)));
+    }
+
+    #[test]
+    fn a_status_or_a_strange_body_says_what_is_the_matter() {
+        type Kind = fn(&CallError) -> bool;
+        let table: [(u16, &str, Kind); 8] = [
+            (429, "", |error| matches!(error, CallError::RateLimited { told: false, .. })),
+            (401, "{}", |error| matches!(error, CallError::Unauthorised(_))),
+            (403, "", |error| matches!(error, CallError::Refused(_))),
+            (500, "<html>oops", |error| matches!(error, CallError::Unavailable(_))),
+            (503, "", |error| matches!(error, CallError::Unavailable(_))),
+            (302, "", |error| matches!(error, CallError::Refused(_))),
+            (200, "<html><body></body></html>", |error| matches!(error, CallError::Malformed(_))),
+            (200, "<a><Body><X>", |error| matches!(error, CallError::Malformed(_))),
+        ];
+        for (status, body, kind) in table {
+            let error = answer((&reply(status, body), Timestamp::UNIX_EPOCH), "X").err().expect("an error");
+            assert!(kind(&error), "{status} {body}: {error}");
+        }
+        assert!(answer((&reply(200, "<a><Body><X/></Body></a>"), Timestamp::UNIX_EPOCH), "X").is_ok());
+    }
+}

@@ -1,0 +1,393 @@
+//! Handing one mail to a provider over HTTP: once, to the host that the stage allows.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures::future::{BoxFuture, FutureExt as _};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use jiff::{SignedDuration, Timestamp};
+use secrecy::SecretString;
+use serde_json::Value;
+use url::Url;
+
+use crate::transport::access::mail_base;
+use crate::transport::http::{Outbound, Reply, SendError};
+use domain::mail_event::MailEvent;
+
+use crate::mail::port::{
+    Accepted, AskError, Asking, LONGEST_WAIT, Mail, MailError, MailSetup, MailSetupError, Mailer, Sent,
+};
+
+/// A request to a mail provider.
+#[derive(Debug)]
+pub struct MailRequest {
+    /// How.
+    pub method: Method,
+    /// Where.
+    pub url: Url,
+    /// With which headers; the key among them is marked sensitive.
+    pub headers: HeaderMap,
+    /// What.
+    pub body: Bytes,
+}
+
+/// The wire format of a mail provider: plain functions, so that it can be tested without a network.
+pub trait MailApi: Send + Sync {
+    /// Makes what requests are built with of the secrets that the provider's `SPEC` names, within `timeout`: by default the
+    /// one secret is the key. One that fetches a token, or that has its credentials from elsewhere, says so here.
+    ///
+    /// # Errors
+    /// When there is no key: nothing was sent yet, so it is never [`MailError::Unknown`].
+    fn authorise<'a>(
+        &'a self,
+        secrets: &'a [SecretString],
+        _timeout: Duration,
+        _now: Timestamp,
+    ) -> BoxFuture<'a, Result<SecretString, MailError>> {
+        let key = match secrets {
+            [key] => Ok(key.clone()),
+            _ => Err(MailError::NotSent("there is no API key".to_owned())),
+        };
+        std::future::ready(key).boxed()
+    }
+
+    /// Builds the request for one mail, whose addresses were looked at.
+    ///
+    /// # Errors
+    /// When the key cannot be sent.
+    fn request(&self, base: &Url, mail: &Mail, key: &SecretString, now: Timestamp) -> Result<MailRequest, MailError>;
+
+    /// Reads the reply: what became of the mail.
+    ///
+    /// # Errors
+    /// When it was not accepted, or nobody can say.
+    fn read(&self, reply: &Reply, now: Timestamp) -> Result<Accepted, MailError>;
+
+    /// Whether it can be asked what became of a mail.
+    fn asking(&self) -> Asking {
+        Asking::Silent
+    }
+
+    /// Builds the first request of a question about a mail.
+    ///
+    /// # Errors
+    /// When the provider cannot be asked, or the key cannot be sent.
+    fn question(
+        &self,
+        _base: &Url,
+        _sent: &Sent,
+        _key: &SecretString,
+        _now: Timestamp,
+    ) -> Result<MailRequest, AskError> {
+        Err(AskError::NotAllowed("this provider cannot be asked".to_owned()))
+    }
+
+    /// Reads the reply to a question: what happened to the mail, or what to ask next.
+    ///
+    /// # Errors
+    /// When it is no answer.
+    fn answer(
+        &self,
+        _base: &Url,
+        _sent: &Sent,
+        _key: &SecretString,
+        _reply: &Reply,
+        _now: Timestamp,
+    ) -> Result<Answer, AskError> {
+        Err(AskError::NotAllowed("this provider cannot be asked".to_owned()))
+    }
+}
+
+/// What a reply to a question says.
+#[derive(Debug)]
+pub enum Answer {
+    /// Everything that happened to the mail.
+    Whole(Vec<MailEvent>),
+    /// What is known so far, and the request that asks for more.
+    More(Vec<MailEvent>, Box<MailRequest>),
+}
+
+/// Most requests of one question.
+const MOST_QUESTIONS: usize = 5;
+
+/// A provider's public hosts, by where it keeps the data.
+#[derive(Debug, Clone, Copy)]
+pub struct Hosts {
+    /// For `MAIL_REGION` `us`, and when it is not set.
+    pub us: &'static str,
+    /// For `MAIL_REGION` `eu`.
+    pub eu: &'static str,
+}
+
+/// A mail provider that is asked over HTTP.
+pub struct HttpMailer<A> {
+    api: A,
+    base: Url,
+    http: Outbound,
+}
+
+impl<A: MailApi> HttpMailer<A> {
+    /// Sets it up: the host follows from the stage and `MAIL_REGION`.
+    ///
+    /// # Errors
+    /// When the stage forbids the host, or `MAIL_REGION` is neither `us` nor `eu`.
+    pub fn new(api: A, id: &'static str, hosts: Hosts, setup: &MailSetup<'_>) -> Result<Self, MailSetupError> {
+        let live = match (setup.setting)("MAIL_REGION").as_deref() {
+            None | Some("us") => hosts.us,
+            Some("eu") => hosts.eu,
+            Some(_) => return Err(MailSetupError::Setting { name: "MAIL_REGION", rule: "us or eu is expected" }),
+        };
+        Self::at(api, mail_base(setup.stage, live, setup.replacement, id)?)
+    }
+
+    /// Sets it up for a base that the stage was asked about before.
+    ///
+    /// # Errors
+    /// When there is no HTTP client.
+    pub(crate) fn at(api: A, base: Url) -> Result<Self, MailSetupError> {
+        Ok(Self { api, base, http: Outbound::new()? })
+    }
+
+    async fn hand_over(
+        &self,
+        mail: &Mail,
+        secrets: &[SecretString],
+        timeout: Duration,
+        now: Timestamp,
+    ) -> Result<Accepted, MailError> {
+        let begin = Instant::now();
+        let mail = mail.sendable()?;
+        // One half at most for getting in, so that what is left is enough for the mail.
+        let key = self.api.authorise(secrets, timeout / 2, now).await?;
+        let request = self.api.request(&self.base, &mail, &key, now)?;
+        match self.exchange(request, timeout.saturating_sub(begin.elapsed())).await {
+            Ok(reply) => self.api.read(&reply, now),
+            Err(SendError::NotSent(detail)) => Err(MailError::Unreachable(detail)),
+            Err(SendError::NoReply(detail)) => Err(MailError::Unknown(detail)),
+        }
+    }
+
+    async fn exchange(&self, request: MailRequest, timeout: Duration) -> Result<Reply, SendError> {
+        let MailRequest { method, url, headers, body } = request;
+        self.http.send(self.http.client().request(method, url).headers(headers).body(body), timeout).await
+    }
+
+    /// Asks until the answer is whole. Questions change nothing, so that each may be asked again.
+    async fn inquire(
+        &self,
+        sent: &Sent,
+        secrets: &[SecretString],
+        timeout: Duration,
+        now: Timestamp,
+    ) -> Result<Vec<MailEvent>, AskError> {
+        let begin = Instant::now();
+        let key = &self.api.authorise(secrets, timeout / 2, now).await?;
+        let sent = &sent.as_sent();
+        let mut request = self.api.question(&self.base, sent, key, now)?;
+        let mut found = Vec::new();
+        for _ in 0..MOST_QUESTIONS {
+            let reply = self.exchange(request, timeout.saturating_sub(begin.elapsed())).await;
+            let reply = reply.map_err(|e| AskError::Unreachable(e.to_string()))?;
+            match self.api.answer(&self.base, sent, key, &reply, now)? {
+                Answer::Whole(events) => {
+                    found.extend(events);
+                    return Ok(found);
+                }
+                Answer::More(events, next) => {
+                    found.extend(events);
+                    request = *next;
+                }
+            }
+        }
+        // What was found is true even when there is more; nothing found is no answer yet.
+        if found.is_empty() { Err(AskError::Unreachable("the answer has no end".to_owned())) } else { Ok(found) }
+    }
+}
+
+impl<A: MailApi> Mailer for HttpMailer<A> {
+    fn send<'a>(
+        &'a self,
+        mail: &'a Mail,
+        secrets: &'a [SecretString],
+        timeout: Duration,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Accepted, MailError>> {
+        self.hand_over(mail, secrets, timeout, now).boxed()
+    }
+
+    fn asking(&self) -> Asking {
+        self.api.asking()
+    }
+
+    fn ask<'a>(
+        &'a self,
+        sent: &'a Sent,
+        secrets: &'a [SecretString],
+        timeout: Duration,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Vec<MailEvent>, AskError>> {
+        self.inquire(sent, secrets, timeout, now).boxed()
+    }
+
+    fn preconnect(&self) -> BoxFuture<'_, ()> {
+        self.http.preconnect(&self.base).boxed()
+    }
+}
+
+impl MailRequest {
+    /// A POST of JSON to a path below the base.
+    pub(crate) fn json(base: &Url, path: &str, body: &Value) -> Result<Self, MailError> {
+        Self::new(base, path, HeaderValue::from_static("application/json"), body.to_string().into())
+    }
+
+    /// A POST of a form to a path below the base.
+    pub(crate) fn form(base: &Url, path: &str, fields: &[(&str, &str)]) -> Result<Self, MailError> {
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        Self::new(base, path, HeaderValue::from_static("application/x-www-form-urlencoded"), body.into())
+    }
+
+    fn new(base: &Url, path: &str, content_type: HeaderValue, body: Bytes) -> Result<Self, MailError> {
+        let url = format!("{}{path}", base.as_str().trim_end_matches('/'));
+        let url = Url::parse(&url).map_err(|_| MailError::Unreachable("the provider's address is none".to_owned()))?;
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, content_type);
+        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        Ok(Self { method: Method::POST, url, headers, body })
+    }
+
+    /// A GET of a path below the base, with a query.
+    pub(crate) fn get(base: &Url, path: &str, query: &[(&str, &str)]) -> Result<Self, MailError> {
+        let mut request = Self::new(base, path, HeaderValue::from_static("application/json"), Bytes::new())?;
+        request.method = Method::GET;
+        request.headers.remove(header::CONTENT_TYPE);
+        if !query.is_empty() {
+            request.url.query_pairs_mut().extend_pairs(query);
+        }
+        Ok(request)
+    }
+
+    /// Adds a header that no log may show.
+    pub(crate) fn with_secret(mut self, name: &'static str, value: &str) -> Result<Self, MailError> {
+        let value = HeaderValue::from_str(value);
+        let mut value = value.map_err(|_| MailError::Stopped("the API key cannot be sent".to_owned()))?;
+        value.set_sensitive(true);
+        self.headers.insert(name, value);
+        Ok(self)
+    }
+}
+
+/// What a provider's header of a 429 says: when its limit begins anew.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Reset {
+    /// At this time, in seconds since 1970.
+    At(&'static str),
+    /// After so many seconds.
+    After(&'static str),
+}
+
+/// What a reply that is no answer to a question means by its status alone.
+pub(crate) fn no_answer(reply: &Reply, now: Timestamp, reset: Reset, detail: String) -> AskError {
+    match reply.status {
+        StatusCode::TOO_MANY_REQUESTS => AskError::Later { wait: wait(reply, now, reset), detail },
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => AskError::NotAllowed(detail),
+        _ => AskError::Unreachable(detail),
+    }
+}
+
+/// What a reply that is no acceptance means by its status alone.
+///
+/// No provider says of a 5xx that nothing was sent: a gateway gives it, too, when the answer of the server behind it was
+/// lost. So it is unknown, as is a success of another kind than the documented one.
+pub(crate) fn by_status(reply: &Reply, now: Timestamp, reset: Reset, detail: String) -> MailError {
+    match reply.status {
+        StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY => {
+            MailError::Rejected(detail)
+        }
+        // The request did not come in whole.
+        StatusCode::REQUEST_TIMEOUT => MailError::NotSent(detail),
+        StatusCode::TOO_MANY_REQUESTS => later(reply, now, reset, detail),
+        // Key, account, money: nothing goes out before somebody acts.
+        StatusCode::UNAUTHORIZED | StatusCode::PAYMENT_REQUIRED | StatusCode::FORBIDDEN => MailError::Stopped(detail),
+        // Domain, address of the API: our settings are to blame, and every mail will fail like this one.
+        status if status.is_client_error() || status.is_redirection() => MailError::Unreachable(detail),
+        _ => MailError::Unknown(detail),
+    }
+}
+
+/// What a limit means, by whatever the provider says that it is one.
+pub(crate) fn later(reply: &Reply, now: Timestamp, reset: Reset, detail: String) -> MailError {
+    MailError::Later { wait: wait(reply, now, reset), detail }
+}
+
+fn wait(reply: &Reply, now: Timestamp, reset: Reset) -> Duration {
+    let number = |name: &str| -> Option<f64> { reply.headers.get(name)?.to_str().ok()?.trim().parse().ok() };
+    let seconds = |number: f64| Duration::try_from_secs_f64(number).ok();
+    let of_header = || match reset {
+        Reset::After(name) => seconds(number(name)?),
+        Reset::At(name) => {
+            let at = Timestamp::from_duration(SignedDuration::try_from(seconds(number(name)?)?).ok()?).ok()?;
+            Some(Duration::try_from(at.duration_since(now)).unwrap_or(Duration::ZERO))
+        }
+    };
+    reply.retry_after(now).or_else(of_header).unwrap_or(Duration::ZERO).min(LONGEST_WAIT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: &str = "2026-11-22T10:00:00Z";
+
+    fn reply(status: u16, headers: &[(&'static str, &str)]) -> Reply {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.insert(*name, value.parse().expect("header"));
+        }
+        Reply { status: StatusCode::from_u16(status).expect("status"), headers: map, body: Bytes::new() }
+    }
+
+    #[test]
+    fn a_status_says_whether_this_mail_or_every_mail_or_nobody_knows() {
+        let now = NOW.parse().expect("time");
+        let sort = |status| by_status(&reply(status, &[]), now, Reset::At("x-reset"), "d".to_owned());
+        for (status, wanted) in [
+            (400, MailError::Rejected("d".into())),
+            (413, MailError::Rejected("d".into())),
+            (422, MailError::Rejected("d".into())),
+            (408, MailError::NotSent("d".into())),
+            (429, MailError::Later { wait: Duration::ZERO, detail: "d".into() }),
+            (301, MailError::Unreachable("d".into())),
+            (401, MailError::Stopped("d".into())),
+            (402, MailError::Stopped("d".into())),
+            (403, MailError::Stopped("d".into())),
+            (404, MailError::Unreachable("d".into())),
+            (204, MailError::Unknown("d".into())),
+            (500, MailError::Unknown("d".into())),
+            (502, MailError::Unknown("d".into())),
+            (503, MailError::Unknown("d".into())),
+            (504, MailError::Unknown("d".into())),
+        ] {
+            assert_eq!(sort(status), wanted, "{status}");
+        }
+    }
+
+    #[test]
+    fn the_wait_is_the_providers_within_reason() {
+        let now: Timestamp = NOW.parse().expect("time");
+        let at = |seconds: i64| format!("{}.5", now.as_second() + seconds);
+        for (header, value, reset, wanted) in [
+            ("retry-after", "17".to_owned(), Reset::At("x-reset"), 17_000),
+            ("x-reset", at(20), Reset::At("x-reset"), 20_500),
+            ("x-reset", at(-20), Reset::At("x-reset"), 0),
+            ("x-reset", "1e300".to_owned(), Reset::At("x-reset"), 0),
+            ("x-reset", "NaN".to_owned(), Reset::At("x-reset"), 0),
+            ("x-reset", "soon".to_owned(), Reset::After("x-reset"), 0),
+            ("x-reset", "3".to_owned(), Reset::After("x-reset"), 3_000),
+            ("x-reset", "86400".to_owned(), Reset::After("x-reset"), 900_000),
+            ("x-other", "3".to_owned(), Reset::After("x-reset"), 0),
+        ] {
+            let found = wait(&reply(429, &[(header, &value)]), now, reset);
+            assert_eq!(found, Duration::from_millis(wanted), "{header}: {value}");
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Mail for development: a line in the log that there would have been one, and nothing else.
+//!
+//! The line has the notification's id and two sizes. Recipient, subject and bodies are personal data and secrets (a link that
+//! resets a password), and go nowhere. Production refuses this provider: there somebody waits for the mail.
+
+use std::time::Duration;
+
+use futures::future::{BoxFuture, FutureExt as _};
+use jiff::Timestamp;
+use secrecy::SecretString;
+
+use crate::catalog::{Category, Spec, SyncMethod};
+use crate::mail::port::{Accepted, Mail, MailError, MailProvider, MailSetup, MailSetupError, Mailer};
+use crate::transport::access::mail_to_nowhere;
+
+/// This provider.
+pub static SPEC: Spec = Spec {
+    id: "log",
+    name: "Log (sends nothing)",
+    category: Category::Mail,
+    reference: "https://docs.rs/tracing",
+    base_url: None,
+    hosts: &[],
+    sync: SyncMethod::None,
+    secrets: &[],
+    webhooks: None,
+    ats: None,
+    model: None,
+    mail: Some(&Log),
+    mail_events: None,
+};
+
+struct Log;
+
+impl MailProvider for Log {
+    fn set_up(&self, setup: &MailSetup<'_>) -> Result<Box<dyn Mailer>, MailSetupError> {
+        mail_to_nowhere(setup.stage, SPEC.id)?;
+        Ok(Box::new(Self))
+    }
+}
+
+impl Mailer for Log {
+    fn send<'a>(
+        &'a self,
+        mail: &'a Mail,
+        _secrets: &'a [SecretString],
+        _timeout: Duration,
+        _now: Timestamp,
+    ) -> BoxFuture<'a, Result<Accepted, MailError>> {
+        std::future::ready(note(mail)).boxed()
+    }
+}
+
+/// What another provider would refuse is refused here, too, so that it is found in development.
+fn note(mail: &Mail) -> Result<Accepted, MailError> {
+    mail.sendable()?;
+    let Mail { from: _, to: _, subject: _, text, html, message_id: _, reference, unsubscribe: _ } = mail;
+    let notification = reference.notification;
+    tracing::info!(
+        mail.provider = SPEC.id,
+        %notification,
+        mail.text_bytes = text.len(),
+        mail.html_bytes = html.len(),
+        "a mail was logged and not sent"
+    );
+    Ok(Accepted { provider_message_id: format!("log-{notification}") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mail::port::sample;
+    use domain::stage::Stage;
+
+    #[test]
+    fn it_takes_mail_outside_production_and_refuses_what_others_refuse() {
+        let setup = |stage| MailSetup { stage, domain: "example.com", replacement: None, setting: &|_| None };
+        assert!(Log.set_up(&setup(Stage::Prod)).is_err());
+        assert!(Log.set_up(&setup(Stage::Dev)).is_ok());
+        let mail = sample();
+        assert_eq!(
+            note(&mail),
+            Ok(Accepted { provider_message_id: "log-0190f5fe-7c00-7a00-8000-000000000001".into() })
+        );
+        let evil = Mail { to: "ada".into(), ..mail };
+        assert!(matches!(note(&evil), Err(MailError::Rejected(_))));
+    }
+}

@@ -1,0 +1,327 @@
+//! What a mail provider must be able to do: take one message, and say honestly what became of it.
+
+use std::time::Duration;
+
+use domain::mail_event::{MailEvent, MailReference};
+use domain::stage::Stage;
+use futures::future::{BoxFuture, FutureExt as _};
+use jiff::Timestamp;
+pub use resilience::delivery::Asking;
+use secrecy::SecretString;
+
+use crate::mail::address;
+use crate::transport::access::AccessError;
+use crate::transport::http::SendError;
+
+/// Longest wait that a provider may ask for: what waits for longer is tried before, and told again.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(900);
+/// Stands in the place of the id where the provider gave none with its acceptance.
+pub const NO_ID: &str = "not given";
+
+/// Longest value of a header, in bytes: a line of a mail is no longer (RFC 5322, 2.1.1), and not all providers fold.
+const LONGEST_VALUE: usize = 998;
+/// Longest subject, in characters: with the header's name it fits into a line.
+const LONGEST_SUBJECT: usize = 988;
+
+/// One message to one recipient.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mail {
+    /// Sender's address.
+    pub from: String,
+    /// Recipient's address.
+    pub to: String,
+    /// Subject, one line.
+    pub subject: String,
+    /// Body for readers without HTML.
+    pub text: String,
+    /// Body.
+    pub html: String,
+    /// The same for the same notification, whoever sends it and how often: receivers deduplicate on it.
+    pub message_id: String,
+    /// What the provider gets along to repeat in its events and to be asked by.
+    pub reference: MailReference,
+    /// How to ask for no more mails of this kind: the value of `List-Unsubscribe` (RFC 2369), in angle brackets.
+    pub unsubscribe: Option<String>,
+}
+
+/// The provider took the message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// What the provider calls it.
+    pub provider_message_id: String,
+}
+
+/// Why a message was not taken, as far as anybody can say. Completes "failed to …".
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MailError {
+    /// Certainly not sent; a later try may succeed.
+    #[error("send the mail: {0}")]
+    NotSent(String),
+    /// Certainly not sent, and the provider says how long to wait at least.
+    #[error("send the mail: {detail}")]
+    Later {
+        /// What to wait at least; zero when it was not said, at most [`LONGEST_WAIT`].
+        wait: Duration,
+        /// What the provider says.
+        detail: String,
+    },
+    /// Certainly not sent, and through no fault of this message: the provider cannot be reached.
+    #[error("send the mail: {0}")]
+    Unreachable(String),
+    /// Certainly not sent, and every mail will fail like this one until somebody acts: credentials, suspension, quota.
+    #[error("send the mail: stopped: {0}")]
+    Stopped(String),
+    /// Refused for good.
+    #[error("send the mail: refused: {0}")]
+    Rejected(String),
+    /// The reply was lost: it may have been sent.
+    #[error("send the mail: no reply: {0}")]
+    Unknown(String),
+}
+
+/// A mail that may have been taken, to ask about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    /// What was given along.
+    pub reference: MailReference,
+    /// Its Message-ID, in angle brackets.
+    pub message_id: String,
+    /// Recipient's address.
+    pub to: String,
+    /// When the notification was asked for: nothing before it is of interest.
+    pub since: Timestamp,
+    /// What the provider calls it, where that is known.
+    pub provider_message_id: Option<String>,
+}
+
+/// Why a provider did not say what became of a mail. Completes "failed to …".
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AskError {
+    /// It did not answer, or not as documented.
+    #[error("ask what became of the mail: {0}")]
+    Unreachable(String),
+    /// It wants to be asked later.
+    #[error("ask what became of the mail: {detail}")]
+    Later {
+        /// What to wait at least; zero when it was not said, at most [`LONGEST_WAIT`].
+        wait: Duration,
+        /// What the provider says.
+        detail: String,
+    },
+    /// These credentials may send and not ask: nobody can say.
+    #[error("ask what became of the mail: not allowed: {0}")]
+    NotAllowed(String),
+}
+
+impl Sent {
+    /// The same in the words in which it was sent: see [`Mail::sendable`].
+    pub(crate) fn as_sent(&self) -> Self {
+        let to = address::sendable(&self.to).map_or_else(|_| self.to.clone(), |to| to.to_string());
+        let message_id = address::message_id(&self.message_id).unwrap_or_else(|_| self.message_id.clone());
+        Self { to, message_id, ..self.clone() }
+    }
+}
+
+impl From<MailError> for AskError {
+    /// For what keeps a question from being asked: missing credentials can be mended, so it is asked again.
+    fn from(error: MailError) -> Self {
+        match error {
+            MailError::Later { wait, detail } => Self::Later { wait, detail },
+            MailError::NotSent(detail)
+            | MailError::Unreachable(detail)
+            | MailError::Stopped(detail)
+            | MailError::Rejected(detail)
+            | MailError::Unknown(detail) => Self::Unreachable(detail),
+        }
+    }
+}
+
+/// A mail provider that is set up. It never tries twice on its own: whether to send again is decided by the notification's
+/// state machine.
+pub trait Mailer: Send + Sync {
+    /// Sends one message within `timeout`. `secrets` are those that the provider's `SPEC` names, in its order.
+    fn send<'a>(
+        &'a self,
+        mail: &'a Mail,
+        secrets: &'a [SecretString],
+        timeout: Duration,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Accepted, MailError>>;
+
+    /// Whether it can be asked what became of a mail.
+    fn asking(&self) -> Asking {
+        Asking::Silent
+    }
+
+    /// Asks what became of a mail, within `timeout`: everything that the provider knows of it, in any order. Nothing means
+    /// that it knows no such mail, at least not yet.
+    fn ask<'a>(
+        &'a self,
+        _sent: &'a Sent,
+        _secrets: &'a [SecretString],
+        _timeout: Duration,
+        _now: Timestamp,
+    ) -> BoxFuture<'a, Result<Vec<MailEvent>, AskError>> {
+        std::future::ready(Err(AskError::NotAllowed("this provider cannot be asked".to_owned()))).boxed()
+    }
+
+    /// Opens the connection, in INIT, where that saves time later.
+    fn preconnect(&self) -> BoxFuture<'_, ()> {
+        std::future::ready(()).boxed()
+    }
+}
+
+/// What a deployment says of its mail.
+pub struct MailSetup<'a> {
+    /// Decides whether the provider's own host may be called.
+    pub stage: Stage,
+    /// Domain of the sender's address.
+    pub domain: &'a str,
+    /// Where the simulators listen, if anywhere.
+    pub replacement: Option<&'a str>,
+    /// Reads a setting of one provider, such as `SMTP_HOST`; none when it is not set.
+    pub setting: &'a dyn Fn(&'static str) -> Option<String>,
+}
+
+/// Why a provider cannot be used. Completes "failed to …".
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MailSetupError {
+    /// A setting is missing or is not what it should be.
+    #[error("read {name}: {rule}")]
+    Setting {
+        /// The variable.
+        name: &'static str,
+        /// What is expected.
+        rule: &'static str,
+    },
+    /// The stage forbids a setting.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    /// No HTTP client.
+    #[error(transparent)]
+    Http(#[from] SendError),
+    /// The relay cannot be used.
+    #[error("set up TLS for the relay: {0}")]
+    Relay(String),
+}
+
+/// A mail provider, as the registry lists it.
+pub trait MailProvider: Sync {
+    /// Sets it up; opens no connection.
+    ///
+    /// # Errors
+    /// When a setting is missing or wrong, or the stage forbids the provider: then the function does not start.
+    fn set_up(&self, setup: &MailSetup<'_>) -> Result<Box<dyn Mailer>, MailSetupError>;
+}
+
+impl Mail {
+    /// The mail as it may be sent: both addresses one mailbox each and in ASCII, and nothing in it that could break a header.
+    ///
+    /// # Errors
+    /// [`MailError::Rejected`]: no later try would be different.
+    pub(crate) fn sendable(&self) -> Result<Self, MailError> {
+        let Self { from, to, subject, text: _, html: _, message_id, reference: _, unsubscribe } = self;
+        let refused = |what: &str, why: String| MailError::Rejected(format!("the {what} cannot be sent: {why}"));
+        let unsubscribe = unsubscribe.as_deref().unwrap_or_default();
+        for (what, value) in [("subject", subject.as_str()), ("unsubscribe address", unsubscribe)] {
+            if value.chars().any(char::is_control) {
+                return Err(refused(what, "it has a line break or another control character".to_owned()));
+            }
+            if value.len() > LONGEST_VALUE {
+                return Err(refused(what, format!("it is longer than {LONGEST_VALUE} bytes")));
+            }
+        }
+        if subject.chars().count() > LONGEST_SUBJECT {
+            return Err(refused("subject", format!("it is longer than {LONGEST_SUBJECT} characters")));
+        }
+        if !unsubscribe.is_ascii() {
+            return Err(refused("unsubscribe address", "it is not ASCII".to_owned()));
+        }
+        Ok(Self {
+            from: address::sendable(from).map_err(|why| refused("sender", why))?.to_string(),
+            to: address::sendable(to).map_err(|why| refused("recipient", why))?.to_string(),
+            message_id: address::message_id(message_id).map_err(|why| refused("message id", why))?,
+            ..self.clone()
+        })
+    }
+
+    /// The headers that a mail has besides those that every mail has, whoever sends it.
+    pub(crate) fn further_headers(&self) -> Vec<(&'static str, String)> {
+        let mut headers = vec![
+            ("X-Notification-Id", self.reference.notification.to_string()),
+            // No vacation notice shall answer it (RFC 3834).
+            ("Auto-Submitted", "auto-generated".to_owned()),
+        ];
+        if let Some(unsubscribe) = &self.unsubscribe {
+            headers.push(("List-Unsubscribe", unsubscribe.clone()));
+        }
+        headers
+    }
+}
+
+/// A provider's words, short and on one line.
+pub(crate) fn said(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(300).collect()
+}
+
+/// What the mail for the tests of all providers refers to.
+#[cfg(test)]
+pub(crate) const SAMPLE_REFERENCE: &str = "acme_0190f5fe-7c00-7a00-8000-000000000001";
+
+/// A mail for the tests of all providers.
+#[cfg(test)]
+pub(crate) fn sample() -> Mail {
+    Mail {
+        from: "hiring@example.com".into(),
+        to: "ada@example.com".into(),
+        subject: "Grüße".into(),
+        text: "Hello".into(),
+        html: "<p>Hello</p>".into(),
+        message_id: "<n-1@example.com>".into(),
+        reference: SAMPLE_REFERENCE.parse().expect("a reference"),
+        unsubscribe: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recipient_is_one_address_and_nothing_breaks_a_header() {
+        let good = sample();
+        assert_eq!(good.sendable(), Ok(good.clone()));
+        let refused = |evil: Mail| assert!(matches!(evil.sendable(), Err(MailError::Rejected(_))), "{evil:?}");
+        for address in
+            ["", "<>", "ada", "a@b.example, e@b.example", "A <a@b.example>", "a@b.example\r\nBcc: e@e.e", "ä@b.example"]
+        {
+            refused(Mail { to: address.into(), ..good.clone() });
+            refused(Mail { from: address.into(), ..good.clone() });
+        }
+        for evil in (0..0x20).chain([0x7f, 0x85]).filter_map(char::from_u32) {
+            refused(Mail { subject: format!("Hi{evil}Bcc: eve@example.com"), ..good.clone() });
+            refused(Mail { message_id: format!("<n-1{evil}@example.com>"), ..good.clone() });
+            refused(Mail { unsubscribe: Some(format!("<https://example.com/{evil}>")), ..good.clone() });
+        }
+        for (length, fine) in [(LONGEST_SUBJECT, true), (LONGEST_SUBJECT + 1, false)] {
+            assert_eq!(Mail { subject: "s".repeat(length), ..good.clone() }.sendable().is_ok(), fine, "{length}");
+        }
+        refused(Mail { subject: "ü".repeat(500), ..good.clone() });
+        refused(Mail { unsubscribe: Some("u".repeat(999)), ..good.clone() });
+        refused(Mail { unsubscribe: Some("<https://bücher.example>".into()), ..good });
+    }
+
+    #[test]
+    fn what_is_asked_about_is_in_the_words_that_were_sent() {
+        let mail = Mail { to: "ada@bücher.example".into(), message_id: "<n-1@bücher.example>".into(), ..sample() };
+        let sent = Sent {
+            reference: mail.reference.clone(),
+            message_id: mail.message_id.clone(),
+            to: mail.to.clone(),
+            since: Timestamp::UNIX_EPOCH,
+            provider_message_id: None,
+        };
+        let mail = mail.sendable().expect("sendable");
+        assert_eq!((sent.as_sent().to, sent.as_sent().message_id), (mail.to, mail.message_id));
+    }
+}

@@ -1,0 +1,142 @@
+//! What a model provider must be able to do: put a prompt into a request, and read the reply as one JSON document.
+
+use std::time::Duration;
+
+use http::HeaderMap;
+use jiff::Timestamp;
+use secrecy::SecretString;
+use serde_json::Value;
+use url::Url;
+
+use crate::transport::http::Reply;
+
+/// A rendered prompt.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Prompt {
+    /// The model.
+    pub model: String,
+    /// Instructions.
+    pub system: String,
+    /// The case at hand.
+    pub user: String,
+    /// JSON Schema of the answer.
+    pub schema: Value,
+    /// Temperature, above 0 to 2.
+    pub temperature: f64,
+    /// Most tokens of the answer, thinking included.
+    pub max_output_tokens: u32,
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Generated {
+    /// The document.
+    pub value: Value,
+    /// The model that answered, as it names itself.
+    pub model: String,
+    /// Tokens of the prompt.
+    pub input_tokens: u64,
+    /// Tokens of the answer, thinking included.
+    pub output_tokens: u64,
+}
+
+/// Why there is no answer. Completes "failed to …".
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ModelError {
+    /// The model refuses this prompt.
+    #[error("ask the model: the prompt was blocked: {0}")]
+    PromptBlocked(String),
+    /// The model refuses to give this answer.
+    #[error("ask the model: the answer was blocked: {0}")]
+    AnswerBlocked(String),
+    /// The answer did not fit into the tokens.
+    #[error("ask the model: the answer was cut off at the token limit")]
+    CutOff,
+    /// A quota is used up.
+    #[error("ask the model: {detail}")]
+    RateLimited {
+        /// What to wait at least; zero when it was not said.
+        wait: Duration,
+        /// What the provider says.
+        detail: String,
+    },
+    /// The provider does not answer or failed.
+    #[error("ask the model: {0}")]
+    Unavailable(String),
+    /// The request or the key is wrong: nothing but a change on our side helps.
+    #[error("ask the model: refused: {0}")]
+    Refused(String),
+    /// The reply does not have the documented shape.
+    #[error("ask the model: {0}")]
+    Malformed(String),
+}
+
+/// Whether to ask again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Again {
+    /// After at least this time.
+    After(Duration),
+    /// It would not help.
+    Never,
+}
+
+impl ModelError {
+    /// Whether asking again may help. Asking twice is harmless but for its price.
+    #[must_use]
+    pub const fn again(&self) -> Again {
+        match self {
+            Self::RateLimited { wait, .. } => Again::After(*wait),
+            Self::Unavailable(_) | Self::Malformed(_) | Self::CutOff => Again::After(Duration::ZERO),
+            Self::PromptBlocked(_) | Self::AnswerBlocked(_) | Self::Refused(_) => Again::Never,
+        }
+    }
+
+    /// A stable word for programs.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::PromptBlocked(_) => "prompt-blocked",
+            Self::AnswerBlocked(_) => "answer-blocked",
+            Self::CutOff => "answer-cut-off",
+            Self::RateLimited { .. } => "rate-limited",
+            Self::Unavailable(_) => "model-unavailable",
+            Self::Refused(_) => "model-refused",
+            Self::Malformed(_) => "answer-malformed",
+        }
+    }
+}
+
+/// A request to a model.
+#[derive(Debug)]
+pub struct ModelRequest {
+    /// Where.
+    pub url: Url,
+    /// With which headers; the key among them is marked sensitive.
+    pub headers: HeaderMap,
+    /// What.
+    pub body: Value,
+}
+
+/// A model provider.
+pub trait ModelApi: Sync {
+    /// Name of the deployment's secret that requests carry.
+    fn secret(&self) -> &'static str;
+
+    /// Builds the request; `timeout` is how long we wait, so that the provider can give up, too.
+    ///
+    /// # Errors
+    /// When the model's name or the key cannot be sent.
+    fn request(
+        &self,
+        base: &Url,
+        prompt: &Prompt,
+        key: &SecretString,
+        timeout: Duration,
+    ) -> Result<ModelRequest, ModelError>;
+
+    /// Reads a reply.
+    ///
+    /// # Errors
+    /// When it is an error, was blocked, was cut off, or does not have the documented shape.
+    fn read(&self, reply: &Reply, now: Timestamp) -> Result<Generated, ModelError>;
+}

@@ -1,0 +1,340 @@
+//! Access tokens of Google's kind (RFC 6749, 7523): by a refresh token or by a service account's own signature.
+//!
+//! A token is fetched before anything is sent with it, so that no failure here leaves it open whether a mail went out. It is
+//! kept until shortly before it expires, and while one task of this process fetches a new one the others wait for it. Where
+//! the secrets are sent to is the deployment's to say: what a credentials file names must be the same address.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use http::StatusCode;
+use jiff::{SignedDuration, Timestamp};
+use rustls_pki_types::PrivateKeyDer;
+use rustls_pki_types::pem::PemObject as _;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+use url::Url;
+
+use crate::mail::port::{LONGEST_WAIT, MailError, said};
+use crate::transport::http::{Outbound, Reply};
+use crate::transport::json;
+
+/// Where Google gives out tokens.
+pub(crate) const GOOGLE: &str = "https://oauth2.googleapis.com";
+/// Path of it there and at its simulator.
+const PATH: &str = "/token";
+/// A token is not used in its last seconds: it could pass on the way.
+const MARGIN: SignedDuration = SignedDuration::from_secs(60);
+/// A token that is refused within this time after it was given out says that the credentials are refused; later, that the
+/// token was withdrawn. For as long after that, others may still be refused with the same one.
+const SETTLED: SignedDuration = SignedDuration::from_secs(60);
+/// For how long a service account's statement is good: an hour is the most that Google takes.
+const STATEMENT: SignedDuration = SignedDuration::from_secs(3_595);
+
+/// The tokens of one deployment's mail account.
+pub(crate) struct Tokens {
+    endpoint: Url,
+    scope: &'static str,
+    http: Outbound,
+    kept: Mutex<Option<Kept>>,
+    /// When a token was refused that had been good before.
+    withdrawn: Mutex<Option<Timestamp>>,
+    /// Held by the one that fetches.
+    fetching: tokio::sync::Mutex<()>,
+}
+
+struct Kept {
+    /// Hash of the credentials that it was fetched with: when they are replaced, it is none of theirs.
+    of: [u8; 32],
+    token: SecretString,
+    since: Timestamp,
+    until: Timestamp,
+}
+
+/// A file of Google's credentials. Deliberately without `Debug`.
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Credentials {
+    AuthorizedUser {
+        client_id: String,
+        client_secret: String,
+        refresh_token: String,
+        token_uri: Option<String>,
+    },
+    ServiceAccount {
+        client_email: String,
+        private_key: String,
+        /// The mailbox in whose name mail is sent.
+        subject: String,
+        private_key_id: Option<String>,
+        token_uri: Option<String>,
+    },
+}
+
+#[derive(Deserialize)]
+struct Granted {
+    access_token: String,
+    expires_in: u32,
+}
+
+#[derive(Default, Deserialize)]
+struct Refused {
+    #[serde(default)]
+    error: String,
+    #[serde(default)]
+    error_description: String,
+}
+
+impl Tokens {
+    /// Tokens from the server at `base`.
+    ///
+    /// # Errors
+    /// When there is no HTTP client, or `base` is none.
+    pub(crate) fn new(base: &Url, scope: &'static str) -> Result<Self, crate::transport::http::SendError> {
+        let endpoint = Url::parse(&format!("{}{PATH}", base.as_str().trim_end_matches('/')));
+        let endpoint = endpoint.map_err(|e| crate::transport::http::SendError::NotSent(e.to_string()))?;
+        Ok(Self {
+            endpoint,
+            scope,
+            http: Outbound::new()?,
+            kept: Mutex::default(),
+            withdrawn: Mutex::default(),
+            fetching: tokio::sync::Mutex::default(),
+        })
+    }
+
+    /// A token that is good at `now`, within `timeout`.
+    ///
+    /// # Errors
+    /// Never [`MailError::Unknown`]: nothing was sent yet.
+    pub(crate) async fn token(
+        &self,
+        credentials: &SecretString,
+        timeout: Duration,
+        now: Timestamp,
+    ) -> Result<SecretString, MailError> {
+        let of = Sha256::digest(credentials.expose_secret()).into();
+        if let Some(token) = self.kept(of, now) {
+            return Ok(token);
+        }
+        let begin = Instant::now();
+        let late = |_| MailError::Unreachable("the access token did not come in time".to_owned());
+        let _held = tokio::time::timeout(timeout, self.fetching.lock()).await.map_err(late)?;
+        // Somebody else may have fetched it meanwhile.
+        if let Some(token) = self.kept(of, now) {
+            return Ok(token);
+        }
+        let Granted { access_token, expires_in } =
+            self.fetch(credentials, timeout.saturating_sub(begin.elapsed()), now).await?;
+        let token = SecretString::from(access_token);
+        let lifetime = SignedDuration::from_secs(i64::from(expires_in)).saturating_sub(MARGIN);
+        let until = now.checked_add(lifetime).unwrap_or(now);
+        *self.lock() = Some(Kept { of, token: token.clone(), since: now, until });
+        Ok(token)
+    }
+
+    /// Drops the kept token because one was refused. Says whether a new one may be let in: the old one was withdrawn before
+    /// its time. Otherwise the credentials themselves are refused.
+    pub(crate) fn refused(&self, now: Timestamp) -> bool {
+        // Either way: a clock that was set back must not make a moment last.
+        let recent = |since: Timestamp| now.duration_since(since).abs() <= SETTLED;
+        let old = self.lock().take().is_some_and(|kept| !recent(kept.since));
+        let mut withdrawn = self.withdrawn.lock().unwrap_or_else(PoisonError::into_inner);
+        if old {
+            *withdrawn = Some(now);
+        }
+        withdrawn.is_some_and(recent)
+    }
+
+    fn kept(&self, of: [u8; 32], now: Timestamp) -> Option<SecretString> {
+        let kept = self.lock();
+        kept.as_ref().filter(|kept| kept.of == of && now < kept.until).map(|kept| kept.token.clone())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Kept>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn fetch(&self, credentials: &SecretString, timeout: Duration, now: Timestamp) -> Result<Granted, MailError> {
+        let form = self.form(credentials, now).map_err(MailError::Stopped)?;
+        let request = self.http.client().post(self.endpoint.clone());
+        let request = request
+            .header(http::header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(form.expose_secret().to_owned());
+        let reply = self.http.send(request, timeout).await;
+        read(&reply.map_err(|error| MailError::Unreachable(format!("no access token: {error}")))?, now)
+    }
+
+    /// The form that asks for a token.
+    fn form(&self, credentials: &SecretString, now: Timestamp) -> Result<SecretString, String> {
+        let credentials: Credentials = json::read(credentials.expose_secret().as_bytes())
+            .map_err(|error| format!("the credentials are no credentials file of Google: {error}"))?;
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        match credentials {
+            Credentials::AuthorizedUser { client_id, client_secret, refresh_token, token_uri } => {
+                self.same_endpoint(token_uri.as_deref())?;
+                form.extend_pairs([
+                    ("grant_type", "refresh_token"),
+                    ("client_id", &client_id),
+                    ("client_secret", &client_secret),
+                    ("refresh_token", &refresh_token),
+                ]);
+            }
+            Credentials::ServiceAccount { client_email, private_key, subject, private_key_id, token_uri } => {
+                self.same_endpoint(token_uri.as_deref())?;
+                let header = json!({"alg": "RS256", "typ": "JWT", "kid": private_key_id});
+                let claims = json!({
+                    "iss": client_email,
+                    "sub": subject,
+                    "scope": self.scope,
+                    "aud": self.endpoint.as_str(),
+                    "iat": now.as_second(),
+                    "exp": now.as_second().saturating_add(STATEMENT.as_secs()),
+                });
+                let encoded = |value: &serde_json::Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
+                let signed = format!("{}.{}", encoded(&header), encoded(&claims));
+                let signature = BASE64_URL_SAFE_NO_PAD.encode(signature(&private_key, signed.as_bytes())?);
+                form.extend_pairs([
+                    ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
+                    ("assertion", &format!("{signed}.{signature}")),
+                ]);
+            }
+        }
+        Ok(SecretString::from(form.finish()))
+    }
+
+    /// Whoever can write the file must not be able to send its secrets elsewhere.
+    fn same_endpoint(&self, named: Option<&str>) -> Result<(), String> {
+        match named {
+            Some(named) if named != self.endpoint.as_str() => {
+                Err(format!("token_uri of the credentials must be {} or absent", self.endpoint))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+/// RS256 of a text.
+fn signature(private_key: &str, text: &[u8]) -> Result<Vec<u8>, String> {
+    let unusable = || "private_key of the credentials is no RSA key in PEM".to_owned();
+    let key = match PrivateKeyDer::from_pem_slice(private_key.as_bytes()).map_err(|_| unusable())? {
+        PrivateKeyDer::Pkcs8(key) => RsaKeyPair::from_pkcs8(key.secret_pkcs8_der()),
+        PrivateKeyDer::Pkcs1(key) => RsaKeyPair::from_der(key.secret_pkcs1_der()),
+        _ => return Err(unusable()),
+    };
+    let key = key.map_err(|_| unusable())?;
+    let mut signature = vec![0; key.public_modulus_len()];
+    key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), text, &mut signature).map_err(|_| unusable())?;
+    Ok(signature)
+}
+
+/// Reads the reply of the token server.
+fn read(reply: &Reply, now: Timestamp) -> Result<Granted, MailError> {
+    if reply.status == StatusCode::OK {
+        return json::read(&reply.body).map_err(|e| MailError::Unreachable(format!("no access token: 200, and {e}")));
+    }
+    let Refused { error, error_description } = json::read(&reply.body).unwrap_or_default();
+    let words = said(&format!("{} {error}: {error_description}", reply.status.as_u16()));
+    Err(match (reply.status, error.as_str()) {
+        (_, "invalid_grant") => MailError::Stopped(format!(
+            "no access token: consent must be given again, or the key was withdrawn: {words}"
+        )),
+        (StatusCode::TOO_MANY_REQUESTS, _) => {
+            let wait = reply.retry_after(now).unwrap_or_default().min(LONGEST_WAIT);
+            MailError::Later { wait, detail: format!("no access token: {words}") }
+        }
+        (StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) => {
+            MailError::Stopped(format!("no access token: {words}"))
+        }
+        _ => MailError::Unreachable(format!("no access token: {words}")),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use http::HeaderMap;
+
+    fn tokens() -> Tokens {
+        Tokens::new(&Url::parse(GOOGLE).expect("url"), "scope-1 scope-2").expect("set up")
+    }
+
+    fn user(extra: &str) -> SecretString {
+        let json = format!(
+            r#"{{"type":"authorized_user","client_id":"c","client_secret":"s-1","refresh_token":"r-1","quota_project_id":"q"{extra}}}"#
+        );
+        SecretString::from(json)
+    }
+
+    #[test]
+    fn a_refresh_token_goes_to_the_configured_server_and_to_no_other() {
+        let form = |extra: &str| tokens().form(&user(extra), Timestamp::UNIX_EPOCH);
+        let wanted = "grant_type=refresh_token&client_id=c&client_secret=s-1&refresh_token=r-1";
+        for extra in ["", r#","token_uri":"https://oauth2.googleapis.com/token""#] {
+            assert_eq!(form(extra).map(|form| form.expose_secret().to_owned()), Ok(wanted.to_owned()));
+        }
+        for other in ["https://evil.example/token", "http://oauth2.googleapis.com/token", ""] {
+            let refused = form(&format!(r#","token_uri":"{other}""#)).map(|_| ()).expect_err("refused");
+            assert!(refused.contains("token_uri") && !refused.contains("r-1"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn bad_credentials_are_told_without_their_values() {
+        let service = r#"{"type":"service_account","client_email":"a","subject":"b","private_key":"verysecret"}"#;
+        for text in [
+            "verysecret",
+            r#"{"type":"verysecret"}"#,
+            r#"{"type":"authorized_user","client_id":"verysecret"}"#,
+            service,
+        ] {
+            let refused = tokens().form(&text.into(), Timestamp::UNIX_EPOCH).map(|_| ()).expect_err("refused");
+            assert!(!refused.contains("verysecret"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_kept_token_is_of_its_credentials_and_of_its_time() {
+        let (tokens, now) = (tokens(), Timestamp::UNIX_EPOCH);
+        let at = |seconds| now.checked_add(SignedDuration::from_secs(seconds)).expect("time");
+        let keep = |since| *tokens.lock() = Some(Kept { of: [1; 32], token: "t".into(), since, until: at(1_000) });
+        keep(now);
+        assert!(tokens.kept([2; 32], now).is_none());
+        assert!(tokens.kept([1; 32], at(1_000)).is_none());
+        assert!(tokens.kept([1; 32], at(999)).is_some());
+        assert!(!tokens.refused(at(5)), "a new token that is refused blames the credentials");
+        assert!(tokens.kept([1; 32], at(5)).is_none());
+        keep(now);
+        assert!(tokens.refused(at(500)), "an old one was withdrawn");
+        assert!(tokens.refused(at(501)), "as others find that were sent with it");
+        keep(at(502));
+        assert!(tokens.refused(at(503)), "one of them may come late");
+        keep(at(504));
+        assert!(!tokens.refused(at(561)), "but not for ever");
+    }
+
+    #[test]
+    fn no_failure_before_the_mail_is_unknown() {
+        let check = |status: u16, body: &str| {
+            let status = StatusCode::from_u16(status).expect("status");
+            let reply = Reply { status, headers: HeaderMap::new(), body: Bytes::copy_from_slice(body.as_bytes()) };
+            read(&reply, Timestamp::UNIX_EPOCH).map(|granted| granted.expires_in)
+        };
+        assert_eq!(check(200, r#"{"access_token":"t","expires_in":3599,"token_type":"Bearer"}"#), Ok(3599));
+        let withdrawn =
+            check(400, r#"{"error":"invalid_grant","error_description":"Token has been expired or revoked."}"#);
+        assert!(matches!(&withdrawn, Err(MailError::Stopped(words)) if words.contains("consent")), "{withdrawn:?}");
+        assert!(matches!(check(401, r#"{"error":"invalid_client"}"#), Err(MailError::Stopped(_))));
+        assert!(matches!(check(429, "{}"), Err(MailError::Later { .. })));
+        for (status, body) in [(200, "{"), (500, ""), (503, "<html>"), (404, "")] {
+            assert!(matches!(check(status, body), Err(MailError::Unreachable(_))), "{status}");
+        }
+    }
+}

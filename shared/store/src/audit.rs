@@ -1,0 +1,89 @@
+//! The audit of orders, in the table `Control`: written before the order is carried out, completed after it.
+
+use domain::audit::{AuditEntry, AuditState};
+use domain::id::OrgId;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::records::{Cursor, newest_by_id};
+use aws::error::AwsError;
+use aws::table::{Key, Table, Write, Written, number, text, to_item};
+
+/// How long entries are kept.
+const KEPT: SignedDuration = SignedDuration::from_hours(400 * 24);
+
+/// Completing an entry. Guards: an entry is completed once.
+const COMPLETE: &str = "#state = :requested";
+
+/// An entry that waits for its completion.
+#[derive(Debug)]
+pub struct Pending(Key);
+
+/// The entries of organisations. Who orders belongs to one, an operator of the deployment too.
+#[derive(Debug, Clone)]
+pub struct Audit {
+    table: Table,
+}
+
+impl Audit {
+    /// Entries in the table `Control`.
+    #[must_use]
+    pub fn new(table: Table) -> Self {
+        Self { table }
+    }
+
+    /// Writes an entry before its order is carried out. One write.
+    ///
+    /// # Errors
+    /// When the table did not take it: then the order must not be carried out.
+    pub async fn begin(&self, org: &OrgId, entry: &AuditEntry) -> Result<Pending, AwsError> {
+        let key = Key { pk: of(org), sk: entry.id.to_string() };
+        let mut item = to_item(entry)?;
+        let expires_at = entry.at.saturating_add(KEPT).unwrap_or(Timestamp::MAX).as_second();
+        item.insert("pk".to_owned(), text(key.pk.clone()));
+        item.insert("sk".to_owned(), text(key.sk.clone()));
+        item.insert("expires_at".to_owned(), number(expires_at));
+        match self.table.create(item).await? {
+            Written::Applied(_) => Ok(Pending(key)),
+            Written::Refused(_) => {
+                let detail = format!("there is an entry {} already", key.sk);
+                Err(AwsError::Refused { operation: "write the audit", detail })
+            }
+        }
+    }
+
+    /// Says what became of the order. One write. An entry that cannot be completed stays `requested`, and says so.
+    pub async fn complete(&self, pending: &Pending, state: AuditState, change: Option<(String, String)>) {
+        let Pending(key) = pending;
+        let word = match state {
+            AuditState::Requested => "requested",
+            AuditState::Done => "done",
+            AuditState::Failed => "failed",
+        };
+        let mut write = Write::when(COMPLETE).value("requested", text("requested")).set("state", text(word));
+        if let Some((before, after)) = change {
+            write = write.set("before", text(before)).set("after", text(after));
+        }
+        if let Err(error) = self.table.update(key, write, false).await {
+            tracing::error!(audit.id = key.sk, %error, "an audit entry could not be completed");
+        }
+    }
+
+    /// A page of an organisation's entries, newest first. One call.
+    ///
+    /// # Errors
+    /// When the table cannot be reached.
+    pub async fn list(
+        &self,
+        org: &OrgId,
+        limit: u16,
+        after: Option<&Cursor>,
+    ) -> Result<(Vec<AuditEntry>, Option<Cursor>), AwsError> {
+        let page = self.table.query(newest_by_id(of(org), limit, after)).await?;
+        let next = page.next.as_ref().and_then(Cursor::from_key);
+        Ok((page.items, next))
+    }
+}
+
+fn of(org: &OrgId) -> String {
+    format!("ORG#{org}#audit")
+}

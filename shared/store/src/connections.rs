@@ -1,0 +1,96 @@
+//! What people change of a connection's record. Every write is refused when somebody changed the status meanwhile.
+
+use domain::connection::{Connection, ConnectionStatus};
+use domain::id::{ConnectionId, OrgId};
+use jiff::Timestamp;
+
+use crate::records::{Records, key_of};
+use aws::error::AwsError;
+use aws::table::{Write, Written, null, text};
+
+/// Guards: nobody changed the status since it was read, and the connection is not gone.
+const STATUS_IS: &str = "#status = :seen AND attribute_not_exists(deleted_at)";
+
+/// What leaves the record with the connection: the list, and everything but whose it was.
+const GONE_WITH_IT: [&str; 5] = ["listed_at", "detail", "account", "settings", "request_hash"];
+
+impl Records {
+    /// Gives a connection another status, and why it has it. False when it has another one than was seen, or is gone. One
+    /// write.
+    ///
+    /// # Errors
+    /// When the table cannot be reached.
+    pub async fn change_connection(
+        &self,
+        org: &OrgId,
+        id: &ConnectionId,
+        (seen, to): (ConnectionStatus, ConnectionStatus),
+        detail: Option<&str>,
+        now: Timestamp,
+    ) -> Result<bool, AwsError> {
+        let write = status(seen, to, now).set("detail", detail.map_or_else(null, text));
+        let key = key_of::<Connection>(org, id.as_str());
+        Ok(matches!(self.table().update(&key, write, false).await?, Written::Applied(_)))
+    }
+
+    /// Takes a connection that is being removed out of every read and list; that there was one stays known, so that its id is
+    /// not used for another. What it brought stays. False when somebody else did. One write.
+    ///
+    /// # Errors
+    /// When the table cannot be reached.
+    pub async fn bury_connection(&self, org: &OrgId, id: &ConnectionId, now: Timestamp) -> Result<bool, AwsError> {
+        let removed = status(ConnectionStatus::Deleted, ConnectionStatus::Deleted, now);
+        let write = GONE_WITH_IT.into_iter().fold(removed, Write::remove).set("deleted_at", text(now.to_string()));
+        let key = key_of::<Connection>(org, id.as_str());
+        Ok(matches!(self.table().update(&key, write, false).await?, Written::Applied(_)))
+    }
+}
+
+fn status(seen: ConnectionStatus, to: ConnectionStatus, now: Timestamp) -> Write {
+    Write::when(STATUS_IS)
+        .value("seen", text(seen.as_str()))
+        .set("status", text(to.as_str()))
+        .set("updated_at", text(now.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use domain::FORMAT_VERSION;
+    use domain::connection::LoginMethod;
+
+    use super::*;
+    use crate::records::Created;
+    use aws::table::Table;
+
+    #[tokio::test]
+    async fn a_status_changes_only_from_what_was_seen_and_what_is_buried_is_not_found_again() {
+        let (records, org) = (Records::new(Table::in_memory()), "acme".parse().expect("slug"));
+        let (id, now): (ConnectionId, _) = ("one".parse().expect("slug"), Timestamp::UNIX_EPOCH);
+        let connection = Connection {
+            v: FORMAT_VERSION,
+            id: id.clone(),
+            provider: "an-ats".into(),
+            status: ConnectionStatus::Checking,
+            detail: Some("why".into()),
+            login: LoginMethod::WebhookOnly,
+            account: Some("acme".into()),
+            settings: BTreeMap::new(),
+            created_at: now,
+        };
+        assert!(matches!(records.create(&org, &connection, "r", now).await, Ok(Created::New)));
+        let change =
+            async |seen, to| records.change_connection(&org, &id, (seen, to), None, now).await.expect("written");
+        assert!(!change(ConnectionStatus::Active, ConnectionStatus::Paused).await);
+        assert!(!records.bury_connection(&org, &id, now).await.expect("written"), "it is not being removed");
+        assert!(change(ConnectionStatus::Checking, ConnectionStatus::Deleted).await);
+        assert!(records.bury_connection(&org, &id, now).await.expect("written"));
+        assert!(!records.bury_connection(&org, &id, now).await.expect("written"), "once");
+        assert!(!change(ConnectionStatus::Deleted, ConnectionStatus::Active).await);
+        assert_eq!(records.get::<Connection>(&org, "one").await.expect("read"), None);
+        assert!(records.list::<Connection>(&org, 10, None).await.expect("listed").0.is_empty());
+        let again = records.create(&org, &connection, "r", now).await.expect("written");
+        assert!(matches!(again, Created::Other), "its id is not used again");
+    }
+}

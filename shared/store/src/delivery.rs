@@ -1,0 +1,272 @@
+//! The stored side of `resilience::delivery`: one notification, one e-mail. What must never be here: a mail provider.
+
+mod events;
+mod review;
+
+use std::time::Duration;
+
+use domain::failure::Failure;
+use domain::id::{NotificationId, OrgId};
+use domain::notification::{HistoryEntry, Notification, NotificationState};
+use jiff::{SignedDuration, Timestamp};
+use resilience::delivery::{self, DOUBT, LEARN, Standing};
+use resilience::outbox::{WAITING_SHARD, WAITING_SINCE};
+use resilience::work::{self, LEASE, OWNER};
+
+pub use self::events::Told;
+use self::review::for_review;
+use crate::records::{Records, key_of};
+use aws::error::AwsError;
+use aws::table::{Item, Write, Written, from_item, map, null, number, text, to_item};
+use aws::work::{Attempt, Ending, Hold, Terms, attempt, ending, number_in, waiting};
+
+/// When a doubt is to be asked about next, in milliseconds since 1970 UTC.
+const ASK_AT: &str = "ask_at_ms";
+/// How often the provider of a doubt was asked.
+const ASKED: &str = "asked";
+
+/// A notification as it stood when it was looked at.
+#[derive(Debug)]
+pub struct Stand {
+    /// The record.
+    pub notification: Notification,
+    /// What that means for a worker.
+    pub standing: Standing,
+    owner: Option<String>,
+}
+
+/// What became of taking a notification.
+#[derive(Debug)]
+pub enum Taken {
+    /// It is ours, as it is now.
+    Held(Hold, Box<Notification>),
+    /// It is not; how it stands.
+    Stands(Box<Stand>),
+    /// There is no such notification.
+    Missing,
+}
+
+/// What a step of the protocol writes: the state it leads to, and what its history says.
+#[derive(Debug)]
+pub struct Step {
+    /// The new state.
+    pub state: NotificationState,
+    /// Why, where there is something to say; its code is stable.
+    pub failure: Option<Failure>,
+    /// What the history says.
+    pub entry: HistoryEntry,
+    /// Attributes besides.
+    pub set: Item,
+}
+
+impl Step {
+    fn ending(self) -> Result<Ending, AwsError> {
+        let Self { state, failure, entry, set } = self;
+        let mut all = ending(state.as_str(), failure.as_ref())?;
+        all.extend(set);
+        Ok(Ending { set: all, history: Some(to_item(&entry)?) })
+    }
+}
+
+/// Deliveries in the table `Records`.
+#[derive(Debug, Clone)]
+pub struct Deliveries {
+    records: Records,
+}
+
+impl Deliveries {
+    /// Deliveries in these records.
+    #[must_use]
+    pub fn new(records: Records) -> Self {
+        Self { records }
+    }
+
+    /// The records.
+    #[must_use]
+    pub fn records(&self) -> &Records {
+        &self.records
+    }
+
+    /// Takes a notification that waits, to send it through this provider. Its first taker gives it its Message-ID, for good: a
+    /// provider may have to be asked by it after the deployment's sender has changed. One write; it returns the whole item either way.
+    ///
+    /// # Errors
+    /// When the table cannot be reached or the item is not readable.
+    pub async fn take(
+        &self,
+        org: &OrgId,
+        id: NotificationId,
+        provider: &str,
+        message_id: &str,
+        lease_until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Taken, AwsError> {
+        let once = Item::from([("message_id".to_owned(), text(message_id))]);
+        let set = Item::from([
+            ("provider".to_owned(), text(provider)),
+            ("provider_message_id".to_owned(), null()),
+            ("tried_at".to_owned(), text(now.to_string())),
+            (ASKED.to_owned(), number(0)),
+        ]);
+        let (ready, held) = (Some(NotificationState::Queued.as_str()), NotificationState::Sending.as_str());
+        let terms = Terms { condition: work::CLAIM_WAITING, ready, held, lease_until, set, once };
+        let key = key_of::<Notification>(org, &id.to_string());
+        match attempt(self.records.table(), key, terms, now).await? {
+            Attempt::Held(hold, item) => Ok(Taken::Held(hold, Box::new(from_item(item)?))),
+            Attempt::Refused(None) => Ok(Taken::Missing),
+            Attempt::Refused(Some(item)) => Ok(Taken::Stands(Box::new(stand(item, now)?))),
+        }
+    }
+
+    /// Records which provider is called next under the same lease. One write, fenced. False when the lease had passed: then
+    /// nobody may be called.
+    ///
+    /// # Errors
+    /// When the table cannot be reached.
+    pub async fn switch(
+        &self,
+        hold: &Hold,
+        provider: &str,
+        entry: &HistoryEntry,
+        now: Timestamp,
+    ) -> Result<bool, AwsError> {
+        let set = Item::from([("provider".to_owned(), text(provider))]);
+        let step = Ending { set, history: Some(to_item(entry)?) };
+        aws::work::go_on(self.records.table(), hold, step, now).await
+    }
+
+    /// Records the end of an attempt. One write, fenced. False when the lease had passed: then nothing was recorded.
+    ///
+    /// # Errors
+    /// When the table cannot be reached.
+    pub async fn finish(&self, hold: &Hold, mut step: Step, now: Timestamp) -> Result<bool, AwsError> {
+        step.set.extend(for_review(&step, &hold.key().pk, now));
+        aws::work::finish(self.records.table(), hold, step.ending()?, now).await
+    }
+
+    /// Gives a notification back after an attempt that certainly sent nothing; its message comes again after the given time.
+    /// One write, fenced. False when the lease had passed.
+    ///
+    /// # Errors
+    /// When the table cannot be reached.
+    pub async fn give_back(&self, hold: &Hold, step: Step, after: Duration, now: Timestamp) -> Result<bool, AwsError> {
+        aws::work::give_back(self.records.table(), hold, step.ending()?, after, now).await
+    }
+
+    /// Records that nobody knows whether an attempt sent a mail, and when to ask. One write, fenced. False when the lease had
+    /// passed.
+    ///
+    /// # Errors
+    /// When the table cannot be reached.
+    pub async fn finish_in_doubt(
+        &self,
+        hold: &Hold,
+        id: NotificationId,
+        mut step: Step,
+        ask_after: Duration,
+        now: Timestamp,
+    ) -> Result<bool, AwsError> {
+        step.set.extend(asking(id, 0, ask_after, now));
+        self.finish(hold, step, now).await
+    }
+
+    /// Records what follows from the death of a worker that was sending. One write. False when it was not so any more.
+    ///
+    /// # Errors
+    /// When the table cannot be reached.
+    pub async fn doubt(
+        &self,
+        org: &OrgId,
+        stand: &Stand,
+        mut step: Step,
+        ask_after: Option<Duration>,
+        now: Timestamp,
+    ) -> Result<bool, AwsError> {
+        let write = Write::when(DOUBT)
+            .value("sending", text(NotificationState::Sending.as_str()))
+            .value("now", number(now.as_millisecond()));
+        let id = stand.notification.id;
+        match ask_after {
+            Some(after) => step.set.extend(asking(id, 0, after, now)),
+            None => step.set.extend(waiting_again(&step, org, id, now)),
+        }
+        self.write(org, stand, write.remove(LEASE), step, now).await
+    }
+
+    /// Records what was learned by asking about a doubt. `ask_again` says when to ask next, and whether this time counts. One
+    /// write. False when somebody was faster.
+    ///
+    /// # Errors
+    /// When the table cannot be reached.
+    pub async fn learn(
+        &self,
+        org: &OrgId,
+        stand: &Stand,
+        mut step: Step,
+        ask_again: Option<(Duration, bool)>,
+        now: Timestamp,
+    ) -> Result<bool, AwsError> {
+        let Notification { id, asked, .. } = stand.notification;
+        let mut write = Write::when(LEARN)
+            .value("unknown", text(NotificationState::Unknown.as_str()))
+            .value("asked", number(i64::from(asked)));
+        match ask_again {
+            Some((after, counts)) => {
+                step.set.extend(asking(id, asked.saturating_add(u32::from(counts)), after, now));
+            }
+            None => {
+                write = write.remove(ASK_AT);
+                let again = waiting_again(&step, org, id, now);
+                if again.is_empty() {
+                    write = write.remove(WAITING_SHARD).remove(WAITING_SINCE);
+                }
+                step.set.extend(again);
+            }
+        }
+        self.write(org, stand, write, step, now).await
+    }
+
+    async fn write(
+        &self,
+        org: &OrgId,
+        stand: &Stand,
+        write: Write,
+        step: Step,
+        now: Timestamp,
+    ) -> Result<bool, AwsError> {
+        let Ending { set, history } = step.ending()?;
+        let owner = stand.owner.clone().unwrap_or_default();
+        let mut write = write.value("owner", text(owner)).set_all(set).set("updated_at", text(now.to_string()));
+        if let Some(entry) = history {
+            write = write.append("history", map(entry));
+        }
+        let key = key_of::<Notification>(org, &stand.notification.id.to_string());
+        Ok(matches!(self.records.table().update(&key, write, false).await?, Written::Applied(_)))
+    }
+}
+
+fn stand(item: Item, now: Timestamp) -> Result<Stand, AwsError> {
+    let owner = item.get(OWNER).and_then(|v| v.as_s().ok()).cloned();
+    let (lease, ask_at) = (number_in(&item, LEASE), number_in(&item, ASK_AT));
+    let notification: Notification = from_item(item)?;
+    let standing = delivery::standing(notification.state, lease, ask_at, now.as_millisecond());
+    Ok(Stand { notification, standing, owner })
+}
+
+/// A doubt waits in the index of what waits, until it is to be asked about.
+fn asking(id: NotificationId, asked: u32, after: Duration, now: Timestamp) -> Item {
+    let delay = SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX);
+    let at = now.saturating_add(delay).unwrap_or(Timestamp::MAX);
+    let mut item = waiting(&id.to_string(), now, delay);
+    item.insert(ASK_AT.to_owned(), number(at.as_millisecond()));
+    item.insert(ASKED.to_owned(), number(i64::from(asked)));
+    item
+}
+
+/// What goes back to waiting is in the index of what waits, from now on.
+fn waiting_again(step: &Step, org: &OrgId, id: NotificationId, now: Timestamp) -> Item {
+    match step.state {
+        NotificationState::Queued => waiting(&id.to_string(), now, SignedDuration::ZERO),
+        _ => for_review(step, &key_of::<Notification>(org, "").pk, now),
+    }
+}

@@ -1,0 +1,271 @@
+//! The sync state of connections, in the table `Control`: who asks a provider, how far the runs are, when to ask next.
+//!
+//! A connection has one item and one worker at a time. Every write of the worker is fenced by its lease, which each page
+//! prolongs; the due time of the item is the end of the lease meanwhile, so that a connection whose worker died is due again at
+//! once. What a person asks for (`requested`) is an attribute of its own, which the worker only takes away.
+
+mod orders;
+mod runs;
+mod state;
+
+pub use orders::Order;
+pub use state::{Progress, SyncState};
+
+use domain::FORMAT_VERSION;
+use domain::id::{ConnectionId, OrgId};
+use domain::sync::{CountsByKind, Mode, Run, Trigger};
+use jiff::{SignedDuration, Timestamp};
+use resilience::poll::{self, DUE_SHARDS};
+use resilience::work::{LEASE, OWNER};
+
+use aws::clock;
+
+use aws::error::AwsError;
+use aws::fault;
+use aws::random;
+use aws::table::{Item, Key, Page, Query, Table, Write, Written, from_item, number, text, to_item};
+
+/// How long a worker that says nothing is believed to be at work. A page takes at most half of it.
+pub const SILENCE: SignedDuration = SignedDuration::from_secs(90);
+/// An organisation has few connections.
+const MOST_LISTED: u16 = 1_000;
+
+/// A lease on a connection.
+#[derive(Debug)]
+pub struct SyncHold {
+    key: Key,
+    owner: String,
+}
+
+/// What became of the claim of a connection.
+#[derive(Debug)]
+pub enum SyncClaim {
+    /// It is ours, with the state as it is now.
+    Held(SyncHold, Box<SyncState>),
+    /// Another worker asks for this connection until then (milliseconds since 1970 UTC).
+    Busy(i64),
+    /// There is no such connection.
+    Missing,
+}
+
+/// Sync states and the history of runs.
+#[derive(Debug, Clone)]
+pub struct Syncs {
+    table: Table,
+}
+
+impl Syncs {
+    /// Those in the table `Control`.
+    #[must_use]
+    pub fn new(table: Table) -> Self {
+        Self { table }
+    }
+
+    /// The table itself.
+    #[must_use]
+    pub fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// The sync state of a connection. One call.
+    ///
+    /// # Errors
+    /// When the table cannot be reached.
+    pub async fn state(&self, org: &OrgId, connection: &ConnectionId) -> Result<Option<SyncState>, AwsError> {
+        self.table.get(&key(org, connection)).await
+    }
+
+    /// The sync states of all connections of an organisation, by connection. One call; an organisation has few.
+    ///
+    /// # Errors
+    /// When the table cannot be reached.
+    pub async fn states(&self, org: &OrgId) -> Result<Vec<SyncState>, AwsError> {
+        let query = Query {
+            index: None,
+            partition: ("pk", of(org)),
+            up_to: None,
+            ascending: true,
+            limit: MOST_LISTED,
+            after: None,
+        };
+        Ok(self.table.query(query).await?.items)
+    }
+
+    /// Puts the state of a new connection; leaves one that is there. One call.
+    ///
+    /// # Errors
+    /// When the table cannot be reached.
+    pub async fn create(&self, state: &SyncState) -> Result<(), AwsError> {
+        let Key { pk, sk } = key(&state.org, &state.connection);
+        let mut item = stored(state)?;
+        item.insert("due_shard".to_owned(), text(due_shard(&state.connection)));
+        item.insert("pk".to_owned(), text(pk));
+        item.insert("sk".to_owned(), text(sk));
+        self.table.create(item).await.map(|_| ())
+    }
+
+    /// Removes the state of a connection. One call.
+    ///
+    /// # Errors
+    /// When the table cannot be reached.
+    pub async fn remove(&self, org: &OrgId, connection: &ConnectionId) -> Result<(), AwsError> {
+        self.table.remove(&key(org, connection)).await
+    }
+
+    /// A page of what is due in one partition of the index, longest due first, across organisations. One call.
+    ///
+    /// # Errors
+    /// When the table cannot be reached.
+    pub async fn due(&self, shard: u8, now: Timestamp, after: Option<Item>) -> Result<Page<SyncState>, AwsError> {
+        let query = Query {
+            index: Some("due"),
+            partition: ("due_shard", format!("due#{shard}")),
+            up_to: Some(("next_at", whole_second(now).to_string())),
+            ascending: true,
+            limit: 100,
+            after,
+        };
+        self.table.query(query).await
+    }
+
+    /// Pushes a due time after its message was sent, unless it has moved already. One write.
+    ///
+    /// # Errors
+    /// When the table cannot be reached.
+    pub async fn push_due(&self, state: &SyncState, now: Timestamp) -> Result<bool, AwsError> {
+        let until = whole_second(now.saturating_add(poll::ENQUEUED_GRACE).unwrap_or(now));
+        let write = Write::when(poll::PUSH_DUE)
+            .value("seen", text(state.next_at.to_string()))
+            .set("next_at", text(until.to_string()))
+            .set("reason", text(poll::ON_ITS_WAY));
+        let written = self.table.update(&key(&state.org, &state.connection), write, false).await?;
+        Ok(matches!(written, Written::Applied(_)))
+    }
+
+    /// Claims a connection until its worker was silent for [`SILENCE`]. One write.
+    ///
+    /// # Errors
+    /// When the table cannot be reached.
+    pub async fn claim(&self, org: &OrgId, connection: &ConnectionId, now: Timestamp) -> Result<SyncClaim, AwsError> {
+        let (key, owner) = (key(org, connection), random::owner_token());
+        let write = lease(Write::when(poll::CLAIM).value("now", number(now.as_millisecond())), now)
+            .set(OWNER, text(owner.clone()))
+            .set("reason", text(poll::AT_WORK));
+        match self.table.update(&key, write, true).await? {
+            Written::Applied(item) => {
+                fault::point(fault::CLAIMED, &key.sk).await;
+                Ok(SyncClaim::Held(SyncHold { key, owner }, Box::new(from_item(item)?)))
+            }
+            Written::Refused(None) => Ok(SyncClaim::Missing),
+            Written::Refused(Some(item)) => {
+                let until = item.get(LEASE).and_then(|v| v.as_n().ok()).and_then(|n| n.parse().ok());
+                Ok(SyncClaim::Busy(until.unwrap_or_else(|| now.as_millisecond())))
+            }
+        }
+    }
+
+    /// Moves the checkpoint, which prolongs the lease. `taken` says that what a person asked for has begun. One write, fenced.
+    /// False when the connection is no longer ours.
+    ///
+    /// # Errors
+    /// When the table cannot be reached.
+    pub async fn checkpoint(&self, hold: &SyncHold, state: &SyncState, taken: bool) -> Result<bool, AwsError> {
+        let now = clock::now();
+        let mut item = stored(state)?;
+        item.remove("next_at");
+        item.remove("reason");
+        let mut write = lease(fenced(hold, now).set_all(item), now);
+        if taken {
+            write = write.remove("requested");
+        }
+        fault::point(fault::APPLIED, &hold.key.sk).await;
+        let written = self.table.update(&hold.key, write, false).await?;
+        fault::point(fault::SAVED, &hold.key.sk).await;
+        Ok(matches!(written, Written::Applied(_)))
+    }
+
+    /// Gives the connection back with its state, due when that says. One write, fenced.
+    ///
+    /// # Errors
+    /// When the table cannot be reached.
+    pub async fn give_back(&self, hold: &SyncHold, state: &SyncState) -> Result<bool, AwsError> {
+        let mut item = stored(state)?;
+        item.insert("next_at".to_owned(), text(whole_second(state.next_at).to_string()));
+        let write = fenced(hold, clock::now()).set_all(item).remove(OWNER).remove(LEASE);
+        fault::point(fault::FINISHING, &hold.key.sk).await;
+        let written = self.table.update(&hold.key, write, false).await?;
+        fault::point(fault::FINISHED, &hold.key.sk).await;
+        Ok(matches!(written, Written::Applied(_)))
+    }
+
+    /// Gives the connection back as it is: the next claim goes on where it was. One write, fenced.
+    ///
+    /// # Errors
+    /// When the table cannot be reached.
+    pub async fn release(&self, hold: &SyncHold) -> Result<bool, AwsError> {
+        let write = fenced(hold, clock::now()).remove(OWNER).remove(LEASE);
+        Ok(matches!(self.table.update(&hold.key, write, false).await?, Written::Applied(_)))
+    }
+}
+
+fn fenced(hold: &SyncHold, now: Timestamp) -> Write {
+    Write::when(poll::FENCE).value("owner", text(hold.owner.clone())).value("now", number(now.as_millisecond()))
+}
+
+fn lease(write: Write, now: Timestamp) -> Write {
+    let until = now.saturating_add(SILENCE).unwrap_or(now);
+    // Whole seconds: the time is an index key and is compared as text. One more, so that the lease has passed by then.
+    let due = whole_second(until.saturating_add(SignedDuration::from_secs(1)).unwrap_or(until));
+    write.set(LEASE, number(until.as_millisecond())).set("next_at", text(due.to_string()))
+}
+
+fn requested(mode: Mode) -> aws::table::AttributeValue {
+    text(match mode {
+        Mode::Full => "full",
+        Mode::Incremental => "incremental",
+    })
+}
+
+fn stored(state: &SyncState) -> Result<Item, AwsError> {
+    to_item(state)
+}
+
+/// Due times are index keys and are compared as text, so they all have whole seconds.
+fn whole_second(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second()).unwrap_or(at)
+}
+
+/// Which of the partitions of the index `due` a connection is in follows from its name, so that they are of about the same size.
+fn due_shard(connection: &ConnectionId) -> String {
+    format!("due#{}", connection.as_str().bytes().fold(0_u8, u8::wrapping_add) % DUE_SHARDS)
+}
+
+fn of(org: &OrgId) -> String {
+    format!("ORG#{org}#sync")
+}
+
+fn key(org: &OrgId, connection: &ConnectionId) -> Key {
+    Key { pk: of(org), sk: connection.to_string() }
+}
+
+/// A run that begins.
+#[must_use]
+pub fn begin(mode: Mode, trigger: Trigger, now: Timestamp) -> Run {
+    Run {
+        v: FORMAT_VERSION,
+        id: random::fresh_id().to_string(),
+        mode,
+        trigger,
+        outcome: None,
+        detail: None,
+        until: None,
+        resume_point: None,
+        resumes: None,
+        started_at: now,
+        heartbeat_at: now,
+        finished_at: None,
+        requests: 0,
+        counts: CountsByKind::new(),
+        problems: vec![],
+    }
+}

@@ -1,0 +1,80 @@
+//! What people order of the sync of a connection.
+
+use domain::id::{ConnectionId, OrgId};
+use domain::sync::Mode;
+use jiff::Timestamp;
+
+use super::{Syncs, due_shard, key, requested, whole_second};
+use aws::error::AwsError;
+use aws::table::{Write, Written, text};
+
+/// An order.
+#[derive(Debug, Clone, Copy)]
+pub struct Order {
+    /// What is to be read; none for whatever is due.
+    pub mode: Option<Mode>,
+    /// Why it is due now, in words for recruiting staff.
+    pub reason: &'static str,
+    /// Whether the wait after failures ends: somebody acted. A wait that the provider asked for never does.
+    pub unpark: bool,
+}
+
+impl Syncs {
+    /// Makes a connection due now. False when there is no sync state. One write.
+    ///
+    /// # Errors
+    /// When the table cannot be reached.
+    pub async fn hurry(
+        &self,
+        org: &OrgId,
+        connection: &ConnectionId,
+        order: Order,
+        now: Timestamp,
+    ) -> Result<bool, AwsError> {
+        let Order { mode, reason, unpark } = order;
+        let mut write = Write::when("attribute_exists(pk)")
+            .set("due_shard", text(due_shard(connection)))
+            .set("next_at", text(whole_second(now).to_string()))
+            .set("reason", text(reason));
+        if let Some(mode) = mode {
+            write = write.set("requested", requested(mode));
+        }
+        if unpark {
+            write = write.remove("parked_until").remove("failures");
+        }
+        Ok(matches!(self.table.update(&key(org, connection), write, false).await?, Written::Applied(_)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+    use crate::sync::{SyncClaim, SyncState};
+    use aws::clock;
+    use aws::table::Table;
+
+    #[tokio::test]
+    async fn an_order_makes_a_connection_due_and_ends_its_wait_only_where_that_is_wanted() {
+        let syncs = Syncs::new(Table::in_memory());
+        let (org, id): (OrgId, ConnectionId) = ("acme".parse().expect("slug"), "one".parse().expect("slug"));
+        let now = whole_second(clock::now());
+        let order = Order { mode: Some(Mode::Full), reason: "asked for", unpark: false };
+        assert!(!syncs.hurry(&org, &id, order, now).await.expect("written"), "there is none");
+        syncs.create(&SyncState::new(org.clone(), id.clone(), "an-ats", now)).await.expect("written");
+        let SyncClaim::Held(hold, mut state) = syncs.claim(&org, &id, now).await.expect("claimed") else {
+            panic!("it is free")
+        };
+        let later = now + SignedDuration::from_hours(1);
+        (state.next_at, state.parked_until, state.failures) = (later, Some(later), 3);
+        assert!(syncs.give_back(&hold, &state).await.expect("written"));
+        assert!(syncs.hurry(&org, &id, order, now).await.expect("written"));
+        let state = syncs.state(&org, &id).await.expect("read").expect("a state");
+        let stands = (state.next_at, state.requested, state.parked_until, state.failures);
+        assert_eq!(stands, (now, Some(Mode::Full), Some(later), 3));
+        assert!(syncs.hurry(&org, &id, Order { mode: None, unpark: true, ..order }, now).await.expect("written"));
+        let state = syncs.state(&org, &id).await.expect("read").expect("a state");
+        assert_eq!((state.parked_until, state.failures, state.requested), (None, 0, Some(Mode::Full)));
+    }
+}

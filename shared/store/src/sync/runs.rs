@@ -1,0 +1,124 @@
+//! The history of runs, and what a pass has seen.
+
+use std::collections::HashSet;
+
+use domain::ats::{Kind, ObjectRef};
+use domain::id::{ConnectionId, OrgId};
+use domain::sync::Run;
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+
+use super::Syncs;
+use crate::records::{Cursor, newest_by_id};
+use aws::error::AwsError;
+use aws::table::{Key, Query, Write, number, text, to_item};
+
+/// How long the history keeps a run.
+const RUNS_KEPT: SignedDuration = SignedDuration::from_hours(90 * 24);
+/// How long what a pass has seen is kept: longer than a pass takes.
+const SEEN_KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// Seen is seen, whoever wrote before.
+const ALWAYS: &str = "attribute_not_exists(pk) OR attribute_exists(pk)";
+/// Lists of seen objects of one read; each holds a page.
+const SEEN_PAGE: u16 = 50;
+
+impl Syncs {
+    /// Records a run that has ended. Twice is once. One write.
+    ///
+    /// # Errors
+    /// When the table cannot be reached.
+    pub async fn record_run(
+        &self,
+        org: &OrgId,
+        connection: &ConnectionId,
+        run: &Run,
+        now: Timestamp,
+    ) -> Result<(), AwsError> {
+        let mut item = to_item(run)?;
+        item.insert("pk".to_owned(), text(runs_of(org, connection)));
+        item.insert("sk".to_owned(), text(run.id.clone()));
+        item.insert("expires_at".to_owned(), expiry(now, RUNS_KEPT));
+        self.table.create(item).await.map(|_| ())
+    }
+
+    /// A page of a connection's ended runs, newest first. One call.
+    ///
+    /// # Errors
+    /// When the table cannot be reached.
+    pub async fn runs(
+        &self,
+        org: &OrgId,
+        connection: &ConnectionId,
+        limit: u16,
+        after: Option<&Cursor>,
+    ) -> Result<(Vec<Run>, Option<Cursor>), AwsError> {
+        let page = self.table.query(newest_by_id(runs_of(org, connection), limit, after)).await?;
+        let next = page.next.as_ref().and_then(Cursor::from_key);
+        Ok((page.items, next))
+    }
+
+    /// Keeps which objects a page of a pass had. Twice is once. One write.
+    ///
+    /// # Errors
+    /// When the table cannot be reached.
+    pub async fn keep_seen(
+        &self,
+        (org, connection): (&OrgId, &ConnectionId),
+        pass: &str,
+        (stream, number_of_list): (&str, u32),
+        seen: &[ObjectRef],
+        now: Timestamp,
+    ) -> Result<(), AwsError> {
+        if seen.is_empty() {
+            return Ok(());
+        }
+        let key = Key { pk: seen_of(org, connection, pass, stream), sk: format!("{number_of_list:08}") };
+        let ids = seen.iter().map(|object| format!("{}:{}", object.kind.as_str(), object.provider_id));
+        // A page that is read again may have other rows: what either had was there.
+        let write = Write::when(ALWAYS).add_texts("ids", ids.collect()).set("expires_at", expiry(now, SEEN_KEPT));
+        self.table.update(&key, write, false).await.map(|_| ())
+    }
+
+    /// What a pass has seen of a kind in a list. One call for each fifty pages.
+    ///
+    /// # Errors
+    /// When the table cannot be reached.
+    pub async fn seen(
+        &self,
+        (org, connection): (&OrgId, &ConnectionId),
+        pass: &str,
+        stream: &str,
+        kind: Kind,
+    ) -> Result<HashSet<String>, AwsError> {
+        #[derive(Deserialize)]
+        struct List {
+            ids: Vec<String>,
+        }
+        let prefix = format!("{}:", kind.as_str());
+        let mut seen = HashSet::new();
+        let mut after = None;
+        loop {
+            let partition = ("pk", seen_of(org, connection, pass, stream));
+            let query = Query { index: None, partition, up_to: None, ascending: true, limit: SEEN_PAGE, after };
+            let page = self.table.query::<List>(query).await?;
+            let ids = page.items.into_iter().flat_map(|list| list.ids);
+            seen.extend(ids.filter_map(|id| id.strip_prefix(&prefix).map(str::to_owned)));
+            after = page.next;
+            if after.is_none() {
+                return Ok(seen);
+            }
+        }
+    }
+}
+
+fn expiry(now: Timestamp, kept: SignedDuration) -> aws::table::AttributeValue {
+    number(now.saturating_add(kept).unwrap_or(Timestamp::MAX).as_second())
+}
+
+fn runs_of(org: &OrgId, connection: &ConnectionId) -> String {
+    format!("ORG#{org}#run#{connection}")
+}
+
+fn seen_of(org: &OrgId, connection: &ConnectionId, pass: &str, stream: &str) -> String {
+    format!("ORG#{org}#seen#{connection}#{pass}#{stream}")
+}

@@ -1,0 +1,183 @@
+//! Every provider that answers is asked what became of a mail.
+
+use domain::mail_event::{MailEvent, MailEventKind};
+use jiff::{SignedDuration, Timestamp};
+use providers::mail::port::{AskError, Asking, Sent};
+
+use super::*;
+
+impl Bench {
+    async fn ask_with(&self, sent: &Sent, key: &str, timeout: Duration) -> Result<Vec<MailEvent>, AskError> {
+        self.mailer.ask(sent, &secrets(self.spec, key), timeout, Timestamp::now()).await
+    }
+
+    async fn ask(&self, sent: &Sent) -> Result<Vec<MailEvent>, AskError> {
+        self.ask_with(sent, KEY, PATIENT).await
+    }
+}
+
+/// Those that say of themselves that they answer.
+async fn benches() -> Vec<Bench> {
+    let mut found = Vec::new();
+    for spec in providers_over_http() {
+        let bench = Bench::of(spec).await;
+        if bench.mailer.asking() == Asking::Answers {
+            found.push(bench);
+        }
+    }
+    assert!(found.len() >= 3, "the registry lists them");
+    found
+}
+
+/// What is known of a mail whose reply was lost.
+pub(super) fn sent(mail: &Mail) -> Sent {
+    Sent {
+        reference: mail.reference.clone(),
+        message_id: mail.message_id.clone(),
+        to: mail.to.clone(),
+        since: Timestamp::now() - SignedDuration::from_secs(30),
+        provider_message_id: None,
+    }
+}
+
+pub(super) fn kinds(events: &[MailEvent]) -> Vec<&'static str> {
+    events.iter().map(|event| event.kind.as_str()).collect()
+}
+
+#[test]
+fn an_accepted_mail_is_found_and_no_other() {
+    run(async {
+        for bench in benches().await {
+            let (id, mail) = (bench.spec.id, mail("ada@example.com"));
+            let Accepted { provider_message_id } = bench.send(&mail).await.expect(id);
+            let found = bench.ask(&sent(&mail)).await.expect(id);
+            let [MailEvent { reference, kind, provider_message_id: Some(named), at, .. }] = found.as_slice() else {
+                panic!("{id}: {found:?}")
+            };
+            assert_eq!((reference, *kind), (&mail.reference, MailEventKind::Accepted), "{id}");
+            assert_eq!(*named, provider_message_id, "{id}: the id that was answered");
+            assert!(Timestamp::now().duration_since(*at).abs() < SignedDuration::from_secs(60), "{id}: {at}");
+            let mut again = bench.ask(&sent(&mail)).await.expect(id);
+            if is_a_mailbox(bench.spec) {
+                // It has no time of its own, so that of the question stands for it.
+                again.iter_mut().for_each(|event| event.at = *at);
+            }
+            assert_eq!(again, found, "{id}: the same each time");
+            let unknown = super::mail("ada@example.com");
+            assert_eq!(bench.ask(&sent(&unknown)).await, Ok(Vec::new()), "{id}");
+        }
+    });
+}
+
+#[test]
+fn a_mail_of_another_organisation_or_notification_is_not_found() {
+    run(async {
+        for bench in benches().await {
+            let (id, mail) = (bench.spec.id, mail("ada@example.com"));
+            bench.send(&mail).await.expect(id);
+            let other_org = format!("other_{}", mail.reference.notification).parse().expect("a reference");
+            let other = super::mail("ada@example.com");
+            for reference in [other_org, other.reference.clone()] {
+                let asked = Sent { reference, ..sent(&mail) };
+                let found = bench.ask(&asked).await.expect(id);
+                if is_a_mailbox(bench.spec) {
+                    // It has only the Message-ID to tell mails apart. That is enough: the notification's id is a part of it,
+                    // and no two notifications have the same, of whatever organisation.
+                    assert_eq!(kinds(&found), ["accepted"], "{id}: {found:?}");
+                } else {
+                    assert_eq!(found, [], "{id}");
+                }
+            }
+            assert_eq!(bench.ask(&sent(&other)).await, Ok(Vec::new()), "{id}");
+        }
+    });
+}
+
+#[test]
+fn a_mail_is_not_found_before_the_providers_lag_has_passed() {
+    run(async {
+        for bench in benches().await {
+            let (id, mail) = (bench.spec.id, mail("ada@example.com"));
+            bench.control("lag", &json!({"ms": 60_000})).await;
+            bench.send(&mail).await.expect(id);
+            assert_eq!(bench.ask(&sent(&mail)).await, Ok(Vec::new()), "{id}");
+            bench.control("lag", &json!({"ms": 0})).await;
+            assert_eq!(kinds(&bench.ask(&sent(&mail)).await.expect(id)), ["accepted"], "{id}");
+        }
+    });
+}
+
+#[test]
+fn what_became_of_a_mail_is_told() {
+    run(async {
+        for bench in benches().await {
+            for outcome in ["deferred", "delivered", "bounced", "refused", "complained"] {
+                let (id, mail) = (bench.spec.id, mail("ada@example.com"));
+                bench.send(&mail).await.expect(id);
+                let order = json!({"correlation": mail.reference.to_string(), "event": outcome});
+                bench.control("outcomes", &order).await;
+                let mut found = bench.ask(&sent(&mail)).await.expect(id);
+                found.sort_by_key(|event| event.kind != MailEventKind::Accepted);
+                let told = if is_a_mailbox(bench.spec) { vec!["accepted"] } else { vec!["accepted", outcome] };
+                assert_eq!(kinds(&found), told, "{id}: {found:?}");
+                assert!(found.iter().skip(1).all(|event| event.id != found[0].id), "{id}: {found:?}");
+                let plain = |id: &str| id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b));
+                assert!(found.iter().all(|event| plain(&event.id) && event.id.len() <= 128), "{id}: {found:?}");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_reply_that_is_no_answer_never_looks_like_an_unknown_mail() {
+    run(async {
+        for bench in benches().await {
+            let (id, mail) = (bench.spec.id, mail("ada@example.com"));
+            let (later, forbidden, broken) = ("later", "not allowed", "unreachable");
+            for (fault, wanted) in [
+                (json!({"status": 429, "headers": {"retry-after": "17"}}), later),
+                (json!({"status": 401}), forbidden),
+                (json!({"status": 403}), forbidden),
+                (json!({"status": 404}), broken),
+                (json!({"status": 500}), broken),
+                (json!({"status": 502, "body": "<html>bad gateway</html>"}), broken),
+                (json!({"status": 503}), broken),
+                (json!({"status": 200, "body": "ok"}), broken),
+                (json!({"status": 200, "body": {"odd": true}}), broken),
+                (json!({"malformed": true}), broken),
+                (json!({"drop_after_bytes": 0}), broken),
+            ] {
+                bench.control("reset", &json!({})).await;
+                bench.send(&mail).await.expect(id);
+                bench.control("faults", &fault).await;
+                // By a client of its own: a token that was good before may have been withdrawn, and then it is no answer to
+                // the question whether these credentials may ask.
+                let client = mailer(bench.spec, &bench.base, KEY);
+                let asked = client.ask(&sent(&mail), &secrets(bench.spec, KEY), PATIENT, Timestamp::now()).await;
+                let got = match &asked {
+                    Err(AskError::Later { wait, .. }) if *wait == Duration::from_secs(17) => later,
+                    Err(AskError::NotAllowed(_)) => forbidden,
+                    Err(AskError::Unreachable(_)) => broken,
+                    Err(AskError::Later { .. }) | Ok(_) => "something else",
+                };
+                assert_eq!(got, wanted, "{id} {fault}: {asked:?}");
+            }
+            // The second request of a question fails, where there is one.
+            bench.control("reset", &json!({})).await;
+            bench.send(&mail).await.expect(id);
+            bench.control("faults", &json!({"status": 500, "after": 1})).await;
+            let asked = bench.ask(&sent(&mail)).await;
+            let one_was_enough = asked.as_ref().is_ok_and(|found| !found.is_empty());
+            assert!(one_was_enough || matches!(asked, Err(AskError::Unreachable(_))), "{id}: {asked:?}");
+            bench.order(json!({"answer_latency_ms": 60_000})).await;
+            let late = bench.ask_with(&sent(&mail), KEY, Duration::from_secs(2)).await;
+            assert!(matches!(late, Err(AskError::Unreachable(_))), "{id}: {late:?}");
+            bench.control("reset", &json!({})).await;
+            let key = bench.ask_with(&sent(&mail), "invalid", PATIENT).await;
+            assert!(matches!(key, Err(AskError::NotAllowed(_))), "{id}: {key:?}");
+            let nobody = mailer(bench.spec, "http://127.0.0.1:9", KEY);
+            let refused = nobody.ask(&sent(&mail), &secrets(bench.spec, KEY), PATIENT, Timestamp::now()).await;
+            assert!(matches!(refused, Err(AskError::Unreachable(_))), "{id}: {refused:?}");
+        }
+    });
+}

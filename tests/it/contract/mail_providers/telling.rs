@@ -1,0 +1,150 @@
+//! Every provider with a webhook for mail events: what its simulator sends is verified and read.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Router;
+use bytes::Bytes;
+use domain::mail_event::MailEvent;
+use http::{HeaderMap, StatusCode};
+use jiff::Timestamp;
+use providers::mail::events::MailEventSource;
+use providers::mail::port::Asking;
+use providers::transport::webhook::NotAuthentic;
+
+use super::asking::{kinds, sent};
+use super::*;
+
+type Deliveries = Arc<Mutex<Vec<(HeaderMap, Bytes)>>>;
+
+/// Takes whatever comes.
+struct Receiver {
+    url: String,
+    deliveries: Deliveries,
+}
+
+impl Receiver {
+    async fn start() -> Self {
+        let deliveries = Deliveries::default();
+        let kept = Arc::clone(&deliveries);
+        let app = Router::new().fallback(move |headers: HeaderMap, body: Bytes| async move {
+            kept.lock().unwrap_or_else(PoisonError::into_inner).push((headers, body));
+            StatusCode::NO_CONTENT
+        });
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}/mail-events", listener.local_addr().expect("an address"));
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        Self { url, deliveries }
+    }
+
+    fn take(&self) -> Vec<(HeaderMap, Bytes)> {
+        std::mem::take(&mut *self.deliveries.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The events of a provider's HTTP webhook, with what the simulator signs by and what we check by.
+fn source(spec: &'static Spec) -> Option<(&'static dyn MailEventSource, &'static str, &'static str)> {
+    let source = spec.mail_events.filter(|source| !source.secrets().is_empty())?;
+    let (signs, checks) = match spec.id {
+        "sendgrid" => simulators::sendgrid::TEST_KEYS,
+        _ => ("secret-of-the-contract", "secret-of-the-contract"),
+    };
+    Some((source, signs, checks))
+}
+
+/// Sends one mail to which everything happens, and orders its webhooks.
+async fn delivered(bench: &Bench, receiver: &Receiver, mail: &Mail, order: Value) -> Vec<(HeaderMap, Bytes)> {
+    let correlation = mail.reference.to_string();
+    let mut whole = json!({"url": receiver.url, "correlation": correlation});
+    whole.as_object_mut().expect("an object").extend(order.as_object().expect("an object").clone());
+    let answer = bench.control("deliver", &whole).await;
+    let statuses = answer["statuses"].as_array().expect("statuses").clone();
+    let deliveries = receiver.take();
+    assert_eq!(statuses, vec![json!(204); deliveries.len()], "{}: {answer}", bench.spec.id);
+    assert!(!deliveries.is_empty(), "{}", bench.spec.id);
+    deliveries
+}
+
+async fn eventful(bench: &Bench) -> Mail {
+    let mail = mail("ada@example.com");
+    bench.send(&mail).await.expect(bench.spec.id);
+    for event in ["deferred", "delivered", "complained", "bounced", "refused"] {
+        bench.control("outcomes", &json!({"correlation": mail.reference.to_string(), "event": event})).await;
+    }
+    mail
+}
+
+fn read(source: &dyn MailEventSource, deliveries: &[(HeaderMap, Bytes)]) -> Vec<MailEvent> {
+    let received = Timestamp::UNIX_EPOCH;
+    deliveries.iter().flat_map(|(_, body)| source.read(body, received).expect("readable")).collect()
+}
+
+#[test]
+fn what_is_delivered_verifies_and_is_what_happened_and_what_is_answered() {
+    run(async {
+        let mut found = 0;
+        for spec in providers_over_http() {
+            let Some((source, signs, checks)) = source(spec) else { continue };
+            found += 1;
+            let (bench, receiver) = (Bench::of(spec).await, Receiver::start().await);
+            let mail = eventful(&bench).await;
+            let deliveries = delivered(&bench, &receiver, &mail, json!({"secret": signs})).await;
+            for (headers, body) in &deliveries {
+                let now = Timestamp::now();
+                assert_eq!(source.verify(headers, body, &[checks.into()], now), Ok(()), "{}", spec.id);
+                let later = now + jiff::SignedDuration::from_hours(26);
+                // Of a proof without a time nobody can say that it is old. Then the body is a hint.
+                let fresh_only = source.verify(headers, body, &[checks.into()], later).is_err();
+                assert!(fresh_only || !source.covers_body(), "{}", spec.id);
+            }
+            let mut told = read(source, &deliveries);
+            let all = ["accepted", "deferred", "delivered", "complained", "bounced", "refused"];
+            assert_eq!(kinds(&told), all, "{}", spec.id);
+            assert!(told.iter().all(|event| event.reference == mail.reference && event.at > Timestamp::UNIX_EPOCH));
+            if bench.mailer.asking() == Asking::Answers {
+                let asked = bench.mailer.ask(&sent(&mail), &[KEY.into()], PATIENT, Timestamp::now()).await;
+                let mut asked = asked.expect(spec.id);
+                for events in [&mut told, &mut asked] {
+                    events.sort_by(|one, two| one.id.cmp(&two.id));
+                }
+                assert_eq!(told, asked, "{}: the same events with the same ids", spec.id);
+            }
+            let some = json!({"secret": signs, "events": ["bounced", "accepted"], "order": "reversed", "times": 2});
+            let again = read(source, &delivered(&bench, &receiver, &mail, some).await);
+            assert_eq!(kinds(&again), ["bounced", "accepted", "bounced", "accepted"], "{}", spec.id);
+            assert_eq!(again[..2], again[2..], "{}: a repeated event is the same", spec.id);
+        }
+        assert!(found >= 3, "the registry lists them");
+    });
+}
+
+#[test]
+fn what_others_send_is_refused() {
+    run(async {
+        for spec in providers_over_http() {
+            let Some((source, signs, checks)) = source(spec) else { continue };
+            let (bench, receiver) = (Bench::of(spec).await, Receiver::start().await);
+            let mail = eventful(&bench).await;
+            let now = Timestamp::now();
+            for order in [json!({"secret": signs, "tamper": true}), json!({"unsigned": true})] {
+                for (headers, body) in delivered(&bench, &receiver, &mail, order.clone()).await {
+                    let verified = source.verify(&headers, &body, &[checks.into()], now);
+                    assert_eq!(verified, Err(NotAuthentic), "{} {order}", spec.id);
+                }
+            }
+            for (headers, body) in delivered(&bench, &receiver, &mail, json!({"secret": signs})).await {
+                for secrets in [vec![], vec!["".into()], vec!["another".into()], vec![checks.into(), checks.into()]] {
+                    assert_eq!(source.verify(&headers, &body, &secrets, now), Err(NotAuthentic), "{}", spec.id);
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn a_provider_whose_events_do_not_come_over_http_takes_no_delivery() {
+    for spec in providers::catalog::ALL {
+        let Some(source) = spec.mail_events.filter(|source| source.secrets().is_empty()) else { continue };
+        let verified = source.verify(&HeaderMap::new(), b"[]", &[], Timestamp::now());
+        assert_eq!(verified, Err(NotAuthentic), "{}", spec.id);
+    }
+}

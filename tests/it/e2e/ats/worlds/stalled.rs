@@ -1,0 +1,67 @@
+//! A connection whose worker is killed, and nobody helps: within two minutes it is shown that the run was interrupted, and the
+//! stack goes on by itself.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::ORG;
+use crate::e2e::harness::stack::{Stack, fresh_number};
+
+/// The promise.
+const SHOWN: Duration = Duration::from_secs(120);
+/// Then the scheduler looks for what is due each minute.
+const GOES_ON: Duration = Duration::from_secs(240);
+const LOOKS: Duration = Duration::from_secs(1);
+
+pub(super) async fn is_seen_by_the_stack(stack: &Stack) {
+    let org = stack.org(ORG);
+    let account = format!("s{:x}", fresh_number());
+    let connection = format!("stalled-{account}");
+    let grown = json!({"seed": 1, "count": 200});
+    let grown = stack.control("bamboohr", Method::POST, &format!("/{account}/grow"), Some(grown)).await;
+    assert!(grown.status.is_success(), "{grown:?}");
+    let order = Path::new(stack.text("/fault_points")).join(format!("sync.saved@{connection}"));
+    fs::write(&order, "").expect("an order");
+    let body = json!({"id": connection, "provider": "bamboohr", "login": "api-key", "account": account,
+                      "secrets": {"api_key": format!("local-bamboohr-key-{account}")}, "reason": "a worker dies"});
+    assert_eq!(org.post("/api/connections", &body).await.status, 202);
+    let begin = Instant::now();
+    while order.exists() {
+        assert!(begin.elapsed() < SHOWN, "nobody reads it");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let died = Instant::now();
+    let path = format!("/api/connections/{connection}");
+    let run = loop {
+        let sync = org.get(&path).await.body["sync"].clone();
+        if sync["running"]["id"].is_string() {
+            break sync["running"]["id"].clone();
+        }
+        assert!(died.elapsed() < SHOWN, "a run is at work, as far as one knows: {sync}");
+        tokio::time::sleep(LOOKS).await;
+    };
+    let until = async |patience: Duration, wanted: &dyn Fn(&[Value]) -> bool| {
+        loop {
+            let runs = org.get(&format!("{path}/runs?limit=100")).await.body;
+            let items = runs["items"].as_array().expect("runs");
+            let ours = items.iter().find(|told| told["id"] == run).expect("the run");
+            assert!(ours["outcome"].is_null() || ours["outcome"] == "interrupted", "it was killed: {ours}");
+            if wanted(items) {
+                return died.elapsed();
+            }
+            assert!(died.elapsed() < patience, "not after {patience:?}: {runs}");
+            tokio::time::sleep(LOOKS).await;
+        }
+    };
+    let interrupted = |runs: &[Value]| runs.iter().any(|told| told["id"] == run && told["outcome"] == "interrupted");
+    let shown = until(SHOWN, &interrupted).await;
+    let resumed = |runs: &[Value]| runs.iter().any(|told| told["resumes"] == run && told["outcome"] == "succeeded");
+    let over = until(GOES_ON, &resumed).await;
+    println!("stalled: shown as interrupted after {shown:.0?}, read to the end after {over:.0?}");
+    let removed = org.send(org.request(Method::DELETE, &path)).await;
+    assert_eq!(removed.status, 204, "{removed:?}");
+}

@@ -1,0 +1,5 @@
+//! The running stack, as tests see it.
+
+pub(crate) mod aws;
+pub(crate) mod calls;
+pub(crate) mod stack;

@@ -1,0 +1,362 @@
+//! What mail providers tell of mails reaches the right notification, in any order and any number of times, and nothing that they
+//! did not tell does.
+
+use std::time::{Duration, Instant};
+
+use domain::notification::NotificationKind;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::contract::mail_world::{Tenant, Told};
+use crate::e2e::harness::stack::{Answer, PATIENCE, Stack, alone, beside_others, fresh_number, run};
+
+/// For how long a process believes what it knows of an organisation.
+const BELIEVED: Duration = Duration::from_secs(30);
+
+/// What a provider's simulator signs with; the seeds of the stack have the other half.
+fn secret(provider: &str) -> &'static str {
+    match provider {
+        "sendgrid" => simulators::sendgrid::TEST_KEYS.0,
+        "mailgun" => "local-mailgun-signing-key",
+        "brevo" => "local-brevo-token",
+        other => panic!("{other} signs nothing"),
+    }
+}
+
+async fn accepted(stack: &Stack, tenant: &Tenant, to: &str) -> Told {
+    let told = stack.record_notification(tenant, NotificationKind::FlagResolved, to).await;
+    stack.send_message("email", &told.job()).await;
+    until(stack, &told, "accepted").await;
+    told
+}
+
+async fn until(stack: &Stack, told: &Told, state: &str) -> Value {
+    let begin = Instant::now();
+    loop {
+        let notification = told.read(stack).await;
+        if notification["state"] == state {
+            return notification;
+        }
+        // A message may wait for a breaker's probe, which comes after a minute.
+        assert!(begin.elapsed() < 2 * PATIENCE, "not {state} after {:?}: {notification}", 2 * PATIENCE);
+        tokio::time::sleep(Duration::from_millis(150)).await;
+    }
+}
+
+/// Something happens to a mail at its provider.
+async fn happens(stack: &Stack, provider: &str, told: &Told, event: &str) {
+    let body = json!({"correlation": told.reference(), "event": event});
+    let answer = stack.control(provider, Method::POST, "/outcomes", Some(body)).await;
+    assert!(answer.status.is_success(), "{answer:?}");
+}
+
+/// The provider calls the webhook; gives the statuses that it got.
+async fn tells(stack: &Stack, provider: &str, told: &Told, more: Value) -> Vec<u64> {
+    let mut order = json!({
+        "url": format!("{}/api/webhooks/mail/{provider}", stack.text("/api_url")),
+        "correlation": told.reference(), "secret": secret(provider), "ca": stack.text("/ca_cert"),
+    });
+    let fields = order.as_object_mut().expect("an order");
+    fields.extend(more.as_object().expect("fields").clone());
+    let Answer { status, body, .. } = stack.control(provider, Method::POST, "/deliver", Some(order)).await;
+    assert!(status.is_success(), "{body}");
+    body["statuses"].as_array().expect("statuses").iter().map(|one| one.as_u64().unwrap_or(0)).collect()
+}
+
+fn whats(notification: &Value) -> Vec<&str> {
+    let history = notification["history"].as_array().expect("a history");
+    history.iter().map(|entry| entry["what"].as_str().expect("a word")).collect()
+}
+
+#[test]
+fn signed_events_in_any_order_and_number_are_recorded_once_and_a_bounce_ends_all_mail_to_that_address() {
+    let _guard = beside_others();
+    run(async {
+        let stack = Stack::open();
+        let tenant = stack.tenant(&["sendgrid"]).await;
+        let to = format!("gone-{}@example.com", fresh_number());
+        let told = accepted(&stack, &tenant, &to).await;
+        for event in ["deferred", "delivered", "bounced"] {
+            happens(&stack, "sendgrid", &told, event).await;
+        }
+        // What cannot be proven changes nothing.
+        for forged in [json!({"tamper": true}), json!({"unsigned": true})] {
+            let statuses = tells(&stack, "sendgrid", &told, forged.clone()).await;
+            assert!(statuses.iter().all(|status| *status == 401), "{forged}: {statuses:?}");
+        }
+        assert_eq!(told.read(&stack).await["state"], "accepted");
+
+        let more = json!({"order": "reversed", "times": 3});
+        let statuses = tells(&stack, "sendgrid", &told, more).await;
+        assert!(!statuses.is_empty() && statuses.iter().all(|status| *status == 200), "{statuses:?}");
+        let begin = Instant::now();
+        let bounced = loop {
+            let notification = until(&stack, &told, "bounced").await;
+            if whats(&notification).len() >= 5 {
+                break notification;
+            }
+            assert!(begin.elapsed() < PATIENCE, "{notification}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        };
+        let mut seen = whats(&bounced);
+        seen.sort_unstable();
+        // Once by our own worker, once by the provider's event; all others once.
+        assert_eq!(seen, ["accepted", "accepted", "bounced", "deferred", "delivered"], "{bounced}");
+        assert_eq!(bounced["failure"]["code"], "bounced", "{bounced}");
+
+        let begin = Instant::now();
+        loop {
+            let again = stack.record_notification(&tenant, NotificationKind::FlagResolved, &to.to_uppercase()).await;
+            stack.send_message("email", &again.job()).await;
+            let ended = loop {
+                let notification = again.read(&stack).await;
+                if notification["state"] != "queued" && notification["state"] != "sending" {
+                    break notification;
+                }
+                tokio::time::sleep(Duration::from_millis(150)).await;
+            };
+            if ended["state"] == "rejected" {
+                assert_eq!(ended["failure"]["code"], "suppressed", "{ended}");
+                assert_eq!(stack.mails_at("sendgrid", &again).await, 0, "nothing was sent");
+                break;
+            }
+            assert!(begin.elapsed() < BELIEVED + PATIENCE, "still written to: {ended}");
+            tokio::time::sleep(Duration::from_secs(3)).await;
+        }
+        // Another organisation writes to whom it wants.
+        let other = stack.tenant(&["sendgrid"]).await;
+        accepted(&stack, &other, &to).await;
+    });
+}
+
+#[test]
+fn what_a_webhook_does_not_prove_is_confirmed_with_the_provider_before_it_ends_a_delivery() {
+    let _guard = beside_others();
+    run(async {
+        let stack = Stack::open();
+        for provider in ["mailgun", "brevo"] {
+            let tenant = stack.tenant(&[provider]).await;
+            let told = accepted(&stack, &tenant, "hint@example.com").await;
+            happens(&stack, provider, &told, "delivered").await;
+            let statuses = tells(&stack, provider, &told, json!({"times": 2})).await;
+            assert!(!statuses.is_empty() && statuses.iter().all(|status| *status == 200), "{provider}: {statuses:?}");
+            let delivered = until(&stack, &told, "delivered").await;
+            let count = whats(&delivered).iter().filter(|what| **what == "delivered").count();
+            assert_eq!(count, 1, "{provider}: {delivered}");
+
+            // Whoever has the proof of one delivery can put any body beside it: the provider says that it is not so.
+            let liar = accepted(&stack, &tenant, "lied-about@example.com").await;
+            let body = forged(provider, &liar);
+            let url = format!("{}/api/webhooks/mail/{provider}", stack.text("/api_url"));
+            let mut request = stack.http.post(url).header("content-type", "application/json");
+            if provider == "brevo" {
+                request = request.bearer_auth(secret(provider));
+            }
+            assert_eq!(stack.send(request.body(body)).await.status, 200, "{provider}");
+            let begin = Instant::now();
+            while stack.messages_in("webhook").await > 0 && begin.elapsed() < PATIENCE {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            let still = liar.read(&stack).await;
+            assert_eq!(still["state"], "accepted", "{provider}: {still}");
+            // Its list follows late, and then the hint is true: it is asked about for a while.
+            happens(&stack, provider, &liar, "bounced").await;
+            until(&stack, &liar, "bounced").await;
+        }
+    });
+}
+
+/// A bounce of which the provider knows nothing, with a proof that is good.
+fn forged(provider: &str, told: &Told) -> String {
+    let at = jiff::Timestamp::now().as_second();
+    match provider {
+        "brevo" => json!({
+            "event": "hard_bounce", "email": "lied-about@example.com", "ts_epoch": at * 1000,
+            "message-id": "<forged@smtp-relay.mailin.fr>", "X-Mailin-custom": told.reference(), "tags": [told.reference()],
+        })
+        .to_string(),
+        _ => {
+            let (timestamp, token) = (at.to_string(), "0123456789abcdef0123456789abcdef0123456789abcdef01");
+            // Both sign by HMAC-SHA256; here over these two alone.
+            let signature = simulators::greenhouse::sign(secret("mailgun"), format!("{timestamp}{token}").as_bytes());
+            let signature = signature.strip_prefix("sha256 ").expect("a signature");
+            json!({
+                "signature": {"timestamp": timestamp, "token": token, "signature": signature},
+                "event-data": {
+                    "event": "failed", "severity": "permanent", "id": "forged", "timestamp": at, "reason": "bounce",
+                    "recipient": "lied-about@example.com", "user-variables": {"reference": told.reference()},
+                    "message": {"headers": {"message-id": "forged@example.com"}},
+                },
+            })
+            .to_string()
+        }
+    }
+}
+
+#[test]
+fn ses_tells_over_the_event_bus_and_a_suppression_is_listed_and_lifted_by_a_person() {
+    let _guard = beside_others();
+    run(async {
+        let stack = Stack::open();
+        let acme = stack.org("acme");
+        let to = format!("bounces-{}@example.com", fresh_number());
+        let body = json!({"kind": "flag-resolved", "to": to, "data": {"name": "Ada", "flag": "f", "resolution": "r"}});
+        let notify = async || {
+            let accepted = acme.post("/api/notifications", &body).await;
+            assert_eq!(accepted.status, 202, "{accepted:?}");
+            accepted.body["id"].as_str().expect("an id").to_owned()
+        };
+        let path = |id: &str| format!("/api/notifications/{id}");
+        let id = notify().await;
+        acme.until_state(&path(&id), &["accepted"]).await;
+        let reference = format!("acme_{id}");
+        stack.put_event(simulators::ses::event("Bounce.Permanent", &reference, "ses-1", jiff::Timestamp::now())).await;
+        let bounced = acme.until_state(&path(&id), &["bounced"]).await;
+        let last = bounced["history"].as_array().and_then(|history| history.last()).expect("a history");
+        assert_eq!((&last["what"], &last["provider"]), (&json!("bounced"), &json!("ses")), "{bounced}");
+
+        let found = acme.get("/api/suppressions?limit=100").await;
+        let items = found.body["items"].as_array().expect("items");
+        let item = items.iter().find(|item| item["address"] == to.as_str()).unwrap_or_else(|| panic!("{found:?}"));
+        let about = (&item["reason"], &item["notification_id"], &item["lifted_at"]);
+        assert_eq!(about, (&json!("bounced"), &json!(id), &Value::Null), "{item}");
+        let lift = format!("/api/suppressions/{}/lift", item["id"].as_str().expect("an id"));
+        let reason = json!({"reason": "the mailbox was repaired"});
+        stack.org("globex").post(&lift, &reason).await.is_problem(404, "not-found");
+        acme.post(&lift, &json!({})).await.blames(400, "reason", "missing");
+        acme.post("/api/suppressions/none/lift", &reason).await.is_problem(404, "not-found");
+        let lifted = acme.post(&lift, &reason).await;
+        assert!(lifted.status == 200 && lifted.body["lifted_at"].is_string(), "{lifted:?}");
+        acme.post(&lift, &reason).await.is_problem(409, "conflict");
+        // A process may believe the suppression for half a minute more.
+        let begin = Instant::now();
+        loop {
+            let id = notify().await;
+            let ended = acme.until_state(&path(&id), &["accepted", "rejected"]).await;
+            if ended["state"] == "accepted" {
+                break;
+            }
+            assert!(begin.elapsed() < BELIEVED + PATIENCE, "{ended}");
+            tokio::time::sleep(Duration::from_secs(3)).await;
+        }
+        // The same event once more suppresses nothing: it is known.
+        stack.put_event(simulators::ses::event("Bounce.Permanent", &reference, "ses-1", jiff::Timestamp::now())).await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let found = acme.get("/api/suppressions?limit=100").await;
+        let items = found.body["items"].as_array().expect("items");
+        let item = items.iter().find(|item| item["address"] == to.as_str()).expect("the suppression");
+        assert!(item["lifted_at"].is_string(), "{item}");
+    });
+}
+
+#[test]
+fn the_next_provider_has_the_mail_only_when_the_first_certainly_has_not() {
+    let _guard = alone();
+    run(async {
+        let stack = Stack::open();
+        for provider in ["sendgrid", "mailgun"] {
+            assert!(stack.control(provider, Method::POST, "/reset", None).await.status.is_success());
+        }
+        let tenant = stack.tenant(&["sendgrid", "mailgun"]).await;
+        let fault = async |order: Value| {
+            let answer = stack.control("sendgrid", Method::POST, "/faults", Some(order)).await;
+            assert!(answer.status.is_success(), "{answer:?}");
+        };
+        fault(json!({"status": 429, "times": 1})).await;
+        let told = accepted(&stack, &tenant, "next@example.com").await;
+        let sent = told.read(&stack).await;
+        let places = (stack.mails_at("sendgrid", &told).await, stack.mails_at("mailgun", &told).await);
+        assert_eq!((places, &sent["provider"]), ((0, 1), &json!("mailgun")), "{sent}");
+        assert_eq!(whats(&sent), ["not_sent", "accepted"], "{sent}");
+
+        fault(json!({"drop_after_bytes": 0, "times": 1})).await;
+        let told = accepted(&stack, &tenant, "next@example.com").await;
+        let sent = told.read(&stack).await;
+        let places = (stack.mails_at("sendgrid", &told).await, stack.mails_at("mailgun", &told).await);
+        assert_eq!((places, &sent["provider"]), ((1, 0), &json!("sendgrid")), "{sent}");
+        assert_eq!(whats(&sent), ["unknown", "accepted"], "it was in doubt, and asked about: {sent}");
+    });
+}
+
+#[test]
+fn an_event_settles_what_nobody_can_be_asked_about_and_without_one_a_person_has_to_look() {
+    let _guard = alone();
+    run(async {
+        let stack = Stack::open();
+        let tenant = stack.tenant(&["ses"]).await;
+        let mut doubted = Vec::new();
+        for _ in 0..2 {
+            let lost = json!({"drop_after_bytes": 0, "times": 1});
+            assert!(stack.control("ses", Method::POST, "/faults", Some(lost)).await.status.is_success());
+            let told = stack.record_notification(&tenant, NotificationKind::FlagResolved, "doubt@example.com").await;
+            stack.send_message("email", &told.job()).await;
+            until(&stack, &told, "unknown").await;
+            doubted.push(told);
+        }
+        let reference = doubted[0].reference();
+        stack.put_event(simulators::ses::event("Send", &reference, "ses-2", jiff::Timestamp::now())).await;
+        let settled = until(&stack, &doubted[0], "accepted").await;
+        assert_eq!(whats(&settled), ["unknown", "accepted"], "{settled}");
+        let open = until(&stack, &doubted[1], "needs_review").await;
+        assert_eq!(whats(&open), ["unknown", "asked", "asked", "needs_review"], "{open}");
+        // The event comes after all: the person need not look.
+        let reference = doubted[1].reference();
+        stack.put_event(simulators::ses::event("Send", &reference, "ses-3", jiff::Timestamp::now())).await;
+        until(&stack, &doubted[1], "accepted").await;
+        for told in &doubted {
+            assert_eq!(stack.mails_at("ses", told).await, 1, "{told:?}");
+        }
+    });
+}
+
+#[test]
+fn what_is_of_no_use_any_more_is_not_sent() {
+    let _guard = beside_others();
+    run(async {
+        let stack = Stack::open();
+        let tenant = stack.tenant(&["sendgrid"]).await;
+        let told = stack.record_notification(&tenant, NotificationKind::PasswordReset, "late@example.com").await;
+        let past = (jiff::Timestamp::now() - jiff::SignedDuration::from_secs(1)).to_string();
+        let pk = format!("ORG#{}#notification", told.tenant);
+        stack.set_text("records", (&pk, &told.id), "send_before", &past).await;
+        stack.send_message("email-priority", &told.job()).await;
+        let ended = until(&stack, &told, "rejected").await;
+        assert_eq!(ended["failure"]["code"], "expired", "{ended}");
+        assert_eq!(stack.mails_at("sendgrid", &told).await, 0);
+    });
+}
+
+#[test]
+fn a_provider_that_takes_nothing_more_is_left_alone_at_once() {
+    let _guard = alone();
+    run(async {
+        let stack = Stack::open();
+        let operator = stack.text("/operator_token");
+        let reset = async || {
+            let url = format!("{}/api/admin/breakers/deployment/mail-brevo/reset", stack.text("/api_url"));
+            let order = stack.http.post(url).bearer_auth(operator).json(&json!({"reason": "a test"}));
+            assert_eq!(stack.send(order).await.status, 200);
+        };
+        assert!(stack.control("brevo", Method::POST, "/reset", None).await.status.is_success());
+        reset().await;
+        let spent = json!({"status": 402, "body": {"code": "not_enough_credits", "message": "m"}});
+        assert!(stack.control("brevo", Method::POST, "/faults", Some(spent)).await.status.is_success());
+        let tenant = stack.tenant(&["brevo"]).await;
+        let told = stack.record_notification(&tenant, NotificationKind::FlagResolved, "spent@example.com").await;
+        stack.send_message("email", &told.job()).await;
+        stack
+            .org("acme")
+            .until("/api/admin/breakers", |answer| {
+                let items = answer.body["items"].as_array().map(Vec::as_slice).unwrap_or_default();
+                items.iter().any(|item| item["name"] == "mail-brevo" && item["phase"] == "open")
+            })
+            .await;
+        let asked = stack.control("brevo", Method::GET, "/requests", None).await.body["count"].as_u64();
+        assert_eq!(asked, Some(1), "one answer was enough");
+        assert!(stack.control("brevo", Method::POST, "/reset", None).await.status.is_success());
+        reset().await;
+        until(&stack, &told, "accepted").await;
+        assert_eq!(stack.mails_at("brevo", &told).await, 1);
+    });
+}

@@ -1,0 +1,261 @@
+//! Workers are killed with SIGKILL around every step of sending a mail, through every provider; then they go on. What the
+//! providers accepted is counted: one mail where the provider can be asked or tells; where nobody can say, never more than one
+//! for a kind that promises it, and then a person has to look.
+//!
+//! All are killed first, one after the other; then their messages come again. `PROVE_LONG` takes all providers and the queue's
+//! own visibility timeout, the short form some of each sort.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use domain::notification::NotificationKind;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::contract::mail_world::Told;
+use crate::e2e::harness::stack::{PATIENCE, Stack, alone, run};
+
+/// Leases end with the worker's timeout.
+const LEASE: Duration = Duration::from_secs(30);
+/// Visibility timeout of the queue in the template, and in the short form: longer than the lease.
+const VISIBILITY: Duration = Duration::from_secs(180);
+const SHORT_VISIBILITY: Duration = Duration::from_secs(60);
+/// Until the last of three questions is answered: 3 + 6 + 12 seconds on this stack, and what the queue takes.
+const ASKING: Duration = Duration::from_secs(60);
+const SETTLED: [&str; 3] = ["accepted", "rejected", "needs_review"];
+
+/// Where the worker is when it is killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Point {
+    BeforeClaim,
+    AfterClaim,
+    /// Its request is at the provider, which has not taken the mail.
+    BeforeAcceptance,
+    /// The provider took the mail, and its reply is not there yet.
+    AfterAcceptance,
+    BeforeRecording,
+    AfterRecording,
+}
+
+const POINTS: [Point; 6] = [
+    Point::BeforeClaim,
+    Point::AfterClaim,
+    Point::BeforeAcceptance,
+    Point::AfterAcceptance,
+    Point::BeforeRecording,
+    Point::AfterRecording,
+];
+
+impl Point {
+    const fn fault_point(self) -> &'static str {
+        match self {
+            Self::BeforeClaim => "work.claiming",
+            Self::AfterClaim => "work.claimed",
+            Self::BeforeAcceptance | Self::AfterAcceptance => "work.calling",
+            Self::BeforeRecording => "work.finishing",
+            Self::AfterRecording => "work.finished",
+        }
+    }
+
+    /// Whether the provider has a mail of the attempt that is killed.
+    const fn accepted(self) -> bool {
+        matches!(self, Self::AfterAcceptance | Self::BeforeRecording | Self::AfterRecording)
+    }
+
+    /// Whether the end of the attempt is on record, or its beginning is not.
+    const fn certain(self) -> bool {
+        matches!(self, Self::BeforeClaim | Self::AfterRecording)
+    }
+}
+
+/// What is known of a provider's mails afterwards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Knowledge {
+    Asked,
+    /// It tells by events; here the test is the event bus.
+    Told,
+    Nobody,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Row {
+    provider: &'static str,
+    kind: NotificationKind,
+    knowledge: Knowledge,
+}
+
+const fn row(provider: &'static str, kind: NotificationKind, knowledge: Knowledge) -> Row {
+    Row { provider, kind, knowledge }
+}
+
+const ROWS: [Row; 8] = [
+    row("smtp", NotificationKind::FlagResolved, Knowledge::Nobody),
+    row("gmail", NotificationKind::FlagResolved, Knowledge::Asked),
+    row("ses", NotificationKind::FlagResolved, Knowledge::Told),
+    row("sendgrid", NotificationKind::FlagResolved, Knowledge::Asked),
+    row("mailgun", NotificationKind::FlagResolved, Knowledge::Asked),
+    row("brevo", NotificationKind::FlagResolved, Knowledge::Asked),
+    row("smtp", NotificationKind::PasswordReset, Knowledge::Nobody),
+    row("sendgrid", NotificationKind::PasswordReset, Knowledge::Asked),
+];
+/// So many of them in the short form.
+const SHORT: usize = 3;
+
+/// A worker that was killed.
+struct Killed {
+    row: &'static Row,
+    point: Point,
+    told: Told,
+}
+
+impl Row {
+    /// State and accepted mails that are promised; `None`: any state.
+    fn wanted(&self, point: Point) -> (&'static str, u64) {
+        let once = self.kind == NotificationKind::FlagResolved;
+        match self.knowledge {
+            Knowledge::Asked => ("accepted", 1),
+            Knowledge::Told if point.accepted() || point.certain() => ("accepted", 1),
+            Knowledge::Nobody if point.certain() => ("accepted", 1),
+            Knowledge::Told | Knowledge::Nobody if once => ("needs_review", u64::from(point.accepted())),
+            // Better two than none: the same mail with the same Message-ID.
+            Knowledge::Told | Knowledge::Nobody => ("accepted", 1 + u64::from(point.accepted())),
+        }
+    }
+}
+
+/// Holds the provider's next acceptance, before or after it; gives where to look whether it is held.
+async fn hold(stack: &Stack, row: &Row, after: bool) {
+    let order = match (row.provider, after) {
+        ("smtp", false) => json!({"stage": "data", "delay_ms": 30_000, "times": 1}),
+        ("smtp", true) => json!({"stage": "after_data", "delay_ms": 30_000, "times": 1}),
+        (_, false) => json!({"latency_ms": 30_000, "match": {"method": "POST"}, "times": 1}),
+        (_, true) => json!({"answer_latency_ms": 30_000, "match": {"method": "POST"}, "times": 1}),
+    };
+    let answer = if row.provider == "smtp" {
+        stack.send(stack.http.post(format!("{}faults", stack.text("/mailbox_url"))).json(&order)).await
+    } else {
+        stack.control(row.provider, Method::POST, "/faults", Some(order)).await
+    };
+    assert!(answer.status.is_success(), "{answer:?}");
+}
+
+/// Whether the request that is held has come.
+async fn is_held(stack: &Stack, row: &Row) -> bool {
+    let faults = if row.provider == "smtp" {
+        stack.send(stack.http.get(format!("{}faults", stack.text("/mailbox_url")))).await.body
+    } else {
+        stack.control(row.provider, Method::GET, "/faults", None).await.body
+    };
+    let items = faults.as_array().or_else(|| faults["items"].as_array()).expect("a list of faults");
+    items.iter().any(|fault| fault["hits"].as_u64().is_some_and(|hits| hits > 0))
+}
+
+async fn clear(stack: &Stack, row: &Row) {
+    let answer = if row.provider == "smtp" {
+        stack.send(stack.http.delete(format!("{}faults", stack.text("/mailbox_url")))).await
+    } else {
+        stack.control(row.provider, Method::DELETE, "/faults", None).await
+    };
+    assert!(answer.status.is_success(), "{answer:?}");
+}
+
+async fn kill(stack: &Stack, row: &'static Row, point: Point, told: Told) -> Killed {
+    let file: PathBuf = Path::new(stack.text("/fault_points")).join(format!("{}@{}", point.fault_point(), told.id));
+    let begin = Instant::now();
+    let patience = async |what: &str| {
+        assert!(begin.elapsed() < PATIENCE, "{row:?} {point:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    let calling = matches!(point, Point::BeforeAcceptance | Point::AfterAcceptance);
+    if calling {
+        hold(stack, row, point == Point::AfterAcceptance).await;
+    } else {
+        fs::write(&file, "").expect("an order");
+    }
+    stack.send_message("email", &told.job()).await;
+    if calling {
+        while !is_held(stack, row).await {
+            patience("the provider was not called").await;
+        }
+        while point == Point::AfterAcceptance && stack.mails_at(row.provider, &told).await == 0 {
+            patience("the provider did not take the mail").await;
+        }
+        fs::write(&file, "").expect("an order");
+    }
+    while file.exists() {
+        patience("nobody passed the point").await;
+    }
+    if calling {
+        clear(stack, row).await;
+    }
+    let mails = stack.mails_at(row.provider, &told).await;
+    assert_eq!(mails, u64::from(point.accepted()), "{row:?} {point:?}: killed at another point");
+    if row.knowledge == Knowledge::Told && mails > 0 {
+        told_by_the_bus(stack, &told).await;
+    }
+    Killed { row, point, told }
+}
+
+/// SES tells over the event bus what it took.
+async fn told_by_the_bus(stack: &Stack, told: &Told) {
+    let path = format!("/mails?correlation={}", told.reference());
+    let mails = stack.control("ses", Method::GET, &path, None).await.body;
+    let id = mails["items"][0]["id"].as_str().expect("an id");
+    stack.put_event(simulators::ses::event("Send", &told.reference(), id, jiff::Timestamp::now())).await;
+}
+
+async fn end(stack: &Stack, killed: &Killed, deadline: Instant) -> Value {
+    loop {
+        let notification = killed.told.read(stack).await;
+        if notification["state"].as_str().is_some_and(|state| SETTLED.contains(&state)) {
+            return notification;
+        }
+        assert!(Instant::now() < deadline, "{:?} {:?} is stranded: {notification}", killed.row, killed.point);
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+#[test]
+fn whoever_is_killed_around_a_mail_leaves_one_mail_or_a_question_for_a_person() {
+    let _guard = alone();
+    run(async {
+        let stack = Stack::open();
+        let long = std::env::var_os("PROVE_LONG").is_some();
+        let (visibility, rows) = if long { (VISIBILITY, ROWS.len()) } else { (SHORT_VISIBILITY, SHORT) };
+        stack.set_visibility("email", visibility.as_secs()).await;
+        let mut all = Vec::new();
+        for row in ROWS.iter().take(rows) {
+            let tenant = stack.tenant(&[row.provider]).await;
+            for point in POINTS {
+                let told = stack.record_notification(&tenant, row.kind, "killed@example.com").await;
+                all.push(kill(&stack, row, point, told).await);
+            }
+        }
+        let deadline = Instant::now() + visibility + LEASE + ASKING + PATIENCE;
+        let (mut doubled, mut lost, mut review) = (0, 0, 0);
+        for killed in &all {
+            let Killed { row, point, told } = killed;
+            let notification = end(&stack, killed, deadline).await;
+            let (state, mails) = (notification["state"].as_str(), stack.mails_at(row.provider, told).await);
+            println!(
+                "cell: {:<9} {:<15} {:<17} {:<12} mails={mails} attempts={}",
+                row.provider,
+                row.kind.as_str(),
+                format!("{point:?}"),
+                state.unwrap_or("?"),
+                notification["attempts"]
+            );
+            let (wanted, most) = row.wanted(*point);
+            let promised = row.kind == NotificationKind::FlagResolved || row.knowledge == Knowledge::Asked;
+            doubled += u64::from(promised && mails > 1);
+            lost += u64::from(mails == 0 && state != Some("needs_review"));
+            review += u64::from(state == Some("needs_review"));
+            assert_eq!((state, mails), (Some(wanted), most), "{row:?} {point:?}: {notification}");
+        }
+        stack.until_empty("email", Instant::now() + visibility + PATIENCE).await;
+        stack.set_visibility("email", VISIBILITY.as_secs()).await;
+        let cells = all.len();
+        println!("measured: mail_cells={cells} mail_doubled={doubled} mail_lost={lost} mail_needs_review={review}");
+    });
+}
