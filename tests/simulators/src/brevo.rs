@@ -25,7 +25,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    Simulator,
+    Simulator, clock,
     control::{Control, Refused, lock},
     mail_events::{self, Event, Message, Outcome, Proof},
     mailbox::{self, Mail, Mailbox, REFUSED_DOMAIN, UNVERIFIED_DOMAIN, is_address},
@@ -128,7 +128,7 @@ async fn report(
     }
     let tags = tags.map(|tags| serde_json::from_str::<Vec<String>>(&tags)).transpose();
     let tags = tags.map_err(|_| Error::invalid("tags must be a list"))?;
-    let now = Timestamp::now();
+    let now = clock::now();
     let found = world.mailbox.visible(|mail| {
         tags.as_ref().is_none_or(|tags| tags.iter().any(|tag| mail.tags.contains(tag)))
             && email.as_ref().is_none_or(|email| mail.to.contains(email))
@@ -204,7 +204,7 @@ async fn send(State(world): State<Arc<World>>, headers: HeaderMap, body: Bytes) 
     let body: Value = serde_json::from_slice(&body)
         .map_err(|_| Error::new(StatusCode::BAD_REQUEST, "bad_request", "Input must be a valid JSON object"))?;
     let mail = read(&body)?;
-    let now = Timestamp::now();
+    let now = clock::now();
     // The keys stay locked until the mail is kept: of two requests at once one is the first.
     let mut keys = lock(&world.keys);
     if let Some(key) = body.pointer("/headers/idempotencyKey").and_then(Value::as_str) {

@@ -17,11 +17,11 @@ use axum::{
 };
 use bytes::Bytes;
 use futures::stream;
-use jiff::Timestamp;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use crate::{
+    clock,
     faults::{Faults, Spec},
     journal::{self, Entry, Journal},
 };
@@ -148,7 +148,7 @@ async fn reset(State(control): State<Arc<Control>>) -> StatusCode {
 
 /// The layer around a provider's routes: writes the journal and lets the request meet its fault.
 pub async fn observe(State(control): State<Arc<Control>>, request: Request, next: Next) -> Response {
-    let at = Timestamp::now();
+    let at = clock::now();
     let (parts, body) = request.into_parts();
     let Ok(bytes) = to_bytes(body, BODY_MAX).await else {
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
@@ -165,7 +165,7 @@ pub async fn observe(State(control): State<Arc<Control>>, request: Request, next
     let target = parts.uri.path_and_query().map_or_else(String::new, ToString::to_string);
     let met = control.faults().meet(parts.method.as_str(), &target);
     if met.latency_ms > 0 {
-        tokio::time::sleep(Duration::from_millis(met.latency_ms)).await;
+        clock::sleep(Duration::from_millis(met.latency_ms)).await;
     }
     let request = Request::from_parts(parts, Body::from(bytes));
     let response = match met.fault {
@@ -179,7 +179,7 @@ pub async fn observe(State(control): State<Arc<Control>>, request: Request, next
 async fn faulty(control: &Control, fault: Spec, request: Request, next: Next) -> Response {
     let makes = fault.status.is_some() || fault.body.is_some();
     let acted = if !makes || fault.acts_first { Some(next.run(request).await) } else { None };
-    tokio::time::sleep(Duration::from_millis(fault.answer_latency_ms)).await;
+    clock::sleep(Duration::from_millis(fault.answer_latency_ms)).await;
     let (mut status, mut headers, mut body) = match acted {
         Some(response) if !makes => {
             let (parts, body) = response.into_parts();
@@ -239,7 +239,7 @@ fn broken_after(start: Bytes) -> Body {
         if let Some(start) = start.filter(|start| !start.is_empty()) {
             return Some((Ok(start), None));
         }
-        tokio::time::sleep(FLUSH).await;
+        clock::wall_sleep(FLUSH).await;
         Some((Err(io::Error::from(io::ErrorKind::ConnectionReset)), None))
     }))
 }

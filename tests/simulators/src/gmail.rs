@@ -19,12 +19,11 @@ use axum::{
 };
 use base64::{Engine as _, prelude::BASE64_URL_SAFE};
 use bytes::Bytes;
-use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    Simulator,
+    Simulator, clock,
     control::{Control, Refused, parse},
     google::TOKEN,
     mailbox::{self, Mail, Mailbox, REFUSED_DOMAIN, UNVERIFIED_DOMAIN, is_address},
@@ -127,7 +126,7 @@ fn read(body: &[u8]) -> Result<Mail, Error> {
         return Err(bad("Invalid To header"));
     }
     Ok(Mail {
-        at: Timestamp::now(),
+        at: clock::now(),
         from,
         to,
         subject,

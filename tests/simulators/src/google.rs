@@ -16,11 +16,10 @@ use axum::{
 };
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use bytes::Bytes;
-use jiff::Timestamp;
 use rustls_pki_types::{PrivatePkcs8KeyDer, pem::PemObject as _};
 use serde_json::{Value, json};
 
-use crate::{Simulator, control::Control};
+use crate::{Simulator, clock, control::Control};
 
 /// The key of the service account in tests and in the local stack.
 pub const TEST_KEY: &str = include_str!("../google_test_key.pem");
@@ -72,7 +71,7 @@ async fn token(headers: HeaderMap, body: Bytes) -> Result<Json<Value>, Error> {
         }
         "urn:ietf:params:oauth:grant-type:jwt-bearer" => {
             let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-            checked(&field("assertion"), &format!("http://{host}/google/token"), Timestamp::now().as_second())?
+            checked(&field("assertion"), &format!("http://{host}/google/token"), clock::wall_now().as_second())?
         }
         _ => return Err(Error(StatusCode::BAD_REQUEST, "unsupported_grant_type", "Invalid grant_type.")),
     };

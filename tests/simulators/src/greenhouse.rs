@@ -45,7 +45,6 @@ use axum::{
 };
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
-use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -54,7 +53,7 @@ pub use account::{Account, World};
 pub use sample::new_candidate_application;
 
 use crate::{
-    Simulator,
+    Simulator, clock,
     control::{Control, Refused, parse},
     world::Clock,
 };
@@ -148,7 +147,7 @@ async fn deliver(State(sender): State<Sender>, body: Bytes) -> Result<impl IntoR
     let delivery: Delivery = parse(&body)?;
     let event_id = delivery.event_id.clone().unwrap_or_else(|| {
         let number = sender.events.fetch_add(1, Ordering::Relaxed);
-        new_event_id(&format!("{}/{number}", Timestamp::now()))
+        new_event_id(&format!("{}/{number}", clock::now()))
     });
     let (signature, responses) = send::send(&sender.control, delivery, &event_id).await?;
     Ok(Json(json!({"event_id": event_id, "signature": signature, "responses": responses})))

@@ -63,6 +63,7 @@
 pub mod bamboohr;
 pub mod brevo;
 pub mod calls;
+pub mod clock;
 pub mod control;
 pub mod faults;
 pub mod gemini;

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use crate::{
+    clock,
     control::{Refused, parse},
     loopback::{chain, client},
     mailbox::{self, Mail, Mailbox},
@@ -155,7 +156,7 @@ async fn happen(State(mailbox): State<Arc<Mailbox>>, body: Bytes) -> Result<(Sta
     if event == Outcome::Accepted {
         return Err(Refused("event: that a mail was accepted is among its events from the start".to_owned()));
     }
-    let event = mailbox.happened(&correlation, event, at.unwrap_or_else(Timestamp::now));
+    let event = mailbox.happened(&correlation, event, at.unwrap_or_else(clock::now));
     event.map(|event| (StatusCode::CREATED, Json(event))).ok_or_else(|| unknown(&correlation))
 }
 
@@ -185,7 +186,7 @@ async fn deliver(mailbox: &Mailbox, format: Format, order: Delivery) -> Result<J
     }
     let (mut statuses, mut errors) = (Vec::new(), Vec::new());
     for _ in 0..times {
-        for Message { headers, body } in format(&mail, &events, proof, Timestamp::now())? {
+        for Message { headers, body } in format(&mail, &events, proof, clock::now())? {
             let mut request = client.post(url.clone()).header(header::CONTENT_TYPE, "application/json").body(body);
             for (name, value) in headers {
                 request = request.header(name, value);

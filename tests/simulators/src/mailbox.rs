@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::{
+    clock,
     control::lock,
     mail_events::{self, Event, Outcome},
 };
@@ -114,7 +115,7 @@ impl Mailbox {
 
     /// The mails that who asks can find, oldest first.
     pub fn visible(&self, wanted: impl Fn(&Mail) -> bool) -> Vec<Mail> {
-        let now = Timestamp::now();
+        let now = clock::now();
         let kept = lock(&self.0);
         let seen = |mail: &&Mail| now.duration_since(mail.at) >= kept.lag && wanted(mail);
         kept.mails.iter().filter(seen).cloned().collect()

@@ -29,7 +29,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Simulator,
+    Simulator, clock,
     control::{Control, Refused},
     mail_events::{self, Event, Message, Outcome, Proof, with},
     mailbox::{self, Mail, Mailbox, REFUSED_DOMAIN, UNVERIFIED_DOMAIN, is_address},
@@ -288,7 +288,7 @@ fn read(headers: &HeaderMap, body: &[u8]) -> Result<Mail, Error> {
         return Err(Error::bad(message));
     }
     Ok(Mail {
-        at: Timestamp::now(),
+        at: clock::now(),
         id: String::new(),
         from,
         to,

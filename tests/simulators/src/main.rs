@@ -76,7 +76,7 @@ async fn main() -> anyhow::Result<()> {
         () = async {
             // An error means that the server itself is gone, which ends the process as well.
             let _ = stopped.wait_for(|stop| *stop).await;
-            tokio::time::sleep(GRACE).await;
+            simulators::clock::wall_sleep(GRACE).await;
         } => Ok(()),
     }
 }

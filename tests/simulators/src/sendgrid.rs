@@ -26,7 +26,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
-    Simulator,
+    Simulator, clock,
     control::{Control, Refused},
     mail_events::{self, Event, Message, Outcome, Proof, with},
     mailbox::{self, Mail, Mailbox, REFUSED_DOMAIN, UNVERIFIED_DOMAIN, is_address},
@@ -301,7 +301,7 @@ fn read(body: &[u8]) -> Result<Mail, Error> {
         return Err(Error::bad("categories", "There are too many categories, or one is longer than 255 characters."));
     }
     Ok(Mail {
-        at: Timestamp::now(),
+        at: clock::now(),
         id: String::new(),
         from,
         to,

@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
-    Simulator,
+    Simulator, clock,
     control::Control,
     mailbox::{self, Mail, Mailbox, REFUSED_DOMAIN, UNVERIFIED_DOMAIN, is_address},
     message::{self, Message},
@@ -156,7 +156,7 @@ fn read(body: &[u8]) -> Result<Mail, Error> {
     if to.iter().any(|one| one.ends_with(REFUSED_DOMAIN)) {
         return Err(Error::refused("MessageRejected", "Address blocked."));
     }
-    Ok(Mail { at: Timestamp::now(), from, to, subject, text, html, message_id, correlation, ..Mail::default() })
+    Ok(Mail { at: clock::now(), from, to, subject, text, html, message_id, correlation, ..Mail::default() })
 }
 
 /// The `detail` of an EventBridge event of SES, for tests: what its configuration set would tell of a mail. `kind` is a value of

@@ -17,6 +17,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use crate::clock;
 use crate::control::{Refused, parse};
 
 /// The time of a simulator: this machine's, or what a test has set.
@@ -40,7 +41,7 @@ impl Clock {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         match &self.0 {
-            None => Timestamp::now(),
+            None => clock::now(),
             Some(ms) => Timestamp::from_millisecond(ms.load(Ordering::SeqCst)).unwrap_or_default(),
         }
     }

@@ -6,7 +6,6 @@ use std::{
 };
 
 use axum::http::{HeaderMap, HeaderValue, header};
-use jiff::Timestamp;
 use reqwest::Client;
 use serde::Serialize;
 use tokio::task::JoinSet;
@@ -14,6 +13,7 @@ use url::Url;
 
 use super::{Delivery, escape, sign};
 use crate::{
+    clock,
     control::{Control, Refused},
     journal::{self, Entry},
     loopback::{chain, client},
@@ -123,14 +123,14 @@ async fn deliver(message: Arc<Message>, delivery: u64) -> Vec<Attempt> {
         let accepted = attempt.status == Some(200);
         attempts.push(attempt);
         match pauses.next() {
-            Some(pause) if !accepted => tokio::time::sleep(*pause).await,
+            Some(pause) if !accepted => clock::sleep(*pause).await,
             Some(_) | None => return attempts,
         }
     }
 }
 
 async fn attempt(message: &Message, delivery: u64, attempt: usize) -> Attempt {
-    let (at, begun) = (Timestamp::now(), Instant::now());
+    let (at, begun) = (clock::now(), Instant::now());
     let number = message.control.journal().push(Entry {
         at,
         method: "POST".to_owned(),

@@ -17,6 +17,7 @@ use super::{
     state::State,
 };
 use crate::{
+    clock,
     control::Refused,
     loopback::{chain, client},
     world::Delivery,
@@ -198,7 +199,7 @@ pub async fn send(company: &Arc<Company>, order: &Order) -> Result<Vec<Attempt>,
                     break;
                 }
                 let pause = order.retry_ms.saturating_mul(2_u64.saturating_pow(attempt - 1));
-                tokio::time::sleep(Duration::from_millis(pause.min(60_000))).await;
+                clock::sleep(Duration::from_millis(pause.min(60_000))).await;
             }
         }
     }

@@ -64,7 +64,7 @@ pub async fn report(
     if prompts.format.as_deref() != Some("json") {
         return (StatusCode::BAD_REQUEST, Json(json!({"error": "only format=json is simulated"}))).into_response();
     }
-    tokio::time::sleep(Duration::from_millis(delay_ms)).await;
+    crate::clock::sleep(Duration::from_millis(delay_ms)).await;
     let from = prompts.updated_from.map_or(i64::MIN, |at| at.as_millisecond());
     let state = tenant.state();
     let people = state.open_people.iter().filter_map(|number| state.person(*number));
