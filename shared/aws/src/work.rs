@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::failure::Failure;
 use jiff::{SignedDuration, Timestamp};
 use resilience::outbox::{self, WAITING_SHARD, WAITING_SINCE};
-use resilience::work::{self, ATTEMPTS, LEASE, OWNER, Refusal, STATE, Standing};
+use resilience::work::{self, ATTEMPTS, LEASE, LeaseStatus, OWNER, Refusal, STATE};
 use serde::de::DeserializeOwned;
 
 use crate::error::AwsError;
@@ -94,8 +94,8 @@ pub async fn claim<T: DeserializeOwned>(
         Attempt::Held(hold, item) => Ok(Claim::Held(hold, from_item(item)?)),
         Attempt::Refused(None) => Ok(Claim::Refused(work::refusal(None, now.as_millisecond()))),
         Attempt::Refused(Some(item)) => {
-            let standing = Standing { held: is_text(&item, STATE, held), lease_until_ms: number_in(&item, LEASE) };
-            Ok(Claim::Refused(work::refusal(Some(standing), now.as_millisecond())))
+            let status = LeaseStatus { held: is_text(&item, STATE, held), lease_until_ms: number_in(&item, LEASE) };
+            Ok(Claim::Refused(work::refusal(Some(status), now.as_millisecond())))
         }
     }
 }

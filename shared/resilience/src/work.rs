@@ -36,12 +36,12 @@ pub const CLAIM_FIRST: &str = "attribute_not_exists(pk) OR (#state = :held AND #
 /// Every later write of a holder. Guards: no final state is overwritten, and who outlived the lease writes nothing.
 pub const FENCE: &str = "#state = :held AND #owner = :owner AND #lease_until >= :now";
 
-/// What stood in the item when a claim was refused.
+/// The lease of an item as a refused claim found it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Standing {
+pub struct LeaseStatus {
     /// Whether the item is in its held state.
     pub held: bool,
-    /// When the lease ends, in milliseconds since 1970 UTC.
+    /// The lease's end, in milliseconds since the epoch.
     pub lease_until_ms: Option<i64>,
 }
 
@@ -59,13 +59,13 @@ pub enum Refusal {
     Abandoned,
 }
 
-/// Reads a refusal from what stood in the item.
+/// The refusal that follows from the lease of the item; no status means that there is no item.
 #[must_use]
-pub fn refusal(standing: Option<Standing>, now_ms: i64) -> Refusal {
-    match standing {
+pub fn refusal(status: Option<LeaseStatus>, now_ms: i64) -> Refusal {
+    match status {
         None => Refusal::Missing,
-        Some(Standing { held: false, .. }) => Refusal::Finished,
-        Some(Standing { held: true, lease_until_ms }) => {
+        Some(LeaseStatus { held: false, .. }) => Refusal::Finished,
+        Some(LeaseStatus { held: true, lease_until_ms }) => {
             let left = lease_until_ms.unwrap_or(now_ms).saturating_sub(now_ms);
             match u64::try_from(left) {
                 Ok(left) => Refusal::Busy(Duration::from_millis(left.saturating_add(1))),
@@ -99,9 +99,9 @@ mod tests {
 
     #[test]
     fn a_refusal_tells_duplicates_from_held_and_abandoned_work() {
-        let held = |lease_until_ms| Some(Standing { held: true, lease_until_ms });
+        let held = |lease_until_ms| Some(LeaseStatus { held: true, lease_until_ms });
         assert_eq!(refusal(None, 100), Refusal::Missing);
-        assert_eq!(refusal(Some(Standing { held: false, lease_until_ms: Some(500) }), 100), Refusal::Finished);
+        assert_eq!(refusal(Some(LeaseStatus { held: false, lease_until_ms: Some(500) }), 100), Refusal::Finished);
         assert_eq!(refusal(held(Some(500)), 100), Refusal::Busy(Duration::from_millis(401)));
         assert_eq!(refusal(held(Some(100)), 100), Refusal::Busy(Duration::from_millis(1)));
         assert_eq!(refusal(held(Some(99)), 100), Refusal::Abandoned);
