@@ -15,7 +15,7 @@ use aws::work::{Claim, Terms, claim, finish};
 use futures::future::try_join_all;
 use jiff::Timestamp;
 use resilience::breaker::Policy;
-use resilience::work::{CLAIM_FIRST, Refusal};
+use resilience::work::{CLAIM_FIRST, Fenced, Refusal};
 use serde_json::{Value, json};
 
 const LEASE: Duration = Duration::from_millis(1_500);
@@ -71,7 +71,7 @@ async fn work(table: &Table, key: &Key, generations: i64) -> Result<()> {
         println!("{}", json!({"effect": generation}));
         let end = Item::from([("state".to_owned(), text("done")), ("by".to_owned(), number(generation))]);
         if generation >= generations {
-            let recorded = finish(table, &hold, end, clock::now()).await?;
+            let recorded = finish(table, &hold, end, clock::now()).await? == Fenced::Written;
             println!("{}", json!({"finish": generation, "recorded": recorded}));
             continue;
         }
@@ -82,7 +82,7 @@ async fn work(table: &Table, key: &Key, generations: i64) -> Result<()> {
                 break;
             }
         }
-        let recorded = finish(table, &hold, end, now).await?;
+        let recorded = finish(table, &hold, end, now).await? == Fenced::Written;
         println!("{}", json!({"zombie": generation, "recorded": recorded}));
     }
 }

@@ -21,7 +21,7 @@ use domain::action::{Action, ActionState};
 use domain::failure::Failure;
 use domain::message::ActionJob;
 use resilience::batch::Outcome;
-use resilience::work::{ATTEMPTS, CLAIM_RECORDED, CLAIM_WAITING, Refusal};
+use resilience::work::{ATTEMPTS, CLAIM_RECORDED, CLAIM_WAITING, Fenced, Refusal};
 use serde_json::Value;
 use store::records::key_of;
 use sync::{Changed, Engine, Halt};
@@ -165,7 +165,7 @@ impl Worker {
         failure: Option<Failure>,
     ) -> Result<Outcome, AwsError> {
         let set = ending(state.as_str(), failure.as_ref())?;
-        if !finish(self.engine.records.table(), hold, set, clock::now()).await? {
+        if finish(self.engine.records.table(), hold, set, clock::now()).await? == Fenced::LeaseLost {
             // Only a message that comes again can settle what this lease did not: it may be the last one.
             return Ok(Outcome::retry(Duration::ZERO, "the lease had passed before the end could be recorded"));
         }
@@ -190,7 +190,7 @@ impl Worker {
             // The claim counted a try that was none.
             set.insert(ATTEMPTS.to_owned(), number(i64::from(action.attempts.saturating_sub(1))));
         }
-        if !give_back(self.engine.records.table(), hold, set, after, clock::now()).await? {
+        if give_back(self.engine.records.table(), hold, set, after, clock::now()).await? == Fenced::LeaseLost {
             return Ok(Outcome::retry(Duration::ZERO, "the lease had passed before the try could be recorded"));
         }
         let reason = format!("the action waits: {}", failure.code);

@@ -21,6 +21,7 @@ use providers::mail::port::{Accepted, Mail, MailError};
 use resilience::batch::Outcome;
 use resilience::delivery::{self, AfterDoubt};
 use resilience::retry::{MAIL, Next};
+use resilience::work::Fenced;
 use store::delivery::Step;
 use store::suppression::Correspondent;
 
@@ -115,9 +116,9 @@ impl Worker {
             // Who is called next is on record before the call: whoever looks into a death asks the right one.
             let entry = entry(&attempt.notification, "not_sent", Some(provider.spec.id), Some(&error.to_string()));
             let switched = self.deliveries.switch(&attempt.hold, next.provider.spec.id, &entry, clock::now()).await;
-            if !matches!(switched, Ok(true)) {
+            if !matches!(switched, Ok(Fenced::Written)) {
                 next.provider.breaker.settle(&next.permit, Verdict::NotTried, clock::now()).await;
-                return if switched? { Ok(Outcome::Done) } else { Ok(unrecorded()) };
+                return switched.map(|_lost| unrecorded());
             }
             tracing::warn!(
                 notification.id = %attempt.notification.id, mail.provider = provider.spec.id,
@@ -239,11 +240,10 @@ impl Worker {
             return self.end(attempt, step(NotificationState::Rejected, Some(failure), entry)).await;
         };
         let step = step(NotificationState::Queued, Some(Failure::new("not-sent", detail)), entry);
-        if self.deliveries.give_back(hold, step, after, clock::now()).await? {
-            Ok(Outcome::retry(after, "not sent yet; the notification says why"))
-        } else {
-            Ok(unrecorded())
-        }
+        Ok(match self.deliveries.give_back(hold, step, after, clock::now()).await? {
+            Fenced::Written => Outcome::retry(after, "not sent yet; the notification says why"),
+            Fenced::LeaseLost => unrecorded(),
+        })
     }
 
     /// Nobody knows whether it was sent.
@@ -260,20 +260,20 @@ impl Worker {
             AfterDoubt::Ask => {
                 let after = delivery::ask_after(self.settling, 0);
                 let (step, now) = (step(NotificationState::Unknown), clock::now());
-                if self.deliveries.finish_in_doubt(hold, notification.id, step, after, now).await? {
-                    Ok(Outcome::postpone(after, "nobody knows whether it was sent; the provider is asked later"))
-                } else {
-                    Ok(unrecorded())
-                }
+                Ok(match self.deliveries.finish_in_doubt(hold, notification.id, step, after, now).await? {
+                    Fenced::Written => {
+                        Outcome::postpone(after, "nobody knows whether it was sent; the provider is asked later")
+                    }
+                    Fenced::LeaseLost => unrecorded(),
+                })
             }
             AfterDoubt::SendAgain => match MAIL.next(notification.attempts, random::chance(), None) {
                 Next::After(after) => {
                     let step = step(NotificationState::Queued);
-                    if self.deliveries.give_back(hold, step, after, clock::now()).await? {
-                        Ok(Outcome::retry(after, "nobody knows whether it was sent; it is sent again"))
-                    } else {
-                        Ok(unrecorded())
-                    }
+                    Ok(match self.deliveries.give_back(hold, step, after, clock::now()).await? {
+                        Fenced::Written => Outcome::retry(after, "nobody knows whether it was sent; it is sent again"),
+                        Fenced::LeaseLost => unrecorded(),
+                    })
                 }
                 Next::GiveUp => self.review(attempt, step(NotificationState::NeedsReview)).await,
             },
@@ -289,7 +289,7 @@ impl Worker {
     async fn end(&self, attempt: &Attempt<'_>, step: Step) -> Result<Outcome, AwsError> {
         let Attempt { hold, notification, .. } = attempt;
         let state = step.state;
-        let recorded = self.deliveries.finish(hold, step, clock::now()).await?;
+        let recorded = self.deliveries.finish(hold, step, clock::now()).await? == Fenced::Written;
         tracing::info!(
             notification.id = %notification.id, notification.kind = notification.kind.as_str(),
             notification.state = state.as_str(), notification.attempts = notification.attempts, recorded, "mail settled"

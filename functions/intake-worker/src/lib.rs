@@ -20,7 +20,7 @@ use domain::message::IntakeJob;
 use resilience::batch::Outcome;
 use resilience::cache::Kind;
 use resilience::retry::{Next, WORKER};
-use resilience::work::{self, Refusal};
+use resilience::work::{self, Fenced, Refusal};
 use serde_json::Value;
 use store::records::{Records, key_of};
 
@@ -142,7 +142,7 @@ impl Worker {
             }
             Ended::Never(failure) => (FAILED, ending(FAILED, Some(&failure))?),
         };
-        if !finish(self.records.table(), hold, set, clock::now()).await? {
+        if finish(self.records.table(), hold, set, clock::now()).await? == Fenced::LeaseLost {
             return Ok(Outcome::retry(Duration::ZERO, "the lease had passed before the end could be recorded"));
         }
         tracing::info!(org = %job.org, intake.id = %job.intake, intake.state = state, "intake ended");
@@ -159,7 +159,9 @@ impl Worker {
         };
         let failure = Failure::new("unavailable", "the records could not be written; it is tried again");
         let set = ending(READY, Some(&failure))?;
-        give_back(self.records.table(), hold, set, after, clock::now()).await?;
+        // When the lease had passed, its next holder has set what is right.
+        let (Fenced::Written | Fenced::LeaseLost) =
+            give_back(self.records.table(), hold, set, after, clock::now()).await?;
         Ok(Outcome::retry(after, format!("failed to {error}")))
     }
 }

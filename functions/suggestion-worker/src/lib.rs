@@ -30,7 +30,7 @@ use providers::transport::access::{AccessError, model_access};
 use providers::transport::http::{Outbound, SendError};
 use resilience::batch::Outcome;
 use resilience::retry::{MODEL, Next, WORKER};
-use resilience::work::{self, Refusal};
+use resilience::work::{self, Fenced, Refusal};
 use store::records::{Records, key_of};
 
 use crate::prompt::Prompts;
@@ -154,8 +154,10 @@ impl Worker {
         };
         let Some(application) = self.application(&job.org, suggestion.application_id).await? else {
             let failure = Failure::new("application-missing", "the application was removed");
-            let recorded = self.record(&hold, ended(SuggestionState::Failed, Some(failure))?).await?;
-            return Ok(if recorded { Outcome::Done } else { not_recorded() });
+            return Ok(match self.record(&hold, ended(SuggestionState::Failed, Some(failure))?).await? {
+                Fenced::Written => Outcome::Done,
+                Fenced::LeaseLost => not_recorded(),
+            });
         };
         let (state, set, summary) = match self.ask(&application, invocation, verdict).await {
             Answer::Given(review, generation) => {
@@ -168,14 +170,16 @@ impl Worker {
                 Next::After(after) => {
                     let detail = failure.detail.clone();
                     let set = ended(SuggestionState::Accepted, Some(failure))?;
-                    give_back(self.records.table(), &hold, set, after, clock::now()).await?;
+                    // When the lease had passed, its next holder has set what is right.
+                    let (Fenced::Written | Fenced::LeaseLost) =
+                        give_back(self.records.table(), &hold, set, after, clock::now()).await?;
                     return Ok(Outcome::retry(after, detail));
                 }
                 Next::GiveUp => (SuggestionState::Failed, ended(SuggestionState::Failed, Some(failure))?, None),
             },
             Answer::Never(failure) => (SuggestionState::Failed, ended(SuggestionState::Failed, Some(failure))?, None),
         };
-        if !self.record(&hold, set).await? {
+        if self.record(&hold, set).await? == Fenced::LeaseLost {
             return Ok(not_recorded());
         }
         tracing::info!(org = %job.org, suggestion.id = id, suggestion.state = ?state, "suggestion ended");
@@ -201,7 +205,7 @@ impl Worker {
         Ok(self.records.in_full(org, vec![application]).await?.pop())
     }
 
-    async fn record(&self, hold: &Hold, set: Item) -> Result<bool, AwsError> {
+    async fn record(&self, hold: &Hold, set: Item) -> Result<Fenced, AwsError> {
         finish(self.records.table(), hold, set, clock::now()).await
     }
 

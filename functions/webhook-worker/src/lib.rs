@@ -22,7 +22,7 @@ use domain::suggestion::{Suggestion, SuggestionState, id_for_new_application};
 use providers::transport::webhook::Event;
 use resilience::batch::Outcome;
 use resilience::retry::{Next, Schedule, WORKER};
-use resilience::work::Refusal;
+use resilience::work::{Fenced, Refusal};
 use store::control::Control;
 use store::email_queues::EmailQueues;
 use store::records::{Created, Records};
@@ -118,11 +118,13 @@ impl Worker {
         *action = Some(event.action);
         *recorded_outcome = Some(outcome);
         *recorded_detail = Some(detail);
-        if !self.control.finish_event(&hold, &recorded, clock::now()).await? {
+        Ok(match self.control.finish_event(&hold, &recorded, clock::now()).await? {
+            Fenced::Written => Outcome::Done,
             // Only a message that comes again can settle what this lease did not: it may be the last one.
-            return Ok(Outcome::retry(Duration::ZERO, "the lease had passed before the event could be recorded"));
-        }
-        Ok(Outcome::Done)
+            Fenced::LeaseLost => {
+                Outcome::retry(Duration::ZERO, "the lease had passed before the event could be recorded")
+            }
+        })
     }
 
     async fn apply(

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
 pub use aws_sdk_dynamodb::types::AttributeValue;
+use resilience::work::Fenced;
 use serde::de::DeserializeOwned;
 
 use crate::bulkhead::Bulkhead;
@@ -37,13 +38,23 @@ pub struct Write {
     remove: Vec<&'static str>,
 }
 
-/// What became of a conditional write.
+/// The result of a conditional write.
 #[derive(Debug)]
 pub enum Written {
-    /// It happened; the item as the caller asked for it.
+    /// The write was made; the item as the caller asked for it.
     Applied(Item),
-    /// The condition did not hold; the item that stood there, if any.
+    /// The condition did not hold; the item as it was found, if there is one.
     Refused(Option<Item>),
+}
+
+impl From<Written> for Fenced {
+    /// The result of a write whose condition is the fence of a lease.
+    fn from(written: Written) -> Self {
+        match written {
+            Written::Applied(_) => Self::Written,
+            Written::Refused(_) => Self::LeaseLost,
+        }
+    }
 }
 
 impl Write {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::failure::Failure;
 use jiff::{SignedDuration, Timestamp};
 use resilience::outbox::{self, WAITING_SHARD, WAITING_SINCE};
-use resilience::work::{self, ATTEMPTS, LEASE, LeaseStatus, OWNER, Refusal, STATE};
+use resilience::work::{self, ATTEMPTS, Fenced, LEASE, LeaseStatus, OWNER, Refusal, STATE};
 use serde::de::DeserializeOwned;
 
 use crate::error::AwsError;
@@ -151,28 +151,29 @@ pub fn ending(state: &str, failure: Option<&Failure>) -> Result<Item, AwsError> 
     Ok(Item::from([(STATE.to_owned(), text(state)), ("failure".to_owned(), failure)]))
 }
 
-/// Records the end of the work: `set` must contain the new state. One write, fenced. False when the lease had passed: then
-/// nothing was recorded.
+/// Records the end of the work: `set` must contain the new state. One write.
 ///
 /// # Errors
 /// When the table cannot be reached.
-pub async fn finish(table: &Table, hold: &Hold, ending: impl Into<Ending>, now: Timestamp) -> Result<bool, AwsError> {
+pub async fn finish(table: &Table, hold: &Hold, ending: impl Into<Ending>, now: Timestamp) -> Result<Fenced, AwsError> {
     let write = fenced(hold, ending.into(), now).remove(LEASE);
     fault::point(fault::FINISHING, &hold.key.sk).await;
     match table.update(&hold.key, write, false).await? {
         Written::Applied(_) => {
             fault::point(fault::FINISHED, &hold.key.sk).await;
-            Ok(true)
+            Ok(Fenced::Written)
         }
         // The reply to our own first try was lost: the owner stays in the finished item for this comparison.
-        Written::Refused(Some(item)) => Ok(is_text(&item, OWNER, &hold.owner) && !is_text(&item, STATE, hold.held)),
-        Written::Refused(None) => Ok(false),
+        Written::Refused(Some(item)) if is_text(&item, OWNER, &hold.owner) && !is_text(&item, STATE, hold.held) => {
+            Ok(Fenced::Written)
+        }
+        Written::Refused(_) => Ok(Fenced::LeaseLost),
     }
 }
 
 /// Gives work back to its waiting state after a try that failed; `set` says why, and the message comes again after the given
 /// time. The work is in the index `waiting` again by the same write, as from that time: the sweep must not be faster than
-/// the message. One write, fenced. False when the lease had passed: then nothing was recorded.
+/// the message. One write.
 ///
 /// # Errors
 /// When the table cannot be reached, or the claim of this work named no waiting state.
@@ -182,7 +183,7 @@ pub async fn give_back(
     ending: impl Into<Ending>,
     after: Duration,
     now: Timestamp,
-) -> Result<bool, AwsError> {
+) -> Result<Fenced, AwsError> {
     let Some(ready) = hold.ready else {
         let detail = "this work has no waiting state".to_owned();
         return Err(AwsError::Refused { operation: "give work back", detail });
@@ -194,13 +195,12 @@ pub async fn give_back(
     finish(table, hold, ending, now).await
 }
 
-/// Records a step of work that goes on under the same lease. One write, fenced. False when the lease had passed: then nothing
-/// was recorded, and the work must not go on.
+/// Records a step of work that continues under the same lease. One write. After a lost lease the work must stop.
 ///
 /// # Errors
 /// When the table cannot be reached.
-pub async fn go_on(table: &Table, hold: &Hold, step: Ending, now: Timestamp) -> Result<bool, AwsError> {
-    Ok(matches!(table.update(&hold.key, fenced(hold, step, now), false).await?, Written::Applied(_)))
+pub async fn go_on(table: &Table, hold: &Hold, step: Ending, now: Timestamp) -> Result<Fenced, AwsError> {
+    Ok(table.update(&hold.key, fenced(hold, step, now), false).await?.into())
 }
 
 fn fenced(hold: &Hold, ending: Ending, now: Timestamp) -> Write {

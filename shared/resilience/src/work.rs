@@ -75,6 +75,16 @@ pub fn refusal(status: Option<LeaseStatus>, now_ms: i64) -> Refusal {
     }
 }
 
+/// The result of a write that only the holder of a lease may make, so that nobody goes on without having looked.
+#[must_use]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fenced {
+    /// The write was made.
+    Written,
+    /// The lease had passed, or another owner has it: nothing was written.
+    LeaseLost,
+}
+
 /// Whether a request that names work which is recorded already asked for that work: `recorded` is the hash of the request
 /// that recorded it. Another request with the same key is refused; it must not get the answer of the first.
 #[must_use]

@@ -7,7 +7,7 @@ use domain::connection::WebhookEvent;
 use domain::id::{ConnectionId, OrgId};
 use domain::message::WebhookDelivery;
 use jiff::{SignedDuration, Timestamp};
-use resilience::work;
+use resilience::work::{self, Fenced};
 
 use crate::records::{Cursor, newest_first};
 use aws::clock::sortable;
@@ -73,11 +73,11 @@ impl Control {
         claim(&self.table, key, terms, now).await
     }
 
-    /// Records what became of an event. One write, fenced.
+    /// Records the result of an event. One write.
     ///
     /// # Errors
     /// When the table cannot be reached.
-    pub async fn finish_event(&self, hold: &Hold, event: &WebhookEvent, now: Timestamp) -> Result<bool, AwsError> {
+    pub async fn finish_event(&self, hold: &Hold, event: &WebhookEvent, now: Timestamp) -> Result<Fenced, AwsError> {
         let mut set = to_item(event)?;
         set.insert(work::STATE.to_owned(), text(EVENT_DONE));
         finish(&self.table, hold, set, now).await

@@ -11,7 +11,7 @@ use domain::notification::{HistoryEntry, Notification, NotificationState};
 use jiff::{SignedDuration, Timestamp};
 use resilience::delivery::{self, DOUBT, LEARN, Standing};
 use resilience::outbox::{WAITING_SHARD, WAITING_SINCE};
-use resilience::work::{self, LEASE, OWNER};
+use resilience::work::{self, Fenced, LEASE, OWNER};
 
 pub use self::events::Told;
 use self::review::for_review;
@@ -118,8 +118,8 @@ impl Deliveries {
         }
     }
 
-    /// Records which provider is called next under the same lease. One write, fenced. False when the lease had passed: then
-    /// nobody may be called.
+    /// Records which provider is called next under the same lease. One write. After a lost lease no
+    /// provider may be called.
     ///
     /// # Errors
     /// When the table cannot be reached.
@@ -129,32 +129,37 @@ impl Deliveries {
         provider: &str,
         entry: &HistoryEntry,
         now: Timestamp,
-    ) -> Result<bool, AwsError> {
+    ) -> Result<Fenced, AwsError> {
         let set = Item::from([("provider".to_owned(), text(provider))]);
         let step = Ending { set, history: Some(to_item(entry)?) };
         aws::work::go_on(self.records.table(), hold, step, now).await
     }
 
-    /// Records the end of an attempt. One write, fenced. False when the lease had passed: then nothing was recorded.
+    /// Records the end of an attempt. One write.
     ///
     /// # Errors
     /// When the table cannot be reached.
-    pub async fn finish(&self, hold: &Hold, mut step: Step, now: Timestamp) -> Result<bool, AwsError> {
+    pub async fn finish(&self, hold: &Hold, mut step: Step, now: Timestamp) -> Result<Fenced, AwsError> {
         step.set.extend(for_review(&step, &hold.key().pk, now));
         aws::work::finish(self.records.table(), hold, step.ending()?, now).await
     }
 
     /// Gives a notification back after an attempt that certainly sent nothing; its message comes again after the given time.
-    /// One write, fenced. False when the lease had passed.
+    /// One write.
     ///
     /// # Errors
     /// When the table cannot be reached.
-    pub async fn give_back(&self, hold: &Hold, step: Step, after: Duration, now: Timestamp) -> Result<bool, AwsError> {
+    pub async fn give_back(
+        &self,
+        hold: &Hold,
+        step: Step,
+        after: Duration,
+        now: Timestamp,
+    ) -> Result<Fenced, AwsError> {
         aws::work::give_back(self.records.table(), hold, step.ending()?, after, now).await
     }
 
-    /// Records that nobody knows whether an attempt sent a mail, and when to ask. One write, fenced. False when the lease had
-    /// passed.
+    /// Records that nobody knows whether an attempt sent a mail, and when to ask. One write.
     ///
     /// # Errors
     /// When the table cannot be reached.
@@ -165,7 +170,7 @@ impl Deliveries {
         mut step: Step,
         ask_after: Duration,
         now: Timestamp,
-    ) -> Result<bool, AwsError> {
+    ) -> Result<Fenced, AwsError> {
         step.set.extend(asking(id, 0, ask_after, now));
         self.finish(hold, step, now).await
     }

@@ -16,7 +16,7 @@ use domain::id::{ConnectionId, OrgId};
 use domain::sync::{CountsByKind, Mode, Run, Trigger};
 use jiff::{SignedDuration, Timestamp};
 use resilience::poll::{self, DUE_SHARDS};
-use resilience::work::{LEASE, OWNER};
+use resilience::work::{Fenced, LEASE, OWNER};
 
 use aws::clock;
 
@@ -164,12 +164,11 @@ impl Syncs {
         }
     }
 
-    /// Moves the checkpoint, which prolongs the lease. `taken` says that what a person asked for has begun. One write, fenced.
-    /// False when the connection is no longer ours.
+    /// Moves the checkpoint, which prolongs the lease. `taken` says that what a person asked for has begun. One write.
     ///
     /// # Errors
     /// When the table cannot be reached.
-    pub async fn checkpoint(&self, hold: &SyncHold, state: &SyncState, taken: bool) -> Result<bool, AwsError> {
+    pub async fn checkpoint(&self, hold: &SyncHold, state: &SyncState, taken: bool) -> Result<Fenced, AwsError> {
         let now = clock::now();
         let mut item = stored(state)?;
         item.remove("next_at");
@@ -181,30 +180,30 @@ impl Syncs {
         fault::point(fault::APPLIED, &hold.key.sk).await;
         let written = self.table.update(&hold.key, write, false).await?;
         fault::point(fault::SAVED, &hold.key.sk).await;
-        Ok(matches!(written, Written::Applied(_)))
+        Ok(written.into())
     }
 
-    /// Gives the connection back with its state, due when that says. One write, fenced.
+    /// Gives the connection back with its state, due when that says. One write.
     ///
     /// # Errors
     /// When the table cannot be reached.
-    pub async fn give_back(&self, hold: &SyncHold, state: &SyncState) -> Result<bool, AwsError> {
+    pub async fn give_back(&self, hold: &SyncHold, state: &SyncState) -> Result<Fenced, AwsError> {
         let mut item = stored(state)?;
         item.insert("next_at".to_owned(), text(whole_second(state.next_at).to_string()));
         let write = fenced(hold, clock::now()).set_all(item).remove(OWNER).remove(LEASE);
         fault::point(fault::FINISHING, &hold.key.sk).await;
         let written = self.table.update(&hold.key, write, false).await?;
         fault::point(fault::FINISHED, &hold.key.sk).await;
-        Ok(matches!(written, Written::Applied(_)))
+        Ok(written.into())
     }
 
-    /// Gives the connection back as it is: the next claim goes on where it was. One write, fenced.
+    /// Gives the connection back as it is: the next claim goes on where it was. One write.
     ///
     /// # Errors
     /// When the table cannot be reached.
-    pub async fn release(&self, hold: &SyncHold) -> Result<bool, AwsError> {
+    pub async fn release(&self, hold: &SyncHold) -> Result<Fenced, AwsError> {
         let write = fenced(hold, clock::now()).remove(OWNER).remove(LEASE);
-        Ok(matches!(self.table.update(&hold.key, write, false).await?, Written::Applied(_)))
+        Ok(self.table.update(&hold.key, write, false).await?.into())
     }
 }
 

@@ -8,6 +8,7 @@ use domain::ats::{Extent, ObjectRef, Observation};
 use domain::sync::{Mode, Run, Trigger};
 use jiff::{SignedDuration, Timestamp};
 use providers::ats::port::{Next, Page, Stream};
+use resilience::work::Fenced;
 use store::sync::{Progress, SyncHold, SyncState, begin};
 
 use crate::ahead::Ahead;
@@ -280,11 +281,12 @@ impl Engine {
                 progress.run.heartbeat_at = now;
             }
         }
-        if self.syncs.checkpoint(session.hold, &session.state, session.taken).await? {
-            session.taken = false;
-            Ok(())
-        } else {
-            Err(Halt::Lost)
+        match self.syncs.checkpoint(session.hold, &session.state, session.taken).await? {
+            Fenced::Written => {
+                session.taken = false;
+                Ok(())
+            }
+            Fenced::LeaseLost => Err(Halt::Lost),
         }
     }
 

@@ -13,6 +13,7 @@ use domain::sync::{Mode, Run, RunOutcome, Trigger};
 use jiff::{SignedDuration, Timestamp};
 use resilience::batch::Outcome;
 use resilience::retry::{Next, POLL};
+use resilience::work::Fenced;
 use store::sync::{Progress, SyncClaim, SyncHold, SyncState, begin};
 
 use crate::ahead::Ahead;
@@ -115,8 +116,9 @@ impl Engine {
     }
 
     async fn give_back(&self, hold: &SyncHold, state: &SyncState) -> Result<(), AwsError> {
-        // When it is not ours any more, somebody else has set what is right.
-        self.syncs.give_back(hold, state).await.map(|_| ())
+        // The next holder of a lost lease has set what is right.
+        let (Fenced::Written | Fenced::LeaseLost) = self.syncs.give_back(hold, state).await?;
+        Ok(())
     }
 
     /// Goes on with what is due until nothing is, or the time or the provider's patience is used up.

@@ -54,6 +54,7 @@ mod tests {
     use crate::sync::{SyncClaim, SyncState};
     use aws::clock;
     use aws::table::Table;
+    use resilience::work::Fenced;
 
     #[tokio::test]
     async fn an_order_makes_a_connection_due_and_ends_its_wait_only_where_that_is_wanted() {
@@ -68,7 +69,7 @@ mod tests {
         };
         let later = now + SignedDuration::from_hours(1);
         (state.next_at, state.parked_until, state.failures) = (later, Some(later), 3);
-        assert!(syncs.give_back(&hold, &state).await.expect("written"));
+        assert_eq!(syncs.give_back(&hold, &state).await.expect("written"), Fenced::Written);
         assert!(syncs.hurry(&org, &id, order, now).await.expect("written"));
         let state = syncs.state(&org, &id).await.expect("read").expect("a state");
         let stands = (state.next_at, state.requested, state.parked_until, state.failures);
