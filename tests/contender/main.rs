@@ -11,7 +11,7 @@ use aws::breaker::{Permit, SharedBreaker, Verdict};
 use aws::clients::Aws;
 use aws::clock;
 use aws::table::{Item, Key, Table, number, text};
-use aws::work::{Claim, Terms, claim, finish};
+use aws::work::{Claim, ClaimTerms, claim, finish};
 use futures::future::try_join_all;
 use jiff::Timestamp;
 use resilience::breaker::Policy;
@@ -51,7 +51,7 @@ async fn main() -> Result<()> {
 async fn work(table: &Table, key: &Key, generations: i64) -> Result<()> {
     loop {
         let now = clock::now();
-        let terms = Terms {
+        let terms = ClaimTerms {
             condition: CLAIM_FIRST,
             ready: None,
             held: "running",

@@ -16,7 +16,7 @@ use aws::fault;
 use aws::metrics::{self, Unit};
 use aws::random;
 use aws::table::{Item, number};
-use aws::work::{Claim, Hold, Terms, claim, ending, finish, give_back};
+use aws::work::{Claim, ClaimTerms, HeldLease, claim, finish, release, state_attributes};
 use domain::action::{Action, ActionState};
 use domain::failure::Failure;
 use domain::message::ActionJob;
@@ -44,7 +44,7 @@ pub struct Worker {
 /// An action that is ours.
 #[derive(Debug)]
 struct Held {
-    hold: Hold,
+    hold: HeldLease,
     record: Value,
     /// Whether it was taken over from a worker that died: nobody knows how far that one came.
     taken_over: bool,
@@ -83,7 +83,7 @@ impl Worker {
     /// Claims the action, or says what becomes of its message.
     async fn take(&self, job: &ActionJob, invocation: Invocation) -> Result<Result<Held, Outcome>, AwsError> {
         for (condition, taken_over) in [(CLAIM_WAITING, false), (CLAIM_RECORDED, true)] {
-            let terms = Terms {
+            let terms = ClaimTerms {
                 condition,
                 ready: Some(READY),
                 held: HELD,
@@ -160,11 +160,11 @@ impl Worker {
     async fn end(
         &self,
         job: &ActionJob,
-        hold: &Hold,
+        hold: &HeldLease,
         state: ActionState,
         failure: Option<Failure>,
     ) -> Result<Outcome, AwsError> {
-        let set = ending(state.as_str(), failure.as_ref())?;
+        let set = state_attributes(state.as_str(), failure.as_ref())?;
         if finish(self.engine.records.table(), hold, set, clock::now()).await? == Fenced::LeaseLost {
             // Only a message that comes again can settle what this lease did not: it may be the last one.
             return Ok(Outcome::retry(Duration::ZERO, "the lease had passed before the end could be recorded"));
@@ -180,17 +180,17 @@ impl Worker {
     async fn wait(
         &self,
         job: &ActionJob,
-        (hold, action): (&Hold, &Action),
+        (hold, action): (&HeldLease, &Action),
         failure: Failure,
         after: Duration,
         how: Wait,
     ) -> Result<Outcome, AwsError> {
-        let mut set = ending(READY, Some(&failure))?;
+        let mut set = state_attributes(READY, Some(&failure))?;
         if how != Wait::Tried {
             // The claim counted a try that was none.
             set.insert(ATTEMPTS.to_owned(), number(i64::from(action.attempts.saturating_sub(1))));
         }
-        if give_back(self.engine.records.table(), hold, set, after, clock::now()).await? == Fenced::LeaseLost {
+        if release(self.engine.records.table(), hold, set, after, clock::now()).await? == Fenced::LeaseLost {
             return Ok(Outcome::retry(Duration::ZERO, "the lease had passed before the try could be recorded"));
         }
         let reason = format!("the action waits: {}", failure.code);

@@ -11,7 +11,7 @@ use aws::fault;
 use aws::metrics::{self, Unit};
 use aws::random;
 use aws::table::{Item, text};
-use aws::work::Hold;
+use aws::work::HeldLease;
 use domain::failure::Failure;
 use domain::mail_event::MailReference;
 use domain::notification::{HistoryEntry, Notification, NotificationState};
@@ -45,7 +45,7 @@ pub(crate) struct Chosen {
 /// A notification that is being sent.
 pub(crate) struct Attempt<'a> {
     pub(crate) reference: &'a MailReference,
-    pub(crate) hold: Hold,
+    pub(crate) hold: HeldLease,
     pub(crate) notification: Notification,
     /// Who may be tried.
     pub(crate) order: Vec<Arc<Ready>>,

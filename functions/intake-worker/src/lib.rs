@@ -11,7 +11,7 @@ use aws::clock;
 use aws::error::AwsError;
 use aws::random;
 use aws::table::{Item, text};
-use aws::work::{Claim, Hold, Terms, claim, ending, finish, give_back};
+use aws::work::{Claim, ClaimTerms, HeldLease, claim, finish, release, state_attributes};
 use domain::ats::{Extent, Job, Observation, Origin, Record};
 use domain::failure::Failure;
 use domain::id::{ConnectionId, IdError};
@@ -66,7 +66,7 @@ impl Worker {
     }
 
     async fn work(&self, job: &IntakeJob, invocation: Invocation) -> Result<Outcome, AwsError> {
-        let terms = Terms {
+        let terms = ClaimTerms {
             condition: work::CLAIM_RECORDED,
             ready: Some(READY),
             held: HELD,
@@ -132,15 +132,15 @@ impl Worker {
         Ok(Ended::Done(Box::new(set)))
     }
 
-    async fn end(&self, job: &IntakeJob, hold: &Hold, ended: Ended) -> Result<Outcome, AwsError> {
+    async fn end(&self, job: &IntakeJob, hold: &HeldLease, ended: Ended) -> Result<Outcome, AwsError> {
         let (state, set) = match ended {
             Ended::Done(set) => {
-                let mut item = ending(SUCCEEDED, None)?;
+                let mut item = state_attributes(SUCCEEDED, None)?;
                 item.insert("candidate_id".to_owned(), text(set.candidate.id.to_string()));
                 item.insert("application_id".to_owned(), text(set.application.id.to_string()));
                 (SUCCEEDED, item)
             }
-            Ended::Never(failure) => (FAILED, ending(FAILED, Some(&failure))?),
+            Ended::Never(failure) => (FAILED, state_attributes(FAILED, Some(&failure))?),
         };
         if finish(self.records.table(), hold, set, clock::now()).await? == Fenced::LeaseLost {
             return Ok(Outcome::retry(Duration::ZERO, "the lease had passed before the end could be recorded"));
@@ -151,17 +151,17 @@ impl Worker {
 
     /// AWS did not do its part. That blames no application, so the tries never end it: after the last one it is tried at the
     /// longest delay, and when its message is used up the sweep sends another.
-    async fn try_again(&self, hold: &Hold, attempts: u64, error: &AwsError) -> Result<Outcome, AwsError> {
+    async fn try_again(&self, hold: &HeldLease, attempts: u64, error: &AwsError) -> Result<Outcome, AwsError> {
         let tried = u32::try_from(attempts).unwrap_or(u32::MAX).min(WORKER.tries - 1);
         let after = match WORKER.next(tried, random::chance(), None) {
             Next::After(after) => after,
             Next::GiveUp => WORKER.cap,
         };
         let failure = Failure::new("unavailable", "the records could not be written; it is tried again");
-        let set = ending(READY, Some(&failure))?;
+        let set = state_attributes(READY, Some(&failure))?;
         // When the lease had passed, its next holder has set what is right.
         let (Fenced::Written | Fenced::LeaseLost) =
-            give_back(self.records.table(), hold, set, after, clock::now()).await?;
+            release(self.records.table(), hold, set, after, clock::now()).await?;
         Ok(Outcome::retry(after, format!("failed to {error}")))
     }
 }

@@ -16,7 +16,7 @@ use aws::error::AwsError;
 use aws::queue::Queue;
 use aws::secrets::Secrets;
 use aws::table::{Item, to_item};
-use aws::work::{Claim, Hold, Terms, claim, ending, finish, give_back};
+use aws::work::{Claim, ClaimTerms, HeldLease, claim, finish, release, state_attributes};
 use aws::{clock, random, table};
 use domain::ats::{Application, ApplicationInFull};
 use domain::failure::Failure;
@@ -134,7 +134,7 @@ impl Worker {
         verdict: &mut Verdict,
     ) -> Result<Outcome, AwsError> {
         let id = job.suggestion.to_string();
-        let terms = Terms {
+        let terms = ClaimTerms {
             condition: work::CLAIM_RECORDED,
             ready: Some(READY),
             held: HELD,
@@ -172,7 +172,7 @@ impl Worker {
                     let set = ended(SuggestionState::Accepted, Some(failure))?;
                     // When the lease had passed, its next holder has set what is right.
                     let (Fenced::Written | Fenced::LeaseLost) =
-                        give_back(self.records.table(), &hold, set, after, clock::now()).await?;
+                        release(self.records.table(), &hold, set, after, clock::now()).await?;
                     return Ok(Outcome::retry(after, detail));
                 }
                 Next::GiveUp => (SuggestionState::Failed, ended(SuggestionState::Failed, Some(failure))?, None),
@@ -205,7 +205,7 @@ impl Worker {
         Ok(self.records.in_full(org, vec![application]).await?.pop())
     }
 
-    async fn record(&self, hold: &Hold, set: Item) -> Result<Fenced, AwsError> {
+    async fn record(&self, hold: &HeldLease, set: Item) -> Result<Fenced, AwsError> {
         finish(self.records.table(), hold, set, clock::now()).await
     }
 
@@ -289,5 +289,5 @@ fn ended(state: SuggestionState, failure: Option<Failure>) -> Result<Item, AwsEr
         SuggestionState::Succeeded => "succeeded",
         SuggestionState::Failed => "failed",
     };
-    ending(state, failure.as_ref())
+    state_attributes(state, failure.as_ref())
 }

@@ -12,7 +12,7 @@ use aws::clock;
 use aws::error::AwsError;
 use aws::queue::Queue;
 use aws::random;
-use aws::work::{Claim, release};
+use aws::work::{Claim, expire};
 use domain::FORMAT_VERSION;
 use domain::ats::{Origin, content_hash};
 use domain::connection::{EventOutcome, WebhookEvent};
@@ -110,7 +110,7 @@ impl Worker {
             Ok(applied) => applied,
             Err(halt) => {
                 // The next delivery need not wait for the lease; when this fails too, it waits.
-                let _ignored = release(self.control.table(), &hold, clock::now()).await;
+                let _ignored = expire(self.control.table(), &hold, clock::now()).await;
                 return postponed(halt, invocation);
             }
         };

@@ -7,16 +7,16 @@ use crate::error::AwsError;
 use crate::random;
 use crate::table::{Key, Table, Write, Written, number, text};
 
-/// Guards: nobody else holds it.
+/// Guards: no other owner has an unexpired lease.
 const TAKE: &str = "attribute_not_exists(pk) OR #lease_until < :now";
-/// Guards: it is still ours.
+/// Guards: the caller still owns the lease.
 const OURS: &str = "#owner = :owner";
 
-/// A lease that is held.
+/// The owner's token of a lease that is held.
 #[derive(Debug)]
 pub struct Lease(String);
 
-/// Takes the lease of that key for so long; none when somebody holds it. One write.
+/// Takes the lease of that key for the given time; none while another owner has it. One write.
 ///
 /// # Errors
 /// When the table cannot be reached.
@@ -34,11 +34,11 @@ pub async fn take(table: &Table, key: &Key, length: SignedDuration, now: Timesta
     })
 }
 
-/// Gives a lease back before its time. One write.
+/// Releases a lease before its end. One write.
 ///
 /// # Errors
 /// When the table cannot be reached.
-pub async fn give_back(table: &Table, key: &Key, lease: &Lease) -> Result<(), AwsError> {
+pub async fn release(table: &Table, key: &Key, lease: &Lease) -> Result<(), AwsError> {
     let write = Write::when(OURS).value("owner", text(lease.0.clone())).set(LEASE, number(0));
     table.update(key, write, false).await.map(|_| ())
 }

@@ -13,67 +13,67 @@ use crate::fault;
 use crate::random;
 use crate::table::{Item, Key, Table, Write, Written, from_item, map, null, number, text, to_item};
 
-/// What a claim asks for.
+/// The condition and the attributes of a claim.
 #[derive(Debug)]
-pub struct Terms {
+pub struct ClaimTerms {
     /// One of the claim conditions of `resilience::work`.
     pub condition: &'static str,
     /// The waiting state; not used by a claim that records the work itself.
     pub ready: Option<&'static str>,
-    /// The held state.
+    /// The state while the lease is held.
     pub held: &'static str,
-    /// When the lease ends.
+    /// The end of the lease.
     pub lease_until: Timestamp,
-    /// Further attributes that the claim sets.
+    /// Further attributes that every claim sets.
     pub set: Item,
-    /// And those that the first claim sets, and no later one.
+    /// Attributes that the first claim sets, and no later one.
     pub once: Item,
 }
 
-/// A lease. Whoever has it may record the result, until it has passed.
+/// A lease on a piece of work: its holder may record the result until it has passed.
 #[derive(Debug)]
-pub struct Hold {
+pub struct HeldLease {
     key: Key,
     owner: String,
     held: &'static str,
     ready: Option<&'static str>,
 }
 
-impl Hold {
+impl HeldLease {
     /// The key of the work.
     pub fn key(&self) -> &Key {
         &self.key
     }
 }
 
-/// What became of a claim.
+/// The result of a claim.
 #[derive(Debug)]
 pub enum Claim<T> {
-    /// The work is ours; the item as it is now.
-    Held(Hold, T),
-    /// It is not.
+    /// The lease, with the item as it is now.
+    Held(HeldLease, T),
+    /// The reason why there is no lease.
     Refused(Refusal),
 }
 
-/// What became of a claim, with the item as it stood where it was refused.
+/// The result of a claim, with the item as it was found where it was refused.
 #[derive(Debug)]
-pub enum Attempt {
-    /// The work is ours; the item as it is now.
-    Held(Hold, Item),
-    /// It is not; the item, if there is one.
+pub enum ItemClaim {
+    /// The lease, with the item as it is now.
+    Held(HeldLease, Item),
+    /// The item that refused the claim, if there is one.
     Refused(Option<Item>),
 }
 
-/// The end of a piece of work: what it sets, and what it adds to the work's history.
+/// The attributes that the holder of a lease sets, and the entry that it adds to the work's history.
 #[derive(Debug, Default)]
-pub struct Ending {
-    /// Attributes, the new state among them.
+pub struct LeaseUpdate {
+    /// Attributes, the new state among them where it changes.
     pub set: Item,
-    /// An entry of the history.
+    /// The new entry of the history.
     pub history: Option<Item>,
 }
 
-impl From<Item> for Ending {
+impl From<Item> for LeaseUpdate {
     fn from(set: Item) -> Self {
         Self { set, history: None }
     }
@@ -86,14 +86,14 @@ impl From<Item> for Ending {
 pub async fn claim<T: DeserializeOwned>(
     table: &Table,
     key: Key,
-    terms: Terms,
+    terms: ClaimTerms,
     now: Timestamp,
 ) -> Result<Claim<T>, AwsError> {
     let held = terms.held;
-    match attempt(table, key, terms, now).await? {
-        Attempt::Held(hold, item) => Ok(Claim::Held(hold, from_item(item)?)),
-        Attempt::Refused(None) => Ok(Claim::Refused(work::refusal(None, now.as_millisecond()))),
-        Attempt::Refused(Some(item)) => {
+    match claim_item(table, key, terms, now).await? {
+        ItemClaim::Held(lease, item) => Ok(Claim::Held(lease, from_item(item)?)),
+        ItemClaim::Refused(None) => Ok(Claim::Refused(work::refusal(None, now.as_millisecond()))),
+        ItemClaim::Refused(Some(item)) => {
             let status = LeaseStatus { held: is_text(&item, STATE, held), lease_until_ms: number_in(&item, LEASE) };
             Ok(Claim::Refused(work::refusal(Some(status), now.as_millisecond())))
         }
@@ -104,8 +104,8 @@ pub async fn claim<T: DeserializeOwned>(
 ///
 /// # Errors
 /// When the table cannot be reached.
-pub async fn attempt(table: &Table, key: Key, terms: Terms, now: Timestamp) -> Result<Attempt, AwsError> {
-    let Terms { condition, ready, held, lease_until, set, once } = terms;
+pub async fn claim_item(table: &Table, key: Key, terms: ClaimTerms, now: Timestamp) -> Result<ItemClaim, AwsError> {
+    let ClaimTerms { condition, ready, held, lease_until, set, once } = terms;
     let owner = random::owner_token();
     let mut write = Write::when(condition)
         .set_all(set)
@@ -130,20 +130,20 @@ pub async fn attempt(table: &Table, key: Key, terms: Terms, now: Timestamp) -> R
         fault::point(fault::CLAIMED, &key.sk).await;
     }
     match written {
-        Written::Applied(item) => Ok(Attempt::Held(Hold { key, owner, held, ready }, item)),
-        // The SDK repeats a call whose reply was lost; then the claim that "somebody" holds is our own.
+        Written::Applied(item) => Ok(ItemClaim::Held(HeldLease { key, owner, held, ready }, item)),
+        // The SDK repeats a call whose reply was lost; then the claim that refused the second try is our own.
         Written::Refused(Some(item)) if is_text(&item, OWNER, &owner) && is_text(&item, STATE, held) => {
-            Ok(Attempt::Held(Hold { key, owner, held, ready }, item))
+            Ok(ItemClaim::Held(HeldLease { key, owner, held, ready }, item))
         }
-        Written::Refused(item) => Ok(Attempt::Refused(item)),
+        Written::Refused(item) => Ok(ItemClaim::Refused(item)),
     }
 }
 
-/// What the end of work sets: its state, and why it has no result, or that it has one.
+/// The attributes of a state: its name, and the failure that led to it or that there is none.
 ///
 /// # Errors
 /// Never in practice: a failure is an item.
-pub fn ending(state: &str, failure: Option<&Failure>) -> Result<Item, AwsError> {
+pub fn state_attributes(state: &str, failure: Option<&Failure>) -> Result<Item, AwsError> {
     let failure = match failure {
         Some(failure) => map(to_item(failure)?),
         None => null(),
@@ -155,59 +155,68 @@ pub fn ending(state: &str, failure: Option<&Failure>) -> Result<Item, AwsError> 
 ///
 /// # Errors
 /// When the table cannot be reached.
-pub async fn finish(table: &Table, hold: &Hold, ending: impl Into<Ending>, now: Timestamp) -> Result<Fenced, AwsError> {
-    let write = fenced(hold, ending.into(), now).remove(LEASE);
-    fault::point(fault::FINISHING, &hold.key.sk).await;
-    match table.update(&hold.key, write, false).await? {
+pub async fn finish(
+    table: &Table,
+    lease: &HeldLease,
+    ending: impl Into<LeaseUpdate>,
+    now: Timestamp,
+) -> Result<Fenced, AwsError> {
+    let write = fenced(lease, ending.into(), now).remove(LEASE);
+    fault::point(fault::FINISHING, &lease.key.sk).await;
+    match table.update(&lease.key, write, false).await? {
         Written::Applied(_) => {
-            fault::point(fault::FINISHED, &hold.key.sk).await;
+            fault::point(fault::FINISHED, &lease.key.sk).await;
             Ok(Fenced::Written)
         }
         // The reply to our own first try was lost: the owner stays in the finished item for this comparison.
-        Written::Refused(Some(item)) if is_text(&item, OWNER, &hold.owner) && !is_text(&item, STATE, hold.held) => {
+        Written::Refused(Some(item)) if is_text(&item, OWNER, &lease.owner) && !is_text(&item, STATE, lease.held) => {
             Ok(Fenced::Written)
         }
         Written::Refused(_) => Ok(Fenced::LeaseLost),
     }
 }
 
-/// Gives work back to its waiting state after a try that failed; `set` says why, and the message comes again after the given
-/// time. The work is in the index `waiting` again by the same write, as from that time: the sweep must not be faster than
-/// the message. One write.
+/// Releases work to its waiting state after a try that failed; the message comes again after the given time. The same write
+/// puts the work into the index `waiting`, as from that time: the sweep must not be faster than the message. One write.
 ///
 /// # Errors
 /// When the table cannot be reached, or the claim of this work named no waiting state.
-pub async fn give_back(
+pub async fn release(
     table: &Table,
-    hold: &Hold,
-    ending: impl Into<Ending>,
+    lease: &HeldLease,
+    ending: impl Into<LeaseUpdate>,
     after: Duration,
     now: Timestamp,
 ) -> Result<Fenced, AwsError> {
-    let Some(ready) = hold.ready else {
+    let Some(ready) = lease.ready else {
         let detail = "this work has no waiting state".to_owned();
-        return Err(AwsError::Refused { operation: "give work back", detail });
+        return Err(AwsError::Refused { operation: "release work", detail });
     };
     let delay = SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX);
     let mut ending = ending.into();
-    ending.set.extend(waiting(&hold.key.sk, now, delay));
+    ending.set.extend(waiting(&lease.key.sk, now, delay));
     ending.set.insert(STATE.to_owned(), text(ready));
-    finish(table, hold, ending, now).await
+    finish(table, lease, ending, now).await
 }
 
 /// Records a step of work that continues under the same lease. One write. After a lost lease the work must stop.
 ///
 /// # Errors
 /// When the table cannot be reached.
-pub async fn go_on(table: &Table, hold: &Hold, step: Ending, now: Timestamp) -> Result<Fenced, AwsError> {
-    Ok(table.update(&hold.key, fenced(hold, step, now), false).await?.into())
+pub async fn checkpoint(
+    table: &Table,
+    lease: &HeldLease,
+    step: LeaseUpdate,
+    now: Timestamp,
+) -> Result<Fenced, AwsError> {
+    Ok(table.update(&lease.key, fenced(lease, step, now), false).await?.into())
 }
 
-fn fenced(hold: &Hold, ending: Ending, now: Timestamp) -> Write {
-    let Ending { set, history } = ending;
+fn fenced(lease: &HeldLease, ending: LeaseUpdate, now: Timestamp) -> Write {
+    let LeaseUpdate { set, history } = ending;
     let write = Write::when(work::FENCE)
-        .value("held", text(hold.held))
-        .value("owner", text(hold.owner.clone()))
+        .value("held", text(lease.held))
+        .value("owner", text(lease.owner.clone()))
         .value("now", number(now.as_millisecond()))
         .set_all(set)
         .set("updated_at", text(now.to_string()));
@@ -217,12 +226,13 @@ fn fenced(hold: &Hold, ending: Ending, now: Timestamp) -> Write {
     }
 }
 
-/// A person decided that work is to be done again: from the state `open` it goes back to its waiting state `ready`, with all its
-/// tries before it, and is in the index `waiting`; `entry` is what its history says of it. One write. The item as it is now; none when it was not in that state.
+/// Requeues work by a person's decision: from the state `open` it goes back to its waiting state `ready`, with all its tries
+/// before it, and into the index `waiting`; `entry` is added to its history. One write. The item as it is now; none when it
+/// was not in that state.
 ///
 /// # Errors
 /// When the table cannot be reached or the item is not readable.
-pub async fn send_back<T: DeserializeOwned>(
+pub async fn requeue<T: DeserializeOwned>(
     table: &Table,
     key: &Key,
     open: &'static str,
@@ -230,19 +240,19 @@ pub async fn send_back<T: DeserializeOwned>(
     entry: Item,
     now: Timestamp,
 ) -> Result<Option<T>, AwsError> {
-    let write = decided(open, ending(ready, None)?, entry, false, now)
+    let write = decided(open, state_attributes(ready, None)?, entry, false, now)
         .set_all(waiting(&key.sk, now, SignedDuration::ZERO))
         .set(ATTEMPTS, number(0))
         .remove(OWNER);
     applied(table.update(key, write, true).await?)
 }
 
-/// A person decided how work ended: from the state `open` it goes to the final state `end`. One write. The item as it is now;
-/// none when it was not in that state.
+/// Resolves work by a person's decision: from the state `open` it goes to the final state `end`. One write. The item as it is
+/// now; none when it was not in that state.
 ///
 /// # Errors
 /// When the table cannot be reached or the item is not readable.
-pub async fn close<T: DeserializeOwned>(
+pub async fn resolve<T: DeserializeOwned>(
     table: &Table,
     key: &Key,
     open: &'static str,
@@ -250,13 +260,13 @@ pub async fn close<T: DeserializeOwned>(
     entry: Item,
     now: Timestamp,
 ) -> Result<Option<T>, AwsError> {
-    let write = decided(open, ending(end, None)?, entry, true, now);
+    let write = decided(open, state_attributes(end, None)?, entry, true, now);
     applied(table.update(key, write, true).await?)
 }
 
 fn decided(open: &'static str, set: Item, entry: Item, end: bool, now: Timestamp) -> Write {
     let write = Write::when(work::DECIDE).value("open", text(open)).set_all(set);
-    // It waits for no person any more; `send_back` puts it among what waits for a worker.
+    // It leaves the index of what waits for a person; `requeue` puts it among what waits for a worker.
     let write = if end { write.remove(WAITING_SHARD).remove(WAITING_SINCE) } else { write };
     write.append("history", map(entry)).set("updated_at", text(now.to_string()))
 }
@@ -268,7 +278,7 @@ fn applied<T: DeserializeOwned>(written: Written) -> Result<Option<T>, AwsError>
     }
 }
 
-/// A number of an item.
+/// The number in an attribute of an item, if it is there and is one.
 pub fn number_in(item: &Item, name: &str) -> Option<i64> {
     item.get(name).and_then(|v| v.as_n().ok()).and_then(|n| n.parse().ok())
 }
@@ -277,18 +287,17 @@ fn is_text(item: &Item, name: &str, value: &str) -> bool {
     item.get(name).and_then(|v| v.as_s().ok()).is_some_and(|text| text == value)
 }
 
-/// Gives back work that its own claim recorded: the next delivery need not wait until the lease has passed. One write,
-/// fenced.
+/// Expires the lease of work that its own claim recorded: the next delivery need not wait for the lease's end. One write.
 ///
 /// # Errors
 /// When the table cannot be reached; then the lease has to pass.
-pub async fn release(table: &Table, hold: &Hold, now: Timestamp) -> Result<(), AwsError> {
+pub async fn expire(table: &Table, lease: &HeldLease, now: Timestamp) -> Result<(), AwsError> {
     let write = Write::when(work::FENCE)
-        .value("held", text(hold.held))
+        .value("held", text(lease.held))
         .value("now", number(now.as_millisecond()))
-        .value("owner", text(hold.owner.clone()))
+        .value("owner", text(lease.owner.clone()))
         .set(LEASE, number(0));
-    table.update(&hold.key, write, false).await.map(|_| ())
+    table.update(&lease.key, write, false).await.map(|_| ())
 }
 
 /// The attributes of a record that waits for a worker, in the sparse index `waiting`; its own message comes after the given

@@ -13,7 +13,7 @@ use crate::records::{Cursor, newest_first};
 use aws::clock::sortable;
 use aws::error::AwsError;
 use aws::table::{Item, Key, Query, Table, from_item, number, text, to_item};
-use aws::work::{Claim, Hold, Terms, claim, finish};
+use aws::work::{Claim, ClaimTerms, HeldLease, claim, finish};
 
 /// How long webhook events are kept, and so how late a repeated delivery is still recognised.
 const EVENTS_KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
@@ -68,8 +68,14 @@ impl Control {
         let mut set = to_item(&event)?;
         set.insert("expires_at".to_owned(), number(expires_at));
         set.insert("listed_at".to_owned(), text(format!("{}#{}", sortable(delivery.received_at), delivery.event_id)));
-        let terms =
-            Terms { condition: work::CLAIM_FIRST, ready: None, held: EVENT_HELD, lease_until, set, once: Item::new() };
+        let terms = ClaimTerms {
+            condition: work::CLAIM_FIRST,
+            ready: None,
+            held: EVENT_HELD,
+            lease_until,
+            set,
+            once: Item::new(),
+        };
         claim(&self.table, key, terms, now).await
     }
 
@@ -77,7 +83,12 @@ impl Control {
     ///
     /// # Errors
     /// When the table cannot be reached.
-    pub async fn finish_event(&self, hold: &Hold, event: &WebhookEvent, now: Timestamp) -> Result<Fenced, AwsError> {
+    pub async fn finish_event(
+        &self,
+        hold: &HeldLease,
+        event: &WebhookEvent,
+        now: Timestamp,
+    ) -> Result<Fenced, AwsError> {
         let mut set = to_item(event)?;
         set.insert(work::STATE.to_owned(), text(EVENT_DONE));
         finish(&self.table, hold, set, now).await

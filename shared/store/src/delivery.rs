@@ -18,7 +18,7 @@ use self::review::for_review;
 use crate::records::{Records, key_of};
 use aws::error::AwsError;
 use aws::table::{Item, Write, Written, from_item, map, null, number, text, to_item};
-use aws::work::{Attempt, Ending, Hold, Terms, attempt, ending, number_in, waiting};
+use aws::work::{ClaimTerms, HeldLease, ItemClaim, LeaseUpdate, claim_item, number_in, state_attributes, waiting};
 
 /// When a doubt is to be asked about next, in milliseconds since 1970 UTC.
 const ASK_AT: &str = "ask_at_ms";
@@ -39,7 +39,7 @@ pub struct Stand {
 #[derive(Debug)]
 pub enum Taken {
     /// It is ours, as it is now.
-    Held(Hold, Box<Notification>),
+    Held(HeldLease, Box<Notification>),
     /// It is not; how it stands.
     Stands(Box<Stand>),
     /// There is no such notification.
@@ -60,11 +60,11 @@ pub struct Step {
 }
 
 impl Step {
-    fn ending(self) -> Result<Ending, AwsError> {
+    fn ending(self) -> Result<LeaseUpdate, AwsError> {
         let Self { state, failure, entry, set } = self;
-        let mut all = ending(state.as_str(), failure.as_ref())?;
+        let mut all = state_attributes(state.as_str(), failure.as_ref())?;
         all.extend(set);
-        Ok(Ending { set: all, history: Some(to_item(&entry)?) })
+        Ok(LeaseUpdate { set: all, history: Some(to_item(&entry)?) })
     }
 }
 
@@ -109,12 +109,12 @@ impl Deliveries {
             (ASKED.to_owned(), number(0)),
         ]);
         let (ready, held) = (Some(NotificationState::Queued.as_str()), NotificationState::Sending.as_str());
-        let terms = Terms { condition: work::CLAIM_WAITING, ready, held, lease_until, set, once };
+        let terms = ClaimTerms { condition: work::CLAIM_WAITING, ready, held, lease_until, set, once };
         let key = key_of::<Notification>(org, &id.to_string());
-        match attempt(self.records.table(), key, terms, now).await? {
-            Attempt::Held(hold, item) => Ok(Taken::Held(hold, Box::new(from_item(item)?))),
-            Attempt::Refused(None) => Ok(Taken::Missing),
-            Attempt::Refused(Some(item)) => Ok(Taken::Stands(Box::new(stand(item, now)?))),
+        match claim_item(self.records.table(), key, terms, now).await? {
+            ItemClaim::Held(hold, item) => Ok(Taken::Held(hold, Box::new(from_item(item)?))),
+            ItemClaim::Refused(None) => Ok(Taken::Missing),
+            ItemClaim::Refused(Some(item)) => Ok(Taken::Stands(Box::new(stand(item, now)?))),
         }
     }
 
@@ -125,21 +125,21 @@ impl Deliveries {
     /// When the table cannot be reached.
     pub async fn switch(
         &self,
-        hold: &Hold,
+        hold: &HeldLease,
         provider: &str,
         entry: &HistoryEntry,
         now: Timestamp,
     ) -> Result<Fenced, AwsError> {
         let set = Item::from([("provider".to_owned(), text(provider))]);
-        let step = Ending { set, history: Some(to_item(entry)?) };
-        aws::work::go_on(self.records.table(), hold, step, now).await
+        let step = LeaseUpdate { set, history: Some(to_item(entry)?) };
+        aws::work::checkpoint(self.records.table(), hold, step, now).await
     }
 
     /// Records the end of an attempt. One write.
     ///
     /// # Errors
     /// When the table cannot be reached.
-    pub async fn finish(&self, hold: &Hold, mut step: Step, now: Timestamp) -> Result<Fenced, AwsError> {
+    pub async fn finish(&self, hold: &HeldLease, mut step: Step, now: Timestamp) -> Result<Fenced, AwsError> {
         step.set.extend(for_review(&step, &hold.key().pk, now));
         aws::work::finish(self.records.table(), hold, step.ending()?, now).await
     }
@@ -151,12 +151,12 @@ impl Deliveries {
     /// When the table cannot be reached.
     pub async fn give_back(
         &self,
-        hold: &Hold,
+        hold: &HeldLease,
         step: Step,
         after: Duration,
         now: Timestamp,
     ) -> Result<Fenced, AwsError> {
-        aws::work::give_back(self.records.table(), hold, step.ending()?, after, now).await
+        aws::work::release(self.records.table(), hold, step.ending()?, after, now).await
     }
 
     /// Records that nobody knows whether an attempt sent a mail, and when to ask. One write.
@@ -165,7 +165,7 @@ impl Deliveries {
     /// When the table cannot be reached.
     pub async fn finish_in_doubt(
         &self,
-        hold: &Hold,
+        hold: &HeldLease,
         id: NotificationId,
         mut step: Step,
         ask_after: Duration,
@@ -239,7 +239,7 @@ impl Deliveries {
         step: Step,
         now: Timestamp,
     ) -> Result<bool, AwsError> {
-        let Ending { set, history } = step.ending()?;
+        let LeaseUpdate { set, history } = step.ending()?;
         let owner = stand.owner.clone().unwrap_or_default();
         let mut write = write.value("owner", text(owner)).set_all(set).set("updated_at", text(now.to_string()));
         if let Some(entry) = history {

@@ -127,7 +127,7 @@ impl Tokens {
                 continue;
             };
             let refreshed = self.refresh_held(engine, opened, (place, &of), invocation).await;
-            let _ignored = lease::give_back(&self.control, &key, &lease).await;
+            let _ignored = lease::release(&self.control, &key, &lease).await;
             return refreshed;
         }
         Err(Halt::Unavailable("another worker refreshes the access token for too long".to_owned()))

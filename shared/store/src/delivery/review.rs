@@ -35,8 +35,8 @@ impl Deliveries {
         };
         let (table, open, entry) = (self.records.table(), NotificationState::NeedsReview.as_str(), to_item(&entry)?);
         match state {
-            NotificationState::Queued => aws::work::send_back(table, key, open, state.as_str(), entry, now).await,
-            _ => aws::work::close(table, key, open, state.as_str(), entry, now).await,
+            NotificationState::Queued => aws::work::requeue(table, key, open, state.as_str(), entry, now).await,
+            _ => aws::work::resolve(table, key, open, state.as_str(), entry, now).await,
         }
     }
 
