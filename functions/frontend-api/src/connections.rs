@@ -3,9 +3,9 @@
 //! Reading is for everybody of the organisation. An order takes the role `admin`, and is in the audit before it is carried out.
 
 mod checked;
+mod commands;
 mod events;
 mod new;
-mod orders;
 mod view;
 
 use std::collections::HashMap;
@@ -22,7 +22,7 @@ use domain::message::SyncJob;
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 use store::records::Recorded;
-use store::sync::{Order, SyncState};
+use store::sync::{SyncRequest, SyncState};
 use web::identity::Identity;
 use web::page::{List, PageRequest};
 use web::problem::Problem;
@@ -55,11 +55,11 @@ struct Told {
 pub(crate) fn routes() -> Router<Api> {
     Router::new()
         .route("/api/connections", get(list).post(new::create))
-        .route("/api/connections/{id}", get(read).delete(orders::remove))
+        .route("/api/connections/{id}", get(read).delete(commands::remove))
         .route("/api/connections/{id}/secrets", put(new::rotate))
-        .route("/api/connections/{id}/pause", post(orders::pause))
-        .route("/api/connections/{id}/resume", post(orders::resume))
-        .route("/api/connections/{id}/sync", post(orders::sync))
+        .route("/api/connections/{id}/pause", post(commands::pause))
+        .route("/api/connections/{id}/resume", post(commands::resume))
+        .route("/api/connections/{id}/sync", post(commands::sync))
         .route("/api/connections/{id}/runs", get(runs))
         .merge(events::routes())
 }
@@ -144,12 +144,12 @@ fn working(connection: &Connection) -> Result<(), Problem> {
 }
 
 /// Makes a connection due now, also one without a sync state, and sends for a worker.
-async fn hurry(api: &Api, org: &OrgId, connection: &Connection, order: Order) -> Result<(), Problem> {
+async fn request_sync(api: &Api, org: &OrgId, connection: &Connection, request: SyncRequest) -> Result<(), Problem> {
     let (syncs, now) = (api.syncs(), clock::now());
     let due = async {
-        if !syncs.hurry(org, &connection.id, order, now).await? {
+        if !syncs.request_sync(org, &connection.id, request, now).await? {
             syncs.create(&SyncState::new(org.clone(), connection.id.clone(), &connection.provider, now)).await?;
-            syncs.hurry(org, &connection.id, order, now).await?;
+            syncs.request_sync(org, &connection.id, request, now).await?;
         }
         Ok(())
     };

@@ -4,11 +4,11 @@
 //! prolongs; the due time of the item is the end of the lease meanwhile, so that a connection whose worker died is due again at
 //! once. What a person asks for (`requested`) is an attribute of its own, which the worker only takes away.
 
-mod orders;
+mod commands;
 mod runs;
 mod state;
 
-pub use orders::Order;
+pub use commands::SyncRequest;
 pub use state::{Progress, SyncState};
 
 use domain::FORMAT_VERSION;

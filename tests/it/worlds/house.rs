@@ -21,7 +21,7 @@ use simulators::control::Control;
 use simulators::world::{Account, Clock};
 use simulators::{bamboohr, greenhouse, lever, workday};
 use store::records::Records;
-use store::sync::{Order, SyncState, Syncs};
+use store::sync::{SyncRequest, SyncState, Syncs};
 use sync::{Engine, Outside};
 
 pub(super) const ACCOUNT: &str = "acme";
@@ -205,9 +205,9 @@ impl House {
 
     /// A person asks for a run.
     pub(super) async fn ask_for(&self, mode: Mode) {
-        let order = Order { mode: Some(mode), reason: "asked for by a person", unpark: false };
+        let request = SyncRequest { mode: Some(mode), reason: "asked for by a person", unpark: false };
         let (syncs, Origin { org, connection, .. }) = (Syncs::new(self.states.clone()), &self.origin);
-        assert!(syncs.hurry(org, connection, order, aws::clock::now()).await.expect("ordered"));
+        assert!(syncs.request_sync(org, connection, request, aws::clock::now()).await.expect("ordered"));
     }
 
     async fn connect(&self, seed: u64) {

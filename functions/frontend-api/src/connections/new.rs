@@ -21,7 +21,7 @@ use providers::catalog::Spec;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use store::records::Created;
-use store::sync::{Order, SyncState};
+use store::sync::{SyncRequest, SyncState};
 use web::accept::{accepted, id_for};
 use web::body::{Checked, idempotency_key};
 use web::identity::{Identity, Role};
@@ -29,7 +29,7 @@ use web::problem::Problem;
 
 use super::checked::{self, Entered, Errors, Given};
 use super::view::{View, webhook_path};
-use super::{KIND, Told, hurry, send, shown, stands};
+use super::{KIND, Told, request_sync, send, shown, stands};
 use crate::integrations::{webhook_secret, webhooks_by_hand, webhooks_by_us};
 use crate::operations::{Change, Ordering, audited};
 use crate::{Api, id, unavailable};
@@ -214,7 +214,7 @@ pub(super) async fn rotate(
     let what = Ordering { action: "connection.rotate-secrets", target: format!("{KIND}/{id}"), reason };
     let carried_out = async {
         store(&api, &org, spec, &connection, entered).await?;
-        let (before, after) = super::orders::transition(&api, &org, &id, |seen| match seen {
+        let (before, after) = super::commands::transition(&api, &org, &id, |seen| match seen {
             ConnectionStatus::Deleted => Err(Problem::conflict("the connection is being removed")),
             ConnectionStatus::Active
             | ConnectionStatus::Checking
@@ -224,8 +224,8 @@ pub(super) async fn rotate(
             | ConnectionStatus::Unknown => Ok(ConnectionStatus::Checking),
         })
         .await?;
-        let order = Order { mode: None, reason: "new secrets are tried", unpark: true };
-        hurry(&api, &org, &connection, order).await?;
+        let request = SyncRequest { mode: None, reason: "new secrets are tried", unpark: true };
+        request_sync(&api, &org, &connection, request).await?;
         let (before, after) = (before.as_str().to_owned(), after.as_str().to_owned());
         Ok(Change { before, after, result: shown(&api, &org, &id).await? })
     };

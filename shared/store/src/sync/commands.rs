@@ -1,4 +1,4 @@
-//! What people order of the sync of a connection.
+//! Requests of people for the sync of a connection, recorded in its sync state.
 
 use domain::id::{ConnectionId, OrgId};
 use domain::sync::Mode;
@@ -8,30 +8,30 @@ use super::{Syncs, due_shard, key, requested, whole_second};
 use aws::error::AwsError;
 use aws::table::{Write, Written, text};
 
-/// An order.
+/// A request to sync a connection now.
 #[derive(Debug, Clone, Copy)]
-pub struct Order {
-    /// What is to be read; none for whatever is due.
+pub struct SyncRequest {
+    /// The mode of the run; none for the mode that is due anyway.
     pub mode: Option<Mode>,
-    /// Why it is due now, in words for recruiting staff.
+    /// The reason why the connection is due now, in words for recruiting staff.
     pub reason: &'static str,
-    /// Whether the wait after failures ends: somebody acted. A wait that the provider asked for never does.
+    /// Whether the wait after failures ends, because a person acted. A wait that the provider asked for is not to be ended.
     pub unpark: bool,
 }
 
 impl Syncs {
-    /// Makes a connection due now. False when there is no sync state. One write.
+    /// Makes a connection due now. Returns false when it has no sync state. One write.
     ///
     /// # Errors
     /// When the table cannot be reached.
-    pub async fn hurry(
+    pub async fn request_sync(
         &self,
         org: &OrgId,
         connection: &ConnectionId,
-        order: Order,
+        request: SyncRequest,
         now: Timestamp,
     ) -> Result<bool, AwsError> {
-        let Order { mode, reason, unpark } = order;
+        let SyncRequest { mode, reason, unpark } = request;
         let mut write = Write::when("attribute_exists(pk)")
             .set("due_shard", text(due_shard(connection)))
             .set("next_at", text(whole_second(now).to_string()))
@@ -57,12 +57,12 @@ mod tests {
     use resilience::work::Fenced;
 
     #[tokio::test]
-    async fn an_order_makes_a_connection_due_and_ends_its_wait_only_where_that_is_wanted() {
+    async fn a_request_makes_a_connection_due_and_ends_its_wait_only_if_asked_to() {
         let syncs = Syncs::new(Table::in_memory());
         let (org, id): (OrgId, ConnectionId) = ("acme".parse().expect("slug"), "one".parse().expect("slug"));
         let now = whole_second(clock::now());
-        let order = Order { mode: Some(Mode::Full), reason: "asked for", unpark: false };
-        assert!(!syncs.hurry(&org, &id, order, now).await.expect("written"), "there is none");
+        let request = SyncRequest { mode: Some(Mode::Full), reason: "asked for", unpark: false };
+        assert!(!syncs.request_sync(&org, &id, request, now).await.expect("written"), "there is none");
         syncs.create(&SyncState::new(org.clone(), id.clone(), "an-ats", now)).await.expect("written");
         let SyncClaim::Held(hold, mut state) = syncs.claim(&org, &id, now).await.expect("claimed") else {
             panic!("it is free")
@@ -70,11 +70,16 @@ mod tests {
         let later = now + SignedDuration::from_hours(1);
         (state.next_at, state.parked_until, state.failures) = (later, Some(later), 3);
         assert_eq!(syncs.give_back(&hold, &state).await.expect("written"), Fenced::Written);
-        assert!(syncs.hurry(&org, &id, order, now).await.expect("written"));
+        assert!(syncs.request_sync(&org, &id, request, now).await.expect("written"));
         let state = syncs.state(&org, &id).await.expect("read").expect("a state");
-        let stands = (state.next_at, state.requested, state.parked_until, state.failures);
-        assert_eq!(stands, (now, Some(Mode::Full), Some(later), 3));
-        assert!(syncs.hurry(&org, &id, Order { mode: None, unpark: true, ..order }, now).await.expect("written"));
+        let recorded = (state.next_at, state.requested, state.parked_until, state.failures);
+        assert_eq!(recorded, (now, Some(Mode::Full), Some(later), 3));
+        assert!(
+            syncs
+                .request_sync(&org, &id, SyncRequest { mode: None, unpark: true, ..request }, now)
+                .await
+                .expect("written")
+        );
         let state = syncs.state(&org, &id).await.expect("read").expect("a state");
         assert_eq!((state.parked_until, state.failures, state.requested), (None, 0, Some(Mode::Full)));
     }

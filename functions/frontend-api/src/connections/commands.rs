@@ -1,4 +1,4 @@
-//! Orders about a connection: pause, resume, sync now, remove.
+//! Commands for a connection: pause, resume, sync now, remove.
 
 use aws::clock;
 use aws::error::AwsError;
@@ -12,7 +12,7 @@ use garde::Validate;
 use http::StatusCode;
 use jiff::Timestamp;
 use serde::Deserialize;
-use store::sync::{Order, SyncState};
+use store::sync::{SyncRequest, SyncState};
 use web::accept::accepted;
 use web::body::MaybeBody;
 use web::identity::{Identity, Role};
@@ -20,7 +20,7 @@ use web::problem::Problem;
 
 use super::new::CREDENTIALS;
 use super::view::View;
-use super::{Because, KIND, hurry, shown, stands, working};
+use super::{Because, KIND, request_sync, shown, stands, working};
 use crate::integrations::webhook_secret;
 use crate::operations::{Change, Ordering, audited};
 use crate::{Api, id, not_found, unavailable};
@@ -95,7 +95,7 @@ pub(super) async fn resume(
         // One that is being tried may have been left so by a request that ended before this line.
         if before != ConnectionStatus::Active {
             let unpark = parked_by_failures(state.as_ref());
-            hurry(&api, &org, &connection, Order { mode: None, reason: "resumed", unpark }).await?;
+            request_sync(&api, &org, &connection, SyncRequest { mode: None, reason: "resumed", unpark }).await?;
         }
         change(before, after, shown(&api, &org, &id).await?)
     };
@@ -121,8 +121,8 @@ pub(super) async fn sync(
     let what = Ordering { action: "connection.sync", target: format!("{KIND}/{id}"), reason };
     let carried_out = async {
         let unpark = parked_by_failures(state.as_ref());
-        let order = Order { mode: Some(mode), reason: "asked for by a person", unpark };
-        hurry(&api, &org, &connection, order).await?;
+        let request = SyncRequest { mode: Some(mode), reason: "asked for by a person", unpark };
+        request_sync(&api, &org, &connection, request).await?;
         let asked = match mode {
             Mode::Full => "full sync asked for",
             Mode::Incremental => "sync asked for",
