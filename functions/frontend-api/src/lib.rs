@@ -5,6 +5,7 @@
 
 mod actions;
 mod applications;
+mod audit;
 mod cached;
 mod connections;
 mod integrations;
@@ -43,7 +44,7 @@ use web::problem::Problem;
 pub struct Api {
     /// Whether the model can be asked.
     pub model_breaker: Arc<SharedBreaker>,
-    /// What operators ordered.
+    /// The audit of the actions that need a role.
     pub audit: Audit,
     /// Kept lists.
     pub cache: Cache,
@@ -87,6 +88,7 @@ impl Api {
         Router::new()
             .merge(actions::routes())
             .merge(applications::routes())
+            .merge(audit::routes())
             .merge(connections::routes())
             .merge(integrations::routes())
             .merge(jobs::routes())

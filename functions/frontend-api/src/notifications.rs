@@ -32,7 +32,7 @@ use web::identity::{Identity, Role};
 use web::page::List;
 use web::problem::Problem;
 
-use crate::operations::{Change, Ordering, Why, audited};
+use crate::audit::{AuditedAction, Change, Why, audited};
 use crate::{Api, id, known, list, not_found, read, unavailable};
 
 /// The state of a notification that a decision is about, as it is stored.
@@ -198,8 +198,8 @@ async fn decide(
         Decision::Resend => "notification.resend",
         Decision::MarkAsSent => "notification.mark-as-sent",
     };
-    let what = Ordering { action, target: format!("notification/{notification}"), reason };
-    let carried_out = async {
+    let action = AuditedAction { action, target: format!("notification/{notification}"), reason };
+    let carry_out = async {
         let now = clock::now();
         let (state, detail) = match decision {
             Decision::Resend => (NotificationState::Queued, "a person ordered it sent again"),
@@ -212,7 +212,7 @@ async fn decide(
             None => Err(undecidable(&api, &org, &key.sk).await),
         }
     };
-    let (_, decided) = audited(&api, identity, what, carried_out).await?;
+    let (_, decided) = audited(&api, identity, action, carry_out).await?;
     if decision == Decision::MarkAsSent {
         return Ok(Json(View::from(decided)).into_response());
     }

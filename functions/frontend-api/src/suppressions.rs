@@ -15,7 +15,7 @@ use web::body::Checked;
 use web::identity::{Identity, Role};
 use web::problem::Problem;
 
-use crate::operations::{Change, Ordering, Why, audited};
+use crate::audit::{AuditedAction, Change, Why, audited};
 use crate::{Api, list, not_found, unavailable};
 
 /// What a suppression is called in answers.
@@ -62,8 +62,8 @@ async fn order(
     }
     let org = identity.org.clone();
     let find = async || api.records.get_recorded::<Suppression>(&org, &id).await.map_err(|e| unavailable(&e));
-    let what = Ordering { action: "suppression.lift", target: format!("{KIND}/{id}"), reason };
-    let carried_out = async {
+    let action = AuditedAction { action: "suppression.lift", target: format!("{KIND}/{id}"), reason };
+    let carry_out = async {
         let lifted = lift(&api.records, &org, &id, clock::now()).await.map_err(|e| unavailable(&e))?;
         let found = find().await?.ok_or_else(|| not_found(KIND))?;
         if !lifted {
@@ -71,6 +71,6 @@ async fn order(
         }
         Ok(Change { before: "suppressed".to_owned(), after: "lifted".to_owned(), result: View::from(found) })
     };
-    let (_, view) = audited(&api, identity, what, carried_out).await?;
+    let (_, view) = audited(&api, identity, action, carry_out).await?;
     Ok(Json(view))
 }

@@ -21,8 +21,8 @@ use web::problem::Problem;
 use super::new::CREDENTIALS;
 use super::view::View;
 use super::{Because, KIND, request_sync, shown, stands, working};
+use crate::audit::{AuditedAction, Change, audited};
 use crate::integrations::webhook_secret;
-use crate::operations::{Change, Ordering, audited};
 use crate::{Api, id, not_found, unavailable};
 
 /// Name of the parameter in which the sync keeps access tokens.
@@ -55,8 +55,8 @@ pub(super) async fn pause(
 ) -> Result<Json<View>, Problem> {
     identity.at_least(Role::Admin)?;
     let (id, org) = (id::<ConnectionId>(&text, KIND)?, identity.org.clone());
-    let what = Ordering { action: "connection.pause", target: format!("{KIND}/{id}"), reason };
-    let carried_out = async {
+    let action = AuditedAction { action: "connection.pause", target: format!("{KIND}/{id}"), reason };
+    let carry_out = async {
         let (before, after) = transition(&api, &org, &id, |seen| match seen {
             ConnectionStatus::Active | ConnectionStatus::Checking | ConnectionStatus::Paused => {
                 Ok(ConnectionStatus::Paused)
@@ -69,7 +69,7 @@ pub(super) async fn pause(
         .await?;
         change(before, after, shown(&api, &org, &id).await?)
     };
-    Ok(Json(audited(&api, identity, what, carried_out).await?.1))
+    Ok(Json(audited(&api, identity, action, carry_out).await?.1))
 }
 
 /// Lets the provider be asked again: its credentials are tried first, because nobody knows whether they still do.
@@ -81,8 +81,8 @@ pub(super) async fn resume(
 ) -> Result<Response, Problem> {
     identity.at_least(Role::Admin)?;
     let (id, org) = (id::<ConnectionId>(&text, KIND)?, identity.org.clone());
-    let what = Ordering { action: "connection.resume", target: format!("{KIND}/{id}"), reason };
-    let carried_out = async {
+    let action = AuditedAction { action: "connection.resume", target: format!("{KIND}/{id}"), reason };
+    let carry_out = async {
         let (before, after) = transition(&api, &org, &id, |seen| match seen {
             ConnectionStatus::Active | ConnectionStatus::Checking => Ok(seen),
             ConnectionStatus::Paused | ConnectionStatus::Refused | ConnectionStatus::NeedsReauthorisation => {
@@ -99,7 +99,7 @@ pub(super) async fn resume(
         }
         change(before, after, shown(&api, &org, &id).await?)
     };
-    let (_, view) = audited(&api, identity, what, carried_out).await?;
+    let (_, view) = audited(&api, identity, action, carry_out).await?;
     Ok(accepted(&format!("/api/connections/{id}"), &view))
 }
 
@@ -118,8 +118,8 @@ pub(super) async fn sync(
         let detail = "this connection has no login, so its provider cannot be asked; make one that signs in";
         return Err(Problem::conflict(detail));
     }
-    let what = Ordering { action: "connection.sync", target: format!("{KIND}/{id}"), reason };
-    let carried_out = async {
+    let action = AuditedAction { action: "connection.sync", target: format!("{KIND}/{id}"), reason };
+    let carry_out = async {
         let unpark = parked_by_failures(state.as_ref());
         let request = SyncRequest { mode: Some(mode), reason: "asked for by a person", unpark };
         request_sync(&api, &org, &connection, request).await?;
@@ -130,7 +130,7 @@ pub(super) async fn sync(
         let view = shown(&api, &org, &id).await?;
         Ok(Change { before: connection.status.as_str().to_owned(), after: asked.to_owned(), result: view })
     };
-    let (_, view) = audited(&api, identity, what, carried_out).await?;
+    let (_, view) = audited(&api, identity, action, carry_out).await?;
     Ok(accepted(&format!("/api/connections/{id}"), &view))
 }
 
@@ -143,8 +143,8 @@ pub(super) async fn remove(
 ) -> Result<StatusCode, Problem> {
     identity.at_least(Role::Admin)?;
     let (id, org) = (id::<ConnectionId>(&text, KIND)?, identity.org.clone());
-    let what = Ordering { action: "connection.remove", target: format!("{KIND}/{id}"), reason };
-    let carried_out = async {
+    let action = AuditedAction { action: "connection.remove", target: format!("{KIND}/{id}"), reason };
+    let carry_out = async {
         // It is marked first, so that nobody uses it any more, and gone last: who ends in between leaves a connection that
         // is being removed, and whose removal can be ordered again.
         let (before, _) = transition(&api, &org, &id, |_| Ok(ConnectionStatus::Deleted)).await?;
@@ -159,7 +159,7 @@ pub(super) async fn remove(
         let _somebody_else_did = removed.await.map_err(|e: AwsError| unavailable(&e))?;
         change(before, ConnectionStatus::Deleted, ())
     };
-    audited(&api, identity, what, carried_out).await?;
+    audited(&api, identity, action, carry_out).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -25,7 +25,7 @@ use web::page::{List, PageRequest};
 use web::problem::Problem;
 
 use super::{Because, KIND, working};
-use crate::operations::{Change, Ordering, audited};
+use crate::audit::{AuditedAction, Change, audited};
 use crate::{Api, cursor, id, not_found, page_of, unavailable};
 
 /// Most events of one order.
@@ -134,8 +134,8 @@ async fn replay(
     working(&connection)?;
     let delivery = again(&org, &connection, event.ok_or_else(|| not_found("event"))?);
     let delivery = delivery.ok_or_else(|| Problem::conflict("the body of this event was not kept"))?;
-    let what = Ordering { action: "event.replay", target: format!("{KIND}/{id}/events/{event_id}"), reason };
-    let carried_out = async {
+    let action = AuditedAction { action: "event.replay", target: format!("{KIND}/{id}/events/{event_id}"), reason };
+    let carry_out = async {
         api.webhook_queue.send(&delivery).await.map_err(|e| unavailable(&e))?;
         let new_id = delivery.event_id;
         Ok(Change {
@@ -144,7 +144,7 @@ async fn replay(
             result: Replayed { event_id: new_id },
         })
     };
-    let (_, replayed) = audited(&api, identity, what, carried_out).await?;
+    let (_, replayed) = audited(&api, identity, action, carry_out).await?;
     Ok((StatusCode::ACCEPTED, Json(replayed)).into_response())
 }
 
@@ -163,13 +163,14 @@ async fn replay_span(
     let connection = api.records.get::<Connection>(&org, id.as_str()).await.map_err(|e| unavailable(&e))?;
     let connection = connection.ok_or_else(|| not_found(KIND))?;
     working(&connection)?;
-    let what = Ordering { action: "event.replay", target: format!("{KIND}/{id}/events of {from} to {to}"), reason };
-    let carried_out = async {
+    let action =
+        AuditedAction { action: "event.replay", target: format!("{KIND}/{id}/events of {from} to {to}"), reason };
+    let carry_out = async {
         let result = enqueue(&api, &org, &connection, (from, to)).await.map_err(|e| unavailable(&e))?;
         let after = format!("enqueued {}, skipped {}", result.enqueued, result.skipped);
         Ok(Change { before: String::new(), after, result })
     };
-    let (_, replayed) = audited(&api, identity, what, carried_out).await?;
+    let (_, replayed) = audited(&api, identity, action, carry_out).await?;
     Ok((StatusCode::ACCEPTED, Json(replayed)).into_response())
 }
 

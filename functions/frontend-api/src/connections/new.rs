@@ -30,8 +30,8 @@ use web::problem::Problem;
 use super::checked::{self, Entered, Errors, Given};
 use super::view::{View, webhook_path};
 use super::{KIND, Told, request_sync, send, shown, stands};
+use crate::audit::{AuditedAction, Change, audited};
 use crate::integrations::{webhook_secret, webhooks_by_hand, webhooks_by_us};
-use crate::operations::{Change, Ordering, audited};
 use crate::{Api, id, unavailable};
 
 /// Name of the parameter with a connection's credentials: the JSON of an object of texts.
@@ -127,8 +127,8 @@ pub(super) async fn create(
         settings,
         created_at: now,
     };
-    let what = Ordering { action: "connection.create", target: format!("{KIND}/{id}"), reason };
-    let carried_out = async {
+    let action = AuditedAction { action: "connection.create", target: format!("{KIND}/{id}"), reason };
+    let carry_out = async {
         // The record first: only who made it may write its secrets. Without a sync state no worker looks at it yet.
         let created = api.records.create(&org, &connection, &request, now).await.map_err(|e| unavailable(&e))?;
         let told = match created {
@@ -139,7 +139,7 @@ pub(super) async fn create(
         };
         Ok(Change { before: "none".to_owned(), after: ConnectionStatus::Checking.as_str().to_owned(), result: told })
     };
-    let (_, told) = audited(&api, identity, what, carried_out).await?;
+    let (_, told) = audited(&api, identity, action, carry_out).await?;
     Ok(accepted(&format!("/api/connections/{id}"), &told))
 }
 
@@ -211,8 +211,8 @@ pub(super) async fn rotate(
     }
     // Where there is nothing else to be renewed, it is the webhooks' secret; else that stays as long as none is given.
     let made = if entered.credentials.is_none() { made(&mut entered) } else { None };
-    let what = Ordering { action: "connection.rotate-secrets", target: format!("{KIND}/{id}"), reason };
-    let carried_out = async {
+    let action = AuditedAction { action: "connection.rotate-secrets", target: format!("{KIND}/{id}"), reason };
+    let carry_out = async {
         store(&api, &org, spec, &connection, entered).await?;
         let (before, after) = super::commands::transition(&api, &org, &id, |seen| match seen {
             ConnectionStatus::Deleted => Err(Problem::conflict("the connection is being removed")),
@@ -229,7 +229,7 @@ pub(super) async fn rotate(
         let (before, after) = (before.as_str().to_owned(), after.as_str().to_owned());
         Ok(Change { before, after, result: shown(&api, &org, &id).await? })
     };
-    let (_, view) = audited(&api, identity, what, carried_out).await?;
+    let (_, view) = audited(&api, identity, action, carry_out).await?;
     Ok(accepted(&format!("/api/connections/{id}"), &Told { view, webhook_secret: made }))
 }
 

@@ -20,7 +20,7 @@ use web::identity::{Identity, Role};
 use web::page::List;
 use web::problem::Problem;
 
-use super::{Change, Ordering, Why, audited};
+use crate::audit::{AuditedAction, Change, Why, audited};
 use crate::{Api, id, known, not_found, unavailable};
 
 /// Whose credentials an API is called with, and so who may give orders about its breaker.
@@ -147,12 +147,12 @@ async fn order(
     let (scope, ordered) = (known::<Scope>(&scope)?, known::<Ordered>(&ordered)?);
     identity.at_least(scope.role())?;
     let breaker = find(&api, &identity, scope, &name).await?;
-    let carried_out = async {
+    let carry_out = async {
         let (before, after) = breaker.order(ordered.order(), clock::now()).await.map_err(|e| unavailable(&e))?;
         Ok(Change { before: in_a_word(&before), after: in_a_word(&after), result: after })
     };
-    let what = Ordering { action: ordered.action(), target: format!("{}/{name}", scope.as_str()), reason };
-    let (audit_id, after) = audited(&api, identity, what, carried_out).await?;
+    let action = AuditedAction { action: ordered.action(), target: format!("{}/{name}", scope.as_str()), reason };
+    let (audit_id, after) = audited(&api, identity, action, carry_out).await?;
     Ok(Json(CarriedOut { audit_id, breaker: View::of(scope, name, after) }))
 }
 

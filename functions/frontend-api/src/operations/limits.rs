@@ -13,7 +13,7 @@ use web::identity::{Identity, Role};
 use web::page::List;
 use web::problem::Problem;
 
-use super::{Change, Ordering, Why, audited};
+use crate::audit::{AuditedAction, Change, Why, audited};
 use crate::{Api, not_found, unavailable};
 
 /// Most characters of a limit's name or subject.
@@ -72,15 +72,15 @@ async fn reset(
     if name.len() > LONGEST || subject.len() > LONGEST {
         return Err(not_found("limit"));
     }
-    let what = Ordering { action: "limit.reset", target: format!("{name}/{subject}"), reason };
+    let action = AuditedAction { action: "limit.reset", target: format!("{name}/{subject}"), reason };
     let (org, subject) = (identity.org.clone(), Subject { name, subject });
-    let carried_out = async {
+    let carry_out = async {
         let before = SharedLimiter::reset(api.control.table(), &org, &subject).await.map_err(|e| unavailable(&e))?;
         let before = before.ok_or_else(|| not_found("limit"))?;
         let after = Window { count: 0, previous: 0, ..before };
         let asked = |window: &Window| format!("{} requests, {} before", window.count, window.previous);
         Ok(Change { before: asked(&before), after: asked(&after), result: after })
     };
-    let (audit_id, after) = audited(&api, identity, what, carried_out).await?;
+    let (audit_id, after) = audited(&api, identity, action, carry_out).await?;
     Ok(Json(CarriedOut { audit_id, limit: View::of(subject, after) }))
 }

@@ -1,0 +1,109 @@
+//! The audit: every action that needs a role is recorded before it is carried out, and completed with its result.
+
+use aws::{clock, random};
+use axum::extract::State;
+use axum::routing::get;
+use axum::{Json, Router};
+use domain::FORMAT_VERSION;
+use domain::audit::{AuditEntry, AuditState};
+use garde::Validate;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+use web::identity::{Identity, Role};
+use web::page::{List, PageRequest};
+use web::problem::Problem;
+
+use crate::{Api, cursor, page_of, unavailable};
+
+#[derive(Debug, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Why {
+    #[garde(length(chars, min = 1, max = 500))]
+    pub(crate) reason: String,
+}
+
+/// An entry of the audit, as the API shows it.
+#[derive(Debug, Serialize)]
+struct AuditView {
+    id: Uuid,
+    at: Timestamp,
+    subject: String,
+    action: String,
+    target: String,
+    reason: String,
+    state: AuditState,
+    before: Option<String>,
+    after: Option<String>,
+}
+
+/// An action that is recorded in the audit before it is carried out.
+pub(crate) struct AuditedAction {
+    /// The stable name of the action, for example `connection.pause`.
+    pub(crate) action: &'static str,
+    /// The resource that it changes, for example `connection/main`.
+    pub(crate) target: String,
+    /// The reason that the caller gave; empty when the action takes none and none was given.
+    pub(crate) reason: String,
+}
+
+/// The effect of an action: the states before and after it for the audit, and its result for the caller.
+pub(crate) struct Change<T> {
+    /// The state of the target before the action.
+    pub(crate) before: String,
+    /// The state of the target after it.
+    pub(crate) after: String,
+    /// The result that the caller gets.
+    pub(crate) result: T,
+}
+
+impl From<AuditEntry> for AuditView {
+    fn from(entry: AuditEntry) -> Self {
+        let AuditEntry { v: _, id, at, subject, action, target, reason, state, before, after } = entry;
+        Self { id, at, subject, action, target, reason, state, before, after }
+    }
+}
+
+pub(crate) fn routes() -> Router<Api> {
+    Router::new().route("/api/admin/audit", get(list))
+}
+
+/// Carries out an action between the two halves of its entry in the audit. Returns the entry's id and the action's result.
+pub(crate) async fn audited<T>(
+    api: &Api,
+    identity: Identity,
+    action: AuditedAction,
+    carry_out: impl Future<Output = Result<Change<T>, Problem>>,
+) -> Result<(Uuid, T), Problem> {
+    let AuditedAction { action, target, reason } = action;
+    let entry = AuditEntry {
+        v: FORMAT_VERSION,
+        id: random::fresh_id(),
+        at: clock::now(),
+        subject: identity.subject,
+        action: action.to_owned(),
+        target,
+        reason,
+        state: AuditState::Requested,
+        before: None,
+        after: None,
+    };
+    let pending = api.audit.begin(&identity.org, &entry).await.map_err(|e| unavailable(&e))?;
+    match carry_out.await {
+        Ok(Change { before, after, result }) => {
+            api.audit.complete(&pending, AuditState::Done, Some((before, after))).await;
+            Ok((entry.id, result))
+        }
+        Err(problem) => {
+            api.audit.complete(&pending, AuditState::Failed, None).await;
+            Err(problem)
+        }
+    }
+}
+
+async fn list(State(api): State<Api>, identity: Identity, page: PageRequest) -> Result<Json<List<AuditView>>, Problem> {
+    identity.at_least(Role::Admin)?;
+    let after = cursor(&page)?;
+    let found = api.audit.list(&identity.org, page.limit, after.as_ref()).await;
+    Ok(page_of(found.map_err(|e| unavailable(&e))?))
+}
