@@ -7,6 +7,7 @@ use axum::{Json, Router};
 use domain::FORMAT_VERSION;
 use domain::audit::{AuditEntry, AuditState};
 use garde::Validate;
+use garde::rules::length::chars::HasChars;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -16,11 +17,33 @@ use web::problem::Problem;
 
 use crate::{Api, cursor, page_of, unavailable};
 
+/// The reason that a caller gives for an action, for the audit. At most 500 characters.
+#[derive(Debug, Default, Serialize, Deserialize, Validate)]
+#[garde(transparent)]
+#[serde(transparent)]
+pub(crate) struct Reason(#[garde(length(chars, max = 500))] String);
+
+impl HasChars for Reason {
+    fn num_chars(&self) -> usize {
+        self.0.num_chars()
+    }
+}
+
+/// The body of an action that must be justified.
 #[derive(Debug, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Why {
-    #[garde(length(chars, min = 1, max = 500))]
-    pub(crate) reason: String,
+pub(crate) struct ReasonRequest {
+    #[garde(dive, length(chars, min = 1))]
+    pub(crate) reason: Reason,
+}
+
+/// The body of an action that may be justified.
+#[derive(Debug, Default, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OptionalReasonRequest {
+    #[garde(dive)]
+    #[serde(default)]
+    pub(crate) reason: Reason,
 }
 
 /// An entry of the audit, as the API shows it.
@@ -44,7 +67,7 @@ pub(crate) struct AuditedAction {
     /// The resource that it changes, for example `connection/main`.
     pub(crate) target: String,
     /// The reason that the caller gave; empty when the action takes none and none was given.
-    pub(crate) reason: String,
+    pub(crate) reason: Reason,
 }
 
 /// The effect of an action: the states before and after it for the audit, and its result for the caller.
@@ -75,7 +98,7 @@ pub(crate) async fn audited<T>(
     action: AuditedAction,
     carry_out: impl Future<Output = Result<Change<T>, Problem>>,
 ) -> Result<(Uuid, T), Problem> {
-    let AuditedAction { action, target, reason } = action;
+    let AuditedAction { action, target, reason: Reason(reason) } = action;
     let entry = AuditEntry {
         v: FORMAT_VERSION,
         id: random::fresh_id(),
@@ -106,4 +129,36 @@ async fn list(State(api): State<Api>, identity: Identity, page: PageRequest) -> 
     let after = cursor(&page)?;
     let found = api.audit.list(&identity.org, page.limit, after.as_ref()).await;
     Ok(page_of(found.map_err(|e| unavailable(&e))?))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use web::body::parse;
+
+    use super::*;
+
+    /// The rule that a body breaks, if any.
+    fn broken<T: serde::de::DeserializeOwned + Validate<Context = ()>>(body: &Value) -> Option<(String, &'static str)> {
+        let problem = parse::<T>(body.to_string().as_bytes(), "").err()?;
+        let [error] = problem.errors() else { panic!("one error expected: {problem:?}") };
+        Some((error.field.clone(), error.rule))
+    }
+
+    #[test]
+    fn a_reason_is_bounded_and_some_actions_require_one() {
+        let (longest, too_long) = ("é".repeat(500), "é".repeat(501));
+        let cases = [
+            (json!({"reason": longest}), None, None),
+            (json!({"reason": too_long}), Some("invalid"), Some("invalid")),
+            (json!({"reason": ""}), Some("invalid"), None),
+            (json!({}), Some("missing"), None),
+            (json!({"reason": null}), Some("type"), Some("type")),
+        ];
+        for (body, required, optional) in cases {
+            let expected = |rule: Option<&'static str>| rule.map(|rule| ("reason".to_owned(), rule));
+            assert_eq!(broken::<ReasonRequest>(&body), expected(required), "{body}");
+            assert_eq!(broken::<OptionalReasonRequest>(&body), expected(optional), "{body}");
+        }
+    }
 }

@@ -19,8 +19,7 @@ use domain::FORMAT_VERSION;
 use domain::connection::{Connection, ConnectionStatus};
 use domain::id::{ConnectionId, OrgId};
 use domain::message::SyncJob;
-use garde::Validate;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use store::records::Recorded;
 use store::sync::{SyncRequest, SyncState};
 use web::identity::Identity;
@@ -32,15 +31,6 @@ use crate::{Api, cursor, id, list_of, not_found, unavailable};
 
 /// What a connection is called in answers.
 const KIND: &str = "connection";
-
-/// Why something is ordered; it may be left out.
-#[derive(Debug, Default, Deserialize, Validate)]
-#[serde(deny_unknown_fields)]
-struct Because {
-    #[garde(length(chars, max = 500))]
-    #[serde(default)]
-    reason: String,
-}
 
 /// A connection, and what is told once only.
 #[derive(Serialize)]

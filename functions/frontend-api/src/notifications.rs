@@ -32,7 +32,7 @@ use web::identity::{Identity, Role};
 use web::page::List;
 use web::problem::Problem;
 
-use crate::audit::{AuditedAction, Change, Why, audited};
+use crate::audit::{AuditedAction, Change, ReasonRequest, audited};
 use crate::{Api, id, known, list, not_found, read, unavailable};
 
 /// The state of a notification that a decision is about, as it is stored.
@@ -187,7 +187,7 @@ async fn decide(
     State(api): State<Api>,
     identity: Identity,
     Path((text, word)): Path<(String, String)>,
-    Checked(Why { reason }): Checked<Why>,
+    Checked(ReasonRequest { reason }): Checked<ReasonRequest>,
 ) -> Result<Response, Problem> {
     let decision: Decision = known(&word)?;
     identity.at_least(Role::Admin)?;

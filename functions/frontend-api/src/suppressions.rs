@@ -15,7 +15,7 @@ use web::body::Checked;
 use web::identity::{Identity, Role};
 use web::problem::Problem;
 
-use crate::audit::{AuditedAction, Change, Why, audited};
+use crate::audit::{AuditedAction, Change, ReasonRequest, audited};
 use crate::{Api, list, not_found, unavailable};
 
 /// What a suppression is called in answers.
@@ -53,7 +53,7 @@ async fn order(
     State(api): State<Api>,
     identity: Identity,
     Path(id): Path<String>,
-    Checked(Why { reason }): Checked<Why>,
+    Checked(ReasonRequest { reason }): Checked<ReasonRequest>,
 ) -> Result<Json<View>, Problem> {
     identity.at_least(Role::Admin)?;
     // The id is a hash: what is none names nothing, and gets into no key.

@@ -20,8 +20,8 @@ use web::problem::Problem;
 
 use super::new::CREDENTIALS;
 use super::view::View;
-use super::{Because, KIND, request_sync, shown, stands, working};
-use crate::audit::{AuditedAction, Change, audited};
+use super::{KIND, request_sync, shown, stands, working};
+use crate::audit::{AuditedAction, Change, OptionalReasonRequest, Reason, audited};
 use crate::integrations::webhook_secret;
 use crate::{Api, id, not_found, unavailable};
 
@@ -36,13 +36,13 @@ const TRIES: u32 = 4;
 pub(super) struct SyncNow {
     #[garde(skip)]
     mode: Mode,
-    #[garde(length(chars, max = 500))]
-    reason: String,
+    #[garde(dive)]
+    reason: Reason,
 }
 
 impl Default for SyncNow {
     fn default() -> Self {
-        Self { mode: Mode::Incremental, reason: String::new() }
+        Self { mode: Mode::Incremental, reason: Reason::default() }
     }
 }
 
@@ -51,7 +51,7 @@ pub(super) async fn pause(
     State(api): State<Api>,
     identity: Identity,
     Path(text): Path<String>,
-    MaybeBody(Because { reason }): MaybeBody<Because>,
+    MaybeBody(OptionalReasonRequest { reason }): MaybeBody<OptionalReasonRequest>,
 ) -> Result<Json<View>, Problem> {
     identity.at_least(Role::Admin)?;
     let (id, org) = (id::<ConnectionId>(&text, KIND)?, identity.org.clone());
@@ -77,7 +77,7 @@ pub(super) async fn resume(
     State(api): State<Api>,
     identity: Identity,
     Path(text): Path<String>,
-    MaybeBody(Because { reason }): MaybeBody<Because>,
+    MaybeBody(OptionalReasonRequest { reason }): MaybeBody<OptionalReasonRequest>,
 ) -> Result<Response, Problem> {
     identity.at_least(Role::Admin)?;
     let (id, org) = (id::<ConnectionId>(&text, KIND)?, identity.org.clone());
@@ -139,7 +139,7 @@ pub(super) async fn remove(
     State(api): State<Api>,
     identity: Identity,
     Path(text): Path<String>,
-    MaybeBody(Because { reason }): MaybeBody<Because>,
+    MaybeBody(OptionalReasonRequest { reason }): MaybeBody<OptionalReasonRequest>,
 ) -> Result<StatusCode, Problem> {
     identity.at_least(Role::Admin)?;
     let (id, org) = (id::<ConnectionId>(&text, KIND)?, identity.org.clone());

@@ -24,8 +24,8 @@ use web::identity::{Identity, Role};
 use web::page::{List, PageRequest};
 use web::problem::Problem;
 
-use super::{Because, KIND, working};
-use crate::audit::{AuditedAction, Change, audited};
+use super::{KIND, working};
+use crate::audit::{AuditedAction, Change, OptionalReasonRequest, Reason, audited};
 use crate::{Api, cursor, id, not_found, page_of, unavailable};
 
 /// Most events of one order.
@@ -60,9 +60,9 @@ struct Span {
     from: Timestamp,
     #[garde(skip)]
     to: Timestamp,
-    #[garde(length(chars, max = 500))]
+    #[garde(dive)]
     #[serde(default)]
-    reason: String,
+    reason: Reason,
 }
 
 /// A replay that is on its way.
@@ -120,7 +120,7 @@ async fn replay(
     State(api): State<Api>,
     identity: Identity,
     Path((text, event_id)): Path<(String, String)>,
-    MaybeBody(Because { reason }): MaybeBody<Because>,
+    MaybeBody(OptionalReasonRequest { reason }): MaybeBody<OptionalReasonRequest>,
 ) -> Result<Response, Problem> {
     identity.at_least(Role::Admin)?;
     let (id, org) = (id::<ConnectionId>(&text, KIND)?, identity.org.clone());

@@ -30,7 +30,7 @@ use web::problem::Problem;
 use super::checked::{self, Entered, Errors, Given};
 use super::view::{View, webhook_path};
 use super::{KIND, Told, request_sync, send, shown, stands};
-use crate::audit::{AuditedAction, Change, audited};
+use crate::audit::{AuditedAction, Change, Reason, audited};
 use crate::integrations::{webhook_secret, webhooks_by_hand, webhooks_by_us};
 use crate::{Api, id, unavailable};
 
@@ -57,9 +57,9 @@ pub(super) struct NewConnection {
     #[garde(skip)]
     #[serde(default)]
     secrets: BTreeMap<String, String>,
-    #[garde(length(chars, max = 500))]
+    #[garde(dive)]
     #[serde(default)]
-    reason: String,
+    reason: Reason,
 }
 
 /// New secrets of a connection.
@@ -68,9 +68,9 @@ pub(super) struct NewConnection {
 pub(super) struct NewSecrets {
     #[garde(skip)]
     secrets: BTreeMap<String, String>,
-    #[garde(length(chars, max = 500))]
+    #[garde(dive)]
     #[serde(default)]
-    reason: String,
+    reason: Reason,
 }
 
 /// Makes a connection; a worker tries its credentials.

@@ -20,7 +20,7 @@ use web::identity::{Identity, Role};
 use web::page::List;
 use web::problem::Problem;
 
-use crate::audit::{AuditedAction, Change, Why, audited};
+use crate::audit::{AuditedAction, Change, ReasonRequest, audited};
 use crate::{Api, id, known, not_found, unavailable};
 
 /// Whose credentials an API is called with, and so who may give orders about its breaker.
@@ -142,7 +142,7 @@ async fn order(
     State(api): State<Api>,
     identity: Identity,
     Path((scope, name, ordered)): Path<(String, String, String)>,
-    Checked(Why { reason }): Checked<Why>,
+    Checked(ReasonRequest { reason }): Checked<ReasonRequest>,
 ) -> Result<Json<CarriedOut>, Problem> {
     let (scope, ordered) = (known::<Scope>(&scope)?, known::<Ordered>(&ordered)?);
     identity.at_least(scope.role())?;

@@ -13,7 +13,7 @@ use web::identity::{Identity, Role};
 use web::page::List;
 use web::problem::Problem;
 
-use crate::audit::{AuditedAction, Change, Why, audited};
+use crate::audit::{AuditedAction, Change, ReasonRequest, audited};
 use crate::{Api, not_found, unavailable};
 
 /// Most characters of a limit's name or subject.
@@ -66,7 +66,7 @@ async fn reset(
     State(api): State<Api>,
     identity: Identity,
     Path((name, subject)): Path<(String, String)>,
-    Checked(Why { reason }): Checked<Why>,
+    Checked(ReasonRequest { reason }): Checked<ReasonRequest>,
 ) -> Result<Json<CarriedOut>, Problem> {
     identity.at_least(Role::Admin)?;
     if name.len() > LONGEST || subject.len() > LONGEST {
