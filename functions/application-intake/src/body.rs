@@ -14,13 +14,13 @@ const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 /// A job application. Lengths are in characters, unless they are said to be in bytes.
 #[derive(Debug, Serialize, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct NewIntake {
+pub(crate) struct CreateIntakeRequest {
     #[garde(dive)]
-    candidate: NewCandidate,
+    candidate: CandidateRequest,
     #[garde(dive)]
-    job: NewJob,
+    job: AppliedJobRequest,
     #[garde(dive)]
-    resume: Option<NewResume>,
+    resume: Option<ResumeRequest>,
     #[garde(inner(length(chars, min = 1, max = 10_000)))]
     cover_letter: Option<String>,
     #[garde(inner(length(chars, max = 100), custom(one_line)))]
@@ -35,7 +35,7 @@ pub(crate) struct NewIntake {
 /// Who applies.
 #[derive(Debug, Serialize, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
-struct NewCandidate {
+struct CandidateRequest {
     #[garde(length(chars, max = 200), custom(one_line))]
     name: String,
     #[garde(length(bytes, max = 254), email)]
@@ -47,7 +47,7 @@ struct NewCandidate {
 /// To what: either `id`, or `reference` with or without `title`.
 #[derive(Debug, Serialize, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
-struct NewJob {
+struct AppliedJobRequest {
     #[garde(skip)]
     id: Option<String>,
     #[garde(inner(length(chars, max = 200), custom(one_line)))]
@@ -59,21 +59,21 @@ struct NewJob {
 /// Either `text` or `url`.
 #[derive(Debug, Serialize, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
-struct NewResume {
+struct ResumeRequest {
     #[garde(inner(length(chars, min = 1, max = 30_000)))]
     text: Option<String>,
     #[garde(inner(length(bytes, max = 2_000), custom(https_url)))]
     url: Option<String>,
 }
 
-impl NewIntake {
+impl CreateIntakeRequest {
     /// What came in, checked as a whole.
     ///
     /// # Errors
     /// 400 naming the field.
     pub(crate) fn submission(self, now: Timestamp) -> Result<Submission, Problem> {
         let Self { candidate, job, resume, cover_letter, source, priority, applied_at } = self;
-        let NewCandidate { name, email, phone } = candidate;
+        let CandidateRequest { name, email, phone } = candidate;
         if applied_at.is_some_and(|at| at.duration_since(now) > CLOCK_TOLERANCE) {
             return Err(Problem::invalid_field("applied_at", "range", "a time that has passed is expected"));
         }
@@ -81,7 +81,7 @@ impl NewIntake {
             priority,
             candidate: Applicant { name, email, phone },
             job: job.applied()?,
-            resume: resume.map(NewResume::given).transpose()?,
+            resume: resume.map(ResumeRequest::given).transpose()?,
             cover_letter,
             source,
             applied_at,
@@ -89,7 +89,7 @@ impl NewIntake {
     }
 }
 
-impl NewJob {
+impl AppliedJobRequest {
     fn applied(self) -> Result<AppliedJob, Problem> {
         let Self { id, reference, title } = self;
         match (id, reference, title) {
@@ -115,7 +115,7 @@ impl NewJob {
     }
 }
 
-impl NewResume {
+impl ResumeRequest {
     fn given(self) -> Result<Resume, Problem> {
         match (self.text, self.url) {
             (Some(text), None) => Ok(Resume::Text(text)),
@@ -147,7 +147,7 @@ mod tests {
 
     fn read(body: &Value) -> Result<Submission, (String, &'static str)> {
         let now = "2026-11-22T10:00:00Z".parse().expect("a time");
-        let new = parse::<NewIntake>(body.to_string().as_bytes(), "");
+        let new = parse::<CreateIntakeRequest>(body.to_string().as_bytes(), "");
         new.and_then(|new| new.submission(now)).map_err(|problem| {
             let [error] = problem.errors() else { panic!("one error expected: {problem:?}") };
             (error.field.clone(), error.rule)

@@ -33,7 +33,7 @@ use web::body::Checked;
 use web::limit::Quota;
 use web::problem::Problem;
 
-use crate::body::NewIntake;
+use crate::body::CreateIntakeRequest;
 
 /// Name of the rate limit, in its headers and in the table.
 pub const POLICY_NAME: &str = "external";
@@ -59,9 +59,9 @@ pub struct Intakes {
 #[derive(Debug, Clone)]
 struct Caller(OrgId);
 
-/// An intake as its sender sees it. What was sent is not shown again: it is personal, and its sender has it.
+/// An intake, as the API shows it to its sender. What was sent is not repeated: it is personal data, and the sender has it.
 #[derive(Debug, Serialize)]
-struct View {
+struct IntakeResponse {
     id: IntakeId,
     state: IntakeState,
     priority: Priority,
@@ -73,7 +73,7 @@ struct View {
     updated_at: Timestamp,
 }
 
-impl From<Intake> for View {
+impl From<Intake> for IntakeResponse {
     fn from(intake: Intake) -> Self {
         let Intake {
             v: _,
@@ -148,7 +148,7 @@ async fn create(
     request: Request,
 ) -> Result<Response, Problem> {
     let headers = request.headers().clone();
-    let Checked(new) = Checked::<NewIntake>::from_request(request, &()).await?;
+    let Checked(new) = Checked::<CreateIntakeRequest>::from_request(request, &()).await?;
     let hash = content_hash(&new);
     let now = clock::now();
     let submission = new.submission(now)?;
@@ -168,18 +168,18 @@ async fn create(
         let job = IntakeJob { v: FORMAT_VERSION, org, intake: id };
         queue.send(&job).await.map_err(|error| not_enqueued(&error))?;
     }
-    Ok(accepted(&format!("/api/external/job-application/{id}"), &View::from(intake)))
+    Ok(accepted(&format!("/api/external/job-application/{id}"), &IntakeResponse::from(intake)))
 }
 
 async fn read(
     State(api): State<Intakes>,
     Extension(Caller(org)): Extension<Caller>,
     Path(text): Path<String>,
-) -> Result<Json<View>, Problem> {
+) -> Result<Json<IntakeResponse>, Problem> {
     let missing = || Problem::not_found("your organisation has no such job application");
     let id: IntakeId = text.parse().map_err(|_| missing())?;
     let found: Option<Intake> = api.records.get(&org, &id.to_string()).await.map_err(|error| unavailable(&error))?;
-    found.map(|intake| Json(View::from(intake))).ok_or_else(missing)
+    found.map(|intake| Json(IntakeResponse::from(intake))).ok_or_else(missing)
 }
 
 /// What a caller is told when AWS did not do its part. The cause goes into the log.

@@ -41,10 +41,10 @@ enum Word {
     Hire,
 }
 
-/// A request to do something with an application. Which of the fields there must be follows from the action.
+/// The body of a request to change an application at its provider. The action decides which fields it takes.
 #[derive(Debug, Serialize, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
-struct NewAction {
+struct CreateActionRequest {
     #[garde(skip)]
     action: Word,
     /// The provider's id of the stage.
@@ -60,11 +60,11 @@ struct NewAction {
     reason: Option<String>,
 }
 
-/// A request to hand in an application.
+/// The body of a request to submit an application to a provider.
 #[derive(Debug, Serialize, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
-struct NewSubmission {
-    /// The provider's id of what is applied to.
+struct SubmitApplicationRequest {
+    /// The provider's id of the job.
     #[garde(length(chars, max = 200), custom(one_line))]
     job: String,
     #[garde(length(chars, max = 100), custom(one_line))]
@@ -91,7 +91,7 @@ enum Wanted {
     Hire,
 }
 
-impl NewAction {
+impl CreateActionRequest {
     /// What is to be done, with the fields that it takes and no others.
     fn wanted(self) -> Result<Wanted, Problem> {
         let Self { action, stage, text, reason } = self;
@@ -124,9 +124,9 @@ impl Wanted {
     }
 }
 
-/// An action as the frontend sees it.
+/// An action, as the API shows it.
 #[derive(Debug, Serialize)]
-struct View {
+struct ActionResponse {
     id: ActionId,
     connection: ConnectionId,
     application_id: Option<ApplicationId>,
@@ -138,7 +138,7 @@ struct View {
     updated_at: Timestamp,
 }
 
-impl From<Action> for View {
+impl From<Action> for ActionResponse {
     fn from(action: Action) -> Self {
         let Action { v: _, id, connection, application, change, state, attempts, failure, created_at, updated_at } =
             action;
@@ -146,7 +146,7 @@ impl From<Action> for View {
     }
 }
 
-impl From<Recorded<Action>> for View {
+impl From<Recorded<Action>> for ActionResponse {
     fn from(recorded: Recorded<Action>) -> Self {
         // An action keeps its times itself.
         recorded.value.into()
@@ -157,8 +157,8 @@ pub(crate) fn routes() -> Router<Api> {
     Router::new()
         .route("/api/applications/{id}/actions", post(act))
         .route("/api/connections/{id}/submissions", post(submit))
-        .route("/api/actions", get(list::<Action, View>))
-        .route("/api/actions/{id}", get(read::<Action, View, ActionId>))
+        .route("/api/actions", get(list::<Action, ActionResponse>))
+        .route("/api/actions/{id}", get(read::<Action, ActionResponse, ActionId>))
 }
 
 async fn act(
@@ -166,7 +166,7 @@ async fn act(
     identity: Identity,
     Path(text): Path<String>,
     headers: HeaderMap,
-    Checked(new): Checked<NewAction>,
+    Checked(new): Checked<CreateActionRequest>,
 ) -> Result<Response, Problem> {
     let Identity { org, .. } = identity;
     let application: ApplicationId = id(&text, "application")?;
@@ -210,7 +210,7 @@ async fn submit(
     identity: Identity,
     Path(text): Path<String>,
     headers: HeaderMap,
-    Checked(new): Checked<NewSubmission>,
+    Checked(new): Checked<SubmitApplicationRequest>,
 ) -> Result<Response, Problem> {
     let Identity { org, .. } = identity;
     let connection: ConnectionId = id(&text, "connection")?;
@@ -220,7 +220,7 @@ async fn submit(
     let connection = found.filter(|found| found.status != ConnectionStatus::Deleted);
     let connection = connection.ok_or_else(|| not_found("connection"))?;
     offered(&connection, ChangeKind::Submit)?;
-    let NewSubmission { job, first_name, last_name, email, phone } = new;
+    let SubmitApplicationRequest { job, first_name, last_name, email, phone } = new;
     let change = Change::Submit { job, first_name, last_name, email, phone };
     let action = Action::accepted(id, connection.id, None, change, clock::now());
     record(&api, org, action, &request).await
@@ -239,7 +239,7 @@ async fn record(api: &Api, org: OrgId, action: Action, request: &str) -> Result<
         let job = ActionJob { v: FORMAT_VERSION, org, connection: action.connection.clone(), action: id };
         api.action_queue.send(&job).await.map_err(|e| not_enqueued(&e))?;
     }
-    Ok(accepted(&format!("/api/actions/{id}"), &View::from(action)))
+    Ok(accepted(&format!("/api/actions/{id}"), &ActionResponse::from(action)))
 }
 
 /// Refuses a change that cannot be made by a connection, and says which can.
@@ -277,7 +277,7 @@ mod tests {
     use super::*;
 
     fn wanted(body: Value) -> Result<Wanted, Problem> {
-        parse::<NewAction>(body.to_string().as_bytes(), "")?.wanted()
+        parse::<CreateActionRequest>(body.to_string().as_bytes(), "")?.wanted()
     }
 
     #[track_caller]
@@ -316,7 +316,7 @@ mod tests {
         let read = |field: &str, value: Value| {
             let mut body = good.clone();
             body[field] = value;
-            parse::<NewSubmission>(body.to_string().as_bytes(), "")
+            parse::<SubmitApplicationRequest>(body.to_string().as_bytes(), "")
         };
         assert!(read("phone", json!("+44 20 7946 0123")).is_ok());
         for (field, value) in [("job", ""), ("first_name", ""), ("last_name", "a\nb"), ("email", "ada"), ("phone", "x")]

@@ -16,9 +16,9 @@ use web::problem::Problem;
 use crate::cached::{self, Kept};
 use crate::{Api, id, not_found, unavailable};
 
-/// An application as the frontend sees it.
+/// An application with its candidate and its job, as the API shows it.
 #[derive(Debug, Serialize)]
-pub(crate) struct View {
+pub(crate) struct ApplicationResponse {
     id: ApplicationId,
     candidate: CandidateRef,
     job: Option<JobRef>,
@@ -26,7 +26,7 @@ pub(crate) struct View {
     provider_status: Option<String>,
     stage: Option<String>,
     rejection_reason: Option<String>,
-    /// The stages that it was in, oldest first.
+    /// The stages of the application, oldest first.
     history: Vec<StageEntry>,
     source: Source,
     applied_at: Option<Timestamp>,
@@ -34,7 +34,7 @@ pub(crate) struct View {
     updated_at: Timestamp,
 }
 
-impl View {
+impl ApplicationResponse {
     fn new(in_full: ApplicationInFull, (created_at, updated_at): (Timestamp, Timestamp)) -> Self {
         let ApplicationInFull { application, candidate, job } = in_full;
         let Application {
@@ -71,13 +71,17 @@ impl View {
 impl Kept for Application {
     const LISTS: Kind = Kind::Applicants;
     const ROUTE: &'static str = "/api/applications";
-    type View = View;
+    type View = ApplicationResponse;
 
-    async fn shown(records: &Records, org: &OrgId, found: Vec<Recorded<Self>>) -> Result<Vec<View>, AwsError> {
+    async fn shown(
+        records: &Records,
+        org: &OrgId,
+        found: Vec<Recorded<Self>>,
+    ) -> Result<Vec<ApplicationResponse>, AwsError> {
         let (applications, times): (Vec<Self>, Vec<_>) =
             found.into_iter().map(|r| (r.value, (r.created_at, r.updated_at))).unzip();
         let in_full = records.in_full(org, applications).await?;
-        Ok(in_full.into_iter().zip(times).map(|(in_full, times)| View::new(in_full, times)).collect())
+        Ok(in_full.into_iter().zip(times).map(|(in_full, times)| ApplicationResponse::new(in_full, times)).collect())
     }
 }
 
@@ -87,7 +91,11 @@ pub(crate) fn routes() -> Router<Api> {
         .route("/api/applications/{id}", get(read))
 }
 
-async fn read(State(api): State<Api>, identity: Identity, Path(text): Path<String>) -> Result<Json<View>, Problem> {
+async fn read(
+    State(api): State<Api>,
+    identity: Identity,
+    Path(text): Path<String>,
+) -> Result<Json<ApplicationResponse>, Problem> {
     let id: ApplicationId = id(&text, Application::KIND)?;
     let shown = async {
         let found = api.records.get_recorded::<Application>(&identity.org, &id.to_string()).await?;

@@ -48,7 +48,7 @@ pub(crate) struct OptionalReasonRequest {
 
 /// An entry of the audit, as the API shows it.
 #[derive(Debug, Serialize)]
-struct AuditView {
+struct AuditEntryResponse {
     id: Uuid,
     at: Timestamp,
     subject: String,
@@ -80,7 +80,7 @@ pub(crate) struct Change<T> {
     pub(crate) result: T,
 }
 
-impl From<AuditEntry> for AuditView {
+impl From<AuditEntry> for AuditEntryResponse {
     fn from(entry: AuditEntry) -> Self {
         let AuditEntry { v: _, id, at, subject, action, target, reason, state, before, after } = entry;
         Self { id, at, subject, action, target, reason, state, before, after }
@@ -124,7 +124,11 @@ pub(crate) async fn audited<T>(
     }
 }
 
-async fn list(State(api): State<Api>, identity: Identity, page: PageRequest) -> Result<Json<List<AuditView>>, Problem> {
+async fn list(
+    State(api): State<Api>,
+    identity: Identity,
+    page: PageRequest,
+) -> Result<Json<List<AuditEntryResponse>>, Problem> {
     identity.at_least(Role::Admin)?;
     let after = cursor(&page)?;
     let found = api.audit.list(&identity.org, page.limit, after.as_ref()).await;

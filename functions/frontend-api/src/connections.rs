@@ -26,18 +26,18 @@ use web::identity::Identity;
 use web::page::{List, PageRequest};
 use web::problem::Problem;
 
-use self::view::{RunView, View, not_listed};
+use self::view::{ConnectionResponse, RunResponse, not_listed};
 use crate::{Api, cursor, id, list_of, not_found, unavailable};
 
 /// What a connection is called in answers.
 const KIND: &str = "connection";
 
-/// A connection, and what is told once only.
+/// A connection with the secret that is shown only once.
 #[derive(Serialize)]
-struct Told {
+struct ConnectionCreated {
     #[serde(flatten)]
-    view: View,
-    /// What webhooks are to be signed with, when it was made here just now.
+    view: ConnectionResponse,
+    /// The secret that the provider must sign webhooks with; present only when this request generated it.
     #[serde(skip_serializing_if = "Option::is_none")]
     webhook_secret: Option<String>,
 }
@@ -54,7 +54,11 @@ pub(crate) fn routes() -> Router<Api> {
         .merge(events::routes())
 }
 
-async fn list(State(api): State<Api>, identity: Identity, page: PageRequest) -> Result<Json<List<View>>, Problem> {
+async fn list(
+    State(api): State<Api>,
+    identity: Identity,
+    page: PageRequest,
+) -> Result<Json<List<ConnectionResponse>>, Problem> {
     let after = cursor(&page)?;
     let syncs = api.syncs();
     let ((found, next), states) = tokio::try_join!(
@@ -67,12 +71,16 @@ async fn list(State(api): State<Api>, identity: Identity, page: PageRequest) -> 
     let now = clock::now();
     let view = |Recorded { value, .. }: Recorded<Connection>| {
         let state = states.remove(&value.id);
-        View::new(&identity.org, value, state, now)
+        ConnectionResponse::new(&identity.org, value, state, now)
     };
     Ok(Json(list_of(found.into_iter().map(view).collect(), next)))
 }
 
-async fn read(State(api): State<Api>, identity: Identity, Path(text): Path<String>) -> Result<Json<View>, Problem> {
+async fn read(
+    State(api): State<Api>,
+    identity: Identity,
+    Path(text): Path<String>,
+) -> Result<Json<ConnectionResponse>, Problem> {
     let id: ConnectionId = id(&text, KIND)?;
     Ok(Json(shown(&api, &identity.org, &id).await?))
 }
@@ -83,7 +91,7 @@ async fn runs(
     identity: Identity,
     Path(text): Path<String>,
     page: PageRequest,
-) -> Result<Json<List<RunView>>, Problem> {
+) -> Result<Json<List<RunResponse>>, Problem> {
     let id: ConnectionId = id(&text, KIND)?;
     let after = cursor(&page)?;
     let syncs = api.syncs();
@@ -97,13 +105,13 @@ async fn runs(
         return Err(not_found(KIND));
     }
     let newest = state.filter(|_| after.is_none()).map(|state| not_listed(&state, &ended, clock::now()));
-    Ok(Json(list_of(newest.unwrap_or_default().into_iter().chain(ended).map(RunView::from).collect(), next)))
+    Ok(Json(list_of(newest.unwrap_or_default().into_iter().chain(ended).map(RunResponse::from).collect(), next)))
 }
 
 /// A connection as it stands.
-async fn shown(api: &Api, org: &OrgId, id: &ConnectionId) -> Result<View, Problem> {
+async fn shown(api: &Api, org: &OrgId, id: &ConnectionId) -> Result<ConnectionResponse, Problem> {
     let (connection, state) = stands(api, org, id).await?;
-    Ok(View::new(org, connection, state, clock::now()))
+    Ok(ConnectionResponse::new(org, connection, state, clock::now()))
 }
 
 /// The records of a connection and of its sync.

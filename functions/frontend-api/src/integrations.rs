@@ -20,25 +20,25 @@ use crate::{Api, unavailable};
 /// An organisation has few connections; more than these are not counted.
 const MOST_COUNTED: u16 = 1_000;
 
-/// A system as the frontend sees it.
+/// A system that can be integrated, as the API shows it.
 #[derive(Debug, Serialize)]
-struct View {
+struct IntegrationResponse {
     id: &'static str,
     name: &'static str,
     category: &'static str,
     /// How records come in: `webhook`, `polling`, or `manual` where none do.
     method: &'static str,
-    interval_minutes: Option<Interval>,
+    interval_minutes: Option<IntervalResponse>,
     /// Who creates its webhooks: `by-hand` (in the system's settings), `automatic`, or null without webhooks.
     webhooks: Option<&'static str>,
     two_way: bool,
     changes: &'static [ChangeKind],
     /// Whether everything that it has is read, and not only what happens.
     bulk: bool,
-    rate_limit: Option<RateLimit>,
-    logins: Vec<LoginView>,
+    rate_limit: Option<RateLimitResponse>,
+    logins: Vec<LoginResponse>,
     account_required: bool,
-    settings: Vec<SettingView>,
+    settings: Vec<SettingResponse>,
     documentation: &'static str,
     /// Connections of the caller's organisation.
     connections: usize,
@@ -46,7 +46,7 @@ struct View {
 
 /// Longest times between two polls.
 #[derive(Debug, Serialize)]
-struct Interval {
+struct IntervalResponse {
     contract: i64,
     /// While webhooks arrive.
     reconcile: Option<i64>,
@@ -54,21 +54,21 @@ struct Interval {
 
 /// How much is asked of it for one connection.
 #[derive(Debug, Serialize)]
-struct RateLimit {
+struct RateLimitResponse {
     requests: u32,
     window_s: u64,
 }
 
 /// A way to sign in.
 #[derive(Debug, Serialize)]
-struct LoginView {
+struct LoginResponse {
     method: LoginMethod,
     secrets: &'static [&'static str],
 }
 
 /// A setting of a connection.
 #[derive(Debug, Serialize)]
-struct SettingView {
+struct SettingResponse {
     name: &'static str,
     required: bool,
     about: &'static str,
@@ -78,17 +78,17 @@ pub(crate) fn routes() -> Router<Api> {
     Router::new().route("/api/integrations", get(list))
 }
 
-async fn list(State(api): State<Api>, identity: Identity) -> Result<Json<List<View>>, Problem> {
+async fn list(State(api): State<Api>, identity: Identity) -> Result<Json<List<IntegrationResponse>>, Problem> {
     let found = api.records.list::<Connection>(&identity.org, MOST_COUNTED, None).await;
     let mut counts: HashMap<String, usize> = HashMap::new();
     for connection in found.map_err(|e| unavailable(&e))?.0 {
         *counts.entry(connection.value.provider).or_default() += 1;
     }
-    let view = |spec: &&'static Spec| View::new(spec, counts.get(spec.id).copied().unwrap_or_default());
+    let view = |spec: &&'static Spec| IntegrationResponse::new(spec, counts.get(spec.id).copied().unwrap_or_default());
     Ok(Json(List { items: providers::catalog::ALL.iter().map(view).collect(), next_cursor: None }))
 }
 
-impl View {
+impl IntegrationResponse {
     fn new(spec: &'static Spec, connections: usize) -> Self {
         let category = match spec.category {
             Category::Ats => "ats",
@@ -96,7 +96,10 @@ impl View {
             Category::Mail => "mail",
         };
         let minutes = |contract: SignedDuration, reconcile: Option<SignedDuration>| {
-            Some(Interval { contract: contract.as_mins(), reconcile: reconcile.map(|reconcile| reconcile.as_mins()) })
+            Some(IntervalResponse {
+                contract: contract.as_mins(),
+                reconcile: reconcile.map(|reconcile| reconcile.as_mins()),
+            })
         };
         let (method, interval_minutes) = match spec.sync {
             SyncMethod::Webhook { reconcile, contract } => ("webhook", minutes(contract, Some(reconcile))),
@@ -110,7 +113,7 @@ impl View {
         };
         let changes = spec.ats.map(Ats::changes).unwrap_or_default();
         let budget = spec.ats.map(Ats::budget);
-        let logins = logins(spec).into_iter().map(|(method, secrets)| LoginView { method, secrets });
+        let logins = logins(spec).into_iter().map(|(method, secrets)| LoginResponse { method, secrets });
         let settings = spec.ats.map(Ats::settings).unwrap_or_default().iter();
         Self {
             id: spec.id,
@@ -122,10 +125,12 @@ impl View {
             two_way: !changes.is_empty(),
             changes,
             bulk: spec.category == Category::Ats,
-            rate_limit: budget.map(|b| RateLimit { requests: b.requests, window_s: b.window.as_secs() }),
+            rate_limit: budget.map(|b| RateLimitResponse { requests: b.requests, window_s: b.window.as_secs() }),
             logins: logins.collect(),
             account_required: needs_account(spec),
-            settings: settings.map(|s| SettingView { name: s.name, required: s.required, about: s.about }).collect(),
+            settings: settings
+                .map(|s| SettingResponse { name: s.name, required: s.required, about: s.about })
+                .collect(),
             documentation: spec.reference,
             connections,
         }
@@ -169,7 +174,8 @@ mod tests {
     use super::*;
 
     fn shown(id: &str) -> Value {
-        serde_json::to_value(View::new(providers::catalog::find(id).expect("a provider"), 2)).expect("JSON")
+        serde_json::to_value(IntegrationResponse::new(providers::catalog::find(id).expect("a provider"), 2))
+            .expect("JSON")
     }
 
     #[test]

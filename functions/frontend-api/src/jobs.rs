@@ -25,10 +25,10 @@ use web::problem::Problem;
 use crate::cached::{self, Kept};
 use crate::{Api, not_found, read, unavailable};
 
-/// A new job.
+/// The body of a request to create a job.
 #[derive(Debug, Serialize, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
-struct NewJob {
+struct CreateJobRequest {
     #[garde(length(chars, min = 1, max = 200))]
     title: String,
     #[garde(inner(length(chars, min = 1, max = 200)))]
@@ -39,9 +39,9 @@ struct NewJob {
     description: Option<String>,
 }
 
-/// A job as the frontend sees it.
+/// A job, as the API shows it.
 #[derive(Debug, Serialize)]
-pub(crate) struct View {
+pub(crate) struct JobResponse {
     id: JobId,
     title: String,
     status: JobStatus,
@@ -56,7 +56,7 @@ pub(crate) struct View {
     updated_at: Timestamp,
 }
 
-impl From<Recorded<Job>> for View {
+impl From<Recorded<Job>> for JobResponse {
     fn from(recorded: Recorded<Job>) -> Self {
         let Recorded { value, created_at, updated_at } = recorded;
         let Job {
@@ -92,28 +92,28 @@ impl From<Recorded<Job>> for View {
 impl Kept for Job {
     const LISTS: Kind = Kind::Jobs;
     const ROUTE: &'static str = "/api/jobs";
-    type View = View;
+    type View = JobResponse;
 
-    async fn shown(_: &Records, _: &OrgId, found: Vec<Recorded<Self>>) -> Result<Vec<View>, AwsError> {
-        Ok(found.into_iter().map(View::from).collect())
+    async fn shown(_: &Records, _: &OrgId, found: Vec<Recorded<Self>>) -> Result<Vec<JobResponse>, AwsError> {
+        Ok(found.into_iter().map(JobResponse::from).collect())
     }
 }
 
 pub(crate) fn routes() -> Router<Api> {
     Router::new()
         .route("/api/jobs", get(cached::list::<Job>).post(create))
-        .route("/api/jobs/{id}", get(read::<Job, View, JobId>))
+        .route("/api/jobs/{id}", get(read::<Job, JobResponse, JobId>))
 }
 
 async fn create(
     State(api): State<Api>,
     identity: Identity,
     headers: HeaderMap,
-    Checked(new): Checked<NewJob>,
+    Checked(new): Checked<CreateJobRequest>,
 ) -> Result<Response, Problem> {
     let request = content_hash(&new);
     let id = id_for(&headers, &identity.org, || JobId::fresh(random::fresh_id()), JobId::derived)?;
-    let NewJob { title, department, location, description } = new;
+    let CreateJobRequest { title, department, location, description } = new;
     let job = Job {
         v: FORMAT_VERSION,
         id,
@@ -141,5 +141,5 @@ async fn create(
         Created::Other => return Err(Problem::key_reused()),
     };
     let location = [(header::LOCATION, format!("/api/jobs/{id}"))];
-    Ok((StatusCode::CREATED, location, Json(View::from(job))).into_response())
+    Ok((StatusCode::CREATED, location, Json(JobResponse::from(job))).into_response())
 }

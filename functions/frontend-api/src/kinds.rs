@@ -16,9 +16,9 @@ use crate::{Api, list, read};
 /// A record as it is, with its times and without its format version.
 #[derive(Debug, PartialEq, Serialize)]
 #[serde(transparent)]
-struct View(Map<String, Value>);
+struct RecordResponse(Map<String, Value>);
 
-impl<R: Stored> From<Recorded<R>> for View {
+impl<R: Stored> From<Recorded<R>> for RecordResponse {
     fn from(recorded: Recorded<R>) -> Self {
         let Recorded { value, created_at, updated_at } = recorded;
         // A record is an object, and has no map whose keys are not texts.
@@ -52,7 +52,9 @@ where
     R: Stored + Send + 'static,
     I: FromStr + Display + Send + 'static,
 {
-    Router::new().route(path, get(list::<R, View>)).route(&format!("{path}/{{id}}"), get(read::<R, View, I>))
+    Router::new()
+        .route(path, get(list::<R, RecordResponse>))
+        .route(&format!("{path}/{{id}}"), get(read::<R, RecordResponse, I>))
 }
 
 #[cfg(test)]
@@ -73,7 +75,7 @@ mod tests {
         let source = Source { provider: "greenhouse".into(), connection, provider_id: "1".into() };
         let office = Office { v: FORMAT_VERSION, id, name: "Kew".into(), location: None, parent: None, source };
         let at = Timestamp::UNIX_EPOCH;
-        let view = View::from(Recorded { value: office, created_at: at, updated_at: at });
+        let view = RecordResponse::from(Recorded { value: office, created_at: at, updated_at: at });
         let source = json!({"provider": "greenhouse", "connection": "gh", "provider_id": "1"});
         let shown = json!({"id": id, "name": "Kew", "location": null, "parent": null, "source": source,
                            "created_at": "1970-01-01T00:00:00Z", "updated_at": "1970-01-01T00:00:00Z"});

@@ -38,10 +38,10 @@ use crate::{Api, id, known, list, not_found, read, unavailable};
 /// The state of a notification that a decision is about, as it is stored.
 const OPEN: &str = NotificationState::NeedsReview.as_str();
 
-/// A request for a notification. What `data` must hold follows from the kind.
+/// The body of a request for a notification. The kind decides what `data` must hold.
 #[derive(Debug, Serialize, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
-struct NewNotification {
+struct CreateNotificationRequest {
     #[garde(skip)]
     kind: NotificationKind,
     #[garde(length(bytes, max = 254), email, custom(mail_address))]
@@ -54,9 +54,9 @@ struct NewNotification {
     data: Value,
 }
 
-/// A notification as the frontend sees it. The template's data is not shown again: it may hold links that grant access.
+/// A notification, as the API shows it. The template's data is not shown again: it may hold links that grant access.
 #[derive(Debug, Serialize)]
-struct View {
+struct NotificationResponse {
     id: NotificationId,
     kind: NotificationKind,
     to: String,
@@ -76,7 +76,7 @@ struct View {
     updated_at: Timestamp,
 }
 
-impl From<Notification> for View {
+impl From<Notification> for NotificationResponse {
     fn from(notification: Notification) -> Self {
         let Notification {
             v: _,
@@ -117,7 +117,7 @@ impl From<Notification> for View {
     }
 }
 
-impl From<Recorded<Notification>> for View {
+impl From<Recorded<Notification>> for NotificationResponse {
     fn from(recorded: Recorded<Notification>) -> Self {
         // A notification keeps its times itself.
         recorded.value.into()
@@ -139,19 +139,19 @@ pub(crate) fn routes() -> Router<Api> {
         .route("/api/notifications/preview", post(preview::preview))
         .route("/api/notifications/{id}/{decision}", post(decide))
         .route("/api/notifications/needs-review", get(needing_review))
-        .route("/api/notifications", get(list::<Notification, View>).post(create))
-        .route("/api/notifications/{id}", get(read::<Notification, View, NotificationId>))
+        .route("/api/notifications", get(list::<Notification, NotificationResponse>).post(create))
+        .route("/api/notifications/{id}", get(read::<Notification, NotificationResponse, NotificationId>))
 }
 
 async fn create(
     State(api): State<Api>,
     identity: Identity,
     headers: HeaderMap,
-    Checked(new): Checked<NewNotification>,
+    Checked(new): Checked<CreateNotificationRequest>,
 ) -> Result<Response, Problem> {
     let Identity { org, .. } = identity;
     let request = content_hash(&new);
-    let NewNotification { kind, to, language, data } = new;
+    let CreateNotificationRequest { kind, to, language, data } = new;
     let data = checked(kind, &data)?;
     let id = id_for(&headers, &org, || NotificationId::fresh(random::fresh_id()), NotificationId::derived)?;
     let now = clock::now();
@@ -173,13 +173,16 @@ async fn create(
         let job = EmailJob::to_send(org, id);
         api.email_queues.send(&job, kind.priority()).await.map_err(|e| not_enqueued(&e))?;
     }
-    Ok(accepted(&format!("/api/notifications/{id}"), &View::from(notification)))
+    Ok(accepted(&format!("/api/notifications/{id}"), &NotificationResponse::from(notification)))
 }
 
 /// The caller's notifications that wait for a decision, longest first, at most a hundred.
-async fn needing_review(State(api): State<Api>, identity: Identity) -> Result<Json<List<View>>, Problem> {
+async fn needing_review(
+    State(api): State<Api>,
+    identity: Identity,
+) -> Result<Json<List<NotificationResponse>>, Problem> {
     let found = api.deliveries().needing_review(&identity.org).await.map_err(|e| unavailable(&e))?;
-    Ok(Json(List { items: found.into_iter().map(View::from).collect(), next_cursor: None }))
+    Ok(Json(List { items: found.into_iter().map(NotificationResponse::from).collect(), next_cursor: None }))
 }
 
 /// Carries out a person's decision about a notification in `needs_review`; it is in the audit.
@@ -214,12 +217,12 @@ async fn decide(
     };
     let (_, decided) = audited(&api, identity, action, carry_out).await?;
     if decision == Decision::MarkAsSent {
-        return Ok(Json(View::from(decided)).into_response());
+        return Ok(Json(NotificationResponse::from(decided)).into_response());
     }
     let job = EmailJob::to_send(org, notification);
     // It is in the index of what waits: when the queue does not take it now, the sweep sends it.
     api.email_queues.send(&job, decided.kind.priority()).await.map_err(|e| not_enqueued(&e))?;
-    Ok(accepted(&format!("/api/notifications/{notification}"), &View::from(decided)))
+    Ok(accepted(&format!("/api/notifications/{notification}"), &NotificationResponse::from(decided)))
 }
 
 /// Why there was nothing to decide.
@@ -254,7 +257,7 @@ mod tests {
 
     use super::*;
 
-    fn read(mut body: Value, field: &str, value: Value) -> Result<NewNotification, Problem> {
+    fn read(mut body: Value, field: &str, value: Value) -> Result<CreateNotificationRequest, Problem> {
         body[field] = value;
         parse(body.to_string().as_bytes(), "")
     }

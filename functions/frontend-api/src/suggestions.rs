@@ -25,19 +25,19 @@ use web::problem::Problem;
 
 use crate::{Api, list, not_found, read, unavailable};
 
-/// A request for a suggestion.
+/// The body of a request for a suggestion.
 #[derive(Debug, Serialize, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
-struct NewSuggestion {
+struct CreateSuggestionRequest {
     #[garde(skip)]
     kind: SuggestionKind,
     #[garde(length(bytes, min = 1, max = 64))]
     application_id: String,
 }
 
-/// A suggestion as the frontend sees it.
+/// A suggestion, as the API shows it.
 #[derive(Debug, Serialize)]
-struct View {
+struct SuggestionResponse {
     id: SuggestionId,
     kind: SuggestionKind,
     application_id: ApplicationId,
@@ -50,7 +50,7 @@ struct View {
     updated_at: Timestamp,
 }
 
-impl From<Suggestion> for View {
+impl From<Suggestion> for SuggestionResponse {
     fn from(suggestion: Suggestion) -> Self {
         let Suggestion {
             v: _,
@@ -70,7 +70,7 @@ impl From<Suggestion> for View {
     }
 }
 
-impl From<Recorded<Suggestion>> for View {
+impl From<Recorded<Suggestion>> for SuggestionResponse {
     fn from(recorded: Recorded<Suggestion>) -> Self {
         // A suggestion keeps its times itself.
         recorded.value.into()
@@ -79,19 +79,19 @@ impl From<Recorded<Suggestion>> for View {
 
 pub(crate) fn routes() -> Router<Api> {
     Router::new()
-        .route("/api/suggestions", get(list::<Suggestion, View>).post(create))
-        .route("/api/suggestions/{id}", get(read::<Suggestion, View, SuggestionId>))
+        .route("/api/suggestions", get(list::<Suggestion, SuggestionResponse>).post(create))
+        .route("/api/suggestions/{id}", get(read::<Suggestion, SuggestionResponse, SuggestionId>))
 }
 
 async fn create(
     State(api): State<Api>,
     identity: Identity,
     headers: HeaderMap,
-    Checked(new): Checked<NewSuggestion>,
+    Checked(new): Checked<CreateSuggestionRequest>,
 ) -> Result<Response, Problem> {
     let Identity { org, .. } = identity;
     let request = content_hash(&new);
-    let NewSuggestion { kind: SuggestionKind::ApplicationReview, application_id } = new;
+    let CreateSuggestionRequest { kind: SuggestionKind::ApplicationReview, application_id } = new;
     let id = id_for(&headers, &org, || SuggestionId::fresh(random::fresh_id()), SuggestionId::derived)?;
     let application_id: ApplicationId = application_id
         .parse()
@@ -119,5 +119,5 @@ async fn create(
         let job = SuggestionJob { v: FORMAT_VERSION, org, suggestion: id };
         api.suggestion_queue.send(&job).await.map_err(|e| not_enqueued(&e))?;
     }
-    Ok(accepted(&format!("/api/suggestions/{id}"), &View::from(suggestion)))
+    Ok(accepted(&format!("/api/suggestions/{id}"), &SuggestionResponse::from(suggestion)))
 }

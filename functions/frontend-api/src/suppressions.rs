@@ -21,9 +21,9 @@ use crate::{Api, list, not_found, unavailable};
 /// What a suppression is called in answers.
 const KIND: &str = "suppression";
 
-/// A suppression as the frontend sees it.
+/// A suppression, as the API shows it.
 #[derive(Debug, Serialize)]
-struct View {
+struct SuppressionResponse {
     id: String,
     address: String,
     reason: MailEventKind,
@@ -34,7 +34,7 @@ struct View {
     lifted_at: Option<Timestamp>,
 }
 
-impl From<Recorded<Suppression>> for View {
+impl From<Recorded<Suppression>> for SuppressionResponse {
     fn from(recorded: Recorded<Suppression>) -> Self {
         // A suppression keeps its times itself.
         let Suppression { v: _, id, address, reason, notification, since, lifted_at } = recorded.value;
@@ -44,7 +44,7 @@ impl From<Recorded<Suppression>> for View {
 
 pub(crate) fn routes() -> Router<Api> {
     Router::new()
-        .route("/api/suppressions", get(list::<Suppression, View>))
+        .route("/api/suppressions", get(list::<Suppression, SuppressionResponse>))
         .route("/api/suppressions/{id}/lift", post(order))
 }
 
@@ -54,7 +54,7 @@ async fn order(
     identity: Identity,
     Path(id): Path<String>,
     Checked(ReasonRequest { reason }): Checked<ReasonRequest>,
-) -> Result<Json<View>, Problem> {
+) -> Result<Json<SuppressionResponse>, Problem> {
     identity.at_least(Role::Admin)?;
     // The id is a hash: what is none names nothing, and gets into no key.
     if id.len() != 64 || !id.bytes().all(|b| b.is_ascii_hexdigit()) {
@@ -69,7 +69,11 @@ async fn order(
         if !lifted {
             return Err(Problem::conflict("this suppression was lifted before"));
         }
-        Ok(Change { before: "suppressed".to_owned(), after: "lifted".to_owned(), result: View::from(found) })
+        Ok(Change {
+            before: "suppressed".to_owned(),
+            after: "lifted".to_owned(),
+            result: SuppressionResponse::from(found),
+        })
     };
     let (_, view) = audited(&api, identity, action, carry_out).await?;
     Ok(Json(view))

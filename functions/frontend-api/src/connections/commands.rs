@@ -19,7 +19,7 @@ use web::identity::{Identity, Role};
 use web::problem::Problem;
 
 use super::new::CREDENTIALS;
-use super::view::View;
+use super::view::ConnectionResponse;
 use super::{KIND, request_sync, shown, stands, working};
 use crate::audit::{AuditedAction, Change, OptionalReasonRequest, Reason, audited};
 use crate::integrations::webhook_secret;
@@ -30,17 +30,17 @@ const TOKENS: &str = "tokens";
 /// How often a change is tried again when the status changed in between.
 const TRIES: u32 = 4;
 
-/// What is to be read now.
+/// The body of a request to sync a connection now.
 #[derive(Debug, Deserialize, Validate)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct SyncNow {
+pub(super) struct SyncConnectionRequest {
     #[garde(skip)]
     mode: Mode,
     #[garde(dive)]
     reason: Reason,
 }
 
-impl Default for SyncNow {
+impl Default for SyncConnectionRequest {
     fn default() -> Self {
         Self { mode: Mode::Incremental, reason: Reason::default() }
     }
@@ -52,7 +52,7 @@ pub(super) async fn pause(
     identity: Identity,
     Path(text): Path<String>,
     MaybeBody(OptionalReasonRequest { reason }): MaybeBody<OptionalReasonRequest>,
-) -> Result<Json<View>, Problem> {
+) -> Result<Json<ConnectionResponse>, Problem> {
     identity.at_least(Role::Admin)?;
     let (id, org) = (id::<ConnectionId>(&text, KIND)?, identity.org.clone());
     let action = AuditedAction { action: "connection.pause", target: format!("{KIND}/{id}"), reason };
@@ -108,7 +108,7 @@ pub(super) async fn sync(
     State(api): State<Api>,
     identity: Identity,
     Path(text): Path<String>,
-    MaybeBody(SyncNow { mode, reason }): MaybeBody<SyncNow>,
+    MaybeBody(SyncConnectionRequest { mode, reason }): MaybeBody<SyncConnectionRequest>,
 ) -> Result<Response, Problem> {
     identity.at_least(Role::Admin)?;
     let (id, org) = (id::<ConnectionId>(&text, KIND)?, identity.org.clone());

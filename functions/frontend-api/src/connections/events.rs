@@ -40,22 +40,22 @@ const LONGEST: Duration = Duration::from_secs(6);
 const REPLAY: &str = ".r";
 const REPLAY_DIGITS: usize = 8;
 
-/// What became of a webhook delivery.
+/// A webhook delivery and its outcome, as the API shows it.
 #[derive(Debug, Serialize)]
-struct EventView {
+struct WebhookEventResponse {
     event_id: String,
     action: Option<String>,
     outcome: Option<EventOutcome>,
     detail: Option<String>,
     received_at: Timestamp,
-    /// Whether it can be applied again.
+    /// Whether the event can be applied again.
     replayable: bool,
 }
 
-/// Which events are to be applied again.
+/// The body of a request to apply the events of a time again.
 #[derive(Debug, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
-struct Span {
+struct ReplayEventsRequest {
     #[garde(skip)]
     from: Timestamp,
     #[garde(skip)]
@@ -65,24 +65,24 @@ struct Span {
     reason: Reason,
 }
 
-/// A replay that is on its way.
+/// The result of the replay of one event.
 #[derive(Debug, Serialize)]
-struct Replayed {
-    /// The id under which its outcome will be among the events.
+struct ReplayEventResponse {
+    /// The id of the replay, under which the list of events will show its outcome.
     event_id: String,
 }
 
-/// Replays that are on their way.
+/// The result of the replay of the events of a time.
 #[derive(Debug, Default, Serialize)]
-struct ReplayedSpan {
+struct ReplayEventsResponse {
     enqueued: usize,
-    /// Without a body, or replays themselves.
+    /// Events without a body, and events that are replays themselves.
     skipped: usize,
-    /// Where to go on, when there are more events in that time.
+    /// The begin of the next request, when there are more events in that time.
     next_from: Option<Timestamp>,
 }
 
-impl From<WebhookEvent> for EventView {
+impl From<WebhookEvent> for WebhookEventResponse {
     fn from(event: WebhookEvent) -> Self {
         let WebhookEvent { v: _, event_id, action, outcome, detail, received_at, replayable, body: _ } = event;
         Self { event_id, action, outcome, detail, received_at, replayable }
@@ -101,7 +101,7 @@ async fn events(
     identity: Identity,
     Path(text): Path<String>,
     page: PageRequest,
-) -> Result<Json<List<EventView>>, Problem> {
+) -> Result<Json<List<WebhookEventResponse>>, Problem> {
     let id: ConnectionId = id(&text, KIND)?;
     let after = cursor(&page)?;
     let (connection, found) = tokio::try_join!(
@@ -141,7 +141,7 @@ async fn replay(
         Ok(Change {
             before: String::new(),
             after: format!("enqueued as {new_id}"),
-            result: Replayed { event_id: new_id },
+            result: ReplayEventResponse { event_id: new_id },
         })
     };
     let (_, replayed) = audited(&api, identity, action, carry_out).await?;
@@ -153,7 +153,7 @@ async fn replay_span(
     State(api): State<Api>,
     identity: Identity,
     Path(text): Path<String>,
-    Checked(Span { from, to, reason }): Checked<Span>,
+    Checked(ReplayEventsRequest { from, to, reason }): Checked<ReplayEventsRequest>,
 ) -> Result<Response, Problem> {
     identity.at_least(Role::Admin)?;
     let (id, org) = (id::<ConnectionId>(&text, KIND)?, identity.org.clone());
@@ -180,13 +180,15 @@ async fn enqueue(
     org: &OrgId,
     connection: &Connection,
     span: (Timestamp, Timestamp),
-) -> Result<ReplayedSpan, AwsError> {
+) -> Result<ReplayEventsResponse, AwsError> {
     let (begin, place) = (Instant::now(), (org, &connection.id));
     // One more than is replayed tells where to go on.
     let found = api.control.received_between(place, span, MOST + 1).await?;
     let (first, rest) = found.split_at(found.len().min(usize::from(MOST)));
-    let mut replayed =
-        ReplayedSpan { next_from: rest.first().map(|event| event.received_at), ..ReplayedSpan::default() };
+    let mut replayed = ReplayEventsResponse {
+        next_from: rest.first().map(|event| event.received_at),
+        ..ReplayEventsResponse::default()
+    };
     for events in first.chunks(AT_ONCE) {
         if begin.elapsed() > LONGEST {
             replayed.next_from = events.first().map(|event| event.received_at);

@@ -28,8 +28,8 @@ use web::identity::{Identity, Role};
 use web::problem::Problem;
 
 use super::checked::{self, Entered, Errors, Given};
-use super::view::{View, webhook_path};
-use super::{KIND, Told, request_sync, send, shown, stands};
+use super::view::{ConnectionResponse, webhook_path};
+use super::{ConnectionCreated, KIND, request_sync, send, shown, stands};
 use crate::audit::{AuditedAction, Change, Reason, audited};
 use crate::integrations::{webhook_secret, webhooks_by_hand, webhooks_by_us};
 use crate::{Api, id, unavailable};
@@ -37,10 +37,10 @@ use crate::{Api, id, unavailable};
 /// Name of the parameter with a connection's credentials: the JSON of an object of texts.
 pub(super) const CREDENTIALS: &str = "credentials";
 
-/// A new connection. What it must hold follows from the provider.
+/// The body of a request to create a connection. The provider decides what it must hold.
 #[derive(Serialize, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
-pub(super) struct NewConnection {
+pub(super) struct CreateConnectionRequest {
     #[garde(skip)]
     #[serde(default)]
     id: Option<ConnectionId>,
@@ -62,10 +62,10 @@ pub(super) struct NewConnection {
     reason: Reason,
 }
 
-/// New secrets of a connection.
+/// The body of a request to replace the secrets of a connection.
 #[derive(Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
-pub(super) struct NewSecrets {
+pub(super) struct RotateSecretsRequest {
     #[garde(skip)]
     secrets: BTreeMap<String, String>,
     #[garde(dive)]
@@ -79,7 +79,7 @@ pub(super) async fn create(
     identity: Identity,
     context: Option<axum::Extension<RequestContext>>,
     headers: HeaderMap,
-    Checked(new): Checked<NewConnection>,
+    Checked(new): Checked<CreateConnectionRequest>,
 ) -> Result<Response, Problem> {
     identity.at_least(Role::Admin)?;
     let spec = checked::provider(&new.provider).map_err(|error| Problem::invalid(vec![error]))?;
@@ -101,7 +101,7 @@ pub(super) async fn create(
         None => random::owner_token(),
     };
     let path = webhook_path(spec.id, &org, &id);
-    let NewConnection { id: given_id, provider, login, account, mut settings, secrets, reason } = new;
+    let CreateConnectionRequest { id: given_id, provider, login, account, mut settings, secrets, reason } = new;
     let mut errors = Errors::default();
     checked::settings(spec, &Given { login, account: account.as_deref(), settings: &settings }, &path, &mut errors);
     let entered = checked::secrets(spec, login, &secrets, &mut errors);
@@ -144,14 +144,20 @@ pub(super) async fn create(
 }
 
 /// A request that comes again: what the former one left undone is done.
-async fn go_on(api: &Api, org: &OrgId, spec: &Spec, connection: Connection, entered: Entered) -> Result<Told, Problem> {
+async fn go_on(
+    api: &Api,
+    org: &OrgId,
+    spec: &Spec,
+    connection: Connection,
+    entered: Entered,
+) -> Result<ConnectionCreated, Problem> {
     let state = api.syncs().state(org, &connection.id).await.map_err(|e| unavailable(&e))?;
     if state.is_none() {
         return finish(api, org, spec, connection, entered).await;
     }
     send(api, org, &connection.id).await;
     // What was made then was told then.
-    Ok(Told { view: View::new(org, connection, state, clock::now()), webhook_secret: None })
+    Ok(ConnectionCreated { view: ConnectionResponse::new(org, connection, state, clock::now()), webhook_secret: None })
 }
 
 /// What follows on the record of a new connection: secrets, sync state, a worker.
@@ -161,14 +167,14 @@ async fn finish(
     spec: &Spec,
     connection: Connection,
     mut entered: Entered,
-) -> Result<Told, Problem> {
+) -> Result<ConnectionCreated, Problem> {
     let now = clock::now();
     let made = if webhooks_by_hand(spec) { made(&mut entered) } else { None };
     store(api, org, spec, &connection, entered).await?;
     let state = SyncState::new(org.clone(), connection.id.clone(), &connection.provider, now);
     api.syncs().create(&state).await.map_err(|e| unavailable(&e))?;
     send(api, org, &connection.id).await;
-    Ok(Told { view: View::new(org, connection, Some(state), now), webhook_secret: made })
+    Ok(ConnectionCreated { view: ConnectionResponse::new(org, connection, Some(state), now), webhook_secret: made })
 }
 
 /// Stores secrets over those that there are.
@@ -197,7 +203,7 @@ pub(super) async fn rotate(
     State(api): State<Api>,
     identity: Identity,
     Path(text): Path<String>,
-    Checked(NewSecrets { secrets, reason }): Checked<NewSecrets>,
+    Checked(RotateSecretsRequest { secrets, reason }): Checked<RotateSecretsRequest>,
 ) -> Result<Response, Problem> {
     identity.at_least(Role::Admin)?;
     let id: ConnectionId = id(&text, KIND)?;
@@ -230,7 +236,7 @@ pub(super) async fn rotate(
         Ok(Change { before, after, result: shown(&api, &org, &id).await? })
     };
     let (_, view) = audited(&api, identity, action, carry_out).await?;
-    Ok(accepted(&format!("/api/connections/{id}"), &Told { view, webhook_secret: made }))
+    Ok(accepted(&format!("/api/connections/{id}"), &ConnectionCreated { view, webhook_secret: made }))
 }
 
 /// The host that this request came to, as API Gateway says it.

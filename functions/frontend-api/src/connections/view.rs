@@ -14,9 +14,9 @@ const LONGEST_SILENCE: SignedDuration = SignedDuration::from_mins(2);
 /// Most characters of a place in a provider's list that are shown.
 const LONGEST_PLACE: usize = 200;
 
-/// A connection as the frontend sees it.
+/// A connection, as the API shows it.
 #[derive(Debug, Serialize)]
-pub(super) struct View {
+pub(super) struct ConnectionResponse {
     id: ConnectionId,
     provider: String,
     status: ConnectionStatus,
@@ -28,12 +28,12 @@ pub(super) struct View {
     /// The path at which the provider's webhooks are taken; none for a provider without.
     webhook_url: Option<String>,
     created_at: Timestamp,
-    sync: Option<SyncView>,
+    sync: Option<SyncResponse>,
 }
 
 /// How a connection's sync stands.
 #[derive(Debug, Serialize)]
-struct SyncView {
+struct SyncResponse {
     /// When something is asked next; none while the connection does not work.
     next_at: Option<Timestamp>,
     reason: String,
@@ -41,14 +41,14 @@ struct SyncView {
     full_at: Option<Timestamp>,
     parked_until: Option<Timestamp>,
     requested: Option<Mode>,
-    running: Option<RunningView>,
-    last_run: Option<RunView>,
+    running: Option<RunningRunResponse>,
+    last_run: Option<RunResponse>,
     last_success_at: Option<Timestamp>,
 }
 
 /// A run that is at work.
 #[derive(Debug, Serialize)]
-struct RunningView {
+struct RunningRunResponse {
     id: String,
     mode: Mode,
     trigger: Trigger,
@@ -63,7 +63,7 @@ struct RunningView {
 
 /// A run, ended or at work.
 #[derive(Debug, Serialize)]
-pub(super) struct RunView {
+pub(super) struct RunResponse {
     id: String,
     mode: Mode,
     trigger: Trigger,
@@ -80,7 +80,7 @@ pub(super) struct RunView {
     problems: Vec<String>,
 }
 
-impl From<Run> for RunView {
+impl From<Run> for RunResponse {
     fn from(run: Run) -> Self {
         let Run {
             v: _,
@@ -118,19 +118,19 @@ impl From<Run> for RunView {
     }
 }
 
-impl View {
+impl ConnectionResponse {
     pub(super) fn new(org: &OrgId, connection: Connection, state: Option<SyncState>, now: Timestamp) -> Self {
         let Connection { v: _, id, provider, status, detail, login, account, settings, created_at } = connection;
         let webhooks = providers::catalog::find(&provider).is_some_and(|spec| spec.webhooks.is_some());
         let webhook_url = webhooks.then(|| webhook_path(&provider, org, &id));
-        let sync = state.map(|state| SyncView::new(state, status, now));
+        let sync = state.map(|state| SyncResponse::new(state, status, now));
         Self { id, provider, status, detail, login, account, settings, webhook_url, created_at, sync }
     }
 }
 
-impl SyncView {
+impl SyncResponse {
     fn new(state: SyncState, status: ConnectionStatus, now: Timestamp) -> Self {
-        let running = at_work(&state, now).into_iter().next().map(RunningView::from);
+        let running = at_work(&state, now).into_iter().next().map(RunningRunResponse::from);
         let SyncState { next_at, reason, poll_at, full_at, parked_until, requested, last_run, succeeded_at, .. } =
             state;
         // While it does not work, whatever was planned before does not happen.
@@ -146,13 +146,13 @@ impl SyncView {
             parked_until: parked_until.filter(|until| *until > now),
             requested,
             running,
-            last_run: last_run.map(RunView::from),
+            last_run: last_run.map(RunResponse::from),
             last_success_at: succeeded_at,
         }
     }
 }
 
-impl From<Run> for RunningView {
+impl From<Run> for RunningRunResponse {
     fn from(run: Run) -> Self {
         let Run { id, mode, trigger, outcome, started_at, heartbeat_at, counts, requests, resume_point, .. } = run;
         Self { id, mode, trigger, outcome, started_at, heartbeat_at, counts, requests, position: resume_point }
@@ -281,7 +281,7 @@ mod tests {
     fn what_does_not_work_has_no_next_time_and_says_why() {
         let now = Timestamp::UNIX_EPOCH;
         for status in [ConnectionStatus::Active, ConnectionStatus::Checking] {
-            assert_eq!(SyncView::new(state(now), status, now).next_at, Some(now), "{status:?}");
+            assert_eq!(SyncResponse::new(state(now), status, now).next_at, Some(now), "{status:?}");
         }
         for status in [
             ConnectionStatus::Paused,
@@ -290,10 +290,10 @@ mod tests {
             ConnectionStatus::Deleted,
             ConnectionStatus::Unknown,
         ] {
-            let view = SyncView::new(state(now), status, now);
+            let view = SyncResponse::new(state(now), status, now);
             assert!(view.next_at.is_none() && view.reason != "new connection", "{status:?}: {view:?}");
         }
         let passed = SyncState { parked_until: Some(now), ..state(now) };
-        assert_eq!(SyncView::new(passed, ConnectionStatus::Active, now).parked_until, None);
+        assert_eq!(SyncResponse::new(passed, ConnectionStatus::Active, now).parked_until, None);
     }
 }

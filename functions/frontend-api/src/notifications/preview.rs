@@ -15,10 +15,10 @@ use web::problem::Problem;
 use super::checked;
 use crate::Api;
 
-/// A mail to look at. What `data` must hold follows from the kind.
+/// The body of a request for a preview. The kind decides what `data` must hold.
 #[derive(Debug, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Wanted {
+pub(super) struct PreviewRequest {
     #[garde(skip)]
     kind: NotificationKind,
     #[garde(skip)]
@@ -30,9 +30,9 @@ pub(super) struct Wanted {
 
 /// The mail as it would be sent, and which templates it is made of.
 #[derive(Debug, Serialize)]
-pub(super) struct Preview {
+pub(super) struct PreviewResponse {
     kind: NotificationKind,
-    /// What it is written in: the nearest to what was asked for.
+    /// The language of the mail: the available one that is nearest to the requested one.
     language: Language,
     version: u32,
     subject: String,
@@ -40,17 +40,17 @@ pub(super) struct Preview {
     html: String,
 }
 
-/// Renders a mail for a caller who has a token; whose it is does not matter, because nothing of anybody is read.
+/// Renders a mail. Every caller with a token may ask, because no record is read.
 pub(super) async fn preview(
     State(api): State<Api>,
     _: Identity,
-    Checked(wanted): Checked<Wanted>,
-) -> Result<Json<Preview>, Problem> {
-    render(&api.templates, wanted).map(Json)
+    Checked(request): Checked<PreviewRequest>,
+) -> Result<Json<PreviewResponse>, Problem> {
+    render(&api.templates, request).map(Json)
 }
 
-fn render(templates: &Templates, wanted: Wanted) -> Result<Preview, Problem> {
-    let Wanted { kind, language, data } = wanted;
+fn render(templates: &Templates, request: PreviewRequest) -> Result<PreviewResponse, Problem> {
+    let PreviewRequest { kind, language, data } = request;
     let data = checked(kind, &data)?;
     let rendered = templates.render(kind, language.as_ref(), &data).map_err(|error| {
         // What was checked can be rendered; when not, then the templates and the rules of the data have grown apart.
@@ -58,7 +58,7 @@ fn render(templates: &Templates, wanted: Wanted) -> Result<Preview, Problem> {
         Problem::internal()
     })?;
     let Rendered { subject, text, html, language, version } = rendered;
-    Ok(Preview { kind, language, version, subject, text, html })
+    Ok(PreviewResponse { kind, language, version, subject, text, html })
 }
 
 #[cfg(test)]
@@ -68,9 +68,9 @@ mod tests {
 
     use super::*;
 
-    fn preview(body: &Value) -> Result<Preview, Problem> {
-        let wanted = parse(body.to_string().as_bytes(), "")?;
-        render(&Templates::built_in().expect("valid"), wanted)
+    fn preview(body: &Value) -> Result<PreviewResponse, Problem> {
+        let request = parse(body.to_string().as_bytes(), "")?;
+        render(&Templates::built_in().expect("valid"), request)
     }
 
     fn body(kind: &str, data: Value) -> Value {

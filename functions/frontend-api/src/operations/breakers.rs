@@ -43,9 +43,9 @@ enum Ordered {
     Reset,
 }
 
-/// A breaker as operators see it.
+/// A breaker, as the API shows it to operators.
 #[derive(Debug, Serialize)]
-struct View {
+struct BreakerResponse {
     scope: Scope,
     name: String,
     phase: Phase,
@@ -57,14 +57,14 @@ struct View {
     epoch: u64,
 }
 
-/// An order that was carried out.
+/// The result of an action on a breaker.
 #[derive(Debug, Serialize)]
-struct CarriedOut {
+struct BreakerActionResponse {
     audit_id: Uuid,
-    breaker: View,
+    breaker: BreakerResponse,
 }
 
-impl View {
+impl BreakerResponse {
     fn of(scope: Scope, name: String, breaker: Breaker) -> Self {
         let Breaker { phase, epoch, failures, reopened: _, next_probe_ms, probe_owner: _, probe_until_ms, forced } =
             breaker;
@@ -122,7 +122,7 @@ pub(super) fn routes() -> Router<Api> {
 }
 
 /// All breakers that the caller may see: the deployment's, and those of the caller's connections.
-async fn breakers(State(api): State<Api>, identity: Identity) -> Result<Json<List<View>>, Problem> {
+async fn breakers(State(api): State<Api>, identity: Identity) -> Result<Json<List<BreakerResponse>>, Problem> {
     identity.at_least(Role::Admin)?;
     let table = api.control.table();
     let (shared, own) =
@@ -132,8 +132,8 @@ async fn breakers(State(api): State<Api>, identity: Identity) -> Result<Json<Lis
     for name in providers::catalog::breakers() {
         shared.entry(name).or_default();
     }
-    let shared = shared.into_iter().map(|(name, breaker)| View::of(Scope::Deployment, name, breaker));
-    let own = own.into_iter().map(|(name, breaker)| View::of(Scope::Connection, name, breaker));
+    let shared = shared.into_iter().map(|(name, breaker)| BreakerResponse::of(Scope::Deployment, name, breaker));
+    let own = own.into_iter().map(|(name, breaker)| BreakerResponse::of(Scope::Connection, name, breaker));
     Ok(Json(List { items: shared.chain(own).collect(), next_cursor: None }))
 }
 
@@ -143,7 +143,7 @@ async fn order(
     identity: Identity,
     Path((scope, name, ordered)): Path<(String, String, String)>,
     Checked(ReasonRequest { reason }): Checked<ReasonRequest>,
-) -> Result<Json<CarriedOut>, Problem> {
+) -> Result<Json<BreakerActionResponse>, Problem> {
     let (scope, ordered) = (known::<Scope>(&scope)?, known::<Ordered>(&ordered)?);
     identity.at_least(scope.role())?;
     let breaker = find(&api, &identity, scope, &name).await?;
@@ -153,7 +153,7 @@ async fn order(
     };
     let action = AuditedAction { action: ordered.action(), target: format!("{}/{name}", scope.as_str()), reason };
     let (audit_id, after) = audited(&api, identity, action, carry_out).await?;
-    Ok(Json(CarriedOut { audit_id, breaker: View::of(scope, name, after) }))
+    Ok(Json(BreakerActionResponse { audit_id, breaker: BreakerResponse::of(scope, name, after) }))
 }
 
 async fn find(api: &Api, identity: &Identity, scope: Scope, name: &str) -> Result<Arc<SharedBreaker>, Problem> {

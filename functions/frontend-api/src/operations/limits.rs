@@ -19,9 +19,9 @@ use crate::{Api, not_found, unavailable};
 /// Most characters of a limit's name or subject.
 const LONGEST: usize = 200;
 
-/// How often a subject asked.
+/// The count of a subject's requests under a limit, as the API shows it to operators.
 #[derive(Debug, Serialize)]
-struct View {
+struct LimitResponse {
     /// The limit's name: `external` for requests by API key, `outbound` for requests to a provider.
     name: String,
     /// The SHA-256 of the API key, or the connection.
@@ -34,14 +34,14 @@ struct View {
     previous: u32,
 }
 
-/// An order that was carried out.
+/// The result of a reset of a limit.
 #[derive(Debug, Serialize)]
-struct CarriedOut {
+struct LimitResetResponse {
     audit_id: Uuid,
-    limit: View,
+    limit: LimitResponse,
 }
 
-impl View {
+impl LimitResponse {
     fn of(subject: Subject, window: Window) -> Self {
         let Subject { name, subject } = subject;
         let Window { window, count, previous } = window;
@@ -54,10 +54,11 @@ pub(super) fn routes() -> Router<Api> {
 }
 
 /// All subjects of the caller's organisation that asked in the last minutes.
-async fn limits(State(api): State<Api>, identity: Identity) -> Result<Json<List<View>>, Problem> {
+async fn limits(State(api): State<Api>, identity: Identity) -> Result<Json<List<LimitResponse>>, Problem> {
     identity.at_least(Role::Admin)?;
     let found = SharedLimiter::of_organisation(api.control.table(), &identity.org).await;
-    let found = found.map_err(|e| unavailable(&e))?.into_iter().map(|(subject, window)| View::of(subject, window));
+    let found =
+        found.map_err(|e| unavailable(&e))?.into_iter().map(|(subject, window)| LimitResponse::of(subject, window));
     Ok(Json(List { items: found.collect(), next_cursor: None }))
 }
 
@@ -67,7 +68,7 @@ async fn reset(
     identity: Identity,
     Path((name, subject)): Path<(String, String)>,
     Checked(ReasonRequest { reason }): Checked<ReasonRequest>,
-) -> Result<Json<CarriedOut>, Problem> {
+) -> Result<Json<LimitResetResponse>, Problem> {
     identity.at_least(Role::Admin)?;
     if name.len() > LONGEST || subject.len() > LONGEST {
         return Err(not_found("limit"));
@@ -82,5 +83,5 @@ async fn reset(
         Ok(Change { before: asked(&before), after: asked(&after), result: after })
     };
     let (audit_id, after) = audited(&api, identity, action, carry_out).await?;
-    Ok(Json(CarriedOut { audit_id, limit: View::of(subject, after) }))
+    Ok(Json(LimitResetResponse { audit_id, limit: LimitResponse::of(subject, after) }))
 }
