@@ -13,7 +13,7 @@ use store::records::{Recorded, Records, Stored as _};
 use web::identity::Identity;
 use web::problem::Problem;
 
-use crate::cached::{self, Kept};
+use crate::cached_list::{self, CachedList};
 use crate::{Api, id, not_found, unavailable};
 
 /// An application with its candidate and its job, as the API shows it.
@@ -68,12 +68,12 @@ impl ApplicationResponse {
     }
 }
 
-impl Kept for Application {
-    const LISTS: Kind = Kind::Applicants;
+impl CachedList for Application {
+    const CACHE_KIND: Kind = Kind::Applicants;
     const ROUTE: &'static str = "/api/applications";
-    type View = ApplicationResponse;
+    type Item = ApplicationResponse;
 
-    async fn shown(
+    async fn render(
         records: &Records,
         org: &OrgId,
         found: Vec<Recorded<Self>>,
@@ -87,7 +87,7 @@ impl Kept for Application {
 
 pub(crate) fn routes() -> Router<Api> {
     Router::new()
-        .route("/api/applications", get(cached::list::<Application>))
+        .route("/api/applications", get(cached_list::list::<Application>))
         .route("/api/applications/{id}", get(read))
 }
 
@@ -97,10 +97,10 @@ async fn read(
     Path(text): Path<String>,
 ) -> Result<Json<ApplicationResponse>, Problem> {
     let id: ApplicationId = id(&text, Application::KIND)?;
-    let shown = async {
+    let rendered = async {
         let found = api.records.get_recorded::<Application>(&identity.org, &id.to_string()).await?;
-        Application::shown(&api.records, &identity.org, found.into_iter().collect()).await
+        Application::render(&api.records, &identity.org, found.into_iter().collect()).await
     };
-    let view = shown.await.map_err(|e| unavailable(&e))?.pop();
-    view.map(Json).ok_or_else(|| not_found(Application::KIND))
+    let item = rendered.await.map_err(|e| unavailable(&e))?.pop();
+    item.map(Json).ok_or_else(|| not_found(Application::KIND))
 }

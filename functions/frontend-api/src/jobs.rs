@@ -22,7 +22,7 @@ use web::body::Checked;
 use web::identity::Identity;
 use web::problem::Problem;
 
-use crate::cached::{self, Kept};
+use crate::cached_list::{self, CachedList};
 use crate::{Api, not_found, read, unavailable};
 
 /// The body of a request to create a job.
@@ -89,19 +89,19 @@ impl From<Recorded<Job>> for JobResponse {
     }
 }
 
-impl Kept for Job {
-    const LISTS: Kind = Kind::Jobs;
+impl CachedList for Job {
+    const CACHE_KIND: Kind = Kind::Jobs;
     const ROUTE: &'static str = "/api/jobs";
-    type View = JobResponse;
+    type Item = JobResponse;
 
-    async fn shown(_: &Records, _: &OrgId, found: Vec<Recorded<Self>>) -> Result<Vec<JobResponse>, AwsError> {
+    async fn render(_: &Records, _: &OrgId, found: Vec<Recorded<Self>>) -> Result<Vec<JobResponse>, AwsError> {
         Ok(found.into_iter().map(JobResponse::from).collect())
     }
 }
 
 pub(crate) fn routes() -> Router<Api> {
     Router::new()
-        .route("/api/jobs", get(cached::list::<Job>).post(create))
+        .route("/api/jobs", get(cached_list::list::<Job>).post(create))
         .route("/api/jobs/{id}", get(read::<Job, JobResponse, JobId>))
 }
 

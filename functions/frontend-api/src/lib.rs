@@ -6,7 +6,7 @@
 mod actions;
 mod applications;
 mod audit;
-mod cached;
+mod cached_list;
 mod connections;
 mod integrations;
 mod jobs;
@@ -46,7 +46,7 @@ pub struct Api {
     pub model_breaker: Arc<SharedBreaker>,
     /// The audit of the actions that need a role.
     pub audit: Audit,
-    /// Kept lists.
+    /// The cache of lists.
     pub cache: Cache,
     /// Business data.
     pub records: Records,

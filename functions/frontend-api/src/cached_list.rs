@@ -1,6 +1,6 @@
-//! Lists that are answered from the cache while nobody writes to their kind.
+//! Lists that are answered from the cache until a record of their kind is written.
 //!
-//! What has a state that somebody waits for (suggestions, notifications, connections) and every read by id is never here.
+//! What must never be here: reads by id, and lists of what callers poll for a state (suggestions, notifications, connections).
 
 use aws::cache::{Answer, Ask, Key};
 use aws::clock;
@@ -19,21 +19,21 @@ use web::problem::Problem;
 
 use crate::{Api, cursor, list_of, unavailable};
 
-/// A kind of record whose lists are kept.
-pub(crate) trait Kept: Stored {
-    /// How long, and which writes make them worthless.
-    const LISTS: Kind;
-    /// Their route.
+/// A kind of record whose lists are cached.
+pub(crate) trait CachedList: Stored {
+    /// The kind of answer, which decides their lifetime and the writes that invalidate them.
+    const CACHE_KIND: Kind;
+    /// The route of the list, a part of the cache key.
     const ROUTE: &'static str;
-    /// A record as the frontend sees it.
-    type View: Serialize + Send;
+    /// An item of the list, as the API shows it.
+    type Item: Serialize + Send;
 
-    /// Shows the records of a page, in the same order.
-    fn shown(
+    /// Renders the records of a page, in the same order.
+    fn render(
         records: &Records,
         org: &OrgId,
         found: Vec<Recorded<Self>>,
-    ) -> impl Future<Output = Result<Vec<Self::View>, AwsError>> + Send
+    ) -> impl Future<Output = Result<Vec<Self::Item>, AwsError>> + Send
     where
         Self: Sized;
 }
@@ -48,7 +48,7 @@ const fn metric(outcome: Outcome) -> &'static str {
 }
 
 /// Lists the caller's records of a kind, newest first.
-pub(crate) async fn list<R: Kept + Send>(
+pub(crate) async fn list<R: CachedList + Send>(
     State(api): State<Api>,
     identity: Identity,
     page: PageRequest,
@@ -56,19 +56,19 @@ pub(crate) async fn list<R: Kept + Send>(
 ) -> Result<Response, Problem> {
     let after = cursor(&page)?;
     let (limit, from) = (page.limit.to_string(), after.as_ref().map(ToString::to_string));
-    // As it was read and with its defaults, so that one page has one key however it was asked for.
+    // Parsed and with its defaults, so that a page has the same key however its query was written.
     let mut query = vec![("limit", limit.as_str())];
     query.extend(from.as_deref().map(|cursor| ("cursor", cursor)));
-    let key = Key::new(&identity.org, R::LISTS, R::ROUTE, &query);
+    let key = Key::new(&identity.org, R::CACHE_KIND, R::ROUTE, &query);
     let ask = if preconditions.origin { Ask::Origin } else { Ask::Kept };
     let load = async move {
         let (found, next) = api.records.list::<R>(&identity.org, page.limit, after.as_ref()).await?;
-        let items = R::shown(&api.records, &identity.org, found).await?;
+        let items = R::render(&api.records, &identity.org, found).await?;
         serde_json::to_string(&list_of(items, next))
             .map_err(|error| AwsError::Unreadable { operation: "write a list as JSON", detail: error.to_string() })
     };
     let answer = api.cache.answer(&key, ask, clock::now(), load).await.map_err(|e| unavailable(&e))?;
     let Answer { content, etag, age, fresh, outcome } = answer;
-    metrics::emit(Some(("kind", R::LISTS.as_str())), &[(metric(outcome), 1, Unit::Count)]);
+    metrics::emit(Some(("kind", R::CACHE_KIND.as_str())), &[(metric(outcome), 1, Unit::Count)]);
     Ok(Representation { content, etag, age, fresh, outcome }.respond(&preconditions))
 }
