@@ -9,6 +9,7 @@ mod compile;
 mod daemons;
 mod demo;
 mod deploy;
+mod intrinsics;
 mod logs;
 mod mail;
 mod package;

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 use serde_yaml_ng::Value;
 
-use crate::{processes, python, site::Site};
+use crate::{intrinsics, processes, python, site::Site};
 
 #[derive(Deserialize)]
 pub(crate) struct Package {
@@ -30,7 +30,7 @@ pub(crate) async fn pack(site: &Site, binaries: &BTreeMap<String, PathBuf>) -> R
     serde_json::from_str(&answer).context("failed to read the answer of package.py")
 }
 
-/// The template of the repository, or the one that `sam build` made of it.
+/// The template of the repository, or the one that `sam build` made of it, with intrinsics in their long form.
 pub(crate) struct Template {
     pub(crate) path: PathBuf,
     pub(crate) content: Value,
@@ -45,7 +45,7 @@ impl Template {
             format!("failed to read {}{hint}", path.display())
         })?;
         let content = serde_yaml_ng::from_str(&text).with_context(|| format!("failed to parse {}", path.display()))?;
-        Ok(Self { path, content })
+        Ok(Self { path, content: intrinsics::expand(content) })
     }
 
     /// Each function's logical id and the name of its binary.

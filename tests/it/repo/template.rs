@@ -2,6 +2,9 @@
 //! shown to fail on a template that was broken on purpose.
 
 mod api;
+// The reader that deploys the template, so that what is checked is what is deployed.
+#[path = "../../../xtask/src/intrinsics.rs"]
+mod intrinsics;
 mod queues;
 
 use std::{collections::BTreeSet, fs};
@@ -19,7 +22,8 @@ const MIN_RECEIVES: u64 = 12;
 
 fn template() -> Result<Value> {
     let text = fs::read_to_string(root().join("template.yaml"))?;
-    serde_yaml_ng::from_str(&text).context("template.yaml is not plain YAML; write intrinsics in their long form")
+    let content = serde_yaml_ng::from_str(&text).context("failed to parse template.yaml")?;
+    serde_json::to_value(intrinsics::expand(content)).context("template.yaml holds what JSON cannot")
 }
 
 /// The rule holds for the template, and does not for the template after `break_it`.
