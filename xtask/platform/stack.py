@@ -175,12 +175,12 @@ def http_event(method, path, route):
 # Each is refused or finds nothing to do: an unsigned webhook, a request without a key or token, a batch without messages.
 IDLE_EVENTS = {
     "webhook-receiver": {
-        **http_event("POST", "/api/webhooks/none/none/none", "POST /api/webhooks/{provider}/{organisation}/{connection}"),
-        "pathParameters": {"provider": "none", "organisation": "none", "connection": "none"},
+        **http_event("POST", "/api/webhooks/none/none/none", "POST /api/webhooks/{proxy+}"),
+        "pathParameters": {"proxy": "none/none/none"},
         "body": "{}",
     },
-    "application-intake": http_event("POST", "/api/external/job-application", "POST /api/external/job-application"),
-    "frontend-api": http_event("GET", "/api/jobs", "GET /api/jobs"),
+    "application-intake": http_event("POST", "/api/external/job-application", "POST /api/external/{proxy+}"),
+    "frontend-api": http_event("GET", "/api/jobs", "GET /api/{proxy+}"),
     "health": http_event("GET", "/api/health", "GET /api/health"),
     "sync-scheduler": {"detail-type": "Scheduled Event", "source": "aws.scheduler", "detail": {}},
     "maintenance": {"detail-type": "Scheduled Event", "source": "aws.scheduler", "detail": {}},

@@ -180,7 +180,7 @@ fn files(folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
 }
 
 /// The source files of the repository, as path from its root and text.
-fn sources() -> Result<Vec<(String, String)>> {
+pub(crate) fn sources() -> Result<Vec<(String, String)>> {
     let mut found = Vec::new();
     for room in ROOMS {
         for extension in ["rs", "py"] {

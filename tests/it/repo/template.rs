@@ -6,6 +6,7 @@ mod api;
 #[path = "../../../xtask/src/intrinsics.rs"]
 mod intrinsics;
 mod queues;
+mod routes;
 
 use std::{collections::BTreeSet, fs};
 

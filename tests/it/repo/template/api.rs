@@ -28,8 +28,8 @@ fn only_webhooks_health_and_what_asks_for_an_api_key_are_open() -> Result<()> {
         broken
     }
     check(rule, |template| {
-        let auth = json!({"Path": "/api/jobs", "Auth": {"Authorizer": "NONE"}});
-        put(template, "/Resources/FrontendApi/Properties/Events/ListJobs/Properties", auth)
+        let auth = json!({"Path": "/api/{proxy+}", "Auth": {"Authorizer": "NONE"}});
+        put(template, "/Resources/FrontendApi/Properties/Events/Read/Properties", auth)
     })
 }
 
