@@ -7,6 +7,7 @@ mod api;
 mod intrinsics;
 mod queues;
 mod routes;
+mod size;
 
 use std::{collections::BTreeSet, fs};
 
