@@ -116,8 +116,8 @@ fn a_consumed_queue_has_a_dead_letter_queue_that_keeps_longer() -> Result<()> {
             let redrive = source.pointer("/Properties/RedrivePolicy");
             let dead = queue(template, target(redrive.and_then(|policy| policy.get("deadLetterTargetArn"))));
             let receives = redrive.and_then(|policy| number(policy, "/maxReceiveCount"));
-            let kept = |queue: &Value| number(queue, "/Properties/MessageRetentionPeriod");
-            let longer = dead.is_some_and(|dead| kept(dead) > kept(source));
+            let retention = |queue: &Value| number(queue, "/Properties/MessageRetentionPeriod");
+            let longer = dead.is_some_and(|dead| retention(dead) > retention(source));
             (!(longer && receives >= Some(MIN_RECEIVES)))
                 .then(|| format!("{id}: its queue has no such dead-letter queue"))
         });
@@ -268,8 +268,8 @@ fn simulators_are_refused_outside_the_local_stage() -> Result<()> {
         let condition = template.pointer("/Rules/ProviderBaseUrlOnlyLocally/RuleCondition");
         let wanted = json!({"Fn::Equals": [{"Ref": "ProviderBaseUrl"}, ""]});
         let outside = json!({"Fn::Not": [{"Fn::Equals": [{"Ref": "Stage"}, "local"]}]});
-        let kept = assertion == Some(&wanted) && condition == Some(&outside);
-        if kept { Vec::new() } else { vec!["the rule ProviderBaseUrlOnlyLocally is gone".to_owned()] }
+        let present = assertion == Some(&wanted) && condition == Some(&outside);
+        if present { Vec::new() } else { vec!["the rule ProviderBaseUrlOnlyLocally is gone".to_owned()] }
     }
     check(rule, |template| put(template, "/Rules", json!({})))
 }
