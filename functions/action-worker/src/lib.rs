@@ -18,6 +18,7 @@ use aws::random;
 use aws::table::{Item, number};
 use aws::work::{Claim, ClaimTerms, HeldLease, claim, finish, release, state_attributes};
 use domain::action::{Action, ActionState};
+use domain::connection::ConnectionKey;
 use domain::failure::Failure;
 use domain::message::ActionJob;
 use resilience::batch::Outcome;
@@ -71,7 +72,7 @@ impl Worker {
     }
 
     async fn work(&self, job: &ActionJob, invocation: Invocation) -> Result<Outcome, AwsError> {
-        let connection = self.engine.dependency(&job.org, &job.connection);
+        let connection = self.engine.dependency(&job.connection_key());
         connection
             .guard(invocation, async |verdict| match self.take(job, invocation).await? {
                 Ok(held) => self.held(job, held, invocation, verdict).await,
@@ -149,7 +150,8 @@ impl Worker {
         invocation: Invocation,
     ) -> Result<Changed, Halt> {
         let Some(allowed) = invocation.allows(TO_RECORD, LONGEST) else { return Err(Halt::OutOfTime) };
-        let made = self.engine.make_change((&job.org, &action.connection), &action.change, doubt, invocation);
+        let key = ConnectionKey::new(&job.org, &action.connection);
+        let made = self.engine.make_change(&key, &action.change, doubt, invocation);
         let id = job.action.to_string();
         match tokio::time::timeout(allowed, fault::during(fault::CALLING, &id, made)).await {
             Ok(made) => made,

@@ -65,7 +65,7 @@ impl House {
         let secrets = Secrets::in_memory();
         let keys = json!({"api_key": "local-lever-key-acme", "postings_key": "local-lever-postings-key-acme"});
         let keys = SecretString::from(keys.to_string());
-        secrets.put_of_connection(&origin.org, &origin.connection, sync::CREDENTIALS, &keys).await.expect("stored");
+        secrets.put_of_connection(&origin.connection_key(), sync::CREDENTIALS, &keys).await.expect("stored");
         let records = Records::new(Table::in_memory());
         let connection = Connection {
             v: 1,

@@ -16,7 +16,7 @@ use axum::extract::{Path, State};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use domain::FORMAT_VERSION;
-use domain::connection::{Connection, ConnectionStatus};
+use domain::connection::{Connection, ConnectionKey, ConnectionStatus};
 use domain::id::{ConnectionId, OrgId};
 use domain::message::SyncJob;
 use serde::Serialize;
@@ -93,12 +93,13 @@ async fn runs(
     page: PageRequest,
 ) -> Result<Json<List<RunResponse>>, Problem> {
     let id: ConnectionId = id(&text, KIND)?;
+    let key = ConnectionKey::new(&identity.org, &id);
     let after = cursor(&page)?;
     let syncs = api.syncs();
     let (connection, state, (ended, next)) = tokio::try_join!(
         api.records.get::<Connection>(&identity.org, id.as_str()),
-        syncs.state(&identity.org, &id),
-        syncs.runs(&identity.org, &id, page.limit, after.as_ref()),
+        syncs.state(&key),
+        syncs.runs(&key, page.limit, after.as_ref()),
     )
     .map_err(|e| unavailable(&e))?;
     if connection.is_none() {
@@ -116,8 +117,8 @@ async fn shown(api: &Api, org: &OrgId, id: &ConnectionId) -> Result<ConnectionRe
 
 /// The records of a connection and of its sync.
 async fn stands(api: &Api, org: &OrgId, id: &ConnectionId) -> Result<(Connection, Option<SyncState>), Problem> {
-    let syncs = api.syncs();
-    let (connection, state) = tokio::try_join!(api.records.get::<Connection>(org, id.as_str()), syncs.state(org, id))
+    let (syncs, key) = (api.syncs(), ConnectionKey::new(org, id));
+    let (connection, state) = tokio::try_join!(api.records.get::<Connection>(org, id.as_str()), syncs.state(&key))
         .map_err(|e| unavailable(&e))?;
     connection.map(|connection| (connection, state)).ok_or_else(|| not_found(KIND))
 }
@@ -144,10 +145,11 @@ fn working(connection: &Connection) -> Result<(), Problem> {
 /// Makes a connection due now, also one without a sync state, and sends for a worker.
 async fn request_sync(api: &Api, org: &OrgId, connection: &Connection, request: SyncRequest) -> Result<(), Problem> {
     let (syncs, now) = (api.syncs(), clock::now());
+    let key = ConnectionKey::new(org, &connection.id);
     let due = async {
-        if !syncs.request_sync(org, &connection.id, request, now).await? {
-            syncs.create(&SyncState::new(org.clone(), connection.id.clone(), &connection.provider, now)).await?;
-            syncs.request_sync(org, &connection.id, request, now).await?;
+        if !syncs.request_sync(&key, request, now).await? {
+            syncs.create(&SyncState::new(key.clone(), &connection.provider, now)).await?;
+            syncs.request_sync(&key, request, now).await?;
         }
         Ok(())
     };

@@ -11,6 +11,7 @@ use aws::queue::Queue;
 use aws::table::Table;
 use domain::FORMAT_VERSION;
 use domain::action::{Action, ActionState};
+use domain::connection::ConnectionKey;
 use domain::id::{ActionId, IntakeId, NotificationId, OrgId};
 use domain::intake::{Intake, IntakeState, Priority};
 use domain::message::{ActionJob, EmailJob, IntakeJob, SuggestionJob};
@@ -198,7 +199,8 @@ impl Sweep {
             // A worker was faster than the index.
             return Ok(());
         };
-        let breaker = SharedBreaker::of_connection(self.control.clone(), &org, &connection, POLICY);
+        let breaker =
+            SharedBreaker::of_connection(self.control.clone(), &ConnectionKey::new(&org, &connection), POLICY);
         if breaker.open_until(clock::now()).await.is_some() {
             return Ok(());
         }

@@ -36,7 +36,7 @@ impl Worker {
     }
 
     async fn work(&self, job: &SyncJob, invocation: Invocation) -> Result<Outcome, AwsError> {
-        let connection = self.engine.dependency(&job.org, &job.connection);
+        let connection = self.engine.dependency(&job.connection_key());
         connection.guard(invocation, async |verdict| self.engine.work(job, invocation, verdict).await).await
     }
 }

@@ -11,6 +11,7 @@ use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use domain::FORMAT_VERSION;
+use domain::connection::ConnectionKey;
 use domain::id::{ConnectionId, OrgId};
 use domain::message::{Sender, WebhookDelivery};
 use providers::transport::webhook::event_id;
@@ -61,12 +62,14 @@ async fn receive(
     let (Ok(org), Ok(connection)) = (org.parse::<OrgId>(), connection.parse::<ConnectionId>()) else {
         return Err(refused());
     };
+    let key = ConnectionKey { org, connection };
+    let ConnectionKey { org, connection } = &key;
     let Some((spec, source)) = providers::catalog::find(&provider).and_then(|spec| Some((spec, spec.webhooks?))) else {
         return Err(refused());
     };
     let headers = request.headers().clone();
     let body = bytes_up_to(request, BODY_LIMIT).await?;
-    let secret = receiver.secrets.of_connection(&org, &connection, source.secret()).await.map_err(|error| {
+    let secret = receiver.secrets.of_connection(&key, source.secret()).await.map_err(|error| {
         tracing::error!(%org, %connection, %error, "the webhook secret could not be read");
         Problem::unavailable("the delivery cannot be checked now; send it again", RETRY_AFTER_SECONDS)
     })?;
@@ -75,7 +78,7 @@ async fn receive(
         tracing::warn!(%org, %connection, provider = spec.id, "a delivery with a wrong signature was refused");
         return Err(refused());
     };
-    receiver.accept(spec.id, Sender::Connection(org, connection), event_id, &body).await
+    receiver.accept(spec.id, Sender::Connection(key), event_id, &body).await
 }
 
 /// Takes what a mail provider tells of the deployment's mails.

@@ -15,8 +15,8 @@ use aws::random;
 use aws::work::{Claim, expire};
 use domain::FORMAT_VERSION;
 use domain::ats::{Origin, content_hash};
-use domain::connection::{EventOutcome, WebhookEvent};
-use domain::id::{ApplicationId, ConnectionId, OrgId};
+use domain::connection::{ConnectionKey, EventOutcome, WebhookEvent};
+use domain::id::{ApplicationId, OrgId};
 use domain::message::{Sender, SuggestionJob, WebhookDelivery};
 use domain::suggestion::{Suggestion, SuggestionState, id_for_new_application};
 use providers::transport::webhook::Event;
@@ -62,14 +62,14 @@ impl Worker {
     pub async fn handle(&self, delivery: WebhookDelivery, invocation: Invocation) -> Outcome {
         let worked = match &delivery.sender {
             Sender::Deployment => self.mail_events(&delivery).await,
-            Sender::Connection(org, connection) => self.of_connection((org, connection), &delivery, invocation).await,
+            Sender::Connection(connection) => self.of_connection(connection, &delivery, invocation).await,
         };
         worked.unwrap_or_else(|error| try_again(&error, invocation))
     }
 
     async fn of_connection(
         &self,
-        connection: (&OrgId, &ConnectionId),
+        connection: &ConnectionKey,
         delivery: &WebhookDelivery,
         invocation: Invocation,
     ) -> Result<Outcome, AwsError> {
@@ -78,8 +78,8 @@ impl Worker {
             let reason = format!("`{}` sends no webhooks that this version can read", delivery.provider);
             return Ok(Outcome::dead(reason));
         };
-        let (org, id) = connection;
-        let origin = Origin { org: org.clone(), provider: delivery.provider.clone(), connection: id.clone() };
+        let ConnectionKey { org, connection: id } = connection.clone();
+        let origin = Origin { org, provider: delivery.provider.clone(), connection: id };
         match source.interpret(&origin, &delivery.body, delivery.received_at) {
             Ok(event) => self.claim_and_apply(connection, delivery, event, invocation).await,
             Err(error) => Ok(Outcome::dead(format!("failed to {error}"))),
@@ -88,7 +88,7 @@ impl Worker {
 
     async fn claim_and_apply(
         &self,
-        connection: (&OrgId, &ConnectionId),
+        connection: &ConnectionKey,
         delivery: &WebhookDelivery,
         event: Event,
         invocation: Invocation,
@@ -129,7 +129,7 @@ impl Worker {
 
     async fn apply(
         &self,
-        connection: (&OrgId, &ConnectionId),
+        connection: &ConnectionKey,
         delivery: &WebhookDelivery,
         event: &Event,
         invocation: Invocation,
@@ -137,7 +137,7 @@ impl Worker {
         let Told { outcome, detail, new_application } =
             self.engine.apply_event(connection, event, delivery.received_at, invocation).await?;
         if let Some(application) = new_application {
-            self.suggest(connection.0, application).await?;
+            self.suggest(&connection.org, application).await?;
         }
         Ok((outcome, detail))
     }

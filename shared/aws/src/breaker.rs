@@ -3,7 +3,8 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use domain::id::{ConnectionId, OrgId};
+use domain::connection::ConnectionKey;
+use domain::id::OrgId;
 use jiff::Timestamp;
 use resilience::breaker::{self, Admission, Breaker, Order, Phase, Policy};
 use serde::Deserialize as _;
@@ -83,8 +84,8 @@ impl SharedBreaker {
 
     /// The breaker of an API that is called with the credentials of one connection.
     #[must_use]
-    pub fn of_connection(table: Table, org: &OrgId, connection: &ConnectionId, policy: Policy) -> Self {
-        let key = Key { pk: of_organisation(org), sk: connection.to_string() };
+    pub fn of_connection(table: Table, connection: &ConnectionKey, policy: Policy) -> Self {
+        let key = Key { pk: of_organisation(&connection.org), sk: connection.connection.to_string() };
         Self { table, key, policy, seen: Mutex::new(None) }
     }
 

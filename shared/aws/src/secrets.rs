@@ -10,7 +10,7 @@ use std::time::Duration;
 use aws_sdk_ssm::Client;
 use aws_sdk_ssm::error::SdkError;
 use aws_sdk_ssm::types::ParameterType;
-use domain::id::{ConnectionId, OrgId};
+use domain::connection::ConnectionKey;
 use moka::future::Cache;
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -60,11 +60,10 @@ impl Secrets {
     /// When the store cannot be reached or refuses.
     pub async fn of_connection(
         &self,
-        org: &OrgId,
-        connection: &ConnectionId,
+        connection: &ConnectionKey,
         name: &str,
     ) -> Result<Option<SecretString>, Arc<AwsError>> {
-        self.read(&format!("orgs/{org}/connections/{connection}/{name}")).await
+        self.read(&of_connection(connection, name)).await
     }
 
     /// A secret of the deployment, for example `gemini/api_key`. At most one call for all who ask at once.
@@ -82,11 +81,10 @@ impl Secrets {
     /// When the store cannot be reached or refuses.
     pub async fn fresh_of_connection(
         &self,
-        org: &OrgId,
-        connection: &ConnectionId,
+        connection: &ConnectionKey,
         name: &str,
     ) -> Result<Option<SecretString>, AwsError> {
-        self.fetch(self.full(org, connection, name)).await
+        self.fetch(self.full(connection, name)).await
     }
 
     /// Puts a secret of one connection in the place of what is there. Other processes use the old one for up to a minute. One
@@ -96,12 +94,11 @@ impl Secrets {
     /// When the store cannot be reached or refuses.
     pub async fn put_of_connection(
         &self,
-        org: &OrgId,
-        connection: &ConnectionId,
+        connection: &ConnectionKey,
         name: &str,
         value: &SecretString,
     ) -> Result<(), AwsError> {
-        let full = self.full(org, connection, name);
+        let full = self.full(connection, name);
         self.kept.invalidate(&full).await;
         match &self.store {
             Store::Service(client) => {
@@ -122,14 +119,9 @@ impl Secrets {
     ///
     /// # Errors
     /// When the store cannot be reached or refuses.
-    pub async fn remove_of_connection(
-        &self,
-        org: &OrgId,
-        connection: &ConnectionId,
-        names: &[&str],
-    ) -> Result<(), AwsError> {
+    pub async fn remove_of_connection(&self, connection: &ConnectionKey, names: &[&str]) -> Result<(), AwsError> {
         for name in names {
-            let full = self.full(org, connection, name);
+            let full = self.full(connection, name);
             self.kept.invalidate(&full).await;
             match &self.store {
                 Store::Service(client) => match client.delete_parameter().name(full).send().await {
@@ -146,8 +138,8 @@ impl Secrets {
         Ok(())
     }
 
-    fn full(&self, org: &OrgId, connection: &ConnectionId, name: &str) -> String {
-        format!("{}/orgs/{org}/connections/{connection}/{name}", self.prefix)
+    fn full(&self, connection: &ConnectionKey, name: &str) -> String {
+        format!("{}/{}", self.prefix, of_connection(connection, name))
     }
 
     async fn fetch(&self, name: String) -> Result<Option<SecretString>, AwsError> {
@@ -164,4 +156,10 @@ impl Secrets {
             Err(error) => Err(AwsError::from_sdk("read a secret", &error)),
         }
     }
+}
+
+/// The name of a connection's secret below the deployment's prefix.
+fn of_connection(key: &ConnectionKey, name: &str) -> String {
+    let ConnectionKey { org, connection } = key;
+    format!("orgs/{org}/connections/{connection}/{name}")
 }

@@ -17,6 +17,7 @@ pub use application::{
 pub use hiring::{Interview, InterviewStatus, Offer, OfferStatus, Recommendation, Scorecard};
 pub use structure::{Department, Office, Opening, OpeningStatus, Post, User};
 
+use crate::connection::ConnectionKey;
 use crate::id::{
     ApplicationId, CandidateId, ConnectionId, DepartmentId, InterviewId, JobId, OfferId, OfficeId, OpeningId, OrgId,
     PostId, ScorecardId, UserId,
@@ -118,6 +119,12 @@ macro_rules! derived {
 }
 
 impl Origin {
+    /// The connection's key.
+    #[must_use]
+    pub fn connection_key(&self) -> ConnectionKey {
+        ConnectionKey::new(&self.org, &self.connection)
+    }
+
     derived! {
         job: JobId, "The job that the provider calls by this id.";
         opening: OpeningId, "The opening that the provider calls by this id.";

@@ -5,10 +5,27 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::id::ConnectionId;
+use crate::id::{ConnectionId, OrgId};
 
 /// The setting that says where a provider sends whose webhooks we create.
 pub const WEBHOOK_URL: &str = "webhook_url";
+
+/// The full name of a connection: its own id is unique within its organisation only.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnectionKey {
+    /// The organisation that owns the connection.
+    pub org: OrgId,
+    /// The id within that organisation.
+    pub connection: ConnectionId,
+}
+
+impl ConnectionKey {
+    /// The key of an organisation's connection.
+    #[must_use]
+    pub fn new(org: &OrgId, connection: &ConnectionId) -> Self {
+        Self { org: org.clone(), connection: connection.clone() }
+    }
+}
 
 /// Whether a connection works for its organisation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

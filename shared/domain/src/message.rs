@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::FORMAT_VERSION;
+use crate::connection::ConnectionKey;
 use crate::id::{ActionId, ConnectionId, IntakeId, NotificationId, OrgId, SuggestionId};
 use crate::mail_event::MailEventKind;
 
@@ -33,7 +34,7 @@ pub struct WebhookDelivery {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sender {
     /// A connection of one organisation.
-    Connection(OrgId, ConnectionId),
+    Connection(ConnectionKey),
     /// The deployment's own account at a provider, about things of any organisation.
     Deployment,
 }
@@ -70,7 +71,7 @@ impl TryFrom<WireDelivery> for WebhookDelivery {
     fn try_from(wire: WireDelivery) -> Result<Self, NotADelivery> {
         let WireDelivery { v, org, provider, connection, event_id, received_at, body_base64, body } = wire;
         let sender = match (org, connection) {
-            (Some(org), Some(connection)) => Sender::Connection(org, connection),
+            (Some(org), Some(connection)) => Sender::Connection(ConnectionKey { org, connection }),
             (None, None) => Sender::Deployment,
             (Some(_), None) | (None, Some(_)) => return Err(NotADelivery::Sender),
         };
@@ -87,7 +88,7 @@ impl From<WebhookDelivery> for WireDelivery {
     fn from(delivery: WebhookDelivery) -> Self {
         let WebhookDelivery { v, sender, provider, event_id, received_at, body } = delivery;
         let (org, connection) = match sender {
-            Sender::Connection(org, connection) => (Some(org), Some(connection)),
+            Sender::Connection(ConnectionKey { org, connection }) => (Some(org), Some(connection)),
             Sender::Deployment => (None, None),
         };
         let body_base64 = Some(STANDARD.encode(body));
@@ -159,6 +160,14 @@ pub struct ActionJob {
     pub action: ActionId,
 }
 
+impl ActionJob {
+    /// The connection's key.
+    #[must_use]
+    pub fn connection_key(&self) -> ConnectionKey {
+        ConnectionKey::new(&self.org, &self.connection)
+    }
+}
+
 /// A connection that has something to be asked for. What that is stands in its sync state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SyncJob {
@@ -168,6 +177,14 @@ pub struct SyncJob {
     pub org: OrgId,
     /// Which.
     pub connection: ConnectionId,
+}
+
+impl SyncJob {
+    /// The connection's key.
+    #[must_use]
+    pub fn connection_key(&self) -> ConnectionKey {
+        ConnectionKey::new(&self.org, &self.connection)
+    }
 }
 
 /// Why a queue message cannot be read. Completes "failed to …".

@@ -1,7 +1,6 @@
 //! What people change of a connection's record. Every write is refused when somebody changed the status meanwhile.
 
-use domain::connection::{Connection, ConnectionStatus};
-use domain::id::{ConnectionId, OrgId};
+use domain::connection::{Connection, ConnectionKey, ConnectionStatus};
 use jiff::Timestamp;
 
 use crate::records::{Records, key_of};
@@ -22,14 +21,13 @@ impl Records {
     /// When the table cannot be reached.
     pub async fn change_connection(
         &self,
-        org: &OrgId,
-        id: &ConnectionId,
+        connection: &ConnectionKey,
         (seen, to): (ConnectionStatus, ConnectionStatus),
         detail: Option<&str>,
         now: Timestamp,
     ) -> Result<bool, AwsError> {
         let write = status(seen, to, now).set("detail", detail.map_or_else(null, text));
-        let key = key_of::<Connection>(org, id.as_str());
+        let key = key_of::<Connection>(&connection.org, connection.connection.as_str());
         Ok(matches!(self.table().update(&key, write, false).await?, Written::Applied(_)))
     }
 
@@ -38,10 +36,10 @@ impl Records {
     ///
     /// # Errors
     /// When the table cannot be reached.
-    pub async fn bury_connection(&self, org: &OrgId, id: &ConnectionId, now: Timestamp) -> Result<bool, AwsError> {
+    pub async fn bury_connection(&self, connection: &ConnectionKey, now: Timestamp) -> Result<bool, AwsError> {
         let removed = status(ConnectionStatus::Deleted, ConnectionStatus::Deleted, now);
         let write = GONE_WITH_IT.into_iter().fold(removed, Write::remove).set("deleted_at", text(now.to_string()));
-        let key = key_of::<Connection>(org, id.as_str());
+        let key = key_of::<Connection>(&connection.org, connection.connection.as_str());
         Ok(matches!(self.table().update(&key, write, false).await?, Written::Applied(_)))
     }
 }
@@ -66,11 +64,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_status_changes_only_from_what_was_seen_and_what_is_buried_is_not_found_again() {
-        let (records, org) = (Records::new(Table::in_memory()), "acme".parse().expect("slug"));
-        let (id, now): (ConnectionId, _) = ("one".parse().expect("slug"), Timestamp::UNIX_EPOCH);
+        let (records, now) = (Records::new(Table::in_memory()), Timestamp::UNIX_EPOCH);
+        let key = ConnectionKey { org: "acme".parse().expect("slug"), connection: "one".parse().expect("slug") };
+        let (org, id) = (key.org.clone(), key.connection.clone());
         let connection = Connection {
             v: FORMAT_VERSION,
-            id: id.clone(),
+            id,
             provider: "an-ats".into(),
             status: ConnectionStatus::Checking,
             detail: Some("why".into()),
@@ -80,13 +79,12 @@ mod tests {
             created_at: now,
         };
         assert!(matches!(records.create(&org, &connection, "r", now).await, Ok(Created::New)));
-        let change =
-            async |seen, to| records.change_connection(&org, &id, (seen, to), None, now).await.expect("written");
+        let change = async |seen, to| records.change_connection(&key, (seen, to), None, now).await.expect("written");
         assert!(!change(ConnectionStatus::Active, ConnectionStatus::Paused).await);
-        assert!(!records.bury_connection(&org, &id, now).await.expect("written"), "it is not being removed");
+        assert!(!records.bury_connection(&key, now).await.expect("written"), "it is not being removed");
         assert!(change(ConnectionStatus::Checking, ConnectionStatus::Deleted).await);
-        assert!(records.bury_connection(&org, &id, now).await.expect("written"));
-        assert!(!records.bury_connection(&org, &id, now).await.expect("written"), "once");
+        assert!(records.bury_connection(&key, now).await.expect("written"));
+        assert!(!records.bury_connection(&key, now).await.expect("written"), "once");
         assert!(!change(ConnectionStatus::Deleted, ConnectionStatus::Active).await);
         assert_eq!(records.get::<Connection>(&org, "one").await.expect("read"), None);
         assert!(records.list::<Connection>(&org, 10, None).await.expect("listed").0.is_empty());

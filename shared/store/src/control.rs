@@ -3,8 +3,7 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as STANDARD;
 use domain::FORMAT_VERSION;
-use domain::connection::WebhookEvent;
-use domain::id::{ConnectionId, OrgId};
+use domain::connection::{ConnectionKey, WebhookEvent};
 use domain::message::WebhookDelivery;
 use jiff::{SignedDuration, Timestamp};
 use resilience::work::{self, Fenced};
@@ -48,12 +47,12 @@ impl Control {
     /// When the table cannot be reached.
     pub async fn claim_event(
         &self,
-        (org, connection): (&OrgId, &ConnectionId),
+        connection: &ConnectionKey,
         delivery: &WebhookDelivery,
         lease_until: Timestamp,
         now: Timestamp,
     ) -> Result<Claim<WebhookEvent>, AwsError> {
-        let key = Key { pk: events_of(org, connection), sk: delivery.event_id.clone() };
+        let key = Key { pk: events_of(connection), sk: delivery.event_id.clone() };
         let event = WebhookEvent {
             v: FORMAT_VERSION,
             event_id: delivery.event_id.clone(),
@@ -100,12 +99,11 @@ impl Control {
     /// When the table cannot be reached.
     pub async fn events(
         &self,
-        org: &OrgId,
-        connection: &ConnectionId,
+        connection: &ConnectionKey,
         limit: u16,
         after: Option<&Cursor>,
     ) -> Result<(Vec<WebhookEvent>, Option<Cursor>), AwsError> {
-        let page = self.table.query(newest_first(events_of(org, connection), limit, after)).await?;
+        let page = self.table.query(newest_first(events_of(connection), limit, after)).await?;
         let next = page.next.as_ref().and_then(Cursor::from_key);
         Ok((page.items, next))
     }
@@ -116,12 +114,8 @@ impl Control {
     ///
     /// # Errors
     /// When the table cannot be reached.
-    pub async fn event(
-        &self,
-        (org, connection): (&OrgId, &ConnectionId),
-        event_id: &str,
-    ) -> Result<Option<WebhookEvent>, AwsError> {
-        self.table.get(&Key { pk: events_of(org, connection), sk: event_id.to_owned() }).await
+    pub async fn event(&self, connection: &ConnectionKey, event_id: &str) -> Result<Option<WebhookEvent>, AwsError> {
+        self.table.get(&Key { pk: events_of(connection), sk: event_id.to_owned() }).await
     }
 
     /// Events by id with their bodies, in any order; what is not there is left out. One call for each hundred.
@@ -130,10 +124,10 @@ impl Control {
     /// When the table cannot be reached.
     pub async fn with_bodies(
         &self,
-        (org, connection): (&OrgId, &ConnectionId),
+        connection: &ConnectionKey,
         event_ids: &[&str],
     ) -> Result<Vec<WebhookEvent>, AwsError> {
-        let key = |id: &&str| Key { pk: events_of(org, connection), sk: (*id).to_owned() };
+        let key = |id: &&str| Key { pk: events_of(connection), sk: (*id).to_owned() };
         let keys: Vec<Key> = event_ids.iter().map(key).collect();
         self.table.items(&keys, &[]).await?.into_iter().map(from_item).collect()
     }
@@ -145,11 +139,11 @@ impl Control {
     /// When the table cannot be reached.
     pub async fn received_between(
         &self,
-        (org, connection): (&OrgId, &ConnectionId),
+        connection: &ConnectionKey,
         (from, to): (Timestamp, Timestamp),
         limit: u16,
     ) -> Result<Vec<WebhookEvent>, AwsError> {
-        let pk = events_of(org, connection);
+        let pk = events_of(connection);
         // A place in the index just before the first event of that time: events are listed by time and id.
         let before = Item::from(
             [("pk", pk.clone()), ("sk", "-".to_owned()), ("listed_at", sortable(from))]
@@ -168,7 +162,8 @@ impl Control {
     }
 }
 
-fn events_of(org: &OrgId, connection: &ConnectionId) -> String {
+fn events_of(connection: &ConnectionKey) -> String {
+    let ConnectionKey { org, connection } = connection;
     format!("ORG#{org}#event#{connection}")
 }
 
@@ -181,36 +176,32 @@ mod tests {
     #[tokio::test]
     async fn events_are_found_by_time_and_by_id_and_bodies_that_are_too_long_are_not_kept() {
         let (control, now) = (Control::new(Table::in_memory()), Timestamp::UNIX_EPOCH);
-        let (org, connection): (OrgId, ConnectionId) = ("acme".parse().expect("slug"), "one".parse().expect("slug"));
+        let key = ConnectionKey { org: "acme".parse().expect("slug"), connection: "one".parse().expect("slug") };
         let at = |second: i64| Timestamp::from_second(second).expect("a time");
         for (id, second, length) in [("b", 1, 2), ("a", 2, KEPT_BODY + 1), ("c", 2, 2), ("d", 3, 2)] {
             let delivery = WebhookDelivery {
                 v: FORMAT_VERSION,
-                sender: Sender::Connection(org.clone(), connection.clone()),
+                sender: Sender::Connection(key.clone()),
                 provider: "an-ats".into(),
                 event_id: id.into(),
                 received_at: at(second),
                 body: vec![b'x'; length],
             };
-            let claimed = control.claim_event((&org, &connection), &delivery, at(60), now).await.expect("claimed");
+            let claimed = control.claim_event(&key, &delivery, at(60), now).await.expect("claimed");
             assert!(matches!(claimed, Claim::Held(..)));
         }
-        let place = (&org, &connection);
         let between = async |from, to, limit| {
-            let found = control.received_between(place, (at(from), at(to)), limit).await.expect("read");
+            let found = control.received_between(&key, (at(from), at(to)), limit).await.expect("read");
             found.into_iter().map(|event| (event.event_id, event.replayable)).collect::<Vec<_>>()
         };
         let event = |id: &str, replayable| (id.to_owned(), replayable);
         assert_eq!(between(1, 2, 9).await, [event("b", true), event("a", false), event("c", true)]);
         assert_eq!(between(2, 9, 2).await, [event("a", false), event("c", true)]);
         assert!(between(4, 9, 9).await.is_empty());
-        let mut found = control.with_bodies(place, &["d", "a", "z"]).await.expect("read");
+        let mut found = control.with_bodies(&key, &["d", "a", "z"]).await.expect("read");
         found.sort_by(|left, right| left.event_id.cmp(&right.event_id));
         let bodies: Vec<_> = found.iter().map(|event| (event.event_id.as_str(), event.body.as_deref())).collect();
         assert_eq!(bodies, [("a", None), ("d", Some("eHg="))]);
-        assert_eq!(
-            control.event(place, "b").await.expect("read").and_then(|event| event.body).as_deref(),
-            Some("eHg=")
-        );
+        assert_eq!(control.event(&key, "b").await.expect("read").and_then(|event| event.body).as_deref(), Some("eHg="));
     }
 }

@@ -12,6 +12,7 @@ pub use commands::SyncRequest;
 pub use state::{Progress, SyncState};
 
 use domain::FORMAT_VERSION;
+use domain::connection::ConnectionKey;
 use domain::id::{ConnectionId, OrgId};
 use domain::sync::{CountsByKind, Mode, Run, Trigger};
 use jiff::{SignedDuration, Timestamp};
@@ -71,8 +72,8 @@ impl Syncs {
     ///
     /// # Errors
     /// When the table cannot be reached.
-    pub async fn state(&self, org: &OrgId, connection: &ConnectionId) -> Result<Option<SyncState>, AwsError> {
-        self.table.get(&key(org, connection)).await
+    pub async fn state(&self, connection: &ConnectionKey) -> Result<Option<SyncState>, AwsError> {
+        self.table.get(&key(connection)).await
     }
 
     /// The sync states of all connections of an organisation, by connection. One call; an organisation has few.
@@ -96,7 +97,7 @@ impl Syncs {
     /// # Errors
     /// When the table cannot be reached.
     pub async fn create(&self, state: &SyncState) -> Result<(), AwsError> {
-        let Key { pk, sk } = key(&state.org, &state.connection);
+        let Key { pk, sk } = key(&state.connection_key());
         let mut item = stored(state)?;
         item.insert("due_shard".to_owned(), text(due_shard(&state.connection)));
         item.insert("pk".to_owned(), text(pk));
@@ -108,8 +109,8 @@ impl Syncs {
     ///
     /// # Errors
     /// When the table cannot be reached.
-    pub async fn remove(&self, org: &OrgId, connection: &ConnectionId) -> Result<(), AwsError> {
-        self.table.remove(&key(org, connection)).await
+    pub async fn remove(&self, connection: &ConnectionKey) -> Result<(), AwsError> {
+        self.table.remove(&key(connection)).await
     }
 
     /// A page of what is due in one partition of the index, longest due first, across organisations. One call.
@@ -138,7 +139,7 @@ impl Syncs {
             .value("seen", text(state.next_at.to_string()))
             .set("next_at", text(until.to_string()))
             .set("reason", text(poll::ON_ITS_WAY));
-        let written = self.table.update(&key(&state.org, &state.connection), write, false).await?;
+        let written = self.table.update(&key(&state.connection_key()), write, false).await?;
         Ok(matches!(written, Written::Applied(_)))
     }
 
@@ -146,8 +147,8 @@ impl Syncs {
     ///
     /// # Errors
     /// When the table cannot be reached.
-    pub async fn claim(&self, org: &OrgId, connection: &ConnectionId, now: Timestamp) -> Result<SyncClaim, AwsError> {
-        let (key, owner) = (key(org, connection), random::owner_token());
+    pub async fn claim(&self, connection: &ConnectionKey, now: Timestamp) -> Result<SyncClaim, AwsError> {
+        let (key, owner) = (key(connection), random::owner_token());
         let write = lease(Write::when(poll::CLAIM).value("now", number(now.as_millisecond())), now)
             .set(OWNER, text(owner.clone()))
             .set("reason", text(poll::AT_WORK));
@@ -243,8 +244,8 @@ fn of(org: &OrgId) -> String {
     format!("ORG#{org}#sync")
 }
 
-fn key(org: &OrgId, connection: &ConnectionId) -> Key {
-    Key { pk: of(org), sk: connection.to_string() }
+fn key(connection: &ConnectionKey) -> Key {
+    Key { pk: of(&connection.org), sk: connection.connection.to_string() }
 }
 
 /// A run that begins.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use aws::batch::Invocation;
 use aws::clock;
 use domain::ats::ObjectRef;
-use domain::id::{ConnectionId, OrgId};
+use domain::connection::ConnectionKey;
 use domain::write_back::{Change, ChangeKind};
 use providers::ats::port::{Acted, Call, CallError};
 use providers::transport::http::{Reply, SendError};
@@ -54,12 +54,12 @@ impl Engine {
     /// When it was certainly not made and may be made later.
     pub async fn make_change(
         &self,
-        (org, connection): (&OrgId, &ConnectionId),
+        connection: &ConnectionKey,
         change: &Change,
         doubt: bool,
         invocation: Invocation,
     ) -> Result<Changed, Halt> {
-        let mut opened = match self.open_active(org, connection).await? {
+        let mut opened = match self.open_active(connection).await? {
             Ok(opened) => opened,
             Err(why) => return Ok(Changed::Barred(why.to_owned())),
         };
@@ -70,6 +70,7 @@ impl Engine {
         match self.steps(&mut opened, (change, doubt), invocation, &mut progress).await {
             // A part of it is made, and making it from the beginning would add that once more.
             Err(halt) if progress.wrote && change.kind().adds() => {
+                let ConnectionKey { org, connection } = connection;
                 tracing::warn!(%org, %connection, %halt, "a change was left in the middle");
                 Ok(Changed::Unknown("a part of it was made, and then the provider could not be asked".to_owned()))
             }

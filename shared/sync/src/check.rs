@@ -34,8 +34,8 @@ impl Engine {
     async fn subscribe(&self, opened: &mut Opened, invocation: Invocation) -> Result<(), Halt> {
         let url = opened.connection.settings.get(WEBHOOK_URL).cloned();
         let (Some(url), Some(source)) = (url, opened.spec.webhooks) else { return Ok(()) };
-        let (org, connection) = (opened.origin.org.clone(), opened.origin.connection.clone());
-        let stored = self.secrets.fresh_of_connection(&org, &connection, source.secret()).await?;
+        let key = opened.origin.connection_key();
+        let stored = self.secrets.fresh_of_connection(&key, source.secret()).await?;
         let mut secrets: Vec<String> =
             stored.iter().flat_map(|text| text.expose_secret().lines()).map(str::to_owned).collect();
         let ats = opened.ats;
@@ -45,7 +45,7 @@ impl Engine {
             let (secret, _) = self.ask(opened, invocation, call, read).await?;
             secrets.push(secret.expose_secret().to_owned());
             let text = SecretString::from(secrets.join("\n"));
-            self.secrets.put_of_connection(&org, &connection, source.secret(), &text).await?;
+            self.secrets.put_of_connection(&key, source.secret(), &text).await?;
         }
         Ok(())
     }
@@ -57,13 +57,13 @@ impl Engine {
         status: ConnectionStatus,
         detail: Option<&str>,
     ) -> Result<ConnectionStatus, AwsError> {
-        let (org, id) = (&opened.origin.org, &opened.origin.connection);
+        let key = opened.origin.connection_key();
         let change = (opened.connection.status, status);
-        if self.records.change_connection(org, id, change, detail, clock::now()).await? {
+        if self.records.change_connection(&key, change, detail, clock::now()).await? {
             opened.connection.status = status;
             return Ok(status);
         }
-        let now = self.connection(&opened.origin.org, &opened.origin.connection).await?;
+        let now = self.connection(&key).await?;
         let status = now.map_or(ConnectionStatus::Deleted, |connection| connection.status);
         opened.connection.status = status;
         Ok(status)

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use aws::batch::Invocation;
 use domain::ats::{Kind, ObjectRef, Observation, Origin};
-use domain::connection::EventOutcome;
-use domain::id::{ApplicationId, ConnectionId, OrgId};
+use domain::connection::{ConnectionKey, EventOutcome};
+use domain::id::ApplicationId;
 use domain::sync::CountsByKind;
 use jiff::{SignedDuration, Timestamp};
 use providers::transport::webhook::{Changed, Event, Meaning};
@@ -45,7 +45,7 @@ impl Engine {
     /// When it has to be applied again: the provider or AWS did not do its part.
     pub async fn apply_event(
         &self,
-        (org, connection): (&OrgId, &ConnectionId),
+        connection: &ConnectionKey,
         event: &Event,
         received_at: Timestamp,
         invocation: Invocation,
@@ -58,7 +58,7 @@ impl Engine {
             Meaning::Ignored { reason } => return Ok(Told::ignored(reason)),
             Meaning::Changed(changed) => changed,
         };
-        let mut opened = match self.open_active(org, connection).await? {
+        let mut opened = match self.open_active(connection).await? {
             Ok(opened) => opened,
             Err(why) => return Ok(Told::ignored(why)),
         };

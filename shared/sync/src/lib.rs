@@ -36,8 +36,8 @@ use aws::limit::SharedLimiter;
 use aws::secrets::Secrets;
 use aws::table::Table;
 use domain::ats::{Origin, content_hash};
-use domain::connection::{Connection, ConnectionStatus, LoginMethod};
-use domain::id::{ConnectionId, OrgId};
+use domain::connection::{Connection, ConnectionKey, ConnectionStatus, LoginMethod};
+use domain::id::OrgId;
 use domain::stage::Stage;
 use jiff::Timestamp;
 use providers::ats::port::{Ats, CallError, Context, Credentials};
@@ -159,8 +159,8 @@ impl Engine {
 
     /// A connection's provider behind its bulkhead and the connection's breaker.
     #[must_use]
-    pub fn dependency(&self, org: &OrgId, connection: &ConnectionId) -> Dependency {
-        let breaker = SharedBreaker::of_connection(self.syncs.table().clone(), org, connection, POLICY);
+    pub fn dependency(&self, connection: &ConnectionKey) -> Dependency {
+        let breaker = SharedBreaker::of_connection(self.syncs.table().clone(), connection, POLICY);
         Dependency::new(breaker, self.calls.clone())
     }
 
@@ -168,8 +168,8 @@ impl Engine {
     ///
     /// # Errors
     /// When the table cannot be reached.
-    pub async fn connection(&self, org: &OrgId, id: &ConnectionId) -> Result<Option<Connection>, AwsError> {
-        let found: Option<Connection> = self.records.get(org, id.as_str()).await?;
+    pub async fn connection(&self, key: &ConnectionKey) -> Result<Option<Connection>, AwsError> {
+        let found: Option<Connection> = self.records.get(&key.org, key.connection.as_str()).await?;
         Ok(found.filter(|found| found.status != ConnectionStatus::Deleted))
     }
 
@@ -183,11 +183,12 @@ impl Engine {
         let host = connection.settings.get("host").map(String::as_str);
         let hosts = Hosts::resolve(self.stage, (spec.id, spec.hosts), (account, host), self.replacement.as_deref())
             .map_err(|error| Halt::Failed(format!("failed to {error}")))?;
+        let key = ConnectionKey::new(org, &connection.id);
         // New credentials are tried as they are now, not as this process may remember them.
         let secret = if connection.status == ConnectionStatus::Checking {
-            self.secrets.fresh_of_connection(org, &connection.id, CREDENTIALS).await?
+            self.secrets.fresh_of_connection(&key, CREDENTIALS).await?
         } else {
-            let kept = self.secrets.of_connection(org, &connection.id, CREDENTIALS).await;
+            let kept = self.secrets.of_connection(&key, CREDENTIALS).await;
             kept.map_err(|error| Halt::Unavailable(format!("failed to {error}")))?
         };
         let (credentials, fingerprint) = match secret {

@@ -265,10 +265,10 @@ impl Engine {
         if seen.is_empty() {
             return Ok(());
         }
-        let (org, connection) = (session.state.org.clone(), session.state.connection.clone());
+        let connection = session.state.connection_key();
         let Some(progress) = session.state.progress(mode).as_mut() else { return Ok(()) };
         let list = (progress.stream.as_str(), progress.seen_lists);
-        self.syncs.keep_seen((&org, &connection), &progress.pass, list, &seen, clock::now()).await?;
+        self.syncs.keep_seen(&connection, &progress.pass, list, &seen, clock::now()).await?;
         progress.seen_lists += 1;
         Ok(())
     }

@@ -32,7 +32,7 @@ impl Engine {
             return Ok(());
         }
         let control = Control::new(self.syncs.table().clone());
-        let (events, _) = control.events(&session.state.org, &session.state.connection, 1, None).await?;
+        let (events, _) = control.events(&session.state.connection_key(), 1, None).await?;
         if let Some(at) = events.first().map(|event| event.received_at)
             && session.state.rate.heard_at().is_none_or(|heard| heard < at)
         {

@@ -40,9 +40,9 @@ impl Engine {
         stream: &Stream,
         kind: Kind,
     ) -> Result<Vec<String>, Halt> {
-        let (org, connection) = (session.state.org.clone(), session.state.connection.clone());
+        let connection = session.state.connection_key();
         let Some(progress) = session.state.progress(mode).as_ref() else { return Ok(vec![]) };
-        let seen = self.syncs.seen((&org, &connection), &progress.pass, stream.name, kind).await?;
+        let seen = self.syncs.seen(&connection, &progress.pass, stream.name, kind).await?;
         let mut missing = Vec::new();
         let mut after = None;
         loop {

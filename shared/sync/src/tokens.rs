@@ -13,8 +13,7 @@ use aws::clock;
 use aws::lease;
 use aws::secrets::Secrets;
 use aws::table::{Key, Table};
-use domain::connection::LoginMethod;
-use domain::id::{ConnectionId, OrgId};
+use domain::connection::{ConnectionKey, LoginMethod};
 use jiff::{SignedDuration, Timestamp};
 use providers::ats::port::Granted;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -39,7 +38,7 @@ const LOOKS: u32 = 100;
 pub(crate) struct Tokens {
     control: Table,
     secrets: Secrets,
-    kept: Arc<Mutex<HashMap<(OrgId, ConnectionId), Kept>>>,
+    kept: Arc<Mutex<HashMap<ConnectionKey, Kept>>>,
 }
 
 #[derive(Debug, Clone)]
@@ -73,7 +72,7 @@ impl Tokens {
         invocation: Invocation,
     ) -> Result<(), Halt> {
         let now = clock::now();
-        let place = (opened.origin.org.clone(), opened.origin.connection.clone());
+        let place = opened.origin.connection_key();
         if let Some(kept) = self.kept(&place).filter(|kept| kept.until > now && kept.of == opened.fingerprint) {
             opened.token = Some(kept.token);
             return Ok(());
@@ -94,7 +93,7 @@ impl Tokens {
 
     /// Forgets a token that the provider refused, so that the next request fetches another.
     pub(crate) async fn forget(&self, opened: &mut Opened) {
-        let place = (opened.origin.org.clone(), opened.origin.connection.clone());
+        let place = opened.origin.connection_key();
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).remove(&place);
         let Some(token) = opened.token.take() else { return };
         if opened.connection.login != LoginMethod::RefreshToken {
@@ -113,11 +112,11 @@ impl Tokens {
         &self,
         engine: &Engine,
         opened: &mut Opened,
-        place: &(OrgId, ConnectionId),
+        place: &ConnectionKey,
         invocation: Invocation,
     ) -> Result<(), Halt> {
         let of = opened.fingerprint.clone();
-        let key = Key { pk: format!("ORG#{}#token", place.0), sk: place.1.to_string() };
+        let key = Key { pk: format!("ORG#{}#token", place.org), sk: place.connection.to_string() };
         for _ in 0..LOOKS {
             if self.found(place, opened, &of).await? {
                 return Ok(());
@@ -137,7 +136,7 @@ impl Tokens {
         &self,
         engine: &Engine,
         opened: &mut Opened,
-        (place, of): (&(OrgId, ConnectionId), &str),
+        (place, of): (&ConnectionKey, &str),
         invocation: Invocation,
     ) -> Result<(), Halt> {
         // Somebody may have stored one between our look and our lease.
@@ -168,7 +167,7 @@ impl Tokens {
     }
 
     /// Whether somebody stored a token that is good; it is taken.
-    async fn found(&self, place: &(OrgId, ConnectionId), opened: &mut Opened, of: &str) -> Result<bool, Halt> {
+    async fn found(&self, place: &ConnectionKey, opened: &mut Opened, of: &str) -> Result<bool, Halt> {
         let Some(stored) = self.stored(place).await? else { return Ok(false) };
         if stored.of != of || stored.expires_at.checked_sub(MARGIN).unwrap_or(stored.expires_at) <= clock::now() {
             return Ok(false);
@@ -193,27 +192,27 @@ impl Tokens {
         Ok(Some(granted))
     }
 
-    fn kept(&self, place: &(OrgId, ConnectionId)) -> Option<Kept> {
+    fn kept(&self, place: &ConnectionKey) -> Option<Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(place).cloned()
     }
 
-    fn keep(&self, place: &(OrgId, ConnectionId), opened: &mut Opened, token: SecretString, expires_at: Timestamp) {
+    fn keep(&self, place: &ConnectionKey, opened: &mut Opened, token: SecretString, expires_at: Timestamp) {
         let until = expires_at.checked_sub(MARGIN).unwrap_or(expires_at);
         let kept = Kept { of: opened.fingerprint.clone(), token: token.clone(), until };
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).insert(place.clone(), kept);
         opened.token = Some(token);
     }
 
-    async fn stored(&self, (org, connection): &(OrgId, ConnectionId)) -> Result<Option<Stored>, Halt> {
-        let found = self.secrets.fresh_of_connection(org, connection, TOKENS).await?;
+    async fn stored(&self, place: &ConnectionKey) -> Result<Option<Stored>, Halt> {
+        let found = self.secrets.fresh_of_connection(place, TOKENS).await?;
         // What cannot be read is fetched anew.
         Ok(found.and_then(|text| serde_json::from_str(text.expose_secret()).ok()))
     }
 
-    async fn store(&self, (org, connection): &(OrgId, ConnectionId), stored: &Stored) -> Result<(), Halt> {
+    async fn store(&self, place: &ConnectionKey, stored: &Stored) -> Result<(), Halt> {
         let text =
             serde_json::to_string(stored).map_err(|_| Halt::Failed("the tokens cannot be written".to_owned()))?;
-        Ok(self.secrets.put_of_connection(org, connection, TOKENS, &SecretString::from(text)).await?)
+        Ok(self.secrets.put_of_connection(place, TOKENS, &SecretString::from(text)).await?)
     }
 }
 

@@ -7,7 +7,7 @@ use aws::breaker::Verdict;
 use aws::clock;
 use aws::error::AwsError;
 use aws::random;
-use domain::connection::ConnectionStatus;
+use domain::connection::{ConnectionKey, ConnectionStatus};
 use domain::message::SyncJob;
 use domain::sync::{Mode, Run, RunOutcome, Trigger};
 use jiff::{SignedDuration, Timestamp};
@@ -46,7 +46,7 @@ impl Engine {
         verdict: &mut Verdict,
     ) -> Result<Outcome, AwsError> {
         let now = clock::now();
-        let (hold, state) = match self.syncs.claim(&job.org, &job.connection, now).await? {
+        let (hold, state) = match self.syncs.claim(&job.connection_key(), now).await? {
             SyncClaim::Held(hold, state) => (hold, *state),
             SyncClaim::Missing => return Ok(Outcome::Done),
             SyncClaim::Busy(until_ms) => {
@@ -73,9 +73,9 @@ impl Engine {
     ) -> Result<(), AwsError> {
         self.record_dead_runs(&mut state).await?;
         let now = clock::now();
-        let Some(connection) = self.connection(&state.org, &state.connection).await? else {
+        let Some(connection) = self.connection(&state.connection_key()).await? else {
             // Its sync state is what was left behind.
-            return self.syncs.remove(&state.org, &state.connection).await;
+            return self.syncs.remove(&state.connection_key()).await;
         };
         if let Some((at, reason)) = idle(connection.status, now) {
             state.next_at = at;
@@ -205,8 +205,9 @@ impl Engine {
 
     /// Puts runs that have ended into the history. Twice is once.
     async fn record_ended(&self, state: &mut SyncState) -> Result<(), AwsError> {
+        let connection = state.connection_key();
         for run in &state.ended {
-            self.syncs.record_run(&state.org, &state.connection, run, clock::now()).await?;
+            self.syncs.record_run(&connection, run, clock::now()).await?;
         }
         state.ended.clear();
         Ok(())
@@ -356,14 +357,10 @@ fn fail(state: &mut SyncState, detail: &str) {
 /// A connection that can be asked, for whoever applies webhooks and changes.
 impl Engine {
     /// Opens the connection of an organisation, when it is there and active.
-    pub(crate) async fn open_active(
-        &self,
-        org: &domain::id::OrgId,
-        id: &domain::id::ConnectionId,
-    ) -> Result<Result<Opened, &'static str>, Halt> {
-        let Some(connection) = self.connection(org, id).await? else { return Ok(Err("the connection was removed")) };
+    pub(crate) async fn open_active(&self, key: &ConnectionKey) -> Result<Result<Opened, &'static str>, Halt> {
+        let Some(connection) = self.connection(key).await? else { return Ok(Err("the connection was removed")) };
         match connection.status {
-            ConnectionStatus::Active | ConnectionStatus::Checking => Ok(Ok(self.open(org, connection).await?)),
+            ConnectionStatus::Active | ConnectionStatus::Checking => Ok(Ok(self.open(&key.org, connection).await?)),
             ConnectionStatus::Paused => Ok(Err("the connection is paused")),
             ConnectionStatus::Refused | ConnectionStatus::NeedsReauthorisation => {
                 Ok(Err("the provider does not let this connection in"))

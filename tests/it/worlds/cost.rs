@@ -36,7 +36,7 @@ fn a_sync_of_ten_thousand_unchanged_records_writes_for_pages_and_not_for_records
             loop {
                 run(house).await;
                 house.pass(Duration::from_secs(100));
-                let state = syncs.state(&house.origin.org, &house.origin.connection).await.expect("read");
+                let state = syncs.state(&house.origin.connection_key()).await.expect("read");
                 let state = state.expect("a state");
                 if state.full.is_none() && state.incremental.is_none() && state.requested.is_none() {
                     return state;

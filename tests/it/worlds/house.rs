@@ -196,7 +196,10 @@ impl House {
         // Entered again, it is not what it was: nothing that came from the old grant is used.
         credentials["entered"] = self.clocks[0].load(Ordering::SeqCst).to_string().into();
         let credentials = SecretString::from(credentials.to_string());
-        self.secrets.put_of_connection(org, id, sync::CREDENTIALS, &credentials).await.expect("stored");
+        self.secrets
+            .put_of_connection(&self.origin.connection_key(), sync::CREDENTIALS, &credentials)
+            .await
+            .expect("stored");
         let write = Write::when("attribute_exists(pk)").set("status", text("checking"));
         self.records.update(&key, write, false).await.expect("stored");
         self.ask_for(Mode::Incremental).await;
@@ -206,8 +209,8 @@ impl House {
     /// A person asks for a run.
     pub(super) async fn ask_for(&self, mode: Mode) {
         let request = SyncRequest { mode: Some(mode), reason: "asked for by a person", unpark: false };
-        let (syncs, Origin { org, connection, .. }) = (Syncs::new(self.states.clone()), &self.origin);
-        assert!(syncs.request_sync(org, connection, request, aws::clock::now()).await.expect("ordered"));
+        let syncs = Syncs::new(self.states.clone());
+        assert!(syncs.request_sync(&self.origin.connection_key(), request, aws::clock::now()).await.expect("ordered"));
     }
 
     async fn connect(&self, seed: u64) {
@@ -215,7 +218,10 @@ impl House {
         let now = aws::clock::now();
         let (login, credentials) = self.provider.login(seed, ACCOUNT);
         let credentials = SecretString::from(credentials.to_string());
-        self.secrets.put_of_connection(org, id, sync::CREDENTIALS, &credentials).await.expect("stored");
+        self.secrets
+            .put_of_connection(&self.origin.connection_key(), sync::CREDENTIALS, &credentials)
+            .await
+            .expect("stored");
         let connection = Connection {
             v: 1,
             id: id.clone(),
@@ -231,7 +237,7 @@ impl House {
         item.insert("pk".into(), text(format!("ORG#{org}#connection")));
         item.insert("sk".into(), text(id.to_string()));
         self.records.create(item).await.expect("stored");
-        let state = SyncState::new(org.clone(), id.clone(), provider, now);
+        let state = SyncState::new(self.origin.connection_key(), provider, now);
         Syncs::new(self.states.clone()).create(&state).await.expect("stored");
     }
 }

@@ -198,7 +198,7 @@ impl Play {
 
     async fn state(&self) -> Option<SyncState> {
         let engine = self.house.engine();
-        engine.syncs.state(&self.house.origin.org, &self.house.origin.connection).await.expect("a state")
+        engine.syncs.state(&self.house.origin.connection_key()).await.expect("a state")
     }
 
     /// No more trouble and no more changes: what is on the way arrives, everything is read once more.
@@ -275,9 +275,8 @@ async fn deliver(house: &House, engine: &Engine, delivery: &Delivery, invocation
     // What is too old is refused, and what it tells is found by asking.
     let Ok(_event_id) = source.verify(&headers, &delivery.body, &secret, now) else { return true };
     let event = source.interpret(&house.origin, &delivery.body, now).expect("a readable event");
-    let place = (&house.origin.org, &house.origin.connection);
     house.pass(STEP);
-    engine.apply_event(place, &event, now, invocation).await.is_ok()
+    engine.apply_event(&house.origin.connection_key(), &event, now, invocation).await.is_ok()
 }
 
 /// Work that may die at any of its steps, in a world that changes meanwhile.

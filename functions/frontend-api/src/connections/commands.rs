@@ -5,7 +5,7 @@ use aws::error::AwsError;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use domain::connection::{Connection, ConnectionStatus, LoginMethod};
+use domain::connection::{Connection, ConnectionKey, ConnectionStatus, LoginMethod};
 use domain::id::{ConnectionId, OrgId};
 use domain::sync::{Mode, RunOutcome};
 use garde::Validate;
@@ -151,10 +151,11 @@ pub(super) async fn remove(
         let found = api.records.get::<Connection>(&org, id.as_str()).await.map_err(|e| unavailable(&e))?;
         let spec = found.as_ref().and_then(|connection| providers::catalog::find(&connection.provider));
         let names: Vec<&str> = [CREDENTIALS, TOKENS].into_iter().chain(spec.and_then(webhook_secret)).collect();
+        let key = ConnectionKey::new(&org, &id);
         let removed = async {
-            api.secrets.remove_of_connection(&org, &id, &names).await?;
-            api.syncs().remove(&org, &id).await?;
-            api.records.bury_connection(&org, &id, clock::now()).await
+            api.secrets.remove_of_connection(&key, &names).await?;
+            api.syncs().remove(&key).await?;
+            api.records.bury_connection(&key, clock::now()).await
         };
         let _somebody_else_did = removed.await.map_err(|e: AwsError| unavailable(&e))?;
         change(before, ConnectionStatus::Deleted, ())
@@ -170,12 +171,13 @@ pub(super) async fn transition(
     id: &ConnectionId,
     next: impl Fn(ConnectionStatus) -> Result<ConnectionStatus, Problem>,
 ) -> Result<(ConnectionStatus, ConnectionStatus), Problem> {
+    let key = ConnectionKey::new(org, id);
     for _ in 0..TRIES {
         let found = api.records.get::<Connection>(org, id.as_str()).await.map_err(|e| unavailable(&e))?;
         let seen = found.ok_or_else(|| not_found(KIND))?.status;
         let to = next(seen)?;
         let changed =
-            async { Ok(seen == to || api.records.change_connection(org, id, (seen, to), None, clock::now()).await?) };
+            async { Ok(seen == to || api.records.change_connection(&key, (seen, to), None, clock::now()).await?) };
         if changed.await.map_err(|e: AwsError| unavailable(&e))? {
             return Ok((seen, to));
         }
@@ -215,7 +217,7 @@ mod tests {
     fn a_person_ends_the_wait_after_failures_and_never_one_that_a_provider_asked_for() {
         let now = Timestamp::UNIX_EPOCH;
         let (org, id) = ("acme".parse().expect("slug"), "gh".parse().expect("slug"));
-        let free = SyncState::new(org, id, "greenhouse", now);
+        let free = SyncState::new(ConnectionKey { org, connection: id }, "greenhouse", now);
         let mut limited = begin(Mode::Full, Trigger::Schedule, now);
         limited.outcome = Some(RunOutcome::RateLimited);
         assert!(!parked_by_failures(None) && !parked_by_failures(Some(&free)));

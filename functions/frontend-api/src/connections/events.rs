@@ -12,7 +12,7 @@ use axum::{Json, Router};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use domain::FORMAT_VERSION;
-use domain::connection::{Connection, EventOutcome, WebhookEvent};
+use domain::connection::{Connection, ConnectionKey, EventOutcome, WebhookEvent};
 use domain::id::{ConnectionId, OrgId};
 use domain::message::{Sender, WebhookDelivery};
 use futures::stream::{self, StreamExt as _};
@@ -103,10 +103,11 @@ async fn events(
     page: PageRequest,
 ) -> Result<Json<List<WebhookEventResponse>>, Problem> {
     let id: ConnectionId = id(&text, KIND)?;
+    let key = ConnectionKey::new(&identity.org, &id);
     let after = cursor(&page)?;
     let (connection, found) = tokio::try_join!(
         api.records.get::<Connection>(&identity.org, id.as_str()),
-        api.control.events(&identity.org, &id, page.limit, after.as_ref()),
+        api.control.events(&key, page.limit, after.as_ref()),
     )
     .map_err(|e| unavailable(&e))?;
     if connection.is_none() {
@@ -127,8 +128,9 @@ async fn replay(
     if !is_event_id(&event_id) {
         return Err(not_found("event"));
     }
+    let key = ConnectionKey::new(&org, &id);
     let (connection, event) =
-        tokio::try_join!(api.records.get::<Connection>(&org, id.as_str()), api.control.event((&org, &id), &event_id),)
+        tokio::try_join!(api.records.get::<Connection>(&org, id.as_str()), api.control.event(&key, &event_id),)
             .map_err(|e| unavailable(&e))?;
     let connection = connection.ok_or_else(|| not_found(KIND))?;
     working(&connection)?;
@@ -181,9 +183,9 @@ async fn enqueue(
     connection: &Connection,
     span: (Timestamp, Timestamp),
 ) -> Result<ReplayEventsResponse, AwsError> {
-    let (begin, place) = (Instant::now(), (org, &connection.id));
+    let (begin, key) = (Instant::now(), ConnectionKey::new(org, &connection.id));
     // One more than is replayed tells where to go on.
-    let found = api.control.received_between(place, span, MOST + 1).await?;
+    let found = api.control.received_between(&key, span, MOST + 1).await?;
     let (first, rest) = found.split_at(found.len().min(usize::from(MOST)));
     let mut replayed = ReplayEventsResponse {
         next_from: rest.first().map(|event| event.received_at),
@@ -199,7 +201,7 @@ async fn enqueue(
             .filter(|event| event.replayable && !is_replay(&event.event_id))
             .map(|event| event.event_id.as_str())
             .collect();
-        let mut with_bodies = api.control.with_bodies(place, &wanted).await?;
+        let mut with_bodies = api.control.with_bodies(&key, &wanted).await?;
         with_bodies
             .sort_by(|left, right| (left.received_at, &left.event_id).cmp(&(right.received_at, &right.event_id)));
         let deliveries: Vec<WebhookDelivery> =
@@ -221,7 +223,7 @@ fn again(org: &OrgId, connection: &Connection, event: WebhookEvent) -> Option<We
     let original = event.event_id.strip_suffix(suffix(&event.event_id)).unwrap_or(&event.event_id);
     Some(WebhookDelivery {
         v: FORMAT_VERSION,
-        sender: Sender::Connection(org.clone(), connection.id.clone()),
+        sender: Sender::Connection(ConnectionKey::new(org, &connection.id)),
         provider: connection.provider.clone(),
         event_id: format!("{original}{REPLAY}{digits}"),
         received_at: event.received_at,

@@ -12,7 +12,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use domain::FORMAT_VERSION;
 use domain::ats::content_hash;
-use domain::connection::{Connection, ConnectionStatus, LoginMethod, WEBHOOK_URL};
+use domain::connection::{Connection, ConnectionKey, ConnectionStatus, LoginMethod, WEBHOOK_URL};
 use domain::id::{ConnectionId, OrgId};
 use garde::Validate;
 use http::HeaderMap;
@@ -151,7 +151,7 @@ async fn go_on(
     connection: Connection,
     entered: Entered,
 ) -> Result<ConnectionCreated, Problem> {
-    let state = api.syncs().state(org, &connection.id).await.map_err(|e| unavailable(&e))?;
+    let state = api.syncs().state(&ConnectionKey::new(org, &connection.id)).await.map_err(|e| unavailable(&e))?;
     if state.is_none() {
         return finish(api, org, spec, connection, entered).await;
     }
@@ -171,7 +171,7 @@ async fn finish(
     let now = clock::now();
     let made = if webhooks_by_hand(spec) { made(&mut entered) } else { None };
     store(api, org, spec, &connection, entered).await?;
-    let state = SyncState::new(org.clone(), connection.id.clone(), &connection.provider, now);
+    let state = SyncState::new(ConnectionKey::new(org, &connection.id), &connection.provider, now);
     api.syncs().create(&state).await.map_err(|e| unavailable(&e))?;
     send(api, org, &connection.id).await;
     Ok(ConnectionCreated { view: ConnectionResponse::new(org, connection, Some(state), now), webhook_secret: made })
@@ -180,8 +180,9 @@ async fn finish(
 /// Stores secrets over those that there are.
 async fn store(api: &Api, org: &OrgId, spec: &Spec, connection: &Connection, entered: Entered) -> Result<(), Problem> {
     let Entered { credentials, webhook } = entered;
+    let key = ConnectionKey::new(org, &connection.id);
     let put = async |name: &str, value: Option<SecretString>| match value {
-        Some(value) => api.secrets.put_of_connection(org, &connection.id, name, &value).await,
+        Some(value) => api.secrets.put_of_connection(&key, name, &value).await,
         None => Ok(()),
     };
     let webhook_name = webhook_secret(spec).unwrap_or_default();

@@ -214,13 +214,17 @@ fn place(progress: &Progress) -> String {
 
 #[cfg(test)]
 mod tests {
+    use domain::connection::ConnectionKey;
     use store::sync::begin;
 
     use super::*;
 
     fn state(now: Timestamp) -> SyncState {
         let (org, id) = ("acme".parse().expect("slug"), "gh".parse().expect("slug"));
-        SyncState { lease_until: Some(now.as_millisecond() + 1), ..SyncState::new(org, id, "greenhouse", now) }
+        SyncState {
+            lease_until: Some(now.as_millisecond() + 1),
+            ..SyncState::new(ConnectionKey { org, connection: id }, "greenhouse", now)
+        }
     }
 
     fn progress(mode: Mode, heartbeat_at: Timestamp) -> Progress {

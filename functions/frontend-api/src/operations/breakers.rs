@@ -9,7 +9,7 @@ use aws::error::AwsError;
 use axum::extract::{Path, State};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use domain::connection::Connection;
+use domain::connection::{Connection, ConnectionKey};
 use domain::id::ConnectionId;
 use jiff::Timestamp;
 use resilience::breaker::{Breaker, Forced, Order, POLICY, Phase};
@@ -169,7 +169,7 @@ async fn find(api: &Api, identity: &Identity, scope: Scope, name: &str) -> Resul
             let connection: ConnectionId = id(name, "connection")?;
             let found: Result<Option<Connection>, AwsError> = api.records.get(&identity.org, name).await;
             found.map_err(|e| unavailable(&e))?.ok_or_else(|| not_found("connection"))?;
-            Ok(Arc::new(SharedBreaker::of_connection(table, &identity.org, &connection, POLICY)))
+            Ok(Arc::new(SharedBreaker::of_connection(table, &ConnectionKey::new(&identity.org, &connection), POLICY)))
         }
     }
 }

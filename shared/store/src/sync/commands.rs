@@ -1,6 +1,6 @@
 //! Requests of people for the sync of a connection, recorded in its sync state.
 
-use domain::id::{ConnectionId, OrgId};
+use domain::connection::ConnectionKey;
 use domain::sync::Mode;
 use jiff::Timestamp;
 
@@ -26,14 +26,13 @@ impl Syncs {
     /// When the table cannot be reached.
     pub async fn request_sync(
         &self,
-        org: &OrgId,
-        connection: &ConnectionId,
+        connection: &ConnectionKey,
         request: SyncRequest,
         now: Timestamp,
     ) -> Result<bool, AwsError> {
         let SyncRequest { mode, reason, unpark } = request;
         let mut write = Write::when("attribute_exists(pk)")
-            .set("due_shard", text(due_shard(connection)))
+            .set("due_shard", text(due_shard(&connection.connection)))
             .set("next_at", text(whole_second(now).to_string()))
             .set("reason", text(reason));
         if let Some(mode) = mode {
@@ -42,7 +41,7 @@ impl Syncs {
         if unpark {
             write = write.remove("parked_until").remove("failures");
         }
-        Ok(matches!(self.table.update(&key(org, connection), write, false).await?, Written::Applied(_)))
+        Ok(matches!(self.table.update(&key(connection), write, false).await?, Written::Applied(_)))
     }
 }
 
@@ -59,28 +58,25 @@ mod tests {
     #[tokio::test]
     async fn a_request_makes_a_connection_due_and_ends_its_wait_only_if_asked_to() {
         let syncs = Syncs::new(Table::in_memory());
-        let (org, id): (OrgId, ConnectionId) = ("acme".parse().expect("slug"), "one".parse().expect("slug"));
+        let key = ConnectionKey { org: "acme".parse().expect("slug"), connection: "one".parse().expect("slug") };
         let now = whole_second(clock::now());
         let request = SyncRequest { mode: Some(Mode::Full), reason: "asked for", unpark: false };
-        assert!(!syncs.request_sync(&org, &id, request, now).await.expect("written"), "there is none");
-        syncs.create(&SyncState::new(org.clone(), id.clone(), "an-ats", now)).await.expect("written");
-        let SyncClaim::Held(hold, mut state) = syncs.claim(&org, &id, now).await.expect("claimed") else {
+        assert!(!syncs.request_sync(&key, request, now).await.expect("written"), "there is none");
+        syncs.create(&SyncState::new(key.clone(), "an-ats", now)).await.expect("written");
+        let SyncClaim::Held(hold, mut state) = syncs.claim(&key, now).await.expect("claimed") else {
             panic!("it is free")
         };
         let later = now + SignedDuration::from_hours(1);
         (state.next_at, state.parked_until, state.failures) = (later, Some(later), 3);
         assert_eq!(syncs.give_back(&hold, &state).await.expect("written"), Fenced::Written);
-        assert!(syncs.request_sync(&org, &id, request, now).await.expect("written"));
-        let state = syncs.state(&org, &id).await.expect("read").expect("a state");
+        assert!(syncs.request_sync(&key, request, now).await.expect("written"));
+        let state = syncs.state(&key).await.expect("read").expect("a state");
         let recorded = (state.next_at, state.requested, state.parked_until, state.failures);
         assert_eq!(recorded, (now, Some(Mode::Full), Some(later), 3));
         assert!(
-            syncs
-                .request_sync(&org, &id, SyncRequest { mode: None, unpark: true, ..request }, now)
-                .await
-                .expect("written")
+            syncs.request_sync(&key, SyncRequest { mode: None, unpark: true, ..request }, now).await.expect("written")
         );
-        let state = syncs.state(&org, &id).await.expect("read").expect("a state");
+        let state = syncs.state(&key).await.expect("read").expect("a state");
         assert_eq!((state.parked_until, state.failures, state.requested), (None, 0, Some(Mode::Full)));
     }
 }

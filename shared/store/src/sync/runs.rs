@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use domain::ats::{Kind, ObjectRef};
-use domain::id::{ConnectionId, OrgId};
+use domain::connection::ConnectionKey;
 use domain::sync::Run;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
@@ -27,15 +27,9 @@ impl Syncs {
     ///
     /// # Errors
     /// When the table cannot be reached.
-    pub async fn record_run(
-        &self,
-        org: &OrgId,
-        connection: &ConnectionId,
-        run: &Run,
-        now: Timestamp,
-    ) -> Result<(), AwsError> {
+    pub async fn record_run(&self, connection: &ConnectionKey, run: &Run, now: Timestamp) -> Result<(), AwsError> {
         let mut item = to_item(run)?;
-        item.insert("pk".to_owned(), text(runs_of(org, connection)));
+        item.insert("pk".to_owned(), text(runs_of(connection)));
         item.insert("sk".to_owned(), text(run.id.clone()));
         item.insert("expires_at".to_owned(), expiry(now, RUNS_KEPT));
         self.table.create(item).await.map(|_| ())
@@ -47,12 +41,11 @@ impl Syncs {
     /// When the table cannot be reached.
     pub async fn runs(
         &self,
-        org: &OrgId,
-        connection: &ConnectionId,
+        connection: &ConnectionKey,
         limit: u16,
         after: Option<&Cursor>,
     ) -> Result<(Vec<Run>, Option<Cursor>), AwsError> {
-        let page = self.table.query(newest_by_id(runs_of(org, connection), limit, after)).await?;
+        let page = self.table.query(newest_by_id(runs_of(connection), limit, after)).await?;
         let next = page.next.as_ref().and_then(Cursor::from_key);
         Ok((page.items, next))
     }
@@ -63,7 +56,7 @@ impl Syncs {
     /// When the table cannot be reached.
     pub async fn keep_seen(
         &self,
-        (org, connection): (&OrgId, &ConnectionId),
+        connection: &ConnectionKey,
         pass: &str,
         (stream, number_of_list): (&str, u32),
         seen: &[ObjectRef],
@@ -72,7 +65,7 @@ impl Syncs {
         if seen.is_empty() {
             return Ok(());
         }
-        let key = Key { pk: seen_of(org, connection, pass, stream), sk: format!("{number_of_list:08}") };
+        let key = Key { pk: seen_of(connection, pass, stream), sk: format!("{number_of_list:08}") };
         let ids = seen.iter().map(|object| format!("{}:{}", object.kind.as_str(), object.provider_id));
         // A page that is read again may have other rows: what either had was there.
         let write = Write::when(ALWAYS).add_texts("ids", ids.collect()).set("expires_at", expiry(now, SEEN_KEPT));
@@ -85,7 +78,7 @@ impl Syncs {
     /// When the table cannot be reached.
     pub async fn seen(
         &self,
-        (org, connection): (&OrgId, &ConnectionId),
+        connection: &ConnectionKey,
         pass: &str,
         stream: &str,
         kind: Kind,
@@ -98,7 +91,7 @@ impl Syncs {
         let mut seen = HashSet::new();
         let mut after = None;
         loop {
-            let partition = ("pk", seen_of(org, connection, pass, stream));
+            let partition = ("pk", seen_of(connection, pass, stream));
             let query = Query { index: None, partition, up_to: None, ascending: true, limit: SEEN_PAGE, after };
             let page = self.table.query::<List>(query).await?;
             let ids = page.items.into_iter().flat_map(|list| list.ids);
@@ -115,10 +108,12 @@ fn expiry(now: Timestamp, kept: SignedDuration) -> aws::table::AttributeValue {
     number(now.saturating_add(kept).unwrap_or(Timestamp::MAX).as_second())
 }
 
-fn runs_of(org: &OrgId, connection: &ConnectionId) -> String {
+fn runs_of(connection: &ConnectionKey) -> String {
+    let ConnectionKey { org, connection } = connection;
     format!("ORG#{org}#run#{connection}")
 }
 
-fn seen_of(org: &OrgId, connection: &ConnectionId, pass: &str, stream: &str) -> String {
+fn seen_of(connection: &ConnectionKey, pass: &str, stream: &str) -> String {
+    let ConnectionKey { org, connection } = connection;
     format!("ORG#{org}#seen#{connection}#{pass}#{stream}")
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use domain::FORMAT_VERSION;
+use domain::connection::ConnectionKey;
 use domain::id::{ConnectionId, OrgId};
 use domain::sync::{CountsByKind, Mode, Run};
 use jiff::Timestamp;
@@ -125,7 +126,8 @@ pub struct SyncState {
 impl SyncState {
     /// The state of a connection that has just been made: due at once.
     #[must_use]
-    pub fn new(org: OrgId, connection: ConnectionId, provider: &str, now: Timestamp) -> Self {
+    pub fn new(connection: ConnectionKey, provider: &str, now: Timestamp) -> Self {
+        let ConnectionKey { org, connection } = connection;
         Self {
             v: FORMAT_VERSION,
             org,
@@ -150,6 +152,12 @@ impl SyncState {
             lease_until: None,
             requested: None,
         }
+    }
+
+    /// The connection's key.
+    #[must_use]
+    pub fn connection_key(&self) -> ConnectionKey {
+        ConnectionKey::new(&self.org, &self.connection)
     }
 
     /// The pass of that mode.

@@ -73,7 +73,7 @@ impl<'a> Company<'a> {
                 "updated_at": now, "listed_at": format!("{now}#{id}"),
             }))
             .await;
-        let state = SyncState::new(self.origin.org.clone(), self.origin.connection.clone(), PROVIDER, now);
+        let state = SyncState::new(self.origin.connection_key(), PROVIDER, now);
         self.stack.set_control((&format!("ORG#{org}#sync"), id), &json!(state)).await;
         let job = SyncJob { v: 1, org: self.origin.org.clone(), connection: self.origin.connection.clone() };
         self.stack.send_message("sync", &json!(job).to_string()).await;
