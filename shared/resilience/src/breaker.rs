@@ -185,7 +185,6 @@ impl Policy {
 }
 
 #[cfg(test)]
-#[path = "breaker_model.rs"]
 mod model;
 
 #[cfg(test)]

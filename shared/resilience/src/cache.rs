@@ -179,7 +179,6 @@ impl Outcome {
 }
 
 #[cfg(test)]
-#[path = "cache_model.rs"]
 mod model;
 
 #[cfg(test)]

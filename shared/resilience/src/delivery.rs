@@ -203,7 +203,6 @@ const fn rank(state: NotificationState) -> u8 {
 }
 
 #[cfg(test)]
-#[path = "delivery_model.rs"]
 mod model;
 
 #[cfg(test)]

@@ -13,9 +13,9 @@ pub mod cache;
 pub mod condition;
 pub mod deadline;
 pub mod delivery;
-#[cfg(test)]
-mod exploration;
 pub mod limit;
+#[cfg(test)]
+mod model_checker;
 pub mod observe;
 pub mod outbox;
 pub mod poll;

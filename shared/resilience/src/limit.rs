@@ -187,7 +187,6 @@ impl Policy {
 }
 
 #[cfg(test)]
-#[path = "limit_model.rs"]
 mod model;
 
 #[cfg(test)]

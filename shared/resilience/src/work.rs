@@ -93,7 +93,6 @@ pub fn same_request(recorded: Option<&str>, request: &str) -> bool {
 }
 
 #[cfg(test)]
-#[path = "work_model.rs"]
 mod model;
 
 #[cfg(test)]

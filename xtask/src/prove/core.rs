@@ -33,7 +33,7 @@ pub(super) async fn core(args: &ProofArgs) -> Result<bool> {
         // The numbers of an earlier run prove nothing about this one; a log that is not there is what is wanted.
         let _ = std::fs::remove_file(site.log(log));
     }
-    let mut outcome = models(&site, MODELS, &["--workspace"], "model").await;
+    let mut outcome = models(&site, MODELS, &["--package", "resilience"], "::model::").await;
     let began = Instant::now();
     let arguments: Vec<String> = ["--nocapture"].into_iter().chain(MEASURING).map(str::to_owned).collect();
     let run = test::Integration { log: PROOFS, long: true, arguments: &arguments, keep: args.keep };

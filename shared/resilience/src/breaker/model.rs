@@ -3,7 +3,7 @@
 //! expressions beside the state.
 
 use super::*;
-use crate::exploration;
+use crate::model_checker;
 
 /// Most processes; an exploration with fewer leaves the others idle.
 const WORKERS: usize = 3;
@@ -270,11 +270,11 @@ fn explore(bounds: Bounds, defect: Defect) -> Result<usize, &'static str> {
     let next = |world: &World| {
         if world.item.epoch > bounds.epochs { Ok(vec![]) } else { successors(world, bounds, defect) }
     };
-    exploration::explore(first, |world| check(world, defect), next)
+    model_checker::explore(first, |world| check(world, defect), next)
 }
 
 #[test]
-fn in_every_interleaving_the_rules_hold_and_every_rule_that_is_left_out_is_noticed() {
+fn every_interleaving_keeps_the_rules_and_mutations_are_caught() {
     let long = std::env::var_os("PROVE_LONG").map_or(&[][..], |_| &LONG[..]);
     let mut states = 0;
     for bounds in BOUNDED.iter().chain(long) {

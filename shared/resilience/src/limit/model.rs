@@ -3,7 +3,7 @@
 //! moment. The writes below mirror the condition expressions beside the state; the steps are those of the product.
 
 use super::*;
-use crate::exploration;
+use crate::model_checker;
 
 /// A rule that is left out on purpose, to see that the exploration notices.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -259,7 +259,7 @@ fn explore(bounds: &Bounds, defect: Defect) -> Result<usize, &'static str> {
         asked: vec![0; ticks],
         counted: vec![0; windows],
     };
-    exploration::explore(first, |world| check(world, bounds, defect), |world| successors(world, bounds, defect))
+    model_checker::explore(first, |world| check(world, bounds, defect), |world| successors(world, bounds, defect))
 }
 
 const DEFECTS: [(Defect, &[&str]); 7] = [
@@ -273,7 +273,7 @@ const DEFECTS: [(Defect, &[&str]); 7] = [
 ];
 
 #[test]
-fn in_every_interleaving_the_limit_holds_and_every_rule_that_is_left_out_is_noticed() {
+fn every_interleaving_keeps_the_limit_and_mutations_are_caught() {
     let two = Bounds { processes: 2, limit: 2, window: 3, windows: 3, skew: 0 };
     let mut all =
         vec![two, Bounds { windows: 2, skew: 1, ..two }, Bounds { processes: 3, window: 2, windows: 2, ..two }];

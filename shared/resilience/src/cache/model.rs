@@ -1,7 +1,7 @@
 //! A bounded exhaustive exploration of the generations: two processes that ask and write, every interleaving, crashes, a
 //! shared tier that is not reached, and one that loses its memory. It mirrors what `aws::cache` does with a kind.
 
-use crate::exploration;
+use crate::model_checker;
 
 const TASKS: usize = 2;
 const WRITES: u8 = 2;
@@ -194,11 +194,11 @@ fn explore(defect: Defect) -> Result<usize, &'static str> {
         own: [None; TASKS],
     };
     // Broken is what an answer lacks, and that shows in the step that gives it.
-    exploration::explore(first, |_| Ok(()), |world| successors(world, defect))
+    model_checker::explore(first, |_| Ok(()), |world| successors(world, defect))
 }
 
 #[test]
-fn in_every_interleaving_an_answer_contains_every_acknowledged_write_and_every_rule_left_out_is_noticed() {
+fn every_interleaving_reads_acknowledged_writes() {
     let worlds = explore(Defect::None).expect("no property is broken");
     assert!(worlds > 10_000, "the exploration is too small to mean anything: {worlds}");
     let defects = [

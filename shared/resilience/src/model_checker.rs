@@ -1,4 +1,4 @@
-//! A bounded exhaustive exploration, for the models in the tests of this crate.
+//! A bounded, exhaustive model checker for the models in the tests of this crate.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;

@@ -5,7 +5,7 @@
 
 use super::*;
 use crate::condition::Condition;
-use crate::exploration::{Step, explore_to_the_end, long};
+use crate::model_checker::{Step, explore_to_the_end, long};
 
 /// Enough copies of an effect, and of a message, to see that there are too many.
 const MANY: u8 = 2;
@@ -324,7 +324,7 @@ const MUTATIONS: [Mutation; 14] = [
 ];
 
 #[test]
-fn work_model_in_every_interleaving_one_holder_works_ends_stay_and_accepted_work_is_done() {
+fn every_interleaving_has_one_holder_and_finishes_the_work() {
     let sizes: &[(usize, i8)] = if long() { &[(2, 6), (3, 6), (4, 6), (5, 4), (6, 4)] } else { &[(2, 3), (3, 3)] };
     let mut states = 0;
     for &(workers, lease) in sizes {

@@ -5,7 +5,7 @@
 
 use super::*;
 use crate::condition::Condition;
-use crate::exploration::Step;
+use crate::model_checker::Step;
 use crate::work::{CLAIM_WAITING, FENCE};
 
 /// Enough mails to see that there are too many.
@@ -379,5 +379,4 @@ fn ask(world: &World, at: usize, rules: &Rules, next: &mut Vec<Step<World>>) -> 
     Ok(())
 }
 
-#[path = "delivery_proof.rs"]
 mod proof;

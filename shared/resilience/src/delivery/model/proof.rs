@@ -1,7 +1,7 @@
 //! What the exploration is run on, and the rules that are left out on purpose to see that it notices.
 
 use super::*;
-use crate::exploration::{explore_to_the_end, long};
+use crate::model_checker::{explore_to_the_end, long};
 
 /// Explores every world that can be reached; gives their number, or what was found broken.
 fn explore(rules: &Rules, workers: usize) -> Result<usize, &'static str> {
@@ -88,7 +88,7 @@ const MUTATIONS: [Mutation; 13] = [
 ];
 
 #[test]
-fn delivery_model_in_every_interleaving_one_notification_is_one_mail_and_every_doubt_ends() {
+fn every_interleaving_sends_one_mail_and_resolves_every_unknown() {
     let most = if long() { 3 } else { 2 };
     let mut states = 0;
     for workers in 2..=most {
