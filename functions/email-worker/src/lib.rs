@@ -1,10 +1,10 @@
 //! Sends mails: one notification, one e-mail. What may follow from what is decided in `resilience::delivery`.
 //!
-//! A message means "look at this notification": what is to be done follows from how it stands. It waits, and is sent
-//! (`sending.rs`); its worker died in the middle, or its provider's reply was lost, and the provider is asked (`asking.rs`); it
-//! is settled, and the message is a copy.
+//! A message names a notification; its state decides what is to be done. A queued one is sent (`sending.rs`). One whose worker
+//! died in the middle, or whose provider's reply was lost, is looked up at the provider (`lookup.rs`). For a settled one the
+//! message is a duplicate.
 
-mod asking;
+mod lookup;
 pub mod mailer;
 mod record;
 mod sending;
@@ -29,8 +29,8 @@ use crate::sending::Chosen;
 
 /// What is kept of the invocation's time to record the outcome.
 const TO_RECORD: Duration = Duration::from_secs(4);
-/// Settling time where `MAIL_SETTLING_SECONDS` is not set: after it a provider is asked for the first time whether it took a
-/// mail, so that it has had the time to know.
+/// The settling time where `MAIL_SETTLING_SECONDS` is not set: the delay before the first lookup of a mail, so that the
+/// provider has had the time to index it.
 const SETTLING: Duration = Duration::from_secs(120);
 
 /// The worker and what it needs.
@@ -136,9 +136,9 @@ impl Worker {
         match stand.standing {
             Standing::Waits => Ok(Outcome::retry(Duration::ZERO, "it waits again")),
             Standing::Held(left) => Ok(Outcome::retry(left, "another worker has it")),
-            Standing::Abandoned => self.doubt(reference, stand).await,
-            Standing::Doubted(Duration::ZERO) => self.ask(reference, stand, invocation).await,
-            Standing::Doubted(left) => Ok(Outcome::postpone(left, "the provider is asked later")),
+            Standing::Abandoned => self.mark_unknown(reference, stand).await,
+            Standing::Doubted(Duration::ZERO) => self.look_up(reference, stand, invocation).await,
+            Standing::Doubted(left) => Ok(Outcome::postpone(left, "the mail is looked up later")),
             Standing::Settled => Ok(Outcome::Done),
         }
     }

@@ -137,9 +137,9 @@ impl Mailers {
         if own.is_empty() { self.chosen.clone() } else { own }
     }
 
-    /// Whether a provider can be asked; one that cannot be used any more is silent.
-    pub(crate) fn asking(&self, name: Option<&str>) -> Asking {
-        name.and_then(|name| self.named(name)).map_or(Asking::Silent, |ready| ready.mailer.asking())
+    /// How the outcome of a mail can be learned from a provider; one that cannot be used any more has no lookup.
+    pub(crate) fn delivery_lookup(&self, name: Option<&str>) -> Asking {
+        name.and_then(|name| self.named(name)).map_or(Asking::Unsupported, |ready| ready.mailer.asking())
     }
 
     /// A provider's credentials as they are now; they are read at most once a minute.

@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use mail_templates::Rendered;
 use providers::mail::port::{Accepted, Mail, MailError};
 use resilience::batch::Outcome;
-use resilience::delivery::{self, AfterDoubt};
+use resilience::delivery::{self, AfterUnknown};
 use resilience::retry::{MAIL, Next};
 use resilience::work::Fenced;
 use store::delivery::Step;
@@ -230,7 +230,7 @@ impl Worker {
                 let failure = Failure::new("rejected", detail);
                 return self.end(attempt, step(NotificationState::Rejected, Some(failure), entry)).await;
             }
-            MailError::Unknown(detail) => return self.in_doubt(attempt, provider, detail).await,
+            MailError::Unknown(detail) => return self.unknown(attempt, provider, detail).await,
             MailError::NotSent(detail) | MailError::Unreachable(detail) | MailError::Stopped(detail) => (detail, None),
             MailError::Later { wait, detail } => (detail, Some(wait)),
         };
@@ -246,8 +246,8 @@ impl Worker {
         })
     }
 
-    /// Nobody knows whether it was sent.
-    async fn in_doubt(&self, attempt: &Attempt<'_>, provider: &Ready, detail: String) -> Result<Outcome, AwsError> {
+    /// Records that it is unknown whether the mail was sent, and what follows from that.
+    async fn unknown(&self, attempt: &Attempt<'_>, provider: &Ready, detail: String) -> Result<Outcome, AwsError> {
         let Attempt { hold, notification, .. } = attempt;
         let guarantee = notification.kind.guarantee();
         let failure = Failure::new("outcome-unknown", detail.clone());
@@ -256,28 +256,30 @@ impl Worker {
             step(state, Some(failure.clone()), entry)
         };
         count("MailInDoubt", provider.spec.id);
-        match delivery::doubt(provider.mailer.asking(), guarantee) {
-            AfterDoubt::Ask => {
-                let after = delivery::ask_after(self.settling, 0);
+        match delivery::after_unknown(provider.mailer.asking(), guarantee) {
+            AfterUnknown::LookUp => {
+                let after = delivery::lookup_delay(self.settling, 0);
                 let (step, now) = (step(NotificationState::Unknown), clock::now());
-                Ok(match self.deliveries.finish_in_doubt(hold, notification.id, step, after, now).await? {
+                Ok(match self.deliveries.finish_unknown(hold, notification.id, step, after, now).await? {
                     Fenced::Written => {
-                        Outcome::postpone(after, "nobody knows whether it was sent; the provider is asked later")
+                        Outcome::postpone(after, "it is unknown whether the mail was sent; it is looked up later")
                     }
                     Fenced::LeaseLost => unrecorded(),
                 })
             }
-            AfterDoubt::SendAgain => match MAIL.next(notification.attempts, random::chance(), None) {
+            AfterUnknown::Resend => match MAIL.next(notification.attempts, random::chance(), None) {
                 Next::After(after) => {
                     let step = step(NotificationState::Queued);
                     Ok(match self.deliveries.give_back(hold, step, after, clock::now()).await? {
-                        Fenced::Written => Outcome::retry(after, "nobody knows whether it was sent; it is sent again"),
+                        Fenced::Written => {
+                            Outcome::retry(after, "it is unknown whether the mail was sent; it is sent again")
+                        }
                         Fenced::LeaseLost => unrecorded(),
                     })
                 }
                 Next::GiveUp => self.review(attempt, step(NotificationState::NeedsReview)).await,
             },
-            AfterDoubt::Review => self.review(attempt, step(NotificationState::NeedsReview)).await,
+            AfterUnknown::Review => self.review(attempt, step(NotificationState::NeedsReview)).await,
         }
     }
 

@@ -92,7 +92,7 @@ impl From<Notification> for NotificationResponse {
             provider_message_id,
             failure,
             message_id,
-            asked: _,
+            lookups: _,
             tried_at: _,
             history,
             created_at,

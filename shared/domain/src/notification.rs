@@ -247,9 +247,9 @@ pub struct Notification {
     /// Its Message-ID, from the first attempt on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message_id: Option<String>,
-    /// How often the provider was asked since the last attempt.
-    #[serde(default)]
-    pub asked: u32,
+    /// The number of lookups at the provider since the last attempt.
+    #[serde(default, rename = "asked")]
+    pub lookups: u32,
     /// When the last attempt began.
     #[serde(default)]
     pub tried_at: Option<Timestamp>,
@@ -280,7 +280,7 @@ impl Notification {
             provider_message_id: None,
             failure: None,
             message_id: None,
-            asked: 0,
+            lookups: 0,
             tried_at: None,
             history: vec![],
             created_at: now,

@@ -1,126 +1,128 @@
-//! One notification, one e-mail: what may follow from what, when nobody may get two and nobody may be forgotten.
+//! The state machine of a delivery: one notification, one e-mail, neither sent twice nor forgotten.
 //!
 //! `queued -> sending -> accepted -> delivered | bounced | complained`. From `sending` also: `rejected` for good, back to `queued`
-//! when certainly nothing was sent, and `unknown` when nobody can say: a lost reply, or a worker that died in the middle. From
-//! `unknown` nothing is sent before the provider was asked, several times and not too soon: it knows the mail, and the mail is
-//! accepted; it knows none, and the mail is sent again. Where the provider cannot be asked, the kind of the notification
-//! decides between sending again and a person's look (`needs_review`).
+//! when certainly nothing was sent, and `unknown` when the outcome cannot be determined: a lost reply, or a worker that died
+//! in the middle. From `unknown` nothing is sent before the mail was looked up at its provider, several times and not too
+//! soon: the provider knows the mail, and the mail is accepted; it knows none, and the mail is sent again. Where the provider
+//! has no lookup, the kind of the notification decides between sending again and a person's review (`needs_review`).
 //!
 //! Invariants, guarded by the conditions below and explored exhaustively in the tests:
-//! - never two accepted mails of a notification that promises at most one, and with a provider that can be asked never two of
+//! - never two accepted mails of a notification that promises at most one, and with a provider that has a lookup never two of
 //!   any;
-//! - the item names the provider that an attempt is made with before that provider is called, so that the right one is asked;
+//! - the item names the provider of an attempt before that provider is called, so that the lookup goes to the right one;
 //! - the next provider of a list is called only after the one before it certainly sent nothing;
 //! - providers' events are applied in any order and any number of times, and end in the same state;
 //! - accepted work is done: sooner or later every notification is settled.
 //!
-//! What is assumed: a process is gone when its lease has passed (Lambda ends it), and a provider shows a mail that it took
-//! within the time for which it is asked. Cost of a success: two writes, no read.
+//! Assumptions: a process is gone when its lease has passed (Lambda ends it), and a provider shows a mail that it took within
+//! the time over which the lookups are spread. Cost of a success: two writes, no read.
 
 use std::time::Duration;
 
 use domain::mail_event::MailEventKind;
 use domain::notification::{Guarantee, NotificationState};
 
-/// A notification whose worker died while it was sending goes to what [`doubt`] says. Guards: the lease of the worker that the
-/// reader saw has passed, and nobody has settled it since.
-pub const DOUBT: &str = "#state = :sending AND #owner = :owner AND #lease_until < :now";
+/// The condition under which a notification whose worker died while it was sending goes to the state that [`after_unknown`]
+/// decides. Guards: the lease of the worker that the reader saw has passed, and the item was not settled since.
+pub const MARK_UNKNOWN: &str = "#state = :sending AND #owner = :owner AND #lease_until < :now";
 
-/// What was learned by asking is recorded. Guards: the doubt is the one that was asked about (its worker's token stays in the
-/// item), and nobody has learned more since.
-pub const LEARN: &str = "#state = :unknown AND #owner = :owner AND #asked = :asked";
+/// The condition under which a lookup is recorded. Guards: the attempt is the one that was looked up (its worker's token
+/// stays in the item), and no other lookup was recorded since.
+pub const RECORD_LOOKUP: &str = "#state = :unknown AND #owner = :owner AND #asked = :asked";
 
 /// A provider's event is recorded. Guards: each event once, and on the state that the reader saw.
 pub const TELL: &str = "#state = :state AND (attribute_not_exists(#event_ids) OR NOT contains(#event_ids, :event))";
 
-/// How often a provider must say that it knows no such mail before the mail is sent again.
-pub const ASKS: u32 = 3;
+/// The number of lookups that must find no such mail before the mail is sent again.
+pub const LOOKUPS_BEFORE_RESEND: u32 = 3;
 
-/// For how long a provider that does not answer is asked before a person has to look.
-pub const LONGEST_DOUBT: Duration = Duration::from_secs(24 * 60 * 60);
+/// The time after which a mail whose lookups fail goes to a person's review.
+pub const LONGEST_UNKNOWN: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Longest time between two questions: what a queue can hold a message back.
+/// The longest time between two lookups: the longest delay of a message in a queue.
 const LONGEST_WAIT: Duration = Duration::from_secs(900);
 
-/// Whether a provider can be asked what became of a mail.
+/// How the outcome of a mail can be learned from its provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Asking {
-    /// It answers.
-    Answers,
-    /// It cannot be asked, but tells by events what it took.
-    Tells,
-    /// Neither: nobody can say.
-    Silent,
+pub enum DeliveryLookup {
+    /// The provider has an API in which a mail can be looked up.
+    Supported,
+    /// The provider has no lookup, but reports the mails that it took by events.
+    EventsOnly,
+    /// The provider has neither a lookup nor events.
+    Unsupported,
 }
 
-/// What follows when it is not known whether a mail was sent.
+/// What follows when it is unknown whether a mail was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AfterDoubt {
-    /// `unknown`: the provider is asked, or heard.
-    Ask,
+pub enum AfterUnknown {
+    /// `unknown`: the mail is looked up at the provider, or waits for the provider's events.
+    LookUp,
     /// `queued`: it is sent again, with the same Message-ID.
-    SendAgain,
+    Resend,
     /// `needs_review`: a person decides.
     Review,
 }
 
-/// Decides what follows from doubt.
+/// Decides what follows when it is unknown whether a mail was sent.
 #[must_use]
-pub const fn doubt(asking: Asking, guarantee: Guarantee) -> AfterDoubt {
-    match (asking, guarantee) {
-        (Asking::Answers | Asking::Tells, Guarantee::AtMostOnce | Guarantee::AtLeastOnce) => AfterDoubt::Ask,
-        (Asking::Silent, Guarantee::AtLeastOnce) => AfterDoubt::SendAgain,
-        (Asking::Silent, Guarantee::AtMostOnce) => AfterDoubt::Review,
+pub const fn after_unknown(lookup: DeliveryLookup, guarantee: Guarantee) -> AfterUnknown {
+    match (lookup, guarantee) {
+        (DeliveryLookup::Supported | DeliveryLookup::EventsOnly, Guarantee::AtMostOnce | Guarantee::AtLeastOnce) => {
+            AfterUnknown::LookUp
+        }
+        (DeliveryLookup::Unsupported, Guarantee::AtLeastOnce) => AfterUnknown::Resend,
+        (DeliveryLookup::Unsupported, Guarantee::AtMostOnce) => AfterUnknown::Review,
     }
 }
 
-/// What came of asking a provider.
+/// The result of looking up a mail at its provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Answer {
-    /// It knows the mail.
+pub enum LookupResult {
+    /// The provider knows the mail.
     Found,
-    /// It knows no such mail.
+    /// The provider knows no such mail.
     NotFound,
-    /// It cannot be asked, or not with these credentials, and has not told of the mail either.
-    Silence,
-    /// It did not answer this time.
-    NoAnswer,
+    /// The provider has no lookup, or none with these credentials, and no event of the mail came either.
+    Unavailable,
+    /// The lookup failed this time.
+    Failed,
 }
 
-/// What follows from an answer.
+/// What follows from the result of a lookup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AfterAnswer {
-    /// What the provider says of the mail is recorded.
-    Settle,
-    /// It stays `unknown` and is asked about again; `counts`: this answer is one of the [`ASKS`].
-    AskAgain {
-        /// Whether it counts.
+pub enum AfterLookup {
+    /// The provider's record of the mail is the outcome.
+    Resolve,
+    /// The mail stays `unknown` and is looked up again.
+    LookUpAgain {
+        /// Whether this lookup is one of the [`LOOKUPS_BEFORE_RESEND`].
         counts: bool,
     },
     /// `queued`: it is sent again, with the same Message-ID.
-    SendAgain,
+    Resend,
     /// `needs_review`: a person decides.
     Review,
 }
 
-/// Decides what follows from an answer to question number `asked` (from 0) in a doubt that has lasted so long.
+/// Decides what follows from the result of lookup number `number` (from 0) of a mail that has been unknown for `unknown_for`.
 #[must_use]
-pub fn learn(answer: Answer, asked: u32, doubted_for: Duration, guarantee: Guarantee) -> AfterAnswer {
-    let last = asked.saturating_add(1) >= ASKS;
-    match (answer, guarantee) {
-        (Answer::Found, _) => AfterAnswer::Settle,
-        (Answer::NoAnswer, _) if doubted_for >= LONGEST_DOUBT => AfterAnswer::Review,
-        (Answer::NoAnswer, _) => AfterAnswer::AskAgain { counts: false },
-        (Answer::NotFound | Answer::Silence, _) if !last => AfterAnswer::AskAgain { counts: true },
-        (Answer::NotFound, _) | (Answer::Silence, Guarantee::AtLeastOnce) => AfterAnswer::SendAgain,
-        (Answer::Silence, Guarantee::AtMostOnce) => AfterAnswer::Review,
+pub fn after_lookup(result: LookupResult, number: u32, unknown_for: Duration, guarantee: Guarantee) -> AfterLookup {
+    let last = number.saturating_add(1) >= LOOKUPS_BEFORE_RESEND;
+    match (result, guarantee) {
+        (LookupResult::Found, _) => AfterLookup::Resolve,
+        (LookupResult::Failed, _) if unknown_for >= LONGEST_UNKNOWN => AfterLookup::Review,
+        (LookupResult::Failed, _) => AfterLookup::LookUpAgain { counts: false },
+        (LookupResult::NotFound | LookupResult::Unavailable, _) if !last => AfterLookup::LookUpAgain { counts: true },
+        (LookupResult::NotFound, _) | (LookupResult::Unavailable, Guarantee::AtLeastOnce) => AfterLookup::Resend,
+        (LookupResult::Unavailable, Guarantee::AtMostOnce) => AfterLookup::Review,
     }
 }
 
-/// How long to wait before question number `asked` (from 0): the settling time, doubled each time.
+/// The delay before lookup number `number` (from 0): the settling time, doubled each time.
 #[must_use]
-pub fn ask_after(settling: Duration, asked: u32) -> Duration {
-    settling.saturating_mul(1 << asked.min(16)).min(LONGEST_WAIT)
+pub fn lookup_delay(settling: Duration, number: u32) -> Duration {
+    settling.saturating_mul(1 << number.min(16)).min(LONGEST_WAIT)
 }
 
 /// What the item says to a worker that has a message about it.
@@ -132,7 +134,7 @@ pub enum Standing {
     Held(Duration),
     /// Its worker's lease has passed.
     Abandoned,
-    /// It is in doubt, and is to be asked about after this time; zero for now.
+    /// It is in doubt, and is to be number about after this time; zero for now.
     Doubted(Duration),
     /// There is nothing to do for a worker.
     Settled,
@@ -166,7 +168,7 @@ pub fn standing(
 /// The state after a provider's event; none when the event changes none, because what is known says more.
 ///
 /// Each state and each event has a rank, and the highest wins: so the order of events, and how often each comes, changes
-/// nothing. Every event says that the provider took the mail, which settles a doubt.
+/// nothing. Every event says that the provider took the mail, which settles an unknown outcome.
 #[must_use]
 pub fn told(state: NotificationState, event: MailEventKind) -> Option<NotificationState> {
     let after = match event {
@@ -245,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn every_event_settles_every_doubt() {
+    fn every_event_settles_an_unknown_outcome() {
         for state in [NotificationState::Unknown, NotificationState::NeedsReview, NotificationState::Sending] {
             for event in MailEventKind::ALL {
                 assert!(told(state, event).is_some(), "{state:?} {event:?}");
@@ -256,24 +258,33 @@ mod tests {
     }
 
     #[test]
-    fn a_provider_is_asked_several_times_and_not_for_ever() {
+    fn a_mail_is_looked_up_several_times_and_not_for_ever() {
         let minute = Duration::from_secs(60);
         let both = [Guarantee::AtMostOnce, Guarantee::AtLeastOnce];
         for guarantee in both {
-            for asked in 0..ASKS - 1 {
-                let again = AfterAnswer::AskAgain { counts: true };
-                assert_eq!(learn(Answer::NotFound, asked, minute, guarantee), again);
-                assert_eq!(learn(Answer::Silence, asked, minute, guarantee), again);
+            for number in 0..LOOKUPS_BEFORE_RESEND - 1 {
+                let again = AfterLookup::LookUpAgain { counts: true };
+                assert_eq!(after_lookup(LookupResult::NotFound, number, minute, guarantee), again);
+                assert_eq!(after_lookup(LookupResult::Unavailable, number, minute, guarantee), again);
             }
-            assert_eq!(learn(Answer::NotFound, ASKS - 1, minute, guarantee), AfterAnswer::SendAgain);
-            let unanswered = AfterAnswer::AskAgain { counts: false };
-            assert_eq!(learn(Answer::NoAnswer, u32::MAX, minute, guarantee), unanswered);
-            assert_eq!(learn(Answer::NoAnswer, 0, LONGEST_DOUBT, guarantee), AfterAnswer::Review);
-            assert_eq!(learn(Answer::Found, 0, LONGEST_DOUBT, guarantee), AfterAnswer::Settle);
+            assert_eq!(
+                after_lookup(LookupResult::NotFound, LOOKUPS_BEFORE_RESEND - 1, minute, guarantee),
+                AfterLookup::Resend
+            );
+            let unanswered = AfterLookup::LookUpAgain { counts: false };
+            assert_eq!(after_lookup(LookupResult::Failed, u32::MAX, minute, guarantee), unanswered);
+            assert_eq!(after_lookup(LookupResult::Failed, 0, LONGEST_UNKNOWN, guarantee), AfterLookup::Review);
+            assert_eq!(after_lookup(LookupResult::Found, 0, LONGEST_UNKNOWN, guarantee), AfterLookup::Resolve);
         }
-        assert_eq!(learn(Answer::Silence, ASKS, minute, Guarantee::AtMostOnce), AfterAnswer::Review);
-        assert_eq!(learn(Answer::Silence, ASKS, minute, Guarantee::AtLeastOnce), AfterAnswer::SendAgain);
-        let waits: Vec<u64> = (0..5).map(|asked| ask_after(2 * minute, asked).as_secs()).collect();
+        assert_eq!(
+            after_lookup(LookupResult::Unavailable, LOOKUPS_BEFORE_RESEND, minute, Guarantee::AtMostOnce),
+            AfterLookup::Review
+        );
+        assert_eq!(
+            after_lookup(LookupResult::Unavailable, LOOKUPS_BEFORE_RESEND, minute, Guarantee::AtLeastOnce),
+            AfterLookup::Resend
+        );
+        let waits: Vec<u64> = (0..5).map(|number| lookup_delay(2 * minute, number).as_secs()).collect();
         assert_eq!(waits, [120, 240, 480, 900, 900]);
     }
 

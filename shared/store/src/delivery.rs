@@ -9,7 +9,7 @@ use domain::failure::Failure;
 use domain::id::{NotificationId, OrgId};
 use domain::notification::{HistoryEntry, Notification, NotificationState};
 use jiff::{SignedDuration, Timestamp};
-use resilience::delivery::{self, DOUBT, LEARN, Standing};
+use resilience::delivery::{self, MARK_UNKNOWN, RECORD_LOOKUP, Standing};
 use resilience::outbox::{WAITING_SHARD, WAITING_SINCE};
 use resilience::work::{self, Fenced, LEASE, OWNER};
 
@@ -20,10 +20,10 @@ use aws::error::AwsError;
 use aws::table::{Item, Write, Written, from_item, map, null, number, text, to_item};
 use aws::work::{ClaimTerms, HeldLease, ItemClaim, LeaseUpdate, claim_item, number_in, state_attributes, waiting};
 
-/// When a doubt is to be asked about next, in milliseconds since 1970 UTC.
-const ASK_AT: &str = "ask_at_ms";
-/// How often the provider of a doubt was asked.
-const ASKED: &str = "asked";
+/// The attribute with the time of the next lookup, in milliseconds since the epoch.
+const LOOKUP_AT: &str = "ask_at_ms";
+/// The attribute with the number of lookups since the last attempt.
+const LOOKUPS: &str = "asked";
 
 /// A notification as it stood when it was looked at.
 #[derive(Debug)]
@@ -87,8 +87,8 @@ impl Deliveries {
         &self.records
     }
 
-    /// Takes a notification that waits, to send it through this provider. Its first taker gives it its Message-ID, for good: a
-    /// provider may have to be asked by it after the deployment's sender has changed. One write; it returns the whole item either way.
+    /// Takes a notification that waits, to send it through this provider. Its first taker gives it its Message-ID, for good: the
+    /// mail may have to be looked up by it after the deployment's sender has changed. One write; it returns the whole item either way.
     ///
     /// # Errors
     /// When the table cannot be reached or the item is not readable.
@@ -106,7 +106,7 @@ impl Deliveries {
             ("provider".to_owned(), text(provider)),
             ("provider_message_id".to_owned(), null()),
             ("tried_at".to_owned(), text(now.to_string())),
-            (ASKED.to_owned(), number(0)),
+            (LOOKUPS.to_owned(), number(0)),
         ]);
         let (ready, held) = (Some(NotificationState::Queued.as_str()), NotificationState::Sending.as_str());
         let terms = ClaimTerms { condition: work::CLAIM_WAITING, ready, held, lease_until, set, once };
@@ -159,68 +159,68 @@ impl Deliveries {
         aws::work::release(self.records.table(), hold, step.ending()?, after, now).await
     }
 
-    /// Records that nobody knows whether an attempt sent a mail, and when to ask. One write.
+    /// Records that it is unknown whether an attempt sent a mail, and when to look it up. One write.
     ///
     /// # Errors
     /// When the table cannot be reached.
-    pub async fn finish_in_doubt(
+    pub async fn finish_unknown(
         &self,
         hold: &HeldLease,
         id: NotificationId,
         mut step: Step,
-        ask_after: Duration,
+        lookup_delay: Duration,
         now: Timestamp,
     ) -> Result<Fenced, AwsError> {
-        step.set.extend(asking(id, 0, ask_after, now));
+        step.set.extend(lookup_waiting(id, 0, lookup_delay, now));
         self.finish(hold, step, now).await
     }
 
-    /// Records what follows from the death of a worker that was sending. One write. False when it was not so any more.
+    /// Records what follows from the death of a worker that was sending. One write. False when the item had changed.
     ///
     /// # Errors
     /// When the table cannot be reached.
-    pub async fn doubt(
+    pub async fn mark_unknown(
         &self,
         org: &OrgId,
         stand: &Stand,
         mut step: Step,
-        ask_after: Option<Duration>,
+        lookup_delay: Option<Duration>,
         now: Timestamp,
     ) -> Result<bool, AwsError> {
-        let write = Write::when(DOUBT)
+        let write = Write::when(MARK_UNKNOWN)
             .value("sending", text(NotificationState::Sending.as_str()))
             .value("now", number(now.as_millisecond()));
         let id = stand.notification.id;
-        match ask_after {
-            Some(after) => step.set.extend(asking(id, 0, after, now)),
+        match lookup_delay {
+            Some(after) => step.set.extend(lookup_waiting(id, 0, after, now)),
             None => step.set.extend(waiting_again(&step, org, id, now)),
         }
         self.write(org, stand, write.remove(LEASE), step, now).await
     }
 
-    /// Records what was learned by asking about a doubt. `ask_again` says when to ask next, and whether this time counts. One
-    /// write. False when somebody was faster.
+    /// Records the result of a lookup. `next_lookup` is the delay of the next one, and whether this one counts. One write.
+    /// False when the item had changed.
     ///
     /// # Errors
     /// When the table cannot be reached.
-    pub async fn learn(
+    pub async fn record_lookup(
         &self,
         org: &OrgId,
         stand: &Stand,
         mut step: Step,
-        ask_again: Option<(Duration, bool)>,
+        next_lookup: Option<(Duration, bool)>,
         now: Timestamp,
     ) -> Result<bool, AwsError> {
-        let Notification { id, asked, .. } = stand.notification;
-        let mut write = Write::when(LEARN)
+        let Notification { id, lookups, .. } = stand.notification;
+        let mut write = Write::when(RECORD_LOOKUP)
             .value("unknown", text(NotificationState::Unknown.as_str()))
-            .value("asked", number(i64::from(asked)));
-        match ask_again {
+            .value("asked", number(i64::from(lookups)));
+        match next_lookup {
             Some((after, counts)) => {
-                step.set.extend(asking(id, asked.saturating_add(u32::from(counts)), after, now));
+                step.set.extend(lookup_waiting(id, lookups.saturating_add(u32::from(counts)), after, now));
             }
             None => {
-                write = write.remove(ASK_AT);
+                write = write.remove(LOOKUP_AT);
                 let again = waiting_again(&step, org, id, now);
                 if again.is_empty() {
                     write = write.remove(WAITING_SHARD).remove(WAITING_SINCE);
@@ -252,19 +252,19 @@ impl Deliveries {
 
 fn stand(item: Item, now: Timestamp) -> Result<Stand, AwsError> {
     let owner = item.get(OWNER).and_then(|v| v.as_s().ok()).cloned();
-    let (lease, ask_at) = (number_in(&item, LEASE), number_in(&item, ASK_AT));
+    let (lease, lookup_at) = (number_in(&item, LEASE), number_in(&item, LOOKUP_AT));
     let notification: Notification = from_item(item)?;
-    let standing = delivery::standing(notification.state, lease, ask_at, now.as_millisecond());
+    let standing = delivery::standing(notification.state, lease, lookup_at, now.as_millisecond());
     Ok(Stand { notification, standing, owner })
 }
 
-/// A doubt waits in the index of what waits, until it is to be asked about.
-fn asking(id: NotificationId, asked: u32, after: Duration, now: Timestamp) -> Item {
+/// The attributes of an unknown mail that waits for its next lookup, in the index of what waits.
+fn lookup_waiting(id: NotificationId, lookups: u32, after: Duration, now: Timestamp) -> Item {
     let delay = SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX);
     let at = now.saturating_add(delay).unwrap_or(Timestamp::MAX);
     let mut item = waiting(&id.to_string(), now, delay);
-    item.insert(ASK_AT.to_owned(), number(at.as_millisecond()));
-    item.insert(ASKED.to_owned(), number(i64::from(asked)));
+    item.insert(LOOKUP_AT.to_owned(), number(at.as_millisecond()));
+    item.insert(LOOKUPS.to_owned(), number(i64::from(lookups)));
     item
 }
 

@@ -100,7 +100,7 @@ impl MailApi for Brevo {
     }
 
     fn asking(&self) -> Asking {
-        Asking::Answers
+        Asking::Supported
     }
 
     fn question(&self, base: &Url, sent: &Sent, key: &SecretString, now: Timestamp) -> Result<MailRequest, AskError> {

@@ -65,7 +65,7 @@ pub trait MailApi: Send + Sync {
 
     /// Whether it can be asked what became of a mail.
     fn asking(&self) -> Asking {
-        Asking::Silent
+        Asking::Unsupported
     }
 
     /// Builds the first request of a question about a mail.

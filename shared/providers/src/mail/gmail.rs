@@ -157,7 +157,7 @@ impl MailApi for Gmail {
     }
 
     fn asking(&self) -> Asking {
-        Asking::Answers
+        Asking::Supported
     }
 
     fn question(&self, base: &Url, sent: &Sent, key: &SecretString, _now: Timestamp) -> Result<MailRequest, AskError> {

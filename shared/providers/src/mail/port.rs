@@ -6,7 +6,7 @@ use domain::mail_event::{MailEvent, MailReference};
 use domain::stage::Stage;
 use futures::future::{BoxFuture, FutureExt as _};
 use jiff::Timestamp;
-pub use resilience::delivery::Asking;
+pub use resilience::delivery::DeliveryLookup as Asking;
 use secrecy::SecretString;
 
 use crate::mail::address;
@@ -150,7 +150,7 @@ pub trait Mailer: Send + Sync {
 
     /// Whether it can be asked what became of a mail.
     fn asking(&self) -> Asking {
-        Asking::Silent
+        Asking::Unsupported
     }
 
     /// Asks what became of a mail, within `timeout`: everything that the provider knows of it, in any order. Nothing means

@@ -177,7 +177,7 @@ impl MailApi for Ses {
     }
 
     fn asking(&self) -> Asking {
-        Asking::Tells
+        Asking::EventsOnly
     }
 }
 

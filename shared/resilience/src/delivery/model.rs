@@ -18,17 +18,17 @@ const LAG: i8 = 1;
 /// What holds the promise; a mutation leaves out or changes one of these.
 #[derive(Clone, Debug)]
 struct Rules {
-    providers: &'static [Asking],
+    providers: &'static [DeliveryLookup],
     guarantee: Guarantee,
     lease: i8,
-    /// How long a doubt waits before it is asked about.
+    /// The delay before an unknown mail is looked up.
     settling: i8,
     claim: Condition,
     fence: Condition,
-    doubt: Condition,
-    learn: Condition,
-    after_doubt: fn(Asking, Guarantee) -> AfterDoubt,
-    after_answer: fn(Answer, u32, Duration, Guarantee) -> AfterAnswer,
+    mark_unknown: Condition,
+    record_lookup: Condition,
+    after_unknown: fn(DeliveryLookup, Guarantee) -> AfterUnknown,
+    after_lookup: fn(LookupResult, u32, Duration, Guarantee) -> AfterLookup,
     /// The next provider is called only after the one before it certainly sent nothing.
     next_only_when_not_sent: bool,
     /// The item names the provider before it is called.
@@ -40,7 +40,7 @@ struct Rules {
 }
 
 impl Rules {
-    fn of(providers: &'static [Asking], guarantee: Guarantee) -> Self {
+    fn of(providers: &'static [DeliveryLookup], guarantee: Guarantee) -> Self {
         Self {
             providers,
             guarantee,
@@ -48,10 +48,10 @@ impl Rules {
             settling: 1 + LAG + 1,
             claim: Condition::read(CLAIM_WAITING),
             fence: Condition::read(FENCE),
-            doubt: Condition::read(DOUBT),
-            learn: Condition::read(LEARN),
-            after_doubt: doubt,
-            after_answer: learn,
+            mark_unknown: Condition::read(MARK_UNKNOWN),
+            record_lookup: Condition::read(RECORD_LOOKUP),
+            after_unknown,
+            after_lookup,
             next_only_when_not_sent: true,
             names_provider_first: true,
             keeps_message_unrecorded: true,
@@ -64,9 +64,9 @@ impl Rules {
 struct Item {
     state: NotificationState,
     provider: usize,
-    /// Of the lease, or until the next question; it has passed when this is negative.
+    /// The time left of the lease, or until the next lookup; it has passed when this is negative.
     left: i8,
-    asked: u32,
+    lookups: u32,
 }
 
 /// What a worker knows of its attempt.
@@ -89,10 +89,11 @@ enum Attempt {
 enum Worker {
     Idle,
     Sending { named: bool, left: i8, provider: usize, attempt: Attempt },
-    Asking { named: bool, provider: usize, asked: u32, answer: Option<u8> },
+    LookingUp { named: bool, provider: usize, number: u32, result: Option<u8> },
 }
 
-const ANSWERS: [Answer; 4] = [Answer::Found, Answer::NotFound, Answer::Silence, Answer::NoAnswer];
+const RESULTS: [LookupResult; 4] =
+    [LookupResult::Found, LookupResult::NotFound, LookupResult::Unavailable, LookupResult::Failed];
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct World {
@@ -107,7 +108,7 @@ struct World {
 }
 
 impl World {
-    fn holds(&self, condition: &Condition, named: bool, asked: u32) -> bool {
+    fn holds(&self, condition: &Condition, named: bool, lookups: u32) -> bool {
         let number = |state: NotificationState| {
             i64::from(
                 u8::try_from(NotificationState::ALL.iter().position(|s| *s == state).expect("a state")).expect("small"),
@@ -123,8 +124,8 @@ impl World {
             ":owner" => Some(i64::from(named)),
             "#lease_until" => (self.item.state == NotificationState::Sending).then_some(i64::from(self.item.left)),
             ":now" => Some(0),
-            "#asked" => Some(i64::from(self.item.asked)),
-            ":asked" => Some(i64::from(asked)),
+            "#asked" => Some(i64::from(self.item.lookups)),
+            ":asked" => Some(i64::from(lookups)),
             other => panic!("nothing is known of {other}"),
         })
     }
@@ -146,8 +147,8 @@ impl World {
         world
     }
 
-    fn becomes(&self, state: NotificationState, left: i8, asked: u32) -> Self {
-        Self { item: Item { state, left, asked, ..self.item }, ..self.clone() }
+    fn becomes(&self, state: NotificationState, left: i8, lookups: u32) -> Self {
+        Self { item: Item { state, left, lookups, ..self.item }, ..self.clone() }
     }
 
     fn takes(&self, provider: usize) -> Self {
@@ -165,27 +166,28 @@ impl World {
         self
     }
 
-    /// What a doubt leads to, and whether the message is needed any more.
-    fn doubted(&self, rules: &Rules) -> (Self, bool) {
-        match (rules.after_doubt)(rules.providers[self.item.provider], rules.guarantee) {
-            AfterDoubt::Ask => (self.becomes(NotificationState::Unknown, rules.settling, 0), true),
-            AfterDoubt::SendAgain => (self.becomes(NotificationState::Queued, 0, 0), true),
-            AfterDoubt::Review => (self.becomes(NotificationState::NeedsReview, 0, 0), false),
+    /// The world after an unknown outcome is recorded, and whether the message is needed any more.
+    fn marked_unknown(&self, rules: &Rules) -> (Self, bool) {
+        match (rules.after_unknown)(rules.providers[self.item.provider], rules.guarantee) {
+            AfterUnknown::LookUp => (self.becomes(NotificationState::Unknown, rules.settling, 0), true),
+            AfterUnknown::Resend => (self.becomes(NotificationState::Queued, 0, 0), true),
+            AfterUnknown::Review => (self.becomes(NotificationState::NeedsReview, 0, 0), false),
         }
     }
 }
 
 fn check(world: &World, rules: &Rules) -> Result<(), &'static str> {
-    let once = rules.guarantee == Guarantee::AtMostOnce || rules.providers.iter().all(|p| *p == Asking::Answers);
+    let once =
+        rules.guarantee == Guarantee::AtMostOnce || rules.providers.iter().all(|p| *p == DeliveryLookup::Supported);
     if once && world.taken.len() > 1 {
         return Err("two mails");
     }
     if world.item.state == NotificationState::Accepted && world.taken.is_empty() {
         return Err("accepted, and nobody took it");
     }
-    let asks = rules.providers.iter().all(|provider| *provider == Asking::Answers);
-    if world.item.state == NotificationState::NeedsReview && asks {
-        return Err("a person has to look although the provider can be asked");
+    let supported = rules.providers.iter().all(|provider| *provider == DeliveryLookup::Supported);
+    if world.item.state == NotificationState::NeedsReview && supported {
+        return Err("a person has to look although the provider has a lookup");
     }
     let sends = |worker: &&Worker| matches!(worker, Worker::Sending { left: 0.., .. });
     if world.workers.iter().filter(sends).count() > 1 {
@@ -226,7 +228,7 @@ fn around(world: &World, rules: &Rules, next: &mut Vec<Step<World>>) {
         next.push(Step::Fault(arrived));
     }
     // Nobody promises that an event comes, nor that it comes once, nor when.
-    let tells = world.taken.iter().any(|(provider, _)| rules.providers[*provider] != Asking::Silent);
+    let tells = world.taken.iter().any(|(provider, _)| rules.providers[*provider] != DeliveryLookup::Unsupported);
     if tells && let Some(state) = told(world.item.state, MailEventKind::Accepted) {
         next.push(Step::Fault(world.becomes(state, 0, 0)));
     }
@@ -242,7 +244,7 @@ fn receive(world: &World, at: usize, rules: &Rules, next: &mut Vec<Step<World>>)
         let mut claimed = world.becomes(NotificationState::Sending, rules.lease, 0);
         claimed.item.provider = 0;
         for worker in &mut claimed.workers {
-            if let Worker::Sending { named, .. } | Worker::Asking { named, .. } = worker {
+            if let Worker::Sending { named, .. } | Worker::LookingUp { named, .. } = worker {
                 *named = false;
             }
         }
@@ -257,17 +259,19 @@ fn receive(world: &World, at: usize, rules: &Rules, next: &mut Vec<Step<World>>)
         Standing::Waits => return Err("what waits cannot be claimed"),
         // Whatever a worker believes of another's lease, the condition decides.
         Standing::Held(_) | Standing::Abandoned => {
-            if world.holds(&rules.doubt, true, 0) {
-                let (doubted, message) = world.doubted(rules);
+            if world.holds(&rules.mark_unknown, true, 0) {
+                let (unknown, message) = world.marked_unknown(rules);
                 // A crash after the write: the message comes again.
-                next.push(Step::Fault(doubted.clone()));
-                next.push(Step::Progress(World { messages: doubted.messages - usize::from(!message), ..doubted }));
+                next.push(Step::Fault(unknown.clone()));
+                next.push(Step::Progress(World { messages: unknown.messages - usize::from(!message), ..unknown }));
             }
         }
         Standing::Doubted(wait) if !wait.is_zero() => {}
         Standing::Doubted(_) => {
-            let Item { provider, asked, .. } = world.item;
-            next.push(Step::Progress(taken.with(at, Worker::Asking { named: true, provider, asked, answer: None })));
+            let Item { provider, lookups: number, .. } = world.item;
+            next.push(Step::Progress(
+                taken.with(at, Worker::LookingUp { named: true, provider, number, result: None }),
+            ));
         }
         Standing::Settled => next.push(Step::Progress(taken)),
     }
@@ -333,49 +337,49 @@ fn send(world: &World, at: usize, rules: &Rules, next: &mut Vec<Step<World>>) ->
             } else if attempt == Attempt::NotSent {
                 next.push(Step::Progress(world.becomes(NotificationState::Queued, 0, 0).idle(at, true)));
             } else {
-                let (doubted, message) = world.doubted(rules);
-                next.push(Step::Fault(doubted.idle(at, true)));
-                next.push(Step::Progress(doubted.idle(at, message)));
+                let (unknown, message) = world.marked_unknown(rules);
+                next.push(Step::Fault(unknown.idle(at, true)));
+                next.push(Step::Progress(unknown.idle(at, message)));
             }
         }
     }
     Ok(())
 }
 
-/// What a worker that asks does next.
-fn ask(world: &World, at: usize, rules: &Rules, next: &mut Vec<Step<World>>) -> Result<(), &'static str> {
-    let Worker::Asking { named, provider, asked, answer } = world.workers[at] else { return Ok(()) };
+/// What a worker that looks a mail up does next.
+fn look_up(world: &World, at: usize, rules: &Rules, next: &mut Vec<Step<World>>) -> Result<(), &'static str> {
+    let Worker::LookingUp { named, provider, number, result } = world.workers[at] else { return Ok(()) };
     next.push(Step::Fault(world.idle(at, true)));
-    let Some(answer) = answer else {
-        let shown = world.taken.contains(&(provider, LAG));
-        let (answer, other) = match (rules.providers[provider], shown) {
-            (Asking::Answers, true) => (0, 3),
-            (Asking::Answers, false) => (1, 3),
-            (Asking::Tells | Asking::Silent, _) => (2, 2),
+    let Some(result) = result else {
+        let visible = world.taken.contains(&(provider, LAG));
+        let (usual, other) = match (rules.providers[provider], visible) {
+            (DeliveryLookup::Supported, true) => (0, 3),
+            (DeliveryLookup::Supported, false) => (1, 3),
+            (DeliveryLookup::EventsOnly | DeliveryLookup::Unsupported, _) => (2, 2),
         };
-        let answered = |answer| world.with(at, Worker::Asking { named, provider, asked, answer: Some(answer) });
-        next.push(Step::Progress(answered(answer)));
-        next.push(Step::Fault(answered(other)));
+        let found = |result| world.with(at, Worker::LookingUp { named, provider, number, result: Some(result) });
+        next.push(Step::Progress(found(usual)));
+        next.push(Step::Fault(found(other)));
         return Ok(());
     };
-    if !world.holds(&rules.learn, named, asked) {
+    if !world.holds(&rules.record_lookup, named, number) {
         next.push(Step::Progress(world.idle(at, true)));
         return Ok(());
     }
     if world.ended() {
         return Err("a final state was overwritten");
     }
-    let (learned, message) =
-        match (rules.after_answer)(ANSWERS[usize::from(answer)], asked, Duration::ZERO, rules.guarantee) {
-            AfterAnswer::Settle => (world.becomes(NotificationState::Accepted, 0, 0), false),
-            AfterAnswer::AskAgain { counts } => {
-                (world.becomes(NotificationState::Unknown, rules.settling, asked + u32::from(counts)), true)
+    let (recorded, message) =
+        match (rules.after_lookup)(RESULTS[usize::from(result)], number, Duration::ZERO, rules.guarantee) {
+            AfterLookup::Resolve => (world.becomes(NotificationState::Accepted, 0, 0), false),
+            AfterLookup::LookUpAgain { counts } => {
+                (world.becomes(NotificationState::Unknown, rules.settling, number + u32::from(counts)), true)
             }
-            AfterAnswer::SendAgain => (world.becomes(NotificationState::Queued, 0, 0), true),
-            AfterAnswer::Review => (world.becomes(NotificationState::NeedsReview, 0, 0), false),
+            AfterLookup::Resend => (world.becomes(NotificationState::Queued, 0, 0), true),
+            AfterLookup::Review => (world.becomes(NotificationState::NeedsReview, 0, 0), false),
         };
-    next.push(Step::Fault(learned.idle(at, true)));
-    next.push(Step::Progress(learned.idle(at, message)));
+    next.push(Step::Fault(recorded.idle(at, true)));
+    next.push(Step::Progress(recorded.idle(at, message)));
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use resilience::delivery::{self, TELL};
 use resilience::outbox::{WAITING_SHARD, WAITING_SINCE};
 use resilience::work::{LEASE, STATE};
 
-use super::{ASK_AT, Deliveries};
+use super::{Deliveries, LOOKUP_AT};
 use crate::records::key_of;
 use crate::suppression::suppress;
 use aws::error::AwsError;
@@ -82,7 +82,7 @@ impl Deliveries {
                     .set(STATE, text(state.as_str()))
                     .set("failure", failure_of(event)?)
                     .remove(LEASE)
-                    .remove(ASK_AT)
+                    .remove(LOOKUP_AT)
                     .remove(WAITING_SHARD)
                     .remove(WAITING_SINCE);
             }

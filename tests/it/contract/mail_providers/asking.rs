@@ -21,7 +21,7 @@ async fn benches() -> Vec<Bench> {
     let mut found = Vec::new();
     for spec in providers_over_http() {
         let bench = Bench::of(spec).await;
-        if bench.mailer.asking() == Asking::Answers {
+        if bench.mailer.asking() == Asking::Supported {
             found.push(bench);
         }
     }

@@ -100,7 +100,7 @@ fn what_is_delivered_verifies_and_is_what_happened_and_what_is_answered() {
             let all = ["accepted", "deferred", "delivered", "complained", "bounced", "refused"];
             assert_eq!(kinds(&told), all, "{}", spec.id);
             assert!(told.iter().all(|event| event.reference == mail.reference && event.at > Timestamp::UNIX_EPOCH));
-            if bench.mailer.asking() == Asking::Answers {
+            if bench.mailer.asking() == Asking::Supported {
                 let asked = bench.mailer.ask(&sent(&mail), &[KEY.into()], PATIENT, Timestamp::now()).await;
                 let mut asked = asked.expect(spec.id);
                 for events in [&mut told, &mut asked] {

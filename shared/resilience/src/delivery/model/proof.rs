@@ -5,7 +5,7 @@ use crate::model_checker::{explore_to_the_end, long};
 
 /// Explores every world that can be reached; gives their number, or what was found broken.
 fn explore(rules: &Rules, workers: usize) -> Result<usize, &'static str> {
-    let item = Item { state: NotificationState::Queued, provider: 0, left: 0, asked: 0 };
+    let item = Item { state: NotificationState::Queued, provider: 0, left: 0, lookups: 0 };
     // Whoever recorded it died before the message was sent.
     let first = World { item, messages: 0, workers: vec![Worker::Idle; workers], astray: vec![], taken: vec![] };
     let next = |world: &World| {
@@ -16,7 +16,7 @@ fn explore(rules: &Rules, workers: usize) -> Result<usize, &'static str> {
                 Worker::Idle if world.messages > 0 => receive(world, at, rules, &mut steps)?,
                 Worker::Idle => {}
                 Worker::Sending { .. } => send(world, at, rules, &mut steps)?,
-                Worker::Asking { .. } => ask(world, at, rules, &mut steps)?,
+                Worker::LookingUp { .. } => look_up(world, at, rules, &mut steps)?,
             }
         }
         let sorted = |step| match step {
@@ -31,35 +31,35 @@ fn explore(rules: &Rules, workers: usize) -> Result<usize, &'static str> {
 const TWO: &[&str] = &["two mails"];
 const NEVER: &[&str] = &["accepted work is never done"];
 const OVERWRITTEN: &[&str] = &["a final state was overwritten", "recorded by a zombie"];
-const ONE: &[Asking] = &[Asking::Answers];
-const NEXT: &[Asking] = &[Asking::Answers, Asking::Answers];
-const MIXED: &[Asking] = &[Asking::Answers, Asking::Silent];
-const MUTE: &[Asking] = &[Asking::Silent];
-const TELLING: &[Asking] = &[Asking::Tells];
-const LISTS: [&[Asking]; 5] = [ONE, NEXT, MIXED, MUTE, TELLING];
+const ONE: &[DeliveryLookup] = &[DeliveryLookup::Supported];
+const NEXT: &[DeliveryLookup] = &[DeliveryLookup::Supported, DeliveryLookup::Supported];
+const MIXED: &[DeliveryLookup] = &[DeliveryLookup::Supported, DeliveryLookup::Unsupported];
+const MUTE: &[DeliveryLookup] = &[DeliveryLookup::Unsupported];
+const TELLING: &[DeliveryLookup] = &[DeliveryLookup::EventsOnly];
+const LISTS: [&[DeliveryLookup]; 5] = [ONE, NEXT, MIXED, MUTE, TELLING];
 
 /// A list of providers, a promise, the rule that is left out or changed, and what must be noticed then.
-type Mutation = (&'static [Asking], Guarantee, fn(&mut Rules), &'static [&'static str]);
+type Mutation = (&'static [DeliveryLookup], Guarantee, fn(&mut Rules), &'static [&'static str]);
 
 const MUTATIONS: [Mutation; 13] = [
-    // It is sent again at once, or asked about too soon, or once only.
-    (ONE, Guarantee::AtLeastOnce, |rules| rules.after_doubt = |_, _| AfterDoubt::SendAgain, TWO),
+    // It is sent again at once, or looked up too soon, or once only.
+    (ONE, Guarantee::AtLeastOnce, |rules| rules.after_unknown = |_, _| AfterUnknown::Resend, TWO),
     (ONE, Guarantee::AtLeastOnce, |rules| rules.settling = -1, TWO),
-    (MUTE, Guarantee::AtMostOnce, |rules| rules.after_doubt = |_, _| AfterDoubt::SendAgain, TWO),
-    (TELLING, Guarantee::AtMostOnce, |rules| rules.after_answer = |_, _, _, _| AfterAnswer::SendAgain, TWO),
-    // No answer is taken for "there is no such mail", and so is one that was found.
+    (MUTE, Guarantee::AtMostOnce, |rules| rules.after_unknown = |_, _| AfterUnknown::Resend, TWO),
+    (TELLING, Guarantee::AtMostOnce, |rules| rules.after_lookup = |_, _, _, _| AfterLookup::Resend, TWO),
+    // A failed lookup is taken for "there is no such mail", and so is one that found the mail.
     (
         ONE,
         Guarantee::AtMostOnce,
         |rules| {
-            rules.after_answer = |answer, asked, long, guarantee| match answer {
-                Answer::NoAnswer => learn(Answer::NotFound, asked, long, guarantee),
-                other => learn(other, asked, long, guarantee),
+            rules.after_lookup = |result, number, long, guarantee| match result {
+                LookupResult::Failed => after_lookup(LookupResult::NotFound, number, long, guarantee),
+                other => after_lookup(other, number, long, guarantee),
             };
         },
         TWO,
     ),
-    (ONE, Guarantee::AtMostOnce, |rules| rules.after_answer = |_, _, _, _| AfterAnswer::SendAgain, TWO),
+    (ONE, Guarantee::AtMostOnce, |rules| rules.after_lookup = |_, _, _, _| AfterLookup::Resend, TWO),
     // The next provider is called while the first may have sent, or nobody can tell which of them was called.
     (NEXT, Guarantee::AtMostOnce, |rules| rules.next_only_when_not_sent = false, TWO),
     (NEXT, Guarantee::AtMostOnce, |rules| rules.names_provider_first = false, TWO),
@@ -68,14 +68,14 @@ const MUTATIONS: [Mutation; 13] = [
     (
         ONE,
         Guarantee::AtLeastOnce,
-        |rules| rules.learn = Condition::read("#asked = :asked"),
+        |rules| rules.record_lookup = Condition::read("#asked = :asked"),
         &["a final state was overwritten"],
     ),
-    // A doubt is never ended.
+    // An unknown outcome is never resolved.
     (
         ONE,
         Guarantee::AtMostOnce,
-        |rules| rules.after_answer = |_, _, _, _| AfterAnswer::AskAgain { counts: false },
+        |rules| rules.after_lookup = |_, _, _, _| AfterLookup::LookUpAgain { counts: false },
         NEVER,
     ),
     (ONE, Guarantee::AtMostOnce, |rules| rules.sweeps = false, NEVER),
