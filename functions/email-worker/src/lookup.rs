@@ -13,7 +13,7 @@ use domain::notification::{Notification, NotificationState};
 use providers::mail::port::{AskError, Asking, Sent};
 use resilience::batch::Outcome;
 use resilience::delivery::{self, AfterLookup, AfterUnknown, LookupResult};
-use store::delivery::{Stand, Told};
+use store::delivery::{AppliedEvent, Stand};
 
 use resilience::retry::MAIL;
 
@@ -40,10 +40,10 @@ fn may_be_resent(notification: &Notification) -> bool {
     notification.attempts < MAIL.tries
 }
 
-/// Whether these events say as much as the hint does: a provider's list may follow its webhooks late.
+/// Whether these events have at least the rank of the hint: a provider's list may lag behind its webhooks.
 fn confirms(state: NotificationState, hint: MailEventKind, events: &[MailEvent]) -> bool {
-    let after = events.iter().fold(state, |state, event| delivery::told(state, event.kind).unwrap_or(state));
-    !events.is_empty() && delivery::told(after, hint).is_none()
+    let after = events.iter().fold(state, |state, event| delivery::after_event(state, event.kind).unwrap_or(state));
+    !events.is_empty() && delivery::after_event(after, hint).is_none()
 }
 
 impl Worker {
@@ -168,13 +168,13 @@ impl Worker {
         }
     }
 
-    /// Records what a provider said. Whether that changed where the notification stands.
+    /// Records a provider's events. True when they changed the notification's state.
     async fn record(&self, notification: &Notification, events: &[MailEvent]) -> Result<bool, AwsError> {
         let provider = notification.provider.as_deref().unwrap_or_default();
         let mut changed = false;
         for event in events {
-            let told = self.deliveries.tell(event, provider, clock::now()).await?;
-            changed |= matches!(told, Told::Recorded(Some(_)));
+            let applied = self.deliveries.record_event(event, provider, clock::now()).await?;
+            changed |= matches!(applied, AppliedEvent::Recorded(Some(_)));
         }
         tracing::info!(notification.id = %notification.id, mail.provider = provider, changed, "a provider knows the mail");
         Ok(changed)
@@ -239,7 +239,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hint_is_confirmed_by_what_says_as_much_and_by_nothing_less() {
+    fn a_hint_is_confirmed_by_an_event_of_at_least_its_rank() {
         let event = |kind| MailEvent {
             id: "e-1".to_owned(),
             reference: "acme_0190f5fe-7c00-7a00-8000-000000000001".parse().expect("a reference"),

@@ -1,5 +1,5 @@
-//! What mail providers tell of mails. An event that its delivery proves is recorded; any other is a hint, and email-worker, which
-//! has the credentials, asks the provider before anything is recorded.
+//! The webhooks of mail providers. An event whose delivery proves its origin is recorded; any other is a hint, and email-worker,
+//! which has the credentials, looks the mail up at the provider before anything is recorded.
 
 use std::collections::BTreeMap;
 
@@ -10,17 +10,17 @@ use domain::mail_event::{MailEvent, MailEventKind, MailReference};
 use domain::message::{EmailJob, WebhookDelivery};
 use domain::notification::{NotificationState, Priority};
 use resilience::batch::Outcome;
-use resilience::delivery::told;
-use store::delivery::{Deliveries, Told};
+use resilience::delivery::after_event;
+use store::delivery::{AppliedEvent, Deliveries};
 
 use crate::Worker;
 
-/// The event of each mail that says most: one question answers for all.
+/// The event of the highest rank of each mail: one lookup confirms all.
 fn strongest(events: &[MailEvent]) -> Vec<(&MailReference, MailEventKind)> {
     let mut found: BTreeMap<String, (&MailReference, MailEventKind, NotificationState)> = BTreeMap::new();
     for event in events {
         let state = found.get(&event.reference.to_string()).map_or(NotificationState::Sending, |(_, _, state)| *state);
-        if let Some(state) = told(state, event.kind) {
+        if let Some(state) = after_event(state, event.kind) {
             found.insert(event.reference.to_string(), (&event.reference, event.kind, state));
         }
     }
@@ -28,11 +28,11 @@ fn strongest(events: &[MailEvent]) -> Vec<(&MailReference, MailEventKind)> {
 }
 
 impl Worker {
-    /// Works on the events of one delivery. Each may come again: what was recorded is known, and asking twice is harmless.
+    /// Works on the events of one delivery. Each may come again: a recorded one is a duplicate, and a second lookup is harmless.
     pub(crate) async fn mail_events(&self, delivery: &WebhookDelivery) -> Result<Outcome, AwsError> {
         let found = providers::catalog::find(&delivery.provider).and_then(|spec| Some((spec, spec.mail_events?)));
         let Some((spec, source)) = found else {
-            let reason = format!("`{}` tells nothing of mails that this version can read", delivery.provider);
+            let reason = format!("`{}` sends no events of mails that this version can read", delivery.provider);
             return Ok(Outcome::dead(reason));
         };
         let events = match source.read(&delivery.body, delivery.received_at) {
@@ -43,10 +43,10 @@ impl Worker {
         if source.covers_body() {
             let deliveries = Deliveries::new(self.records().clone());
             for event in &events {
-                match deliveries.tell(event, spec.id, clock::now()).await? {
-                    Told::Recorded(_) => recorded += 1,
-                    Told::Known => {}
-                    Told::Missing => unknown += 1,
+                match deliveries.record_event(event, spec.id, clock::now()).await? {
+                    AppliedEvent::Recorded(_) => recorded += 1,
+                    AppliedEvent::Duplicate => {}
+                    AppliedEvent::Missing => unknown += 1,
                 }
             }
         } else {

@@ -30,8 +30,9 @@ pub const MARK_UNKNOWN: &str = "#state = :sending AND #owner = :owner AND #lease
 /// stays in the item), and no other lookup was recorded since.
 pub const RECORD_LOOKUP: &str = "#state = :unknown AND #owner = :owner AND #asked = :asked";
 
-/// A provider's event is recorded. Guards: each event once, and on the state that the reader saw.
-pub const TELL: &str = "#state = :state AND (attribute_not_exists(#event_ids) OR NOT contains(#event_ids, :event))";
+/// The condition under which a provider's event is recorded. Guards: each event once, and on the state that the reader saw.
+pub const RECORD_EVENT: &str =
+    "#state = :state AND (attribute_not_exists(#event_ids) OR NOT contains(#event_ids, :event))";
 
 /// The number of lookups that must find no such mail before the mail is sent again.
 pub const LOOKUPS_BEFORE_RESEND: u32 = 3;
@@ -165,12 +166,12 @@ pub fn standing(
     }
 }
 
-/// The state after a provider's event; none when the event changes none, because what is known says more.
+/// The state after a provider's event; none when the event changes none, because the state has at least its rank.
 ///
 /// Each state and each event has a rank, and the highest wins: so the order of events, and how often each comes, changes
 /// nothing. Every event says that the provider took the mail, which settles an unknown outcome.
 #[must_use]
-pub fn told(state: NotificationState, event: MailEventKind) -> Option<NotificationState> {
+pub fn after_event(state: NotificationState, event: MailEventKind) -> Option<NotificationState> {
     let after = match event {
         MailEventKind::Accepted | MailEventKind::Deferred => NotificationState::Accepted,
         MailEventKind::Delivered => NotificationState::Delivered,
@@ -228,9 +229,9 @@ mod tests {
     }
 
     #[test]
-    fn events_in_any_order_and_number_end_in_one_state_whatever_stood_before() {
+    fn events_in_any_order_and_number_end_in_one_state() {
         let apply = |state: NotificationState, events: &[MailEventKind]| {
-            events.iter().fold(state, |state, event| told(state, *event).unwrap_or(state))
+            events.iter().fold(state, |state, event| after_event(state, *event).unwrap_or(state))
         };
         for start in NotificationState::ALL {
             for subset in 0..(1_u32 << MailEventKind::ALL.len()) {
@@ -250,11 +251,11 @@ mod tests {
     fn every_event_settles_an_unknown_outcome() {
         for state in [NotificationState::Unknown, NotificationState::NeedsReview, NotificationState::Sending] {
             for event in MailEventKind::ALL {
-                assert!(told(state, event).is_some(), "{state:?} {event:?}");
+                assert!(after_event(state, event).is_some(), "{state:?} {event:?}");
             }
         }
-        assert_eq!(told(NotificationState::Bounced, MailEventKind::Delivered), None);
-        assert_eq!(told(NotificationState::Delivered, MailEventKind::Bounced), Some(NotificationState::Bounced));
+        assert_eq!(after_event(NotificationState::Bounced, MailEventKind::Delivered), None);
+        assert_eq!(after_event(NotificationState::Delivered, MailEventKind::Bounced), Some(NotificationState::Bounced));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use resilience::delivery::{self, MARK_UNKNOWN, RECORD_LOOKUP, Standing};
 use resilience::outbox::{WAITING_SHARD, WAITING_SINCE};
 use resilience::work::{self, Fenced, LEASE, OWNER};
 
-pub use self::events::Told;
+pub use self::events::AppliedEvent;
 use self::review::for_review;
 use crate::records::{Records, key_of};
 use aws::error::AwsError;

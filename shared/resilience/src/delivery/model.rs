@@ -229,7 +229,7 @@ fn around(world: &World, rules: &Rules, next: &mut Vec<Step<World>>) {
     }
     // Nobody promises that an event comes, nor that it comes once, nor when.
     let tells = world.taken.iter().any(|(provider, _)| rules.providers[*provider] != DeliveryLookup::Unsupported);
-    if tells && let Some(state) = told(world.item.state, MailEventKind::Accepted) {
+    if tells && let Some(state) = after_event(world.item.state, MailEventKind::Accepted) {
         next.push(Step::Fault(world.becomes(state, 0, 0)));
     }
 }

@@ -1,11 +1,11 @@
-//! What providers tell of mails: recorded once, in whatever order it comes.
+//! The events that providers send of mails: each is recorded once, in any order.
 
 use aws::table::AttributeValue;
 use domain::failure::Failure;
 use domain::mail_event::{MailEvent, MailEventKind};
 use domain::notification::{HistoryEntry, Notification, NotificationState};
 use jiff::Timestamp;
-use resilience::delivery::{self, TELL};
+use resilience::delivery::{self, RECORD_EVENT};
 use resilience::outbox::{WAITING_SHARD, WAITING_SINCE};
 use resilience::work::{LEASE, STATE};
 
@@ -15,45 +15,50 @@ use crate::suppression::suppress;
 use aws::error::AwsError;
 use aws::table::{Write, Written, from_item, map, null, text, to_item};
 
-/// The events that were recorded.
+/// The attribute with the ids of the events that were recorded.
 const EVENT_IDS: &str = "event_ids";
-/// Most entries of a history: what comes after these is recorded only when it changes the state.
+/// The most entries of a history: a later event is recorded only when it changes the state.
 const LONGEST_HISTORY: usize = 100;
-/// How often an event is tried again on an item that changes meanwhile.
-const TELL_TRIES: u32 = 5;
+/// The number of tries to record an event on an item that changes meanwhile.
+const RECORD_TRIES: u32 = 5;
 
-/// What became of a provider's event.
+/// The outcome of recording a provider's event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Told {
-    /// It was recorded; the state that it led to, if it changed the state.
+pub enum AppliedEvent {
+    /// The event was recorded; the new state, if it changed the state.
     Recorded(Option<NotificationState>),
-    /// It was recorded before, or says nothing new.
-    Known,
+    /// The event was recorded before, or says nothing new.
+    Duplicate,
     /// There is no such notification.
     Missing,
 }
 
 impl Deliveries {
     /// Records a provider's event, once, whatever the notification's state is. An event that says that the address is not to be
-    /// written to again suppresses it first: whoever dies in between does both again. One read and one write, and one more for
+    /// written to again suppresses it first: after a crash in between both are repeated. One read and one write, and one more for
     /// a suppression.
     ///
     /// # Errors
     /// When the table cannot be reached or the item is not readable.
-    pub async fn tell(&self, event: &MailEvent, provider: &str, now: Timestamp) -> Result<Told, AwsError> {
+    pub async fn record_event(
+        &self,
+        event: &MailEvent,
+        provider: &str,
+        now: Timestamp,
+    ) -> Result<AppliedEvent, AwsError> {
         let MailEvent { id: event_id, reference, kind, at, provider_message_id, detail } = event;
         let key = key_of::<Notification>(&reference.org, &reference.notification.to_string());
         let mut item = self.records.table().item(&key).await?;
-        for _ in 0..TELL_TRIES {
-            let Some(found) = item else { return Ok(Told::Missing) };
+        for _ in 0..RECORD_TRIES {
+            let Some(found) = item else { return Ok(AppliedEvent::Missing) };
             let known = found.get(EVENT_IDS).and_then(|ids| ids.as_ss().ok()).is_some_and(|ids| ids.contains(event_id));
             if known {
-                return Ok(Told::Known);
+                return Ok(AppliedEvent::Duplicate);
             }
             let notification: Notification = from_item(found)?;
-            let state = delivery::told(notification.state, *kind);
+            let state = delivery::after_event(notification.state, *kind);
             if state.is_none() && notification.history.len() >= LONGEST_HISTORY {
-                return Ok(Told::Known);
+                return Ok(AppliedEvent::Duplicate);
             }
             if delivery::suppresses(*kind) {
                 suppress(&self.records, &reference.org, &notification, *kind, *at).await?;
@@ -67,7 +72,7 @@ impl Deliveries {
                 event_id: Some(event_id.clone()),
                 detail: detail.clone(),
             };
-            let mut write = Write::when(TELL)
+            let mut write = Write::when(RECORD_EVENT)
                 .value("state", text(notification.state.as_str()))
                 .value("event", text(event_id.clone()))
                 .append("history", map(to_item(&entry)?))
@@ -77,7 +82,7 @@ impl Deliveries {
                 write = write.set("provider_message_id", text(given.clone()));
             }
             if let Some(state) = state {
-                // Nobody works on it any more, whoever did.
+                // The event settles the notification, so that no worker holds it any more.
                 write = write
                     .set(STATE, text(state.as_str()))
                     .set("failure", failure_of(event)?)
@@ -87,7 +92,7 @@ impl Deliveries {
                     .remove(WAITING_SINCE);
             }
             match self.records.table().update(&key, write, false).await? {
-                Written::Applied(_) => return Ok(Told::Recorded(state)),
+                Written::Applied(_) => return Ok(AppliedEvent::Recorded(state)),
                 Written::Refused(changed) => item = changed,
             }
         }
@@ -96,7 +101,7 @@ impl Deliveries {
     }
 }
 
-/// What a mail's end by an event says of it; nothing for one that arrived.
+/// The failure that an event records; null for a mail that arrived.
 fn failure_of(event: &MailEvent) -> Result<AttributeValue, AwsError> {
     let code = match event.kind {
         MailEventKind::Accepted | MailEventKind::Deferred | MailEventKind::Delivered => return Ok(null()),
