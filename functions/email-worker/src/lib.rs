@@ -20,8 +20,8 @@ use domain::mail_event::MailReference;
 use domain::message::EmailJob;
 use mail_templates::Templates;
 use resilience::batch::Outcome;
-use resilience::delivery::Standing;
-use store::delivery::{Deliveries, Stand, Taken};
+use resilience::delivery::DeliveryStatus;
+use store::delivery::{Claim, Deliveries, DeliverySnapshot};
 use store::suppression::Correspondents;
 
 use crate::mailer::Mailers;
@@ -107,10 +107,10 @@ impl Worker {
         let Chosen { provider, permit, .. } = &chosen;
         let message_id = self.mailers.message_id(reference);
         let (id, now) = (reference.notification, clock::now());
-        let taken =
-            self.deliveries.take(&reference.org, id, provider.spec.id, &message_id, invocation.deadline, now).await;
-        match taken {
-            Ok(Taken::Held(hold, notification)) => {
+        let claim =
+            self.deliveries.claim(&reference.org, id, provider.spec.id, &message_id, invocation.deadline, now).await;
+        match claim {
+            Ok(Claim::Claimed(hold, notification)) => {
                 let attempt = sending::Attempt { reference, hold, notification: *notification, order, invocation };
                 self.send(attempt, &correspondent, chosen).await
             }
@@ -118,28 +118,28 @@ impl Worker {
                 // Nobody was called: a probe is free for the next one.
                 provider.breaker.settle(permit, aws::breaker::Verdict::NotTried, clock::now()).await;
                 match other? {
-                    Taken::Missing => Ok(Outcome::dead("there is no such notification")),
-                    Taken::Held(..) => Ok(Outcome::Done),
-                    Taken::Stands(stand) => self.follow(reference, &stand, invocation).await,
+                    Claim::Missing => Ok(Outcome::dead("there is no such notification")),
+                    Claim::Claimed(..) => Ok(Outcome::Done),
+                    Claim::Refused(snapshot) => self.follow(reference, &snapshot, invocation).await,
                 }
             }
         }
     }
 
-    /// Goes on with a notification that could not be taken.
+    /// Handles a notification whose claim was refused.
     async fn follow(
         &self,
         reference: &MailReference,
-        stand: &Stand,
+        snapshot: &DeliverySnapshot,
         invocation: Invocation,
     ) -> Result<Outcome, AwsError> {
-        match stand.standing {
-            Standing::Waits => Ok(Outcome::retry(Duration::ZERO, "it waits again")),
-            Standing::Held(left) => Ok(Outcome::retry(left, "another worker has it")),
-            Standing::Abandoned => self.mark_unknown(reference, stand).await,
-            Standing::Doubted(Duration::ZERO) => self.look_up(reference, stand, invocation).await,
-            Standing::Doubted(left) => Ok(Outcome::postpone(left, "the mail is looked up later")),
-            Standing::Settled => Ok(Outcome::Done),
+        match snapshot.status {
+            DeliveryStatus::Queued => Ok(Outcome::retry(Duration::ZERO, "it is queued again")),
+            DeliveryStatus::Leased(left) => Ok(Outcome::retry(left, "another worker has it")),
+            DeliveryStatus::LeaseExpired => self.mark_unknown(reference, snapshot).await,
+            DeliveryStatus::Unknown(Duration::ZERO) => self.look_up(reference, snapshot, invocation).await,
+            DeliveryStatus::Unknown(left) => Ok(Outcome::postpone(left, "the mail is looked up later")),
+            DeliveryStatus::Settled => Ok(Outcome::Done),
         }
     }
 }

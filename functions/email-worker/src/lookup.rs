@@ -13,7 +13,7 @@ use domain::notification::{Notification, NotificationState};
 use providers::mail::port::{AskError, Asking, Sent};
 use resilience::batch::Outcome;
 use resilience::delivery::{self, AfterLookup, AfterUnknown, LookupResult};
-use store::delivery::{AppliedEvent, Stand};
+use store::delivery::{AppliedEvent, DeliverySnapshot};
 
 use resilience::retry::MAIL;
 
@@ -48,8 +48,12 @@ fn confirms(state: NotificationState, hint: MailEventKind, events: &[MailEvent])
 
 impl Worker {
     /// Records what follows from the death of a worker that was sending.
-    pub(crate) async fn mark_unknown(&self, reference: &MailReference, stand: &Stand) -> Result<Outcome, AwsError> {
-        let notification = &stand.notification;
+    pub(crate) async fn mark_unknown(
+        &self,
+        reference: &MailReference,
+        snapshot: &DeliverySnapshot,
+    ) -> Result<Outcome, AwsError> {
+        let notification = &snapshot.notification;
         let provider = notification.provider.as_deref();
         let detail = "the worker ended while it was sending";
         let failure = Failure::new("outcome-unknown", detail);
@@ -61,7 +65,7 @@ impl Worker {
         };
         let entry = entry(notification, state.as_str(), provider, Some(detail));
         let step = step(state, Some(failure), entry);
-        if !self.deliveries.mark_unknown(&reference.org, stand, step, delay, clock::now()).await? {
+        if !self.deliveries.mark_unknown(&reference.org, snapshot, step, delay, clock::now()).await? {
             return Ok(Outcome::retry(Duration::ZERO, "another worker recorded the outcome"));
         }
         count("MailInDoubt", provider.unwrap_or("none"));
@@ -81,10 +85,10 @@ impl Worker {
     pub(crate) async fn look_up(
         &self,
         reference: &MailReference,
-        stand: &Stand,
+        snapshot: &DeliverySnapshot,
         invocation: Invocation,
     ) -> Result<Outcome, AwsError> {
-        let notification = &stand.notification;
+        let notification = &snapshot.notification;
         let (result, wait) = match self.query_provider(reference, notification, invocation).await {
             Lookup::Events(events) if !events.is_empty() => {
                 count("MailReconciled", notification.provider.as_deref().unwrap_or("none"));
@@ -119,7 +123,7 @@ impl Worker {
         let what = if next_lookup.is_some() { "asked" } else { state.as_str() };
         let failure = (state != NotificationState::Accepted).then(|| Failure::new("outcome-unknown", detail));
         let step = step(state, failure, entry(notification, what, provider, Some(detail)));
-        if !self.deliveries.record_lookup(&reference.org, stand, step, next_lookup, clock::now()).await? {
+        if !self.deliveries.record_lookup(&reference.org, snapshot, step, next_lookup, clock::now()).await? {
             return Ok(Outcome::retry(Duration::ZERO, "another worker recorded a lookup"));
         }
         tracing::info!(notification.id = %notification.id, notification.state = state.as_str(), lookup.result = detail, "an unknown mail was looked up");

@@ -126,43 +126,43 @@ pub fn lookup_delay(settling: Duration, number: u32) -> Duration {
     settling.saturating_mul(1 << number.min(16)).min(LONGEST_WAIT)
 }
 
-/// What the item says to a worker that has a message about it.
+/// The status of a delivery, as it matters to a worker that has a message about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
-    /// It waits for a worker.
-    Waits,
-    /// A worker has it, for at least so long.
-    Held(Duration),
-    /// Its worker's lease has passed.
-    Abandoned,
-    /// It is in doubt, and is to be number about after this time; zero for now.
-    Doubted(Duration),
-    /// There is nothing to do for a worker.
+pub enum DeliveryStatus {
+    /// The notification waits for a worker.
+    Queued,
+    /// A worker holds the lease for at least this long.
+    Leased(Duration),
+    /// The worker's lease has passed.
+    LeaseExpired,
+    /// The outcome is unknown, and the mail is looked up after this time; zero for now.
+    Unknown(Duration),
+    /// The notification needs no worker.
     Settled,
 }
 
-/// Reads how an item stands. `lease_until_ms` and `ask_at_ms` are milliseconds since 1970 UTC.
+/// Reads the status of an item. `lease_until_ms` and `lookup_at_ms` are milliseconds since the epoch.
 #[must_use]
-pub fn standing(
+pub fn status(
     state: NotificationState,
     lease_until_ms: Option<i64>,
-    ask_at_ms: Option<i64>,
+    lookup_at_ms: Option<i64>,
     now_ms: i64,
-) -> Standing {
+) -> DeliveryStatus {
     let left = |until: Option<i64>| u64::try_from(until.unwrap_or(now_ms).saturating_sub(now_ms)).ok();
     match state {
-        NotificationState::Queued => Standing::Waits,
+        NotificationState::Queued => DeliveryStatus::Queued,
         NotificationState::Sending => match left(lease_until_ms) {
-            Some(left) => Standing::Held(Duration::from_millis(left.saturating_add(1))),
-            None => Standing::Abandoned,
+            Some(left) => DeliveryStatus::Leased(Duration::from_millis(left.saturating_add(1))),
+            None => DeliveryStatus::LeaseExpired,
         },
-        NotificationState::Unknown => Standing::Doubted(Duration::from_millis(left(ask_at_ms).unwrap_or(0))),
+        NotificationState::Unknown => DeliveryStatus::Unknown(Duration::from_millis(left(lookup_at_ms).unwrap_or(0))),
         NotificationState::NeedsReview
         | NotificationState::Accepted
         | NotificationState::Rejected
         | NotificationState::Delivered
         | NotificationState::Bounced
-        | NotificationState::Complained => Standing::Settled,
+        | NotificationState::Complained => DeliveryStatus::Settled,
     }
 }
 
@@ -290,16 +290,16 @@ mod tests {
     }
 
     #[test]
-    fn an_item_says_what_a_worker_may_do() {
-        let read = |state, lease, ask| standing(state, lease, ask, 100);
+    fn the_status_tells_what_a_worker_may_do() {
+        let read = |state, lease, lookup| status(state, lease, lookup, 100);
         let ms = Duration::from_millis;
-        assert_eq!(read(NotificationState::Queued, None, None), Standing::Waits);
-        assert_eq!(read(NotificationState::Sending, Some(150), None), Standing::Held(ms(51)));
-        assert_eq!(read(NotificationState::Sending, Some(99), None), Standing::Abandoned);
-        assert_eq!(read(NotificationState::Unknown, Some(0), Some(300)), Standing::Doubted(ms(200)));
-        assert_eq!(read(NotificationState::Unknown, None, Some(3)), Standing::Doubted(ms(0)));
+        assert_eq!(read(NotificationState::Queued, None, None), DeliveryStatus::Queued);
+        assert_eq!(read(NotificationState::Sending, Some(150), None), DeliveryStatus::Leased(ms(51)));
+        assert_eq!(read(NotificationState::Sending, Some(99), None), DeliveryStatus::LeaseExpired);
+        assert_eq!(read(NotificationState::Unknown, Some(0), Some(300)), DeliveryStatus::Unknown(ms(200)));
+        assert_eq!(read(NotificationState::Unknown, None, Some(3)), DeliveryStatus::Unknown(ms(0)));
         for state in NotificationState::ALL.into_iter().filter(|state| rank(*state) > 0) {
-            assert_eq!(read(state, Some(150), Some(300)), Standing::Settled);
+            assert_eq!(read(state, Some(150), Some(300)), DeliveryStatus::Settled);
         }
     }
 }

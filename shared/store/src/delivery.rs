@@ -9,7 +9,7 @@ use domain::failure::Failure;
 use domain::id::{NotificationId, OrgId};
 use domain::notification::{HistoryEntry, Notification, NotificationState};
 use jiff::{SignedDuration, Timestamp};
-use resilience::delivery::{self, MARK_UNKNOWN, RECORD_LOOKUP, Standing};
+use resilience::delivery::{self, DeliveryStatus, MARK_UNKNOWN, RECORD_LOOKUP};
 use resilience::outbox::{WAITING_SHARD, WAITING_SINCE};
 use resilience::work::{self, Fenced, LEASE, OWNER};
 
@@ -25,23 +25,23 @@ const LOOKUP_AT: &str = "ask_at_ms";
 /// The attribute with the number of lookups since the last attempt.
 const LOOKUPS: &str = "asked";
 
-/// A notification as it stood when it was looked at.
+/// A notification as it was when a claim was refused.
 #[derive(Debug)]
-pub struct Stand {
+pub struct DeliverySnapshot {
     /// The record.
     pub notification: Notification,
-    /// What that means for a worker.
-    pub standing: Standing,
+    /// Its status, as it matters to a worker.
+    pub status: DeliveryStatus,
     owner: Option<String>,
 }
 
-/// What became of taking a notification.
+/// The outcome of claiming a notification.
 #[derive(Debug)]
-pub enum Taken {
-    /// It is ours, as it is now.
-    Held(HeldLease, Box<Notification>),
-    /// It is not; how it stands.
-    Stands(Box<Stand>),
+pub enum Claim {
+    /// The claim holds, with the notification as it is now.
+    Claimed(HeldLease, Box<Notification>),
+    /// The claim was refused, for this notification.
+    Refused(Box<DeliverySnapshot>),
     /// There is no such notification.
     Missing,
 }
@@ -87,12 +87,12 @@ impl Deliveries {
         &self.records
     }
 
-    /// Takes a notification that waits, to send it through this provider. Its first taker gives it its Message-ID, for good: the
+    /// Claims a queued notification, to send it through this provider. The first claim gives it its Message-ID, for good: the
     /// mail may have to be looked up by it after the deployment's sender has changed. One write; it returns the whole item either way.
     ///
     /// # Errors
     /// When the table cannot be reached or the item is not readable.
-    pub async fn take(
+    pub async fn claim(
         &self,
         org: &OrgId,
         id: NotificationId,
@@ -100,7 +100,7 @@ impl Deliveries {
         message_id: &str,
         lease_until: Timestamp,
         now: Timestamp,
-    ) -> Result<Taken, AwsError> {
+    ) -> Result<Claim, AwsError> {
         let once = Item::from([("message_id".to_owned(), text(message_id))]);
         let set = Item::from([
             ("provider".to_owned(), text(provider)),
@@ -112,9 +112,9 @@ impl Deliveries {
         let terms = ClaimTerms { condition: work::CLAIM_WAITING, ready, held, lease_until, set, once };
         let key = key_of::<Notification>(org, &id.to_string());
         match claim_item(self.records.table(), key, terms, now).await? {
-            ItemClaim::Held(hold, item) => Ok(Taken::Held(hold, Box::new(from_item(item)?))),
-            ItemClaim::Refused(None) => Ok(Taken::Missing),
-            ItemClaim::Refused(Some(item)) => Ok(Taken::Stands(Box::new(stand(item, now)?))),
+            ItemClaim::Held(hold, item) => Ok(Claim::Claimed(hold, Box::new(from_item(item)?))),
+            ItemClaim::Refused(None) => Ok(Claim::Missing),
+            ItemClaim::Refused(Some(item)) => Ok(Claim::Refused(Box::new(snapshot(item, now)?))),
         }
     }
 
@@ -182,7 +182,7 @@ impl Deliveries {
     pub async fn mark_unknown(
         &self,
         org: &OrgId,
-        stand: &Stand,
+        snapshot: &DeliverySnapshot,
         mut step: Step,
         lookup_delay: Option<Duration>,
         now: Timestamp,
@@ -190,12 +190,12 @@ impl Deliveries {
         let write = Write::when(MARK_UNKNOWN)
             .value("sending", text(NotificationState::Sending.as_str()))
             .value("now", number(now.as_millisecond()));
-        let id = stand.notification.id;
+        let id = snapshot.notification.id;
         match lookup_delay {
             Some(after) => step.set.extend(lookup_waiting(id, 0, after, now)),
             None => step.set.extend(waiting_again(&step, org, id, now)),
         }
-        self.write(org, stand, write.remove(LEASE), step, now).await
+        self.write(org, snapshot, write.remove(LEASE), step, now).await
     }
 
     /// Records the result of a lookup. `next_lookup` is the delay of the next one, and whether this one counts. One write.
@@ -206,12 +206,12 @@ impl Deliveries {
     pub async fn record_lookup(
         &self,
         org: &OrgId,
-        stand: &Stand,
+        snapshot: &DeliverySnapshot,
         mut step: Step,
         next_lookup: Option<(Duration, bool)>,
         now: Timestamp,
     ) -> Result<bool, AwsError> {
-        let Notification { id, lookups, .. } = stand.notification;
+        let Notification { id, lookups, .. } = snapshot.notification;
         let mut write = Write::when(RECORD_LOOKUP)
             .value("unknown", text(NotificationState::Unknown.as_str()))
             .value("asked", number(i64::from(lookups)));
@@ -228,34 +228,34 @@ impl Deliveries {
                 step.set.extend(again);
             }
         }
-        self.write(org, stand, write, step, now).await
+        self.write(org, snapshot, write, step, now).await
     }
 
     async fn write(
         &self,
         org: &OrgId,
-        stand: &Stand,
+        snapshot: &DeliverySnapshot,
         write: Write,
         step: Step,
         now: Timestamp,
     ) -> Result<bool, AwsError> {
         let LeaseUpdate { set, history } = step.ending()?;
-        let owner = stand.owner.clone().unwrap_or_default();
+        let owner = snapshot.owner.clone().unwrap_or_default();
         let mut write = write.value("owner", text(owner)).set_all(set).set("updated_at", text(now.to_string()));
         if let Some(entry) = history {
             write = write.append("history", map(entry));
         }
-        let key = key_of::<Notification>(org, &stand.notification.id.to_string());
+        let key = key_of::<Notification>(org, &snapshot.notification.id.to_string());
         Ok(matches!(self.records.table().update(&key, write, false).await?, Written::Applied(_)))
     }
 }
 
-fn stand(item: Item, now: Timestamp) -> Result<Stand, AwsError> {
+fn snapshot(item: Item, now: Timestamp) -> Result<DeliverySnapshot, AwsError> {
     let owner = item.get(OWNER).and_then(|v| v.as_s().ok()).cloned();
     let (lease, lookup_at) = (number_in(&item, LEASE), number_in(&item, LOOKUP_AT));
     let notification: Notification = from_item(item)?;
-    let standing = delivery::standing(notification.state, lease, lookup_at, now.as_millisecond());
-    Ok(Stand { notification, standing, owner })
+    let status = delivery::status(notification.state, lease, lookup_at, now.as_millisecond());
+    Ok(DeliverySnapshot { notification, status, owner })
 }
 
 /// The attributes of an unknown mail that waits for its next lookup, in the index of what waits.

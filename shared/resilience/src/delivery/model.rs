@@ -131,7 +131,7 @@ impl World {
     }
 
     fn ended(&self) -> bool {
-        standing(self.item.state, None, None, 0) == Standing::Settled
+        status(self.item.state, None, None, 0) == DeliveryStatus::Settled
     }
 
     fn with(&self, at: usize, worker: Worker) -> Self {
@@ -254,11 +254,11 @@ fn receive(world: &World, at: usize, rules: &Rules, next: &mut Vec<Step<World>>)
         next.push(Step::Progress(claimed.with(at, worker)));
         return Ok(());
     }
-    let (lease, ask) = (Some(i64::from(world.item.left)), Some(i64::from(world.item.left)));
-    match standing(world.item.state, lease, ask, 0) {
-        Standing::Waits => return Err("what waits cannot be claimed"),
+    let left = Some(i64::from(world.item.left));
+    match status(world.item.state, left, left, 0) {
+        DeliveryStatus::Queued => return Err("what waits cannot be claimed"),
         // Whatever a worker believes of another's lease, the condition decides.
-        Standing::Held(_) | Standing::Abandoned => {
+        DeliveryStatus::Leased(_) | DeliveryStatus::LeaseExpired => {
             if world.holds(&rules.mark_unknown, true, 0) {
                 let (unknown, message) = world.marked_unknown(rules);
                 // A crash after the write: the message comes again.
@@ -266,14 +266,14 @@ fn receive(world: &World, at: usize, rules: &Rules, next: &mut Vec<Step<World>>)
                 next.push(Step::Progress(World { messages: unknown.messages - usize::from(!message), ..unknown }));
             }
         }
-        Standing::Doubted(wait) if !wait.is_zero() => {}
-        Standing::Doubted(_) => {
+        DeliveryStatus::Unknown(wait) if !wait.is_zero() => {}
+        DeliveryStatus::Unknown(_) => {
             let Item { provider, lookups: number, .. } = world.item;
             next.push(Step::Progress(
                 taken.with(at, Worker::LookingUp { named: true, provider, number, result: None }),
             ));
         }
-        Standing::Settled => next.push(Step::Progress(taken)),
+        DeliveryStatus::Settled => next.push(Step::Progress(taken)),
     }
     Ok(())
 }
