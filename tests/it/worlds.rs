@@ -7,6 +7,7 @@
 
 pub(crate) mod compare;
 mod cost;
+mod freshness;
 pub(crate) mod house;
 mod play;
 

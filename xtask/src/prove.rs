@@ -41,14 +41,15 @@ pub(crate) enum Proof {
     /// worlds whose records differ, and runs that said that they succeeded and did not. A number that nothing measured is
     /// `?`. Exit 0 only when all were played, and nothing differed. Log: .local/prove-sync/logs/worlds.log.
     Sync(sync::SyncArgs),
-    /// How soon changes at polled providers are seen, and how many requests that takes. Needs no stack; takes a minute.
+    /// How soon changes at polled providers are seen, and how many requests that takes. Needs no stack; takes a minute when
+    /// the tests are compiled.
     ///
     /// Replays 18 connections whose changes come in bursts and mostly in business hours over 60 days, drawn anew for each seed,
     /// and polls them by fixed intervals, by the planner of the product and by other known rules. Prints a table for
     /// BambooHR (contract 60 min) and for Workday (30 min): requests a day, of the busiest connection, mean and 95th percentile
     /// of the delay from a change to the beginning of the next poll, of all connections and of the quiet ones, and the longest time
     /// between two polls. The last line has the numbers that are judged. Exit 0 only when the targets printed above it hold
-    /// and no time between two polls was longer than its contract.
+    /// and no time between two polls was longer than its contract. Log: .local/prove-freshness/logs/replay.log.
     Freshness(freshness::FreshnessArgs),
 }
 
@@ -69,7 +70,7 @@ pub(crate) async fn prove(proof: &Proof) -> Result<bool> {
         Proof::Core(args) => core::core(args).await,
         Proof::Mail(args) => mail::mail(args).await,
         Proof::Sync(args) => sync::sync(args).await,
-        Proof::Freshness(args) => freshness::freshness(args),
+        Proof::Freshness(args) => freshness::freshness(args).await,
     }
 }
 

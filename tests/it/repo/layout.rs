@@ -78,7 +78,7 @@ fn allowed(name: &str, folder: &str) -> &'static [&'static str] {
         "domain" | "simulators" => &[],
         "resilience" | "mail_templates" => &["domain"],
         // Of the product only what a person wants to look at, or what can be proven, without a stack.
-        "xtask" => &["domain", "resilience", "mail_templates", "providers"],
+        "xtask" => &["domain", "mail_templates", "providers"],
         "aws" | "providers" | "web" => &["domain", "resilience"],
         "store" => &["domain", "resilience", "aws"],
         "sync" => &["domain", "resilience", "aws", "store", "providers"],

@@ -3,10 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 use resilience::adaptive::{Ended, Policy, Rate};
 
-use super::{
-    load::{Connection, count, float, time},
-    replay::{Poller, Seen},
-};
+use super::load::{Connection, count, float, time};
+use super::replay::{Poller, Seen};
 
 /// What runs in the product.
 pub(super) struct Own {
