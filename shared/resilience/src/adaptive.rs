@@ -17,8 +17,8 @@
 //! are suspect and the connection is polled as if it had none, until one comes.
 //!
 //! Invariants, held by the tests for any input, stored nonsense and clocks that go backwards included: every number stays
-//! finite and bounded; a connection that is polled never waits longer than its contract, except where its provider, its
-//! budget or its breaker says so; nothing is asked before they allow it.
+//! finite and bounded; a connection that is polled never waits longer than its contract. What a provider's rate limit, a
+//! budget, a breaker or a failed run postpones is planned by the sync engine and not here.
 
 mod plan;
 mod profile;
@@ -30,7 +30,7 @@ mod tests;
 use jiff::{SignedDuration, Timestamp, tz::Offset};
 use serde::{Deserialize, Deserializer, Serialize};
 
-pub use plan::{Ended, Plan};
+pub use plan::Plan;
 pub use profile::Profile;
 
 use profile::Clock;
@@ -139,7 +139,7 @@ pub struct Rate {
     /// When the last webhook came.
     #[serde(skip_serializing_if = "Option::is_none")]
     heard_at: Option<Timestamp>,
-    /// Failed runs since the last one that did not fail.
+    /// A part of the stored form, always zero: the runs that fail are counted and planned by the sync engine.
     failures: u32,
     /// How changes become known.
     feed: Feed,
@@ -185,11 +185,6 @@ impl Rate {
         self.feed = Feed::Webhooks;
     }
 
-    /// After a failed run. What the provider or a budget postponed has not failed.
-    pub fn failed(&mut self) {
-        self.failures = self.failures.saturating_add(1);
-    }
-
     /// How changes become known.
     #[must_use]
     pub fn feed(&self) -> Feed {
@@ -200,12 +195,6 @@ impl Rate {
     #[must_use]
     pub fn heard_at(&self) -> Option<Timestamp> {
         self.heard_at
-    }
-
-    /// Failed runs since the last one that did not fail.
-    #[must_use]
-    pub fn failures(&self) -> u32 {
-        self.failures
     }
 
     /// Changes a day, averaged over the week.

@@ -4,7 +4,6 @@ use aws::error::AwsError;
 use aws::random;
 use domain::sync::{Mode, Run};
 use jiff::Timestamp;
-use resilience::adaptive::Ended;
 use store::control::Control;
 
 use crate::Engine;
@@ -20,7 +19,7 @@ impl Engine {
         let from = state.polled_at.unwrap_or(run.started_at);
         state.rate.learn(&policy, from, run.started_at, run.changed(), None);
         state.polled_at = Some(run.started_at);
-        let plan = state.rate.plan(now, &policy, Ended::Complete, random::chance());
+        let plan = state.rate.plan(now, &policy, random::chance());
         state.poll_at = Some(plan.at);
         state.reason = plan.reason;
         Ok(())
@@ -52,7 +51,7 @@ impl Engine {
         if session.state.rate.wants_poll(now, &policy) {
             return Ok(true);
         }
-        let plan = session.state.rate.plan(now, &policy, Ended::Complete, random::chance());
+        let plan = session.state.rate.plan(now, &policy, random::chance());
         session.state.poll_at = Some(plan.at);
         session.state.reason = plan.reason;
         Ok(false)

@@ -25,7 +25,7 @@ struct Case {
     name: &'static str,
     /// The longest interval between two polls, in seconds.
     contract: f64,
-    /// Whether it says when something changed.
+    /// Whether it says when something changed, which other rules use.
     times_told: bool,
 }
 
@@ -94,7 +94,7 @@ fn rivals(contract: f64) -> Vec<(String, Make)> {
     for k in ROOTS {
         all.push((format!("square root, K={k}"), Box::new(move |at| Box::new(Root::new(k, contract, at)))));
     }
-    all.push((OWN.to_owned(), Box::new(move |at| Box::new(Own::new(contract, at)))));
+    all.push((OWN.to_owned(), Box::new(move |_| Box::new(Own::new(contract)))));
     all
 }
 

@@ -3,7 +3,6 @@
 use jiff::{SignedDuration, Timestamp, tz::Offset};
 
 use super::{Feed, NEW, Policy, Rate, UNLIKELY, profile::Clock, reach};
-use crate::retry::{Next, POLL};
 
 /// Intervals are compared minute by minute, or coarser when the contract is longer than a day.
 const STEP: f64 = 60.0;
@@ -16,33 +15,7 @@ const JITTER_AT_CONTRACT: f64 = 0.03;
 const LONGEST: f64 = 0.95;
 /// A due time is never one that has been worked already, and those are whole seconds.
 const AT_ONCE: SignedDuration = SignedDuration::from_secs(1);
-/// Nobody means to be left alone for longer; what says so is broken.
-const MOST_WAIT: SignedDuration = SignedDuration::from_hours(24 * 366);
 const RECONCILE: [SignedDuration; 2] = [SignedDuration::from_hours(6), SignedDuration::from_hours(24)];
-
-/// How a run ended, as far as it matters for the next one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
-    /// Everything was read. `Rate::learn` was told.
-    Complete,
-    /// There is more to read than one run may: it goes on at its checkpoint.
-    More,
-    /// The provider named a time to wait.
-    RateLimited {
-        /// How long.
-        wait: SignedDuration,
-    },
-    /// Our own budget of requests to the provider is used up.
-    BudgetSpent {
-        /// Until there is more.
-        wait: SignedDuration,
-    },
-    /// It failed, or cannot work until somebody acts. `Rate::failed` was told.
-    Failed {
-        /// How long the provider or the breaker wants no call, if one of them says so.
-        wait: Option<SignedDuration>,
-    },
-}
 
 /// When to poll next.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,74 +24,23 @@ pub struct Plan {
     pub at: Timestamp,
     /// How long that is from now.
     pub interval: SignedDuration,
-    /// Changes a day that are expected of the connection, averaged over the week.
-    pub rate_per_day: f64,
     /// Why then, in words for recruiting staff.
     pub reason: String,
-    /// Before this nobody may ask the provider, whoever wants it: `Rate::on_demand` takes it.
-    pub not_before: Option<Timestamp>,
 }
 
 impl Rate {
-    /// Decides when to poll next. `jitter` is a random number in 0..1, so that connections made together do not poll together.
+    /// Decides when to poll next after a finished poll. `jitter` is a random number in 0..1, so that connections made together
+    /// do not poll together.
     ///
     /// Webhooks that come later are not in the plan: see `wants_poll`.
     #[must_use]
-    pub fn plan(&self, now: Timestamp, policy: &Policy, ended: Ended, jitter: f64) -> Plan {
+    pub fn plan(&self, now: Timestamp, policy: &Policy, jitter: f64) -> Plan {
         let jitter = if jitter.is_finite() { jitter.clamp(0.0, 1.0) } else { 0.5 };
-        let contract = contract(policy);
-        let mut not_before = None;
-        let mut stop = |wait: SignedDuration| {
-            let until = later(now, wait.clamp(AT_ONCE, MOST_WAIT));
-            not_before = Some(until);
-            until
+        let (at, reason) = match self.feed() {
+            Feed::Webhooks => self.reconcile(now, policy, jitter),
+            Feed::Polled | Feed::Suspect => self.adapted(now, policy, jitter),
         };
-        // Those who were stopped together do not come back together, but nobody waits past the contract for that.
-        let spread = |until: Timestamp| {
-            let more = seconds(until.duration_since(now).as_secs_f64() * JITTER * jitter);
-            later(until, more).min(until.max(no_later(now, contract)))
-        };
-        let told = |until| clock_time(now, until, policy.zone);
-        let (at, reason) = match ended {
-            Ended::Complete if self.feed() == Feed::Webhooks => self.reconcile(now, policy, jitter),
-            Ended::Complete => self.adapted(now, policy, jitter),
-            Ended::More => (later(now, AT_ONCE), "a long run goes on".to_owned()),
-            Ended::RateLimited { wait } => {
-                let until = stop(wait);
-                (spread(until), format!("the provider asked to wait until {}", told(until)))
-            }
-            Ended::BudgetSpent { wait } => {
-                let until = stop(wait);
-                (spread(until), format!("this connection's requests are used up until {}", told(until)))
-            }
-            Ended::Failed { wait } => {
-                let delay = match POLL.next(self.failures().max(1), jitter, None) {
-                    Next::After(delay) => SignedDuration::try_from(delay).unwrap_or(contract).min(contract),
-                    Next::GiveUp => contract,
-                };
-                let until = wait.map(stop);
-                let at = later(now, delay.max(AT_ONCE)).min(no_later(now, contract));
-                let at = until.map_or(at, |until| at.max(spread(until)));
-                let next = self.failures().max(1).saturating_add(1);
-                (at, format!("the last run failed; try {next} in {}", length(at.duration_since(now))))
-            }
-        };
-        Plan { at, interval: at.duration_since(now), rate_per_day: self.per_day(policy), reason, not_before }
-    }
-
-    /// When a poll happens that somebody asks for: at once, whatever the plan is, but not before `Plan::not_before` of the
-    /// plan that stands.
-    #[must_use]
-    pub fn on_demand(&self, now: Timestamp, policy: &Policy, not_before: Option<Timestamp>) -> Plan {
-        let soon = later(now, AT_ONCE);
-        let (at, reason) = match not_before.filter(|until| *until > soon) {
-            Some(until) => {
-                let until = later(until, SignedDuration::ZERO);
-                (until, format!("asked for; has to wait until {}", clock_time(now, until, policy.zone)))
-            }
-            None => (soon, "asked for".to_owned()),
-        };
-        Plan { at, interval: at.duration_since(now), rate_per_day: self.per_day(policy), reason, not_before }
+        Plan { at, interval: at.duration_since(now), reason }
     }
 
     /// Whether a poll that was planned after the last one is still wanted when it is due. For a connection whose webhooks work

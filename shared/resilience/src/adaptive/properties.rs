@@ -67,9 +67,8 @@ impl Chance {
         let changed = self.of(&[0, 0, 0, 1, 3, 40, 90_000, u64::MAX]);
         let times = [self.around(now), self.around(now)];
         match self.below(10) {
-            0 => rate.failed(),
-            1 => rate.heard(policy, to, changed),
-            2..6 => rate.learn(policy, from, to, changed, None),
+            0 => rate.heard(policy, to, changed),
+            1..6 => rate.learn(policy, from, to, changed, None),
             6 => rate.learn(policy, from, to, changed, Some(&[])),
             _ => rate.learn(policy, from, to, changed, Some(&times)),
         }
@@ -93,39 +92,20 @@ fn check(rate: &Rate, policy: &Policy, now: Timestamp, chance: &mut Chance) {
     } else {
         f64::from(u16::try_from(chance.below(1_000)).expect("small")) / 1e3
     };
-    let wait = chance.duration();
-    let until = now + wait.clamp(SignedDuration::ZERO, SignedDuration::from_hours(24 * 366));
-    let ends = [
-        Ended::Complete,
-        Ended::More,
-        Ended::RateLimited { wait },
-        Ended::BudgetSpent { wait },
-        Ended::Failed { wait: None },
-        Ended::Failed { wait: Some(wait) },
-    ];
-    for ended in ends {
-        let plan = rate.plan(now, policy, ended, jitter);
-        let context = format!("{ended:?} {jitter} {plan:?}\n{policy:?}\n{rate:?} at {now}");
-        assert!(plan.at > now && plan.at.subsec_nanosecond() == 0, "later, in whole seconds: {context}");
-        assert!(plan.rate_per_day.is_finite() && plan.rate_per_day > 0.0, "{context}");
-        let within = plan.at <= now.saturating_add(policy.contract).unwrap_or(Timestamp::MAX);
-        let asked =
-            matches!(ended, Ended::RateLimited { .. } | Ended::BudgetSpent { .. } | Ended::Failed { wait: Some(_) });
-        if asked {
-            assert!(plan.at >= until && plan.not_before.is_some_and(|not_before| plan.at >= not_before), "{context}");
-            // Past the contract only as far as was asked for, to the second.
-            assert!(within || plan.at.duration_since(until) <= SignedDuration::from_secs(1), "{context}");
-        } else if ended == Ended::Complete && rate.feed() == Feed::Webhooks {
-            assert!(plan.interval <= SignedDuration::from_hours(24), "{context}");
-        } else {
-            assert!(within && plan.not_before.is_none(), "{context}");
-        }
-        assert!(rate.on_demand(now, policy, plan.not_before).at >= plan.not_before.unwrap_or(now), "{context}");
+    let plan = rate.plan(now, policy, jitter);
+    let context = format!("{jitter} {plan:?}\n{policy:?}\n{rate:?} at {now}");
+    assert!(plan.at > now && plan.at.subsec_nanosecond() == 0, "later, in whole seconds: {context}");
+    let per_day = rate.per_day(policy);
+    assert!(per_day.is_finite() && per_day > 0.0, "{context}");
+    if rate.feed() == Feed::Webhooks {
+        assert!(plan.interval <= SignedDuration::from_hours(24), "{context}");
+    } else {
+        assert!(plan.at <= now.saturating_add(policy.contract).unwrap_or(Timestamp::MAX), "{context}");
     }
 }
 
 #[test]
-fn plans_keep_the_contract_and_every_wait_and_numbers_stay_sound() {
+fn plans_keep_the_contract_and_numbers_stay_sound() {
     let mut chance = Chance(1);
     for _ in 0..300 {
         let policy = chance.policy();
@@ -205,16 +185,17 @@ fn more_changes_mean_sooner_and_dearer_requests_later() {
         for changed in [0, 1, 2, 3, 5, 8, 20, 50] {
             let mut after = rate.clone();
             after.learn(&policy, now, next, changed, None);
-            let plan = after.plan(next, &policy, Ended::Complete, 0.5);
+            let plan = after.plan(next, &policy, 0.5);
+            let rate_per_day = after.per_day(&policy);
             if let Some((interval, per_day)) = last {
                 let context = format!("round {round}: {changed} changes, {interval} before, {plan:?}");
-                assert!(plan.interval <= interval && plan.rate_per_day >= per_day, "{context}");
+                assert!(plan.interval <= interval && rate_per_day >= per_day, "{context}");
             }
-            last = Some((plan.interval, plan.rate_per_day));
+            last = Some((plan.interval, rate_per_day));
         }
         let mut shorter = SignedDuration::ZERO;
         for k_seconds in [10.0, 100.0, 375.0, 1_000.0, 10_000.0] {
-            let plan = rate.plan(now, &Policy { k_seconds, ..policy.clone() }, Ended::Complete, 0.5);
+            let plan = rate.plan(now, &Policy { k_seconds, ..policy.clone() }, 0.5);
             assert!(plan.interval >= shorter, "round {round}: {plan:?}");
             shorter = plan.interval;
         }

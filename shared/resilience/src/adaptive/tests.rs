@@ -34,7 +34,7 @@ fn learned(policy: &Policy, weeks: i32, times_told: bool) -> (Rate, Timestamp) {
 }
 
 fn planned(rate: &Rate, now: Timestamp, policy: &Policy) -> (i64, String) {
-    let plan = rate.plan(now, policy, Ended::Complete, 0.5);
+    let plan = rate.plan(now, policy, 0.5);
     assert_eq!(plan.interval, plan.at.duration_since(now));
     (plan.interval.as_mins(), plan.reason)
 }
@@ -90,62 +90,13 @@ fn what_was_there_before_and_an_import_are_no_rate() {
 }
 
 #[test]
-fn every_end_has_its_time_and_says_why() {
-    let policy = hourly().in_zone(Offset::from_seconds(3_600).expect("a zone"));
-    let now = at("2026-01-05T09:00:00Z");
-    let mut rate = Rate::default();
-    let said = |rate: &Rate, ended, jitter| {
-        let Plan { interval, reason, not_before, .. } = rate.plan(now, &policy, ended, jitter);
-        (interval.as_secs(), reason, not_before.map(|at| at.duration_since(now).as_secs()))
-    };
-    let wait = SignedDuration::from_secs(240);
-    assert_eq!(said(&rate, Ended::More, 0.9), (1, "a long run goes on".to_owned(), None));
-    let asked = "the provider asked to wait until 10:04".to_owned();
-    assert_eq!(said(&rate, Ended::RateLimited { wait }, 0.0), (240, asked.clone(), Some(240)));
-    assert_eq!(said(&rate, Ended::RateLimited { wait }, 1.0), (264, asked, Some(240)));
-    let used = "this connection's requests are used up until 10:04".to_owned();
-    assert_eq!(said(&rate, Ended::BudgetSpent { wait }, 0.0), (240, used, Some(240)));
-    let day = SignedDuration::from_hours(26);
-    let long = said(&rate, Ended::RateLimited { wait: day }, 1.0);
-    assert_eq!(long, (26 * 3600, "the provider asked to wait until 6 Jan 12:00".to_owned(), Some(26 * 3600)));
-    let utc = rate.plan(now, &hourly(), Ended::RateLimited { wait }, 0.0);
-    assert_eq!(utc.reason, "the provider asked to wait until 09:04 UTC");
-
-    rate.failed();
-    assert_eq!(said(&rate, Ended::Failed { wait: None }, 1.0).0, 30);
-    rate.failed();
-    let second = (60, "the last run failed; try 3 in 60 s".to_owned(), None);
-    assert_eq!(said(&rate, Ended::Failed { wait: None }, 1.0), second);
-    let breaker = said(&rate, Ended::Failed { wait: Some(wait) }, 0.0);
-    assert_eq!(breaker, (240, "the last run failed; try 3 in 4 min".to_owned(), Some(240)));
-    for _ in 0..100 {
-        rate.failed();
-    }
-    assert_eq!(said(&rate, Ended::Failed { wait: None }, 1.0).0, 3600);
-    let half = Policy::new(30 * MINUTE);
-    assert_eq!(rate.plan(now, &half, Ended::Failed { wait: None }, 1.0).interval, 30 * MINUTE, "within the contract");
-    rate.learn(&policy, now, now, 0, None);
-    assert_eq!(rate.failures(), 0);
-}
-
-#[test]
-fn who_asks_for_a_poll_skips_the_interval_and_not_the_wait() {
-    let (rate, now, policy) = (Rate::default(), at(MONDAY), hourly());
-    let at_once = rate.on_demand(now, &policy, Some(now));
-    assert_eq!((at_once.interval.as_secs(), at_once.reason.as_str()), (1, "asked for"));
-    let waits = rate.on_demand(now, &policy, Some(now + 4 * MINUTE));
-    assert_eq!(waits.at, now + 4 * MINUTE);
-    assert_eq!(waits.reason, "asked for; has to wait until 00:04 UTC");
-}
-
-#[test]
 fn a_long_run_does_not_stretch_the_contract() {
     let policy = hourly();
     let (mut rate, now) = learned(&policy, 1, false);
     let night = now + HOUR;
     rate.learn(&policy, now, night, 0, None);
     let after = |minutes: i32| {
-        let plan = rate.plan(night + minutes * MINUTE, &policy, Ended::Complete, 0.0);
+        let plan = rate.plan(night + minutes * MINUTE, &policy, 0.0);
         plan.at.duration_since(night).as_mins()
     };
     assert_eq!(
@@ -163,7 +114,7 @@ fn working_webhooks_are_reconciled_and_their_silence_is_an_alarm() {
     rate.heard(&policy, now, 1);
     assert_eq!(rate.feed(), Feed::Webhooks);
     // From Sunday at midnight nothing is expected until the morning.
-    let plan = rate.plan(now, &policy, Ended::Complete, 0.0);
+    let plan = rate.plan(now, &policy, 0.0);
     let said = format!("webhooks work; checked at {} UTC unless one comes", plan.at.strftime("%H:%M"));
     assert_eq!(plan.reason, said);
     let alarm = plan.at.duration_since(now);
@@ -173,20 +124,20 @@ fn working_webhooks_are_reconciled_and_their_silence_is_an_alarm() {
     let mut told = rate.clone();
     told.heard(&policy, plan.at - MINUTE, 1);
     assert!(!told.wants_poll(plan.at, &policy), "a webhook came in time");
-    assert!(told.plan(plan.at, &policy, Ended::Complete, 0.0).at > plan.at + 30 * MINUTE);
+    assert!(told.plan(plan.at, &policy, 0.0).at > plan.at + 30 * MINUTE);
 
     let mut silent = rate.clone();
-    assert_eq!(silent.plan(plan.at, &policy, Ended::Complete, 0.0).reason, "no webhook for longer than expected");
+    assert_eq!(silent.plan(plan.at, &policy, 0.0).reason, "no webhook for longer than expected");
     let mut fresh = rate.clone();
     fresh.learn(&policy, now, plan.at, 1, Some(&[plan.at - MINUTE]));
     assert_eq!(fresh.feed(), Feed::Webhooks, "its webhook may be on its way");
     silent.learn(&policy, now, plan.at, 0, None);
     assert_eq!(silent.feed(), Feed::Webhooks, "nothing happened, nothing was told");
-    let next = silent.plan(plan.at, &policy, Ended::Complete, 0.0);
+    let next = silent.plan(plan.at, &policy, 0.0);
     assert!(next.at > plan.at + 30 * MINUTE, "an alarm that found nothing begins anew: {next:?}");
     rate.learn(&policy, now, plan.at, 3, None);
     assert_eq!(rate.feed(), Feed::Suspect);
-    let polled = rate.plan(plan.at, &policy, Ended::Complete, 0.5);
+    let polled = rate.plan(plan.at, &policy, 0.5);
     assert!(polled.interval <= HOUR, "{polled:?}");
     assert_eq!(polled.reason, "no webhook for longer than expected, so it is polled");
     rate.heard(&policy, plan.at + MINUTE, 1);
@@ -200,7 +151,7 @@ fn a_quiet_connection_with_webhooks_is_checked_twice_a_day() {
     let now = at(MONDAY);
     rate.learn(&policy, now, now, 10, None);
     rate.heard(&policy, now, 1);
-    let plan = rate.plan(now, &policy, Ended::Complete, 0.0);
+    let plan = rate.plan(now, &policy, 0.0);
     assert_eq!((plan.interval, plan.reason.as_str()), (12 * HOUR, "webhooks work; checked every 12 h"));
     assert!(rate.wants_poll(now + 12 * HOUR, &policy));
     // A found change proves nothing while silence is no wonder: not all kinds of records have webhooks.

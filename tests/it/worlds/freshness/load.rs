@@ -86,9 +86,9 @@ pub(super) struct Connection {
     pub(super) end: i64,
     /// When things change, in order.
     pub(super) changes: Vec<i64>,
-    /// Where its organisation's clock stands.
+    /// The time zone of its organisation.
     pub(super) zone: Offset,
-    /// Where the planner believes that it stands: of every second organisation nothing is known, and UTC is taken.
+    /// The time zone that a rule may assume: of every second organisation it is unknown, and UTC is taken.
     pub(super) believed: Offset,
     /// Where in its first interval it is polled first.
     pub(super) phase: f64,

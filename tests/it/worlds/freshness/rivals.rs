@@ -1,31 +1,30 @@
-//! The policies that are compared: the product's own, and what else is known.
+//! The policies that are compared: the planner of the product, and other known rules.
 
-use jiff::{SignedDuration, Timestamp};
-use resilience::adaptive::{Ended, Policy, Rate};
+use jiff::SignedDuration;
+use resilience::adaptive::{Policy, Rate};
 
 use super::load::{Connection, count, float, time};
 use super::replay::{Poller, Seen};
 
-/// What runs in the product.
+/// The planner of the product, called as the sync engine calls it: on the clock of UTC, without the times of changes.
 pub(super) struct Own {
     policy: Policy,
     rate: Rate,
 }
 
 impl Own {
-    pub(super) fn new(contract: f64, connection: &Connection) -> Self {
+    pub(super) fn new(contract: f64) -> Self {
         let contract = SignedDuration::try_from_secs_f64(contract).unwrap_or_default();
-        Self { policy: Policy::new(contract).in_zone(connection.believed), rate: Rate::default() }
+        Self { policy: Policy::new(contract), rate: Rate::default() }
     }
 }
 
 impl Poller for Own {
     fn next(&mut self, seen: &Seen<'_>, jitter: f64) -> f64 {
-        let times: Option<Vec<Timestamp>> = seen.times.map(|times| times.iter().map(|at| time(*at)).collect());
         let now = time(seen.now);
         let changed = u64::try_from(seen.changed).unwrap_or(u64::MAX);
-        self.rate.learn(&self.policy, seen.from.map_or(now, time), now, changed, times.as_deref());
-        self.rate.plan(now, &self.policy, Ended::Complete, jitter).interval.as_secs_f64()
+        self.rate.learn(&self.policy, seen.from.map_or(now, time), now, changed, None);
+        self.rate.plan(now, &self.policy, jitter).interval.as_secs_f64()
     }
 }
 
