@@ -1,13 +1,13 @@
-//! Sends mails: one notification, one e-mail. What may follow from what is decided in `resilience::delivery`.
+//! Sends mails: one notification, one e-mail. The decisions are those of `resilience::delivery`; none is taken here.
 //!
-//! A message names a notification; its state decides what is to be done. A queued one is sent (`sending.rs`). One whose worker
+//! A message names a notification; its state decides what is to be done. A queued one is sent (`send.rs`). One whose worker
 //! died in the middle, or whose provider's reply was lost, is looked up at the provider (`lookup.rs`). For a settled one the
 //! message is a duplicate.
 
 mod lookup;
 pub mod mailer;
 mod record;
-mod sending;
+mod send;
 
 use std::time::Duration;
 
@@ -25,15 +25,15 @@ use store::delivery::{Claim, Deliveries, DeliverySnapshot};
 use store::suppression::Correspondents;
 
 use crate::mailer::Mailers;
-use crate::sending::Chosen;
+use crate::send::Chosen;
 
-/// What is kept of the invocation's time to record the outcome.
+/// The part of the invocation's time that is reserved to record the outcome.
 const TO_RECORD: Duration = Duration::from_secs(4);
 /// The settling time where `MAIL_SETTLING_SECONDS` is not set: the delay before the first lookup of a mail, so that the
 /// provider has had the time to index it.
 const SETTLING: Duration = Duration::from_secs(120);
 
-/// The worker and what it needs.
+/// The worker, with its tables, providers and templates.
 pub struct Worker {
     deliveries: Deliveries,
     correspondents: Correspondents,
@@ -79,7 +79,7 @@ impl Worker {
         tokio::join!(self.deliveries.records().table().preconnect(), provider);
     }
 
-    /// Works on one notification.
+    /// Handles the job of one notification.
     pub async fn handle(&self, job: EmailJob, invocation: Invocation) -> Outcome {
         let EmailJob { v: _, org, notification, hint } = job;
         let reference = MailReference { org, notification };
@@ -91,7 +91,7 @@ impl Worker {
     }
 
     async fn work(&self, reference: &MailReference, invocation: Invocation) -> Result<Outcome, AwsError> {
-        // Where there is no room, neither the work nor the message is touched.
+        // Without a free slot neither the work nor the message is touched.
         let _slot = self.calls.enter().await?;
         let correspondent = match self.correspondents.of(&reference.org).await {
             Ok(correspondent) => correspondent,
@@ -99,9 +99,9 @@ impl Worker {
         };
         let wanted = correspondent.profile.as_ref().map_or(&[][..], |profile| profile.mail_providers.as_slice());
         let order = self.mailers.order(wanted);
-        let chosen = match sending::choose(&order, 0, invocation.deadline).await {
+        let chosen = match send::choose(&order, 0, invocation.deadline).await {
             Ok(chosen) => chosen,
-            // Nobody may be called, to send or to ask: the message waits, and costs nothing.
+            // No provider may be called, neither to send nor to look up: the message waits, and costs nothing.
             Err(wait) => return Ok(Outcome::postpone(wait, "the breakers of all mail providers are open")),
         };
         let Chosen { provider, permit, .. } = &chosen;
@@ -111,11 +111,11 @@ impl Worker {
             self.deliveries.claim(&reference.org, id, provider.spec.id, &message_id, invocation.deadline, now).await;
         match claim {
             Ok(Claim::Claimed(hold, notification)) => {
-                let attempt = sending::Attempt { reference, hold, notification: *notification, order, invocation };
+                let attempt = send::Attempt { reference, hold, notification: *notification, order, invocation };
                 self.send(attempt, &correspondent, chosen).await
             }
             other => {
-                // Nobody was called: a probe is free for the next one.
+                // No provider was called: the probe is free for the next worker.
                 provider.breaker.settle(permit, aws::breaker::Verdict::NotTried, clock::now()).await;
                 match other? {
                     Claim::Missing => Ok(Outcome::dead("there is no such notification")),

@@ -1,4 +1,4 @@
-//! Which mail providers this deployment uses, and their credentials and breakers.
+//! The mail providers of this deployment, with their credentials and breakers.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,7 +15,7 @@ use providers::mail::port::{Asking, MailError, MailSetup, MailSetupError, Mailer
 use resilience::breaker::POLICY;
 use secrecy::SecretString;
 
-/// Most providers that are tried for one mail.
+/// The most providers that are tried for one mail.
 const MOST_PROVIDERS: usize = 5;
 
 /// Why the function cannot start. Completes "failed to …".
@@ -34,11 +34,11 @@ pub enum StartError {
 
 /// A mail provider that is ready to be used.
 pub struct Ready {
-    /// What the product knows of it.
+    /// The entry of the provider in the catalog.
     pub spec: &'static Spec,
-    /// Its client.
+    /// The client that talks to the provider.
     pub mailer: Box<dyn Mailer>,
-    /// Whether it may be called.
+    /// The provider's circuit breaker.
     pub breaker: SharedBreaker,
 }
 
@@ -48,9 +48,9 @@ pub struct Mailers {
     control: Table,
     stage: Stage,
     replacement: Option<String>,
-    /// The choice of the deployment, the first one first.
+    /// The providers of the deployment, in the order in which they are tried.
     chosen: Vec<Arc<Ready>>,
-    /// Those that were set up because an organisation, or an earlier deployment, chose them; none for one that cannot be.
+    /// The providers that an organisation or an earlier deployment chose; none for one that cannot be set up.
     others: Mutex<HashMap<&'static str, Option<Arc<Ready>>>>,
     from: String,
     domain: String,
@@ -130,7 +130,7 @@ impl Mailers {
         ready.clone()
     }
 
-    /// Who is tried for an organisation's mail, in this order: its own choice, as far as it can be used here, else that of the
+    /// The providers of an organisation's mail, in the order in which they are tried: its own choice, as far as it can be used here, else that of the
     /// deployment.
     pub(crate) fn order(&self, wanted: &[String]) -> Vec<Arc<Ready>> {
         let own: Vec<Arc<Ready>> = wanted.iter().take(MOST_PROVIDERS).filter_map(|name| self.named(name)).collect();
@@ -145,7 +145,7 @@ impl Mailers {
     /// A provider's credentials as they are now; they are read at most once a minute.
     ///
     /// # Errors
-    /// When there are none, or they cannot be read: nothing was sent, no mail will be, and somebody has to act.
+    /// When there are none, or they cannot be read: nothing was sent, no mail will be, and a person has to act.
     pub(crate) async fn credentials(&self, spec: &Spec) -> Result<Vec<SecretString>, MailError> {
         let mut read = Vec::with_capacity(spec.secrets.len());
         for name in spec.secrets {
@@ -156,7 +156,6 @@ impl Mailers {
         Ok(read)
     }
 
-    /// The sender's address.
     pub(crate) fn from(&self) -> &str {
         &self.from
     }
@@ -166,7 +165,7 @@ impl Mailers {
         format!("<{}@{}>", reference.notification, self.domain)
     }
 
-    /// How to ask for no more mails of this kind.
+    /// The value of `List-Unsubscribe` for mails of this kind.
     pub(crate) fn unsubscribe(&self, kind: NotificationKind) -> Option<String> {
         self.unsubscribe.clone().filter(|_| kind.may_be_unsubscribed())
     }

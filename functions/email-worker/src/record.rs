@@ -1,4 +1,4 @@
-//! What is recorded of a notification, and what operators are told of it.
+//! The steps and history entries that are recorded of a notification, and the metrics of operators.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use domain::notification::{HistoryEntry, Notification, NotificationState};
 use jiff::Timestamp;
 use store::delivery::Step;
 
-/// A step to a state.
+/// A step of the protocol that leads to a state.
 pub(crate) fn step(state: NotificationState, failure: Option<Failure>, entry: HistoryEntry) -> Step {
     Step { state, failure, entry, set: Item::new() }
 }
@@ -34,19 +34,19 @@ pub(crate) fn entry(
     }
 }
 
-/// Time since then.
+/// The time that has passed since a moment; zero when there is none.
 pub(crate) fn since(at: Option<Timestamp>) -> Duration {
     at.and_then(|at| Duration::try_from(clock::now().duration_since(at)).ok()).unwrap_or(Duration::ZERO)
 }
 
-/// Counts what operators have to know of mails.
+/// Counts an event of mails that operators watch.
 pub(crate) fn count(metric: &'static str, provider: &str) {
     metrics::emit(Some(("provider", provider)), &[(metric, 1, Unit::Count)]);
 }
 
-/// A person has to look: says so to whoever watches.
+/// Alarms operators that a person has to review a mail.
 pub(crate) fn needs_review(reference: &MailReference) {
     metrics::emit(None, &[("MailNeedsReview", 1, Unit::Count)]);
     let MailReference { org, notification } = reference;
-    tracing::error!(%org, notification.id = %notification, "nobody can say whether a mail was sent; a person has to look");
+    tracing::error!(%org, notification.id = %notification, "it is unknown whether a mail was sent; a person has to review it");
 }

@@ -1,4 +1,4 @@
-//! One attempt to send a mail, through one provider after the other, as far as each certainly sent nothing.
+//! One attempt to send a mail: through one provider after the other, as long as each certainly sent nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,14 +29,14 @@ use crate::mailer::Ready;
 use crate::record::{count, entry, needs_review, step};
 use crate::{TO_RECORD, Worker};
 
-/// Longest dialogue with a mail provider.
+/// The longest time that a provider may take to accept a mail.
 const LONGEST_DIALOGUE: Duration = Duration::from_secs(20);
-/// A message that waits for a breaker waits at least this long.
+/// The shortest delay of a message that waits for a breaker.
 const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 
 /// A provider that may be called now.
 pub(crate) struct Chosen {
-    /// Its place in the order.
+    /// Its place in the order of providers.
     pub(crate) at: usize,
     pub(crate) provider: Arc<Ready>,
     pub(crate) permit: Permit,
@@ -47,12 +47,12 @@ pub(crate) struct Attempt<'a> {
     pub(crate) reference: &'a MailReference,
     pub(crate) hold: HeldLease,
     pub(crate) notification: Notification,
-    /// Who may be tried.
+    /// The providers that may be tried, in this order.
     pub(crate) order: Vec<Arc<Ready>>,
     pub(crate) invocation: Invocation,
 }
 
-/// The first provider from that place on that may be called.
+/// Chooses the first provider from a place in the order on whose breaker allows a call.
 ///
 /// # Errors
 /// How long to wait when there is none.
@@ -70,8 +70,16 @@ pub(crate) async fn choose(order: &[Arc<Ready>], from: usize, lease_until: Times
     Err(soonest.max(SHORTEST_WAIT))
 }
 
+/// Why no mail was composed.
+enum NotComposed {
+    /// The mail is not to be sent at all.
+    Refused(Failure),
+    /// The suppressions could not be read; a later try may succeed.
+    Unavailable(AwsError),
+}
+
 impl Worker {
-    /// Sends, and records what became of it.
+    /// Sends the mail of a claimed notification, and records the outcome.
     pub(crate) async fn send(
         &self,
         attempt: Attempt<'_>,
@@ -80,12 +88,12 @@ impl Worker {
     ) -> Result<Outcome, AwsError> {
         let mail = match self.compose(&attempt, correspondent).await {
             Ok(mail) => mail,
-            Err(refusal) => {
+            Err(why) => {
                 chosen.provider.breaker.settle(&chosen.permit, Verdict::NotTried, clock::now()).await;
-                return match refusal {
-                    Ok(failure) => self.refuse(&attempt, failure).await,
-                    // Nobody was called: it must not look as if a mail might be under way.
-                    Err(error) => {
+                return match why {
+                    NotComposed::Refused(failure) => self.refuse(&attempt, failure).await,
+                    // No provider was called: the outcome is known, the mail was not sent.
+                    NotComposed::Unavailable(error) => {
                         let error = MailError::NotSent(format!("failed to {error}"));
                         self.not_accepted(&attempt, &chosen.provider, error).await
                     }
@@ -113,7 +121,7 @@ impl Worker {
             let Some(next) = next else {
                 return self.not_accepted(&attempt, &provider, error).await;
             };
-            // Who is called next is on record before the call: whoever looks into a death asks the right one.
+            // The next provider is on record before it is called, so that a later lookup goes to the right one.
             let entry = entry(&attempt.notification, "not_sent", Some(provider.spec.id), Some(&error.to_string()));
             let switched = self.deliveries.switch(&attempt.hold, next.provider.spec.id, &entry, clock::now()).await;
             if !matches!(switched, Ok(Fenced::Written)) {
@@ -122,32 +130,32 @@ impl Worker {
             }
             tracing::warn!(
                 notification.id = %attempt.notification.id, mail.provider = provider.spec.id,
-                mail.next = next.provider.spec.id, "certainly not sent; the next provider is tried"
+                mail.next = next.provider.spec.id, "the mail was certainly not sent; the next provider is tried"
             );
             chosen = next;
         }
     }
 
-    /// The mail of a notification, or why none is sent.
-    async fn compose(
-        &self,
-        attempt: &Attempt<'_>,
-        correspondent: &Correspondent,
-    ) -> Result<Mail, Result<Failure, AwsError>> {
+    /// Composes the mail of a notification.
+    ///
+    /// # Errors
+    /// When no mail is to be sent, or not now.
+    async fn compose(&self, attempt: &Attempt<'_>, correspondent: &Correspondent) -> Result<Mail, NotComposed> {
         let Attempt { reference, notification, .. } = attempt;
         if notification.send_before.is_some_and(|until| until <= clock::now()) {
-            return Err(Ok(Failure::new("expired", "what it says was not of use any more when it could be sent")));
+            let detail = "what it says was not of use any more when it could be sent";
+            return Err(NotComposed::Refused(Failure::new("expired", detail)));
         }
         let suppressed = self.correspondents.is_suppressed(&reference.org, correspondent, &notification.to).await;
-        if suppressed.map_err(Err)? {
+        if suppressed.map_err(NotComposed::Unavailable)? {
             let detail = "this address bounced or complained before; lift its suppression to write to it again";
-            return Err(Ok(Failure::new("suppressed", detail)));
+            return Err(NotComposed::Refused(Failure::new("suppressed", detail)));
         }
         let language = notification.language.as_ref();
         let language = language.or_else(|| correspondent.profile.as_ref()?.language.as_ref());
         let rendered = self.templates.render(notification.kind, language, &notification.data);
-        let Rendered { subject, text, html, .. } =
-            rendered.map_err(|error| Ok(Failure::new("rejected", format!("failed to {error}"))))?;
+        let refused = |error| NotComposed::Refused(Failure::new("rejected", format!("failed to {error}")));
+        let Rendered { subject, text, html, .. } = rendered.map_err(refused)?;
         Ok(Mail {
             from: self.mailers.from().to_owned(),
             to: notification.to.clone(),
@@ -160,7 +168,7 @@ impl Worker {
         })
     }
 
-    /// One call to one provider.
+    /// Hands the mail over to one provider, in one call.
     async fn hand_over(&self, attempt: &Attempt<'_>, mail: &Mail, chosen: &Chosen) -> Result<Accepted, MailError> {
         let Chosen { provider, permit, .. } = chosen;
         let mut called = false;
@@ -178,13 +186,13 @@ impl Worker {
             Err(MailError::Unreachable(_) | MailError::Unknown(_)) => Verdict::Failed,
             Err(MailError::Stopped(_)) => Verdict::Stopped,
             Err(MailError::NotSent(_)) if !called => Verdict::NotTried,
-            // Whatever it says of this message, the provider answered.
+            // The provider answered, even if it refused this message.
             Ok(_) | Err(MailError::NotSent(_) | MailError::Later { .. } | MailError::Rejected(_)) => Verdict::Works,
         };
         if verdict == Verdict::Stopped {
-            // Somebody has to act: the alarm is on this.
+            // A person has to act: the alarm is on this metric.
             metrics::emit(None, &[("MailProviderStopped", 1, Unit::Count)]);
-            tracing::error!(mail.provider = provider.spec.id, "a mail provider takes nothing until somebody acts");
+            tracing::error!(mail.provider = provider.spec.id, "a mail provider accepts no mail until a person acts");
         }
         provider.breaker.settle(permit, verdict, clock::now()).await;
         sent
@@ -219,12 +227,12 @@ impl Worker {
     ) -> Result<Outcome, AwsError> {
         let Attempt { hold, notification, .. } = attempt;
         let entry = |what: &str, detail: &str| entry(notification, what, Some(provider.spec.id), Some(detail));
-        // The provider's words may name a recipient: they belong into the record and not into the log.
-        let again = |asked| match MAIL.next(notification.attempts, random::chance(), asked) {
+        // The provider's words may name a recipient: they belong in the record and not in the log.
+        let next_try = |wait| match MAIL.next(notification.attempts, random::chance(), wait) {
             Next::After(after) => Some(after),
             Next::GiveUp => None,
         };
-        let (detail, asked) = match error {
+        let (detail, wait) = match error {
             MailError::Rejected(detail) => {
                 let entry = entry(NotificationState::Rejected.as_str(), &detail);
                 let failure = Failure::new("rejected", detail);
@@ -235,7 +243,7 @@ impl Worker {
             MailError::Later { wait, detail } => (detail, Some(wait)),
         };
         let entry = entry("not_sent", &detail);
-        let Some(after) = again(asked) else {
+        let Some(after) = next_try(wait) else {
             let failure = Failure::new("undeliverable", detail);
             return self.end(attempt, step(NotificationState::Rejected, Some(failure), entry)).await;
         };
@@ -300,7 +308,7 @@ impl Worker {
     }
 }
 
-/// Only a message that comes again can settle what this lease did not: it may be the last one.
+/// The outcome of an attempt that could not be recorded. Its message has to come again: it may be the last one.
 fn unrecorded() -> Outcome {
     Outcome::retry(Duration::ZERO, "the outcome could not be recorded: the lease had passed, or an event was faster")
 }
