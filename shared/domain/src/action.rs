@@ -1,4 +1,4 @@
-//! Actions: changes at an applicant tracking system that somebody asked for, and what became of them.
+//! Actions: changes at an applicant tracking system that a person requested, and their outcome.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -8,11 +8,11 @@ use crate::failure::Failure;
 use crate::id::{ActionId, ApplicationId, ConnectionId};
 use crate::write_back::Change;
 
-/// Code of the failure of an action of which nobody knows whether it was made. Stored: while an action waits with this code,
+/// Code of the failure of an action of which it is unknown whether it was made. Stored: while an action waits with this code,
 /// it is looked for before it is made again.
 pub const UNKNOWN: &str = "unknown";
 
-/// Where the work stands. `Accepted` means durable and waiting, nothing more.
+/// The state of the work. `Accepted` means durable and waiting, nothing more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ActionState {
@@ -24,7 +24,7 @@ pub enum ActionState {
     Succeeded,
     /// It was not made and will not be tried again; the failure says why.
     Failed,
-    /// Nobody knows whether it was made, and it will not be tried again: a person has to look at the provider.
+    /// It is unknown whether the change was made, and it is not tried again: a person has to look at the provider.
     NeedsReview,
 }
 
@@ -45,30 +45,29 @@ impl ActionState {
 /// One change that is to be made at a provider, and the work that makes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Action {
-    /// Format version.
+    /// The version of the stored format.
     pub v: u8,
-    /// Its id.
     pub id: ActionId,
-    /// At which connection.
+    /// The connection whose provider is changed.
     pub connection: ConnectionId,
-    /// About which application of ours; none for one that is handed in.
+    /// The application that is changed; none for one that is handed in.
     pub application: Option<ApplicationId>,
     /// What is to be changed; its ids are the provider's.
     pub change: Change,
-    /// Where it stands.
+    /// The state of the work.
     pub state: ActionState,
-    /// How often it was tried; waiting for somebody's limit of requests is no try.
+    /// The number of tries; waiting for a limit of requests is no try.
     pub attempts: u32,
     /// Why not, or why not yet.
     pub failure: Option<Failure>,
-    /// When it was asked for.
+    /// The time of the request.
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
 }
 
 impl Action {
-    /// A new action.
+    /// An action that is recorded and waits for a worker.
     #[must_use]
     pub fn accepted(
         id: ActionId,

@@ -19,7 +19,7 @@ pub struct PresentedKey {
 }
 
 impl PresentedKey {
-    /// Reads `hi_<organisation>_<hex>`; none when the text is not of this form. The text itself is not kept.
+    /// Reads `hi_<organisation>_<hex>`; none when the text is not of this form. The text itself is not stored.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (org, secret) = text.strip_prefix(PREFIX)?.split_once('_')?;
@@ -46,11 +46,11 @@ impl PresentedKey {
 /// A key on record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApiKey {
-    /// Format version.
+    /// The version of the stored format.
     pub v: u8,
     /// SHA-256 of the key's text, in hex.
     pub id: String,
-    /// Name for people.
+    /// The name by which people recognise the key.
     pub name: String,
     /// Requests a minute, where this key has a limit of its own; values outside of 1 to 10,000 count as the nearest of the two.
     #[serde(default)]

@@ -33,7 +33,7 @@ pub enum Kind {
     Opening,
     /// A job as it is advertised.
     Post,
-    /// A person.
+    /// A person who applies.
     Candidate,
     /// One application of a candidate.
     Application,
@@ -43,16 +43,15 @@ pub enum Kind {
     Offer,
     /// What an interviewer thinks.
     Scorecard,
-    /// A department.
+    /// A department of the provider's structure.
     Department,
-    /// An office.
+    /// An office of the provider's structure.
     Office,
     /// A member of the hiring team.
     User,
 }
 
 impl Kind {
-    /// Every kind.
     pub const ALL: [Self; 11] = [
         Self::Job,
         Self::Opening,
@@ -100,11 +99,11 @@ pub struct Source {
 /// One organisation's connection to one provider, from which objects come. It turns the provider's ids into ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
-    /// Whose.
+    /// The organisation of the record.
     pub org: OrgId,
     /// The provider's id in the registry.
     pub provider: String,
-    /// Which connection.
+    /// The connection that brings the record.
     pub connection: ConnectionId,
 }
 
@@ -204,7 +203,6 @@ macro_rules! each {
 }
 
 impl Record {
-    /// Its kind.
     #[must_use]
     pub const fn kind(&self) -> Kind {
         match self {
@@ -255,7 +253,7 @@ impl Record {
         }
     }
 
-    /// SHA-256 of what a record says: tells whether it changed.
+    /// SHA-256 of the content of a record, by which a change is found.
     #[must_use]
     pub fn content_hash(&self) -> String {
         each!(self, record => content_hash(record))
@@ -268,7 +266,7 @@ impl Serialize for Record {
     }
 }
 
-/// How much of an object an observation tells.
+/// How much of an object an observation contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extent {
     /// All of it: what it does not have, the object does not have.
@@ -280,7 +278,7 @@ pub enum Extent {
 /// An object as the provider says it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observation {
-    /// What it is.
+    /// The record that was observed.
     pub record: Record,
     /// The provider's own version of it, in milliseconds since 1970 UTC. None where it has none: then the time at which it
     /// was observed counts.
@@ -292,7 +290,6 @@ pub struct Observation {
 /// An object that the provider does not have any more.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ObjectRef {
-    /// Its kind.
     pub kind: Kind,
     /// The provider's id of it.
     pub provider_id: String,

@@ -1,4 +1,4 @@
-//! What people ordered of the machinery, and what became of it.
+//! The audit: the actions of people on the machinery, and their outcome.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -8,20 +8,20 @@ use uuid::Uuid;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AuditState {
-    /// It was about to be carried out; when it stays so, nobody knows whether it was.
+    /// It was about to be carried out; an entry that stays so leaves open whether it was.
     Requested,
     /// It was carried out.
     Done,
-    /// It was not.
+    /// The action was refused or failed.
     Failed,
 }
 
 /// One order. It is written before the order is carried out, so that none is without its entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditEntry {
-    /// Format version.
+    /// The version of the stored format.
     pub v: u8,
-    /// Sorts by time.
+    /// The id of the entry; ids sort by time.
     pub id: Uuid,
     /// When it was ordered.
     pub at: Timestamp,
@@ -35,8 +35,8 @@ pub struct AuditEntry {
     pub reason: String,
     /// How far it came.
     pub state: AuditState,
-    /// How the target stood before, in a word; none until the order was carried out.
+    /// The state of the target before, in a word; none until the action was carried out.
     pub before: Option<String>,
-    /// How the target stood after, in a word; none until the order was carried out.
+    /// The state of the target after, in a word; none until the action was carried out.
     pub after: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! Why work ended without its result, as people and programs are told.
+//! The reason why work ended without its result, for people and programs.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,6 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure.
     #[must_use]
     pub fn new(code: &str, detail: impl Into<String>) -> Self {
         Self { code: code.to_owned(), detail: detail.into() }

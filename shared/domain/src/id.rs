@@ -189,12 +189,12 @@ uuid_id!(
     "scorecard"
 );
 uuid_id!(
-    /// A department.
+    /// A department of an organisation's structure.
     DepartmentId,
     "department"
 );
 uuid_id!(
-    /// An office.
+    /// An office of an organisation's structure.
     OfficeId,
     "office"
 );

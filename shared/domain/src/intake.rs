@@ -17,14 +17,14 @@ pub const CONNECTION: &str = "api";
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Priority {
-    /// In turn.
+    /// In the order of arrival.
     #[default]
     Normal,
     /// Before the ordinary ones.
     High,
 }
 
-/// Where the work stands. `Accepted` means durable and waiting, nothing more.
+/// The state of the work. `Accepted` means durable and waiting, nothing more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum IntakeState {
@@ -38,18 +38,18 @@ pub enum IntakeState {
     Failed,
 }
 
-/// Who applied.
+/// The person who applied.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Applicant {
-    /// Full name.
+    /// The applicant's full name.
     pub name: String,
-    /// E-mail address; whoever applies twice with the same one is one candidate.
+    /// The e-mail address; two applications with the same one are of one candidate.
     pub email: String,
-    /// Phone number.
+    /// The applicant's phone number.
     pub phone: Option<String>,
 }
 
-/// To what somebody applied.
+/// The job that an application is for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AppliedJob {
@@ -59,16 +59,16 @@ pub enum AppliedJob {
     External {
         /// The reference: the same one is the same job.
         reference: String,
-        /// The job's title; the reference stands in for it where there is none.
+        /// The job's title; the reference takes its place where there is none.
         title: Option<String>,
     },
 }
 
-/// What somebody wrote about themselves.
+/// The resume that came with an application.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Resume {
-    /// The text itself.
+    /// The resume as plain text.
     Text(String),
     /// Where it can be read.
     Url(String),
@@ -77,25 +77,24 @@ pub enum Resume {
 /// One application that came in, and the work that makes records of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Intake {
-    /// Format version.
+    /// The version of the stored format.
     pub v: u8,
-    /// Its id.
     pub id: IntakeId,
     /// How soon it is worked on.
     pub priority: Priority,
-    /// Who applied.
+    /// The person who applied.
     pub candidate: Applicant,
-    /// To what.
+    /// The job that the application is for.
     pub job: AppliedJob,
-    /// The resume.
+    /// The applicant's resume, if one came along.
     pub resume: Option<Resume>,
-    /// The cover letter.
+    /// The applicant's cover letter, if one came along.
     pub cover_letter: Option<String>,
     /// Where the application was made, in the caller's words.
     pub source: Option<String>,
     /// When it was made; none when the caller did not say.
     pub applied_at: Option<Timestamp>,
-    /// Where the work stands.
+    /// The state of the work.
     pub state: IntakeState,
     /// How often a worker took it.
     pub attempts: u32,
@@ -111,18 +110,18 @@ pub struct Intake {
     pub updated_at: Timestamp,
 }
 
-/// What came in.
+/// The content of an accepted application.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Submission {
     /// How soon it is worked on.
     pub priority: Priority,
-    /// Who applied.
+    /// The person who applied.
     pub candidate: Applicant,
-    /// To what.
+    /// The job that the application is for.
     pub job: AppliedJob,
-    /// The resume.
+    /// The applicant's resume, if one came along.
     pub resume: Option<Resume>,
-    /// The cover letter.
+    /// The applicant's cover letter, if one came along.
     pub cover_letter: Option<String>,
     /// Where the application was made, in the caller's words.
     pub source: Option<String>,
@@ -131,7 +130,7 @@ pub struct Submission {
 }
 
 impl Intake {
-    /// A new intake.
+    /// An intake that is recorded and waits for a worker.
     #[must_use]
     pub fn accepted(id: IntakeId, submission: Submission, now: Timestamp) -> Self {
         let Submission { priority, candidate, job, resume, cover_letter, source, applied_at } = submission;
@@ -210,9 +209,9 @@ impl Intake {
 /// The records that an intake becomes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IntakeRecords {
-    /// The person.
+    /// The record of the person who applied.
     pub candidate: Candidate,
-    /// The application.
+    /// The record of the application itself.
     pub application: Application,
     /// The job, where the application brings it along.
     pub job: Option<Job>,

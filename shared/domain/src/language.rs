@@ -1,4 +1,4 @@
-//! The language that somebody is written to in.
+//! The language of a mail, as a tag.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,7 +16,6 @@ pub struct Language(String);
 pub struct NotALanguage;
 
 impl Language {
-    /// The tag.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -13,9 +13,8 @@ use crate::id::{IdError, NotificationId, OrgId};
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct MailReference {
-    /// Whose notification.
+    /// The organisation of the notification.
     pub org: OrgId,
-    /// Which.
     pub notification: NotificationId,
 }
 
@@ -52,7 +51,7 @@ impl From<MailReference> for String {
 pub enum MailEventKind {
     /// The provider took it.
     Accepted,
-    /// The recipient's server did not take it yet; the provider goes on trying. A soft bounce is one of these.
+    /// The recipient's server did not take it yet, and the provider tries again. A soft bounce is one of these.
     Deferred,
     /// The recipient's server took it.
     Delivered,
@@ -65,11 +64,10 @@ pub enum MailEventKind {
 }
 
 impl MailEventKind {
-    /// All kinds.
     pub const ALL: [Self; 6] =
         [Self::Accepted, Self::Deferred, Self::Delivered, Self::Refused, Self::Bounced, Self::Complained];
 
-    /// The kind's name, as it is stored and shown.
+    /// The kind in its stored form.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -89,9 +87,8 @@ pub struct MailEvent {
     /// The provider's id of this event, or one that is derived from what makes it unique: the same event has the same id
     /// each time it comes. At most 128 characters of letters, digits and `-_.:`.
     pub id: String,
-    /// Which mail.
+    /// The notification whose mail the event is about.
     pub reference: MailReference,
-    /// What happened.
     pub kind: MailEventKind,
     /// When, as the provider says.
     pub at: Timestamp,

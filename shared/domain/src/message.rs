@@ -16,7 +16,7 @@ use crate::mail_event::MailEventKind;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "WireDelivery", into = "WireDelivery")]
 pub struct WebhookDelivery {
-    /// Format version.
+    /// The version of the message format.
     pub v: u8,
     /// On what it came in.
     pub sender: Sender,
@@ -26,7 +26,7 @@ pub struct WebhookDelivery {
     pub event_id: String,
     /// When it was accepted.
     pub received_at: Timestamp,
-    /// The raw body.
+    /// The body, byte by byte as it was received.
     pub body: Vec<u8>,
 }
 
@@ -99,25 +99,22 @@ impl From<WebhookDelivery> for WireDelivery {
 /// A suggestion to be made. The record holds the rest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SuggestionJob {
-    /// Format version.
+    /// The version of the message format.
     pub v: u8,
-    /// Whose suggestion.
+    /// The organisation of the suggestion.
     pub org: OrgId,
-    /// Which.
     pub suggestion: SuggestionId,
 }
 
 /// An e-mail to be sent. The record holds the rest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EmailJob {
-    /// Format version.
+    /// The version of the message format.
     pub v: u8,
-    /// Whose notification.
+    /// The organisation of the notification.
     pub org: OrgId,
-    /// Which.
     pub notification: NotificationId,
-    /// What the provider told by a webhook that does not prove it: it is asked whether that is so, instead of sending the
-    /// mail.
+    /// The event of a webhook that does not prove its origin: the worker confirms it by a lookup instead of sending the mail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<MailEventKind>,
 }
@@ -139,24 +136,22 @@ impl EmailJob {
 /// An application that came in and is to be made into records. The record holds the rest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IntakeJob {
-    /// Format version.
+    /// The version of the message format.
     pub v: u8,
-    /// Whose intake.
+    /// The organisation of the intake.
     pub org: OrgId,
-    /// Which.
     pub intake: IntakeId,
 }
 
 /// A change that is to be made at a provider. The record holds the rest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ActionJob {
-    /// Format version.
+    /// The version of the message format.
     pub v: u8,
-    /// Whose action.
+    /// The organisation of the action.
     pub org: OrgId,
     /// At which connection: it is left alone while its breaker is open, before anything is read.
     pub connection: ConnectionId,
-    /// Which.
     pub action: ActionId,
 }
 
@@ -168,14 +163,13 @@ impl ActionJob {
     }
 }
 
-/// A connection that has something to be asked for. What that is stands in its sync state.
+/// A connection that has work to do. Its sync state says which.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SyncJob {
-    /// Format version.
+    /// The version of the message format.
     pub v: u8,
-    /// Whose connection.
+    /// The organisation of the connection.
     pub org: OrgId,
-    /// Which.
     pub connection: ConnectionId,
 }
 
@@ -190,7 +184,7 @@ impl SyncJob {
 /// Why a queue message cannot be read. Completes "failed to …".
 #[derive(Debug, thiserror::Error)]
 pub enum MessageError {
-    /// Not JSON, or not this message. What stood there is not repeated: this text is logged.
+    /// Not JSON, or not this message. The text is not repeated, because errors are logged.
     #[error("read the message: it is not the JSON of this kind of message (line {}, column {})", .0.line(), .0.column())]
     Malformed(#[from] serde_json::Error),
     /// Written by a newer version.

@@ -1,4 +1,4 @@
-//! Notifications: what people are told by e-mail, how sure the sending must be, how urgent it is, and until when.
+//! Notifications: the kinds of e-mail, the guarantee and urgency of each, and the time after which it is of no use.
 
 mod data;
 
@@ -15,7 +15,7 @@ use crate::failure::Failure;
 use crate::id::{NotificationId, OrgId, SuggestionId};
 use crate::language::Language;
 
-/// What happened that somebody is told of.
+/// The event of which a notification informs its recipient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NotificationKind {
@@ -23,19 +23,19 @@ pub enum NotificationKind {
     UniversityVerification,
     /// An import of candidates or jobs has ended.
     ImportCompleted,
-    /// A flag that somebody raised was dealt with.
+    /// A flag that a user raised was dealt with.
     FlagResolved,
-    /// Somebody asked for a new password.
+    /// A user requested a new password.
     PasswordReset,
-    /// Recruiting staff are told of a new application.
+    /// Recruiting staff are informed of a new application.
     ApplicationReceived,
     /// A candidate is invited to an interview.
     InterviewScheduled,
-    /// A candidate is told where the application stands.
+    /// A candidate is informed of the status of the application.
     ApplicationStatusChanged,
 }
 
-/// What to do when nobody can say whether the mail went out.
+/// What to do when it is unknown whether the mail was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Guarantee {
@@ -49,9 +49,9 @@ pub enum Guarantee {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Priority {
-    /// Somebody waits in front of a screen, or has to be somewhere.
+    /// The recipient waits in front of a screen, or has an appointment.
     High,
-    /// Everything else.
+    /// All other mails, in the order of their arrival.
     Normal,
 }
 
@@ -81,8 +81,8 @@ impl NotificationKind {
         }
     }
 
-    /// A person waits for a verification or a reset and asks again when it does not come, and nobody may miss an interview: a
-    /// second copy is harmless and a missing one is not. The others report something that also stands on a screen: there a
+    /// A person waits for a verification or a reset and asks again when it does not come, and no candidate may miss an interview: a
+    /// second copy is harmless and a missing one is not. The others report something that a screen shows too: there a
     /// copy annoys, and two refusals of one application hurt.
     #[must_use]
     pub const fn guarantee(self) -> Guarantee {
@@ -137,7 +137,7 @@ impl NotificationKind {
     }
 }
 
-/// Where the work stands.
+/// The state of the delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NotificationState {
@@ -145,9 +145,9 @@ pub enum NotificationState {
     Queued,
     /// A worker holds it.
     Sending,
-    /// It may have been sent; the provider is asked before anything else happens.
+    /// It may have been sent; it is looked up at the provider before anything else happens.
     Unknown,
-    /// Nobody can say whether it went out; a person decides.
+    /// It is unknown whether it was sent; a person decides.
     NeedsReview,
     /// The mail provider took it.
     Accepted,
@@ -162,7 +162,6 @@ pub enum NotificationState {
 }
 
 impl NotificationState {
-    /// All states.
     pub const ALL: [Self; 9] = [
         Self::Queued,
         Self::Sending,
@@ -175,7 +174,7 @@ impl NotificationState {
         Self::Complained,
     ];
 
-    /// The state as it is stored and shown.
+    /// The state in its stored form.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -201,7 +200,7 @@ pub struct HistoryEntry {
     pub what: String,
     /// Which attempt, from 1.
     pub attempt: u32,
-    /// Who has it, or was asked.
+    /// The mail provider of the attempt, event or lookup.
     #[serde(default)]
     pub provider: Option<String>,
     /// What the provider calls the mail.
@@ -215,16 +214,15 @@ pub struct HistoryEntry {
     pub detail: Option<String>,
 }
 
-/// One notification.
+/// A notification and the state of its delivery.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notification {
-    /// Format version.
+    /// The version of the stored format.
     pub v: u8,
     /// Its id, and the left part of the mail's Message-ID.
     pub id: NotificationId,
-    /// What happened.
+    /// The event of which the mail informs.
     pub kind: NotificationKind,
-    /// The recipient's address.
     pub to: String,
     /// The language of the mail; none for that of the organisation.
     #[serde(default)]
@@ -234,7 +232,7 @@ pub struct Notification {
     /// After this time it is not sent any more; none on records of before there was such a time.
     #[serde(default)]
     pub send_before: Option<Timestamp>,
-    /// Where it stands.
+    /// The state of the delivery.
     pub state: NotificationState,
     /// How often a worker took it.
     pub attempts: u32,
@@ -256,14 +254,14 @@ pub struct Notification {
     /// What happened, oldest first.
     #[serde(default)]
     pub history: Vec<HistoryEntry>,
-    /// When it was asked for.
+    /// The time of the request.
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
 }
 
 impl Notification {
-    /// A new notification.
+    /// A notification that is recorded and waits for a worker.
     #[must_use]
     pub fn queued(id: NotificationId, kind: NotificationKind, to: String, data: Value, now: Timestamp) -> Self {
         Self {
@@ -289,7 +287,7 @@ impl Notification {
     }
 }
 
-/// The one notification that a finished suggestion asks for.
+/// The id of the one notification of a finished suggestion.
 #[must_use]
 pub fn id_for_suggestion(org: &OrgId, suggestion: SuggestionId) -> NotificationId {
     NotificationId::derived(org, &["suggestion", &suggestion.to_string()])

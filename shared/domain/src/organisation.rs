@@ -8,13 +8,13 @@ use crate::language::Language;
 /// What the product knows of a tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Organisation {
-    /// Format version.
+    /// The version of the stored format.
     pub v: u8,
-    /// The tenant.
+    /// The id of the tenant.
     pub id: OrgId,
-    /// Name for people.
+    /// The name by which people know the organisation.
     pub name: String,
-    /// Who is told of new applications.
+    /// The addresses that are informed of new applications.
     pub notify_email: String,
     /// The language of its mails; none for that of the deployment.
     #[serde(default)]

@@ -2,12 +2,12 @@
 
 use std::str::FromStr;
 
-/// Where this deployment stands. Parsed from `STAGE`.
+/// The stage of this deployment, parsed from `STAGE`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
     /// One machine, with an emulator and simulators.
     Local,
-    /// A developer's account.
+    /// A developer's own AWS account.
     Dev,
     /// The rehearsal of production.
     Staging,
@@ -16,7 +16,7 @@ pub enum Stage {
 }
 
 impl Stage {
-    /// The stage's name as it stands in `STAGE` and in resource names.
+    /// The stage's name, as in `STAGE` and in resource names.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -7,7 +7,7 @@ use crate::FORMAT_VERSION;
 use crate::failure::Failure;
 use crate::id::{ApplicationId, OrgId, SuggestionId};
 
-/// What is asked of the model.
+/// The task of the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SuggestionKind {
@@ -15,7 +15,7 @@ pub enum SuggestionKind {
     ApplicationReview,
 }
 
-/// Where the work stands. `Accepted` means durable and waiting, nothing more.
+/// The state of the work. `Accepted` means durable and waiting, nothing more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SuggestionState {
@@ -29,7 +29,7 @@ pub enum SuggestionState {
     Failed,
 }
 
-/// The text itself, as the prompt's schema asks for it.
+/// The review itself, in the shape of the prompt's schema.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApplicationReview {
     /// Two or three sentences.
@@ -38,16 +38,16 @@ pub struct ApplicationReview {
     pub strengths: Vec<String>,
     /// What to look into.
     pub concerns: Vec<String>,
-    /// One sentence.
+    /// The recommended next step, in one sentence.
     pub next_step: String,
 }
 
 /// How the text came to be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Generation {
-    /// The prompt.
+    /// The id of the prompt that was used.
     pub prompt_id: String,
-    /// Its version.
+    /// The version of the prompt that was used.
     pub prompt_version: u32,
     /// The model that answered, as the provider names it.
     pub model: String,
@@ -57,41 +57,40 @@ pub struct Generation {
     pub output_tokens: u64,
     /// How long the call took, in milliseconds.
     pub duration_ms: u64,
-    /// True when no live model was asked, as everywhere outside production.
+    /// True when no live model was called, as everywhere outside production.
     pub mock: bool,
 }
 
-/// One suggestion.
+/// A suggestion of the model, and the state of the work.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Suggestion {
-    /// Format version.
+    /// The version of the stored format.
     pub v: u8,
-    /// Its id.
     pub id: SuggestionId,
-    /// What is asked.
+    /// The task of the model.
     pub kind: SuggestionKind,
-    /// Of which application.
+    /// The application under review.
     pub application_id: ApplicationId,
-    /// Whether recruiting staff are told by e-mail when it is there.
+    /// Whether recruiting staff get an e-mail when it is finished.
     pub notify: bool,
-    /// Where it stands.
+    /// The state of the work.
     pub state: SuggestionState,
     /// How often a worker took it.
     pub attempts: u32,
-    /// The text.
+    /// The result; none until the work has succeeded.
     pub result: Option<ApplicationReview>,
     /// Why not, or why not yet.
     pub failure: Option<Failure>,
     /// How the text came to be.
     pub generation: Option<Generation>,
-    /// When it was asked for.
+    /// The time of the request.
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
 }
 
 impl Suggestion {
-    /// A new request.
+    /// A suggestion that is recorded and waits for a worker.
     #[must_use]
     pub fn accepted(id: SuggestionId, application_id: ApplicationId, notify: bool, now: Timestamp) -> Self {
         Self {
@@ -111,7 +110,7 @@ impl Suggestion {
     }
 }
 
-/// The one suggestion that the arrival of an application asks for.
+/// The id of the one suggestion that follows from the arrival of an application.
 #[must_use]
 pub fn id_for_new_application(org: &OrgId, application: ApplicationId) -> SuggestionId {
     SuggestionId::derived(org, &["new-application", &application.to_string()])

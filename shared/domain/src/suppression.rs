@@ -10,7 +10,7 @@ use crate::mail_event::MailEventKind;
 /// An address that refused mail for good, or whose owner called mail spam. It holds until a person lifts it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Suppression {
-    /// Format version.
+    /// The version of the stored format.
     pub v: u8,
     /// [`suppression_id`] of the address.
     pub id: String,
@@ -18,9 +18,9 @@ pub struct Suppression {
     pub address: String,
     /// What happened: `bounced` or `complained`.
     pub reason: MailEventKind,
-    /// To which mail.
+    /// The notification whose mail bounced or drew the complaint.
     pub notification: NotificationId,
-    /// When.
+    /// The time of the event.
     pub since: Timestamp,
     /// When a person lifted it; then the address is written to again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -28,7 +28,7 @@ pub struct Suppression {
 }
 
 /// The id of an address: a hash, because an address is no part of a key or path. Upper and lower case are the same address:
-/// hardly a server tells them apart, and whoever complained should not get another mail for a capital letter.
+/// hardly a server tells them apart, and a person who complained must not get another mail because of a capital letter.
 #[must_use]
 pub fn suppression_id(address: &str) -> String {
     hex::encode(Sha256::digest(address.to_lowercase().as_bytes()))

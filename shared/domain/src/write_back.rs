@@ -21,7 +21,6 @@ pub enum ChangeKind {
 }
 
 impl ChangeKind {
-    /// Its name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -49,16 +48,16 @@ impl ChangeKind {
 pub enum Change {
     /// An application moves to another stage.
     MoveStage {
-        /// Which application.
+        /// The id of the application at the provider.
         application: String,
         /// The provider's id of the stage.
         stage: String,
     },
     /// A note is added to an application.
     Note {
-        /// Which application.
+        /// The id of the application at the provider.
         application: String,
-        /// Its candidate.
+        /// The id of its candidate at the provider.
         candidate: String,
         /// What it says; the reference after it shows that it is there already.
         text: String,
@@ -67,33 +66,32 @@ pub enum Change {
     },
     /// An application is turned down.
     Reject {
-        /// Which application.
+        /// The id of the application at the provider.
         application: String,
         /// The provider's id of the reason.
         reason: Option<String>,
     },
     /// An application ends with a hire.
     Hire {
-        /// Which application.
+        /// The id of the application at the provider.
         application: String,
     },
     /// An application is handed in.
     Submit {
         /// For which job (Greenhouse: job post; Lever: posting; Workday: requisition; BambooHR: job).
         job: String,
-        /// First name.
+        /// The candidate's first name.
         first_name: String,
-        /// Last name.
+        /// The candidate's last name.
         last_name: String,
-        /// E-mail address.
+        /// The candidate's e-mail address.
         email: String,
-        /// Phone number.
+        /// The candidate's phone number.
         phone: Option<String>,
     },
 }
 
 impl Change {
-    /// Its kind.
     #[must_use]
     pub const fn kind(&self) -> ChangeKind {
         match self {

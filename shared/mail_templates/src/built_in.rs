@@ -1,6 +1,6 @@
 //! The texts that are built in. A language or a kind is one line more here, and its files.
 
-/// What there is.
+/// The manifest of the templates.
 pub(crate) const MANIFEST: &str = include_str!("../templates/manifest.json");
 
 macro_rules! frame {
@@ -21,7 +21,7 @@ macro_rules! texts {
     };
 }
 
-/// The texts of a kind: their paths below `templates/`, and what stands there.
+/// The texts of a kind: their paths below `templates/`, and their content.
 type Texts = [(&'static str, &'static str); 3];
 
 const ENGLISH: [Texts; 7] = texts!["en":

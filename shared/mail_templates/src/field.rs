@@ -1,4 +1,4 @@
-//! What stands in a mail's data, and what is made of it before a template sees it.
+//! The fields of a mail's data, and how each is prepared for the templates.
 //!
 //! A template must not have to remember that a name could hold line breaks: what people wrote is made harmless here, once,
 //! for every kind and language. Escaping for HTML is the renderer's.
@@ -24,7 +24,7 @@ pub(crate) struct Field {
 pub(crate) enum Sort {
     /// Words that stay on one line.
     Line,
-    /// What somebody wrote, maybe on several lines: templates quote it.
+    /// A text that a person wrote, maybe on several lines: templates quote it.
     Passage,
     /// An address of the web.
     Link,
@@ -66,7 +66,7 @@ impl Sort {
     }
 }
 
-/// Turns around or hides what stands beside it: marks of writing direction that only make sense within a text of one's own.
+/// Whether a character turns around or hides its neighbours: marks of writing direction that only make sense within a text of one's own.
 const fn misleads(c: char) -> bool {
     matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
@@ -83,27 +83,27 @@ fn visible(text: &str) -> String {
 
 /// A text with its line breaks and without other control characters; null when it says nothing.
 fn passage(text: &str) -> Value {
-    let kept = lines(text).join("\n");
-    if kept.is_empty() { Value::Null } else { Value::String(kept) }
+    let clean = lines(text).join("\n");
+    if clean.is_empty() { Value::Null } else { Value::String(clean) }
 }
 
 /// The lines of a text, each trimmed inside and outside, with at most one empty one between two others.
 pub(crate) fn lines(text: &str) -> Vec<String> {
     let breaks = ['\n', '\u{b}', '\u{c}', '\u{85}', '\u{2028}', '\u{2029}', '\r'];
     let text = text.replace("\r\n", "\n");
-    let mut kept: Vec<String> = Vec::new();
+    let mut clean: Vec<String> = Vec::new();
     for line in text.split(breaks).map(one_line) {
-        if !line.is_empty() || kept.last().is_some_and(|before| !before.is_empty()) {
-            kept.push(line);
+        if !line.is_empty() || clean.last().is_some_and(|before| !before.is_empty()) {
+            clean.push(line);
         }
     }
-    if kept.last().is_some_and(String::is_empty) {
-        kept.pop();
+    if clean.last().is_some_and(String::is_empty) {
+        clean.pop();
     }
-    kept
+    clean
 }
 
-/// A text with the mark of a quotation before each line, so that nobody can pass off a line of theirs as one of ours.
+/// A text with the mark of a quotation before each line, so that no sender can pass off a line as one of ours.
 pub(crate) fn quoted(text: &str) -> String {
     let marked = |line: String| if line.is_empty() { ">".to_owned() } else { format!("> {line}") };
     lines(text).into_iter().map(marked).collect::<Vec<_>>().join("\n")

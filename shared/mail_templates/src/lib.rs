@@ -36,7 +36,7 @@ pub enum TemplateError {
     /// The manifest names a kind, a field or a language twice.
     #[error("read the manifest of the mail templates: {kind} names {what} twice")]
     Twice {
-        /// The kind.
+        /// The kind of notification.
         kind: &'static str,
         /// What there is two of.
         what: String,
@@ -44,19 +44,19 @@ pub enum TemplateError {
     /// A kind is not in the manifest, or not in the default language.
     #[error("find the mail template of {kind} in the default language {language}")]
     NotInDefault {
-        /// The kind.
+        /// The kind of notification.
         kind: &'static str,
-        /// The default language.
+        /// The default language of the manifest.
         language: Language,
     },
     /// The manifest promises a text that is not there.
     #[error("find the mail template of {kind} in {language}: there is no {part}")]
     NoText {
-        /// The kind.
+        /// The kind of notification.
         kind: &'static str,
-        /// The language.
+        /// The language of the template.
         language: Language,
-        /// The part.
+        /// The part of the mail: subject, text or HTML.
         part: &'static str,
     },
     /// There is a text that the manifest does not know.
@@ -65,13 +65,13 @@ pub enum TemplateError {
     /// A text is not a template, or fails with its data.
     #[error("render the mail {kind} in {language}, {part}: {cause:#}")]
     Broken {
-        /// The kind.
+        /// The kind of notification.
         kind: &'static str,
-        /// The language.
+        /// The language of the template.
         language: Language,
-        /// The part.
+        /// The part of the mail: subject, text or HTML.
         part: &'static str,
-        /// Why.
+        /// The cause, as the template engine reports it.
         cause: minijinja::Error,
     },
     /// The renderer does not take its settings.
@@ -83,11 +83,11 @@ pub enum TemplateError {
     /// A text uses a value that mails of its kind do not have.
     #[error("read the mail template of {kind} in {language}, {part}: it has no field `{field}`")]
     UnknownField {
-        /// The kind.
+        /// The kind of notification.
         kind: &'static str,
-        /// The language.
+        /// The language of the template.
         language: Language,
-        /// The part.
+        /// The part of the mail: subject, text or HTML.
         part: &'static str,
         /// The name that it uses.
         field: String,
@@ -95,11 +95,11 @@ pub enum TemplateError {
     /// The data lacks a field or has a wrong one.
     #[error("render the mail {kind} in {language}: `{field}` {rule}")]
     Data {
-        /// The kind.
+        /// The kind of notification.
         kind: &'static str,
-        /// The language.
+        /// The language of the template.
         language: Language,
-        /// The field.
+        /// The name of the field.
         field: String,
         /// What is expected of it.
         rule: &'static str,
@@ -107,11 +107,11 @@ pub enum TemplateError {
     /// A mail would say nothing.
     #[error("render the mail {kind} in {language}: {part} is empty")]
     Empty {
-        /// The kind.
+        /// The kind of notification.
         kind: &'static str,
-        /// The language.
+        /// The language of the template.
         language: Language,
-        /// The part.
+        /// The part of the mail: subject, text or HTML.
         part: &'static str,
     },
 }
@@ -140,22 +140,22 @@ impl Part {
     }
 }
 
-/// A mail's texts.
+/// The texts of a mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rendered {
     /// One line without control characters.
     pub subject: String,
     /// For readers without HTML; never empty.
     pub text: String,
-    /// For the others.
+    /// The body as HTML.
     pub html: String,
-    /// What it is written in: the one that was asked for, or the nearest that there is.
+    /// The language of the mail: the requested one, or the nearest that there is.
     pub language: Language,
     /// Of the templates of its kind.
     pub version: u32,
 }
 
-/// All templates.
+/// The templates of all kinds and languages.
 #[derive(Debug)]
 pub struct Templates {
     environment: Environment<'static>,
@@ -220,7 +220,7 @@ impl Templates {
         Ok(Self { environment, default_language, kinds })
     }
 
-    /// The language of mails for which no other was asked for.
+    /// The language of mails for which no other was requested.
     #[must_use]
     pub fn default_language(&self) -> &Language {
         &self.default_language
@@ -232,7 +232,7 @@ impl Templates {
         self.kinds.values().flat_map(|known| &known.languages).map(String::as_str).collect()
     }
 
-    /// Renders the mail of a kind: in the language that is asked for, else in that language without its region, else in the
+    /// Renders the mail of a kind: in the requested language, else in that language without its region, else in the
     /// default language.
     ///
     /// # Errors
@@ -268,15 +268,15 @@ impl Templates {
             }
             Ok(rendered)
         };
-        // A subject is one line, whatever stands in the template.
+        // A subject is one line, even if the template has several.
         let subject = one_line(&render(Part::Subject)?);
         let (text, html) = (tidy(&render(Part::Text)?), tidy(&render(Part::Html)?));
         Ok(Rendered { subject, text, html, version: *version, language })
     }
 
-    fn nearest(&self, known: &BTreeSet<String>, asked: Option<&Language>) -> Language {
-        let asked = asked.map(|language| [language.as_str(), language.base()]).unwrap_or_default();
-        let found = asked.into_iter().find(|tag| known.contains(*tag));
+    fn nearest(&self, known: &BTreeSet<String>, requested: Option<&Language>) -> Language {
+        let requested = requested.map(|language| [language.as_str(), language.base()]).unwrap_or_default();
+        let found = requested.into_iter().find(|tag| known.contains(*tag));
         found.and_then(|tag| tag.parse().ok()).unwrap_or_else(|| self.default_language.clone())
     }
 }

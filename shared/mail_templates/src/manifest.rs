@@ -15,7 +15,7 @@ pub(crate) const FORMAT: u8 = 1;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Manifest {
-    /// Its format.
+    /// The version of the manifest's format.
     pub(crate) v: u8,
     /// Every kind is there in this language.
     pub(crate) default_language: Language,

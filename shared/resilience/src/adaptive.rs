@@ -1,4 +1,4 @@
-//! When to poll next, from what polls and webhooks have shown of a connection so far.
+//! When to poll next: an estimate of the changes of a connection, learned from its polls and webhooks.
 //!
 //! **Rate.** A connection's changes come at `changes per day x hour of the week x burst`:
 //! - changes per day: a Gamma-Poisson estimate whose evidence fades (`Policy::keep`), so a connection that changes its ways is
@@ -13,7 +13,7 @@
 //! a cube-root law. The square root law, which weighs the plain wait, has a slightly shorter mean and a much longer tail.
 //!
 //! **Webhooks.** A connection whose webhooks come is polled only to reconcile, and when it has been silent for so long that a
-//! rate as it was would explain that in one case of a hundred. If such a poll finds changes that no webhook told, webhooks
+//! rate as it was would explain that in one case of a hundred. If such a poll finds changes without a webhook, webhooks
 //! are suspect and the connection is polled as if it had none, until one comes.
 //!
 //! Invariants, held by the tests for any input, stored nonsense and clocks that go backwards included: every number stays
@@ -40,12 +40,12 @@ const MOST_IN_A_POLL: u64 = 50;
 /// How fast a burst is forgotten, in hours.
 const BURST_HOURS: f64 = 1.0;
 /// How many expected changes it takes to believe a burst half: little, because work comes in sessions.
-const BURST_DOUBT: f64 = 0.5;
+const BURST_PRIOR: f64 = 0.5;
 /// Evidence from before this is not walked through hour by hour; it has faded anyway.
 const REACH: SignedDuration = SignedDuration::from_hours(24 * 60);
 /// A clock that is behind by more than this was wrong before, not out of order.
 const DISORDER: SignedDuration = SignedDuration::from_hours(24);
-/// A change that is younger may still be told by a webhook that is on its way.
+/// The webhook of a younger change may still be on its way.
 const ON_ITS_WAY: SignedDuration = SignedDuration::from_mins(5);
 /// Silence that is less likely than this is an alarm: -ln 0.01.
 const UNLIKELY: f64 = 4.605;
@@ -56,7 +56,7 @@ const K_LONG: f64 = 425.0;
 const HALF_AN_HOUR: i64 = 1800;
 /// Days of ordinary time until a connection is no longer new.
 const NEW: f64 = 1.0;
-/// No count or rate is larger, whatever is stored or told.
+/// The upper bound of every count and rate, whatever is stored or passed.
 const MOST: f64 = 1e6;
 
 /// What is known beforehand, and what is wanted.
@@ -64,7 +64,7 @@ const MOST: f64 = 1e6;
 pub struct Policy {
     /// The longest interval between two polls.
     pub contract: SignedDuration,
-    /// The shortest one.
+    /// The shortest interval between two polls.
     pub floor: SignedDuration,
     /// What a request costs: as much as one change that waits for the root of half of this times the contract (14 minutes of
     /// an hour, 10 of half an hour). A larger one saves requests.
@@ -75,7 +75,7 @@ pub struct Policy {
     pub keep: SignedDuration,
     /// How often a connection is polled whose webhooks work; taken as 6 to 24 hours.
     pub reconcile: SignedDuration,
-    /// Where the organisation's clock stands. A wrong one shifts the hours, which are learned anyway, and blurs the weekend.
+    /// The organisation's time zone. A wrong one shifts the hours, which are learned anyway, and blurs the weekend.
     pub zone: Offset,
 }
 
@@ -108,9 +108,9 @@ pub enum Feed {
     /// By polls: there are no webhooks, or none has come yet.
     #[default]
     Polled,
-    /// By webhooks.
+    /// By webhooks, which have been seen to come.
     Webhooks,
-    /// By polls: webhooks came once, and then a poll found what none had told.
+    /// By polls: webhooks came once, and then a poll found a change for which none had come.
     Suspect,
 }
 
@@ -118,7 +118,7 @@ pub enum Feed {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Rate {
-    /// Changes, fading.
+    /// The number of changes, fading with time.
     #[serde(deserialize_with = "sound")]
     a: f64,
     /// Days of ordinary time in which they came, fading likewise.
@@ -141,7 +141,7 @@ pub struct Rate {
     heard_at: Option<Timestamp>,
     /// A part of the stored form, always zero: the runs that fail are counted and planned by the sync engine.
     failures: u32,
-    /// How changes become known.
+    /// How the changes of the connection become known.
     feed: Feed,
     /// When in the week they come.
     profile: Profile,
@@ -162,8 +162,8 @@ impl Rate {
         let first = self.polled_at.is_none();
         if !first && self.feed == Feed::Webhooks && self.is_silent(policy, to) {
             let settled = to.saturating_sub(ON_ITS_WAY).unwrap_or(to);
-            let untold = times.map_or(changed > 0, |times| times.iter().any(|at| *at < settled));
-            if untold {
+            let unannounced = times.map_or(changed > 0, |times| times.iter().any(|at| *at < settled));
+            if unannounced {
                 self.feed = Feed::Suspect;
             }
         }
@@ -175,7 +175,7 @@ impl Rate {
         self.failures = 0;
     }
 
-    /// When webhooks of `events` changes came at `at`: webhooks work, whatever was believed before.
+    /// Records webhooks of `events` changes at `at`: webhooks work, whatever was believed before.
     pub fn heard(&mut self, policy: &Policy, at: Timestamp, events: u64) {
         if let Some(from) = self.last_at {
             self.count(policy, from, at, events, None);
@@ -216,7 +216,7 @@ impl Rate {
 
     /// How much more comes now than usually at this hour.
     fn burst(&self) -> f64 {
-        (BURST_DOUBT + bounded(self.recent)) / (BURST_DOUBT + bounded(self.expected))
+        (BURST_PRIOR + bounded(self.recent)) / (BURST_PRIOR + bounded(self.expected))
     }
 
     fn count(&mut self, policy: &Policy, from: Timestamp, to: Timestamp, changed: u64, times: Option<&[Timestamp]>) {
@@ -234,7 +234,7 @@ impl Rate {
         let left = if gap > 0.0 { (1.0 - fade) * BURST_HOURS / gap } else { 1.0 };
         let age = |at: &Timestamp| to.duration_since(*at).as_secs_f64().clamp(0.0, gap * 3600.0) / 3600.0;
         let recent = match times {
-            // The mean over those whose time is told stands for all.
+            // The mean over those whose time is known is taken for all.
             Some(times) if !times.is_empty() => {
                 let (sum, number) = times
                     .iter()
@@ -243,13 +243,13 @@ impl Rate {
             }
             _ => changes * left,
         };
-        self.recent = kept(bounded(self.recent) * fade + recent);
-        self.expected = kept(bounded(self.expected) * fade + before * ordinary / 24.0 * left);
+        self.recent = stored(bounded(self.recent) * fade + recent);
+        self.expected = stored(bounded(self.expected) * fade + before * ordinary / 24.0 * left);
 
         let keep = (policy.keep.as_secs_f64() / 86_400.0).max(0.1);
         let fade = (-ordinary / 24.0 / keep).exp();
-        self.a = kept(bounded(self.a) * fade + changes);
-        self.b = kept(bounded(self.b) * fade + keep * (1.0 - fade));
+        self.a = stored(bounded(self.a) * fade + changes);
+        self.b = stored(bounded(self.b) * fade + keep * (1.0 - fade));
         self.profile.learn(&clock, from, to, changes, times, &weights);
     }
 
@@ -277,6 +277,6 @@ fn sound<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
 }
 
 /// What is stored: bounded, and no longer than it needs to be.
-fn kept(number: f64) -> f64 {
+fn stored(number: f64) -> f64 {
     (bounded(number) * 1e6).round() / 1e6
 }

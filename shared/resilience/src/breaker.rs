@@ -1,19 +1,19 @@
 //! The circuit breaker of one external API, shared by all processes through one stored item.
 //!
-//! Closed: everybody calls; failures in a row are counted across the fleet, a success resets the count. Open: nobody calls
-//! until the probe time. Half open: one process holds the probe lease and calls once; its success closes the breaker, its
-//! failure opens it again for longer, and its death frees the probe when the lease has passed. An answer that no call will do
-//! until somebody acts (credentials, suspension, quota) opens it without counting.
+//! Closed: every process calls; failures in a row are counted across the fleet, a success resets the count. Open: no process
+//! calls until the probe time. Half open: one process holds the probe lease and calls once; its success closes the breaker, its
+//! failure opens it again for longer, and its death frees the probe when the lease has passed. An answer by which every call
+//! will fail until a person acts (credentials, suspension, quota) opens it without counting.
 //!
-//! An operator may force it open or closed, lift that order, or reset it; an order stands above the phase, and what was begun
+//! An operator may force it open or closed, lift that order, or reset it; an order overrides the phase, and a call that began
 //! before it can change nothing after it.
 //!
 //! Invariants, guarded by the conditions below and explored exhaustively in the tests:
 //! - at most one unexpired probe is in flight;
 //! - only the holder of the probe settles it, and only in the epoch in which it was given;
 //! - an open breaker is never stranded: after the wait, or after the lease, a probe is possible;
-//! - failures are counted across the fleet: once the threshold is reached, nobody who looks begins a call;
-//! - while it is forced open nobody who looks calls or takes the probe.
+//! - failures are counted across the fleet: once the threshold is reached, no process that reads the item begins a call;
+//! - while it is forced open no process that reads the item calls or takes the probe.
 //!
 //! Cost: a success in the closed state writes nothing; while open nothing is read or written until the probe time.
 
@@ -21,11 +21,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Where the breaker stands.
+/// The phase of the breaker.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
-    /// Calls are made.
+    /// Calls are made, and failures are counted.
     #[default]
     Closed,
     /// No calls are made.
@@ -46,7 +46,7 @@ impl Phase {
     }
 }
 
-/// What an operator ordered. It holds until it is lifted.
+/// An operator's order, in force until it is lifted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Forced {
@@ -67,7 +67,7 @@ impl Forced {
     }
 }
 
-/// What an operator may do. Each is one write under [`ORDER`] that begins a new epoch.
+/// The commands of an operator. Each is one write under [`ORDER`] that begins a new epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Order {
     /// Forces it open or closed; phase and counts stay as they are beneath.
@@ -82,7 +82,7 @@ pub enum Order {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Breaker {
-    /// Where it stands.
+    /// The phase beneath an operator's order.
     pub phase: Phase,
     /// Grows with every change of phase; a write names the epoch that it read.
     pub epoch: u64,
@@ -92,11 +92,11 @@ pub struct Breaker {
     pub reopened: u32,
     /// When a probe is possible, in milliseconds since 1970 UTC; meaningful while open.
     pub next_probe_ms: i64,
-    /// Who probes; meaningful while half open.
+    /// The token of the prober; meaningful while half open.
     pub probe_owner: Option<String>,
     /// When the probe's lease ends, in milliseconds since 1970 UTC; meaningful while half open.
     pub probe_until_ms: i64,
-    /// What an operator ordered; stands above the phase.
+    /// An operator's order, which overrides the phase.
     pub forced: Option<Forced>,
 }
 
@@ -105,9 +105,9 @@ pub struct Breaker {
 pub struct Policy {
     /// Failures in a row, across the fleet, that open it.
     pub threshold: u32,
-    /// The first wait.
+    /// The wait after the first opening.
     pub wait: Duration,
-    /// The longest wait.
+    /// The upper bound of every wait.
     pub longest: Duration,
 }
 
@@ -121,10 +121,10 @@ pub const COUNT: &str = "attribute_not_exists(pk) OR (#phase = :closed AND #epoc
 /// A success after failures. Guards: as for counting.
 pub const RESET: &str = "#phase = :closed AND #epoch = :epoch";
 
-/// Opening. Guards: one process opens; a breaker that somebody else moved stays as it is.
+/// The condition of opening. Guards: one process opens; a breaker that another process moved stays as it is.
 pub const TRIP: &str = "#phase = :closed AND #epoch = :epoch";
 
-/// Opening at once, because every call will fail like this one until somebody acts. Guards: as for counting.
+/// The condition of opening at once, because every call will fail like this one until a person acts. Guards: as for counting.
 pub const STOP: &str = "attribute_not_exists(pk) OR (#phase = :closed AND #epoch = :epoch)";
 
 /// Taking the probe. Guards: the wait has passed, or the last prober's lease has, and no operator ordered otherwise. It names no
@@ -138,25 +138,25 @@ pub const SETTLE: &str = "#phase = :half_open AND #probe_owner = :owner AND #epo
 /// An operator's order. Guards: it is given about the state that the operator saw.
 pub const ORDER: &str = "attribute_not_exists(pk) OR #epoch = :epoch";
 
-/// How long a forced-open breaker is believed before somebody looks whether the order was lifted, in milliseconds.
+/// The time for which a forced-open breaker is cached before it is read again, in milliseconds.
 pub const LOOK_AGAIN_MS: i64 = 60_000;
 
-/// What a breaker says to somebody who wants to call.
+/// The breaker's decision about a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
-    /// Call.
+    /// The call may be made.
     Allow,
-    /// Take the probe, and call when you got it.
+    /// The caller may take the probe, and call when it holds it.
     Probe,
-    /// Do not call before this time, in milliseconds since 1970 UTC.
+    /// No call before this time, in milliseconds since the epoch.
     Refuse {
-        /// The time.
+        /// The end of the refusal.
         until_ms: i64,
     },
 }
 
 impl Breaker {
-    /// Whether to call now.
+    /// Decides whether a call may be made now.
     #[must_use]
     pub const fn admit(&self, now_ms: i64) -> Admission {
         match self.forced {
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn an_order_stands_above_every_phase() {
+    fn an_order_overrides_every_phase() {
         for phase in [Phase::Closed, Phase::Open, Phase::HalfOpen] {
             let forced = |forced| Breaker { phase, forced: Some(forced), ..Breaker::default() };
             assert_eq!(forced(Forced::Closed).admit(5), Admission::Allow, "{phase:?}");

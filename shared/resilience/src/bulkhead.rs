@@ -8,7 +8,7 @@ pub const SIZE: usize = 10;
 /// How large a pool may be configured.
 pub const LARGEST: usize = 100;
 
-/// How long a call waits for its turn before it is refused: long enough for a burst, short beside every function's timeout.
+/// The time that a call waits for a slot before it is refused: long enough for a burst, short beside every function's timeout.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// Reads a configured size. None when it is not a whole number from 1 to [`LARGEST`].

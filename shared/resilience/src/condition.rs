@@ -4,9 +4,9 @@
 /// A condition that was read.
 #[derive(Debug, Clone)]
 pub enum Condition {
-    /// Each of these.
+    /// A conjunction: each of the parts holds.
     All(Vec<Condition>),
-    /// One of these.
+    /// A disjunction: at least one of the parts holds.
     Any(Vec<Condition>),
     /// Whether an attribute is there.
     Exists(String, bool),

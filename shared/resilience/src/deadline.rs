@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// The time that a call may take: what is left less what its caller needs afterwards, and at most `longest`. None when
-/// that is nothing: then the call must not begin, because nobody could record what became of it.
+/// that is nothing: then the call must not begin, because its outcome could not be recorded.
 #[must_use]
 pub fn allowance(left: Duration, reserve: Duration, longest: Duration) -> Option<Duration> {
     let allowed = left.saturating_sub(reserve).min(longest);

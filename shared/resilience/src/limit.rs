@@ -10,17 +10,17 @@
 //! - in any stretch of one window's length at most `2 * limit - 1` are. That is the error of this counter: it takes the
 //!   requests of the window before as evenly spread. Were they, the stretch would hold at most `limit`. At worst all of them
 //!   came at the very end of it: with 100 a minute, 100 in the last moment of one minute, and then one every 600 ms of the
-//!   next, make 199 within 60 s. What cannot happen is the double burst of a fixed window: right after those 100 nobody is
+//!   next, make 199 within 60 s. What cannot happen is the double burst of a fixed window: right after those 100 none is
 //!   admitted for 600 ms, and after `elapsed` at most `100 * elapsed / 60 s` were;
 //! - a window is never rolled back: a process whose clock is behind the stored window counts in that window, as if it had
 //!   just begun. A clock that is ahead by some time begins windows early, and the bound above holds for stretches that are
 //!   shorter by that time.
 //!
-//! The time of a request is the one at which it asked. A call that takes longer than a window counts in the window of that time.
+//! The time of a request is the one at which it was made. A call that takes longer than a window counts in the window of that time.
 //!
 //! Cost: an admitted request is one write; a second one at its process's first request and where another process began the
-//! window. A refused write tells what stands, so it needs no read. A denial in a known window is no call at all: from the
-//! item follows the exact time at which the next request fits, and until then nobody asks. A write whose answer is lost
+//! window. A refused write returns the stored window, so it needs no read. A denial in a known window is no call at all: from
+//! the item follows the exact time at which the next request fits, and no call is made until then. A write whose answer is lost
 //! and that is sent again counts twice: that admits too few, never too many.
 
 use serde::{Deserialize, Serialize};
@@ -34,7 +34,7 @@ pub struct Policy {
     pub window_ms: i64,
 }
 
-/// The stored item: what was admitted in the newest window that anybody began, and in the one before it.
+/// The stored item: the requests admitted in the newest window, and in the one before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Window {
     /// Begin of the window, in milliseconds since 1970 UTC; a multiple of its length.
@@ -45,53 +45,53 @@ pub struct Window {
     pub previous: u32,
 }
 
-/// One more request in the window that stands. Guards: nobody counts in a window that is over, and the count stays within
+/// The condition of one more request in the stored window. Guards: no request counts in a window that is over, and the count stays within
 /// what the window allows.
 pub const ADMIT: &str = "#window = :window AND #count < :allow";
 
-/// The first request of the window after the one that stands. Guards: one process begins a window, and it carries over the
+/// The condition of the first request of the window after the stored one. Guards: one process begins a window, and it carries over the
 /// count as it ended, which is why the count is part of the fence.
 pub const ROLL: &str = "#window = :window AND #count = :count";
 
-/// The first request after at least one empty window, or ever. Guards: no window is rolled back, and none that still counts
+/// The condition of the first request after at least one empty window, or ever. Guards: no window is rolled back, and none that still counts
 /// as the one before is forgotten.
 pub const START: &str = "attribute_not_exists(pk) OR #window < :idle";
 
-/// An operator lets a subject begin anew. Guards: only what is there is reset; the window stays, so that none is rolled back.
+/// The condition of an operator's reset. Guards: only what is there is reset; the window stays, so that none is rolled back.
 pub const RESET: &str = "attribute_exists(pk)";
 
 /// What to do with a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Step {
-    /// Refuse it without asking anybody; the next one fits at this time (milliseconds since 1970 UTC), not earlier.
+    /// Refuse it without a call; the next one fits at this time (milliseconds since the epoch), not earlier.
     Deny {
-        /// The time.
+        /// The time at which the next request fits.
         until_ms: i64,
     },
     /// Add one to the count under `ADMIT`.
     Admit {
-        /// The window that must stand.
+        /// The begin of the window that must be stored.
         window: i64,
-        /// What the count must be below.
+        /// The count must be below this number.
         allow: u32,
     },
     /// Write the next window under `ROLL`.
     Roll {
-        /// What must stand.
+        /// The window that must be stored.
         seen: Window,
-        /// What is written.
+        /// The window that is written.
         next: Window,
     },
     /// Write a first window under `START`.
     Start {
-        /// What stands must have begun before this time, in milliseconds since 1970 UTC.
+        /// The stored window must have begun before this time, in milliseconds since the epoch.
         idle_ms: i64,
-        /// What is written.
+        /// The window that is written.
         next: Window,
     },
 }
 
-/// What became of a request, and what its sender may know.
+/// The decision about a request, and what its sender may know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Decision {
     /// Whether it is admitted.
@@ -139,12 +139,12 @@ impl Policy {
         Step::Admit { window: current.window, allow: self.allowance(&current, now_ms) }
     }
 
-    /// What the sender of a request is told; `stands` is the item after the write, or the one that denied it.
+    /// The decision that the sender of a request gets; `stored` is the window after the write, or the one that denied it.
     #[must_use]
-    pub fn decision(&self, stands: &Window, allowed: bool, now_ms: i64) -> Decision {
-        let remaining = if allowed { self.allowance(stands, now_ms).saturating_sub(stands.count) } else { 0 };
-        let end = stands.window.saturating_add(self.length());
-        let more = if remaining > 0 { end } else { self.opens_at(stands) };
+    pub fn decision(&self, stored: &Window, allowed: bool, now_ms: i64) -> Decision {
+        let remaining = if allowed { self.allowance(stored, now_ms).saturating_sub(stored.count) } else { 0 };
+        let end = stored.window.saturating_add(self.length());
+        let more = if remaining > 0 { end } else { self.opens_at(stored) };
         Decision { allowed, remaining, reset_ms: more.saturating_sub(now_ms).max(0) }
     }
 
@@ -159,7 +159,7 @@ impl Policy {
         u32::try_from(self.most().saturating_sub(taken)).unwrap_or(0)
     }
 
-    /// When the next request fits if nobody else's is admitted, in milliseconds since 1970 UTC; a time that has passed when one
+    /// When the next request fits if no other is admitted, in milliseconds since 1970 UTC; a time that has passed when one
     /// fits now. Counts only grow within a window, so nothing fits earlier.
     #[must_use]
     pub fn opens_at(&self, window: &Window) -> i64 {
@@ -220,12 +220,12 @@ mod tests {
             (100, 100, MINUTE + 600),
             (200, 0, MINUTE + 30_300),
         ] {
-            let stands = window(count, previous);
-            let at = POLICY.opens_at(&stands);
-            assert_eq!(at, MINUTE + opens, "{stands:?}");
-            assert!(!matches!(POLICY.step(Some(&stands), at), Step::Deny { .. }), "{stands:?} fits at {at}");
+            let stored = window(count, previous);
+            let at = POLICY.opens_at(&stored);
+            assert_eq!(at, MINUTE + opens, "{stored:?}");
+            assert!(!matches!(POLICY.step(Some(&stored), at), Step::Deny { .. }), "{stored:?} fits at {at}");
             if opens > 0 {
-                assert_eq!(POLICY.step(Some(&stands), at - 1), Step::Deny { until_ms: at }, "{stands:?} not before");
+                assert_eq!(POLICY.step(Some(&stored), at - 1), Step::Deny { until_ms: at }, "{stored:?} not before");
             }
         }
         let one = Policy::per_minute(1);
@@ -239,7 +239,7 @@ mod tests {
         assert_eq!(
             POLICY.step(None, MINUTE + 5),
             Step::Start { idle_ms: 0, next: next(MINUTE, 0) },
-            "what it does not know may still stand"
+            "what it does not know may still be stored"
         );
         assert_eq!(POLICY.step(Some(&known), MINUTE + 5), Step::Admit { window: MINUTE, allow: 97 });
         assert_eq!(POLICY.step(Some(&known), 2 * MINUTE + 5), Step::Roll { seen: known, next: next(2 * MINUTE, 7) });
@@ -251,15 +251,15 @@ mod tests {
     }
 
     #[test]
-    fn the_sender_is_told_what_remains_and_when_there_is_more() {
-        let told = |stands, allowed, now| {
-            let Decision { allowed, remaining, reset_ms } = POLICY.decision(&stands, allowed, now);
+    fn the_decision_says_what_remains_and_when_there_is_more() {
+        let decided = |stored, allowed, now| {
+            let Decision { allowed, remaining, reset_ms } = POLICY.decision(&stored, allowed, now);
             (allowed, remaining, reset_ms)
         };
-        assert_eq!(told(window(1, 0), true, MINUTE + 1_000), (true, 99, 59_000));
-        assert_eq!(told(window(100, 0), true, MINUTE + 1_000), (true, 0, 59_600));
-        assert_eq!(told(window(100, 0), false, MINUTE + 59_999), (false, 0, 601));
-        assert_eq!(told(window(50, 100), false, MINUTE + 30_000), (false, 0, 600));
+        assert_eq!(decided(window(1, 0), true, MINUTE + 1_000), (true, 99, 59_000));
+        assert_eq!(decided(window(100, 0), true, MINUTE + 1_000), (true, 0, 59_600));
+        assert_eq!(decided(window(100, 0), false, MINUTE + 59_999), (false, 0, 601));
+        assert_eq!(decided(window(50, 100), false, MINUTE + 30_000), (false, 0, 600));
     }
 
     #[test]

@@ -86,7 +86,7 @@ mod tests {
             [0, 999, 1_000, 60_001].iter().map(|ms| waiting_since(at(*ms), SignedDuration::ZERO).to_string()).collect();
         assert!(texts.is_sorted() && texts.iter().all(|text| text.len() == "2027-01-15T08:00:00Z".len()), "{texts:?}");
         assert_eq!(texts.first(), texts.get(1), "whole seconds");
-        assert_eq!(waiting_since(at(0), SignedDuration::from_secs(-9)), at(0), "nobody waits from the past");
+        assert_eq!(waiting_since(at(0), SignedDuration::from_secs(-9)), at(0), "a wait never begins in the past");
     }
 
     #[test]

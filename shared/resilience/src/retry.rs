@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// A retry schedule.
+/// The schedule of retries of one kind of work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Schedule {
     /// Upper bound of the first delay.
@@ -16,16 +16,16 @@ pub struct Schedule {
 /// For calls that a worker makes: put back within ten seconds, three tries.
 pub const WORKER: Schedule = Schedule { base: Duration::from_secs(1), cap: Duration::from_secs(10), tries: 3 };
 
-/// For mail: a relay that is down for minutes must not cost anybody a mail.
+/// For mail: a relay that is down for minutes must not cost a mail.
 pub const MAIL: Schedule = Schedule { base: Duration::from_secs(2), cap: Duration::from_secs(900), tries: 8 };
 
 /// For model calls: quotas are counted by the minute.
 pub const MODEL: Schedule = Schedule { base: Duration::from_secs(2), cap: Duration::from_secs(120), tries: 5 };
 
-/// For a change that a person asked for and waits to see.
+/// For a change that a person requested and waits to see.
 pub const ACTION: Schedule = Schedule { base: Duration::from_secs(5), cap: Duration::from_secs(300), tries: 6 };
 
-/// For the polls of a connection: within the hour it is asked again, for as long as it exists.
+/// For the polls of a connection: it is polled again within the hour, for as long as it exists.
 pub const POLL: Schedule = Schedule { base: Duration::from_secs(30), cap: Duration::from_secs(3600), tries: u32::MAX };
 
 /// What to do after a failed try.

@@ -1,4 +1,4 @@
-//! Addresses that an organisation does not write to any more, and what a worker has to know of an organisation to write.
+//! Suppressed addresses, and the data of an organisation that a worker needs to send its mail.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -17,16 +17,16 @@ use crate::records::{Records, key_of};
 use aws::error::AwsError;
 use aws::table::{Query, Write, Written, text, to_item};
 
-/// How long what is known of an organisation is believed: a lifted or new suppression is in force after this time.
-const BELIEVED: Duration = Duration::from_secs(30);
-/// Organisations that a process remembers.
+/// The lifetime of a cached organisation: a lifted or new suppression is in force after this time.
+const CACHED_FOR: Duration = Duration::from_secs(30);
+/// The most organisations in the cache of a process.
 const ORGANISATIONS: u64 = 1_000;
-/// Suppressions that are read at once; of an organisation with more each address is asked for.
+/// The most suppressions that are read at once; for an organisation with more, each address is looked up.
 const READ_AT_ONCE: u16 = 1_000;
 
-/// A suppression is written where there is none, or where it was lifted. Guards: the first reason stays.
+/// The condition of a suppression: there is none, or it was lifted. Guards: the first reason stays.
 const SUPPRESS: &str = "attribute_not_exists(pk) OR attribute_exists(#lifted_at)";
-/// A suppression is lifted once.
+/// The condition of lifting a suppression. Guards: it is lifted once.
 const LIFT: &str = "attribute_exists(pk) AND attribute_not_exists(#lifted_at)";
 
 /// Suppresses the address of a notification. One write.
@@ -69,7 +69,7 @@ pub async fn lift(records: &Records, org: &OrgId, id: &str, now: Timestamp) -> R
     Ok(matches!(records.table().update(&key_of::<Suppression>(org, id), write, false).await?, Written::Applied(_)))
 }
 
-/// What a worker has to know of an organisation to write in its name.
+/// The data of an organisation that a worker needs to send its mail.
 #[derive(Debug)]
 pub struct Correspondent {
     /// Its profile; none for an organisation without one.
@@ -78,7 +78,7 @@ pub struct Correspondent {
     whole: bool,
 }
 
-/// What is known of organisations, for a short time.
+/// A short-lived cache of the organisations in whose name mail is sent.
 #[derive(Debug, Clone)]
 pub struct Correspondents {
     records: Records,
@@ -86,13 +86,13 @@ pub struct Correspondents {
 }
 
 impl Correspondents {
-    /// Nothing is known yet.
+    /// An empty cache over these records.
     #[must_use]
     pub fn new(records: Records) -> Self {
-        Self { records, known: Cache::builder().max_capacity(ORGANISATIONS).time_to_live(BELIEVED).build() }
+        Self { records, known: Cache::builder().max_capacity(ORGANISATIONS).time_to_live(CACHED_FOR).build() }
     }
 
-    /// What is known of an organisation. At most two reads in [`BELIEVED`] for all who ask.
+    /// The data of an organisation. At most two reads in [`CACHED_FOR`] for all callers of a process.
     ///
     /// # Errors
     /// When the table cannot be reached.

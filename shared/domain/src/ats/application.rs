@@ -10,11 +10,11 @@ use crate::id::{ApplicationId, CandidateId, DepartmentId, JobId, OfficeId};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum JobStatus {
-    /// Not published yet.
+    /// The job is not published yet.
     Draft,
     /// Can be applied to.
     Open,
-    /// Suspended.
+    /// The job is suspended for now.
     OnHold,
     /// Filled, withdrawn or ended.
     Closed,
@@ -24,14 +24,13 @@ pub enum JobStatus {
     Unknown,
 }
 
-/// A job.
+/// A job that candidates apply for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
-    /// Format version.
+    /// The version of the stored format.
     pub v: u8,
     /// Derived from the provider's id, or fresh for a job made here.
     pub id: JobId,
-    /// Title.
     pub title: String,
     /// Whether it can be applied to.
     #[serde(default)]
@@ -39,9 +38,9 @@ pub struct Job {
     /// The provider's own word for that.
     #[serde(default)]
     pub provider_status: Option<String>,
-    /// Name of the department, where the job itself tells it.
+    /// The name of the department, where the job itself contains it.
     pub department: Option<String>,
-    /// Location, where the job itself tells it.
+    /// The location, where the job itself contains it.
     pub location: Option<String>,
     /// Departments, where the job refers to them.
     #[serde(default)]
@@ -49,28 +48,28 @@ pub struct Job {
     /// Offices, where the job refers to them.
     #[serde(default)]
     pub offices: Vec<OfficeId>,
-    /// Description.
+    /// The job's description, as plain text or HTML.
     pub description: Option<String>,
     /// Where it came from; none for a job made here.
     pub source: Option<Source>,
 }
 
-/// A person.
+/// A person who applies for jobs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Candidate {
-    /// Format version.
+    /// The version of the stored format.
     pub v: u8,
     /// Derived from the provider's id.
     pub id: CandidateId,
     /// Full name; may be empty where the provider has none.
     pub name: String,
-    /// First e-mail address.
+    /// The first of the person's e-mail addresses.
     pub email: Option<String>,
-    /// First phone number.
+    /// The first of the person's phone numbers.
     pub phone: Option<String>,
-    /// Current title.
+    /// The person's current job title.
     pub title: Option<String>,
-    /// Current company.
+    /// The person's current employer.
     pub company: Option<String>,
     /// Where it came from.
     pub source: Source,
@@ -80,7 +79,7 @@ pub struct Candidate {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ApplicationStatus {
-    /// In progress.
+    /// The application is in progress.
     Active,
     /// Turned down or withdrawn.
     Rejected,
@@ -100,18 +99,17 @@ pub struct StageEntry {
     pub at: Timestamp,
 }
 
-/// One application.
+/// An application of a candidate for a job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Application {
-    /// Format version.
+    /// The version of the stored format.
     pub v: u8,
     /// Derived from the provider's id.
     pub id: ApplicationId,
-    /// Who applied.
+    /// The candidate who applied.
     pub candidate: CandidateId,
     /// To what; none for a prospect.
     pub job: Option<JobId>,
-    /// Status.
     pub status: ApplicationStatus,
     /// The provider's own word for that.
     #[serde(default)]
@@ -134,18 +132,16 @@ pub struct Application {
 /// The candidate as an application shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CandidateRef {
-    /// The candidate.
     pub id: CandidateId,
     /// Full name; empty while nothing is known of the person.
     pub name: String,
-    /// First e-mail address.
+    /// The first of the person's e-mail addresses.
     pub email: Option<String>,
 }
 
 /// The job as an application shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobRef {
-    /// The job.
     pub id: JobId,
     /// Its title; empty while nothing is known of the job.
     pub title: String,
@@ -154,11 +150,10 @@ pub struct JobRef {
 /// An application with what it refers to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApplicationInFull {
-    /// The application.
     pub application: Application,
-    /// Who applied.
+    /// The candidate who applied.
     pub candidate: CandidateRef,
-    /// To what.
+    /// The job that the application is for.
     pub job: Option<JobRef>,
 }
 

@@ -12,9 +12,9 @@ use crate::id::{ApplicationId, CandidateId, InterviewId, OfferId, ScorecardId, U
 pub enum InterviewStatus {
     /// It will take place.
     Scheduled,
-    /// It took place, and somebody has not said yet how it went.
+    /// The interview took place, and its feedback is still missing.
     AwaitingFeedback,
-    /// It took place.
+    /// The interview took place.
     Complete,
     /// It will not take place.
     Canceled,
@@ -26,13 +26,13 @@ pub enum InterviewStatus {
 /// A meeting with a candidate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Interview {
-    /// Format version.
+    /// The version of the stored format.
     pub v: u8,
     /// Derived from the provider's id.
     pub id: InterviewId,
-    /// For which application.
+    /// The application that it belongs to.
     pub application: Option<ApplicationId>,
-    /// With whom.
+    /// The candidate who is interviewed.
     pub candidate: Option<CandidateId>,
     /// What it is called.
     pub name: Option<String>,
@@ -40,11 +40,11 @@ pub struct Interview {
     pub status: InterviewStatus,
     /// The provider's own word for that.
     pub provider_status: Option<String>,
-    /// Begin.
+    /// The time at which the interview begins.
     pub starts_at: Option<Timestamp>,
-    /// End.
+    /// The time at which the interview ends.
     pub ends_at: Option<Timestamp>,
-    /// Who asks.
+    /// The users who hold the interview.
     pub interviewers: Vec<UserId>,
     /// Where it came from.
     pub source: Source,
@@ -54,11 +54,11 @@ pub struct Interview {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OfferStatus {
-    /// Not answered yet.
+    /// The candidate has not answered yet.
     Unresolved,
-    /// Taken.
+    /// The candidate accepted the offer.
     Accepted,
-    /// Turned down.
+    /// The candidate or the company turned it down.
     Rejected,
     /// Replaced by a later one.
     Deprecated,
@@ -67,14 +67,14 @@ pub enum OfferStatus {
     Unknown,
 }
 
-/// An offer to a candidate. What it promises (pay) is not kept.
+/// An offer to a candidate. What it promises (pay) is not stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Offer {
-    /// Format version.
+    /// The version of the stored format.
     pub v: u8,
     /// Derived from the provider's id.
     pub id: OfferId,
-    /// For which application.
+    /// The application that it belongs to.
     pub application: Option<ApplicationId>,
     /// How far it is.
     pub status: OfferStatus,
@@ -90,41 +90,40 @@ pub struct Offer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Recommendation {
-    /// By all means.
+    /// The candidate should certainly be hired.
     StrongYes,
-    /// Yes.
+    /// The candidate should be hired.
     Yes,
-    /// Both.
+    /// The scorecard speaks for and against the candidate.
     Mixed,
-    /// No.
+    /// The candidate should not be hired.
     No,
-    /// By no means.
+    /// The candidate should certainly not be hired.
     StrongNo,
-    /// Nothing was decided.
+    /// The scorecard has no recommendation.
     None,
     /// The provider said a word that this version does not know.
     #[serde(other)]
     Unknown,
 }
 
-/// What an interviewer thinks. The text is not kept.
+/// An interviewer's scorecard. Its text is not stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scorecard {
-    /// Format version.
+    /// The version of the stored format.
     pub v: u8,
     /// Derived from the provider's id.
     pub id: ScorecardId,
-    /// For which application.
+    /// The application that it belongs to.
     pub application: Option<ApplicationId>,
-    /// Of which interview.
+    /// The name of the interview that it is about.
     pub interview_name: Option<String>,
-    /// What is recommended.
     pub recommendation: Recommendation,
     /// The provider's own word for that.
     pub provider_recommendation: Option<String>,
-    /// By whom.
+    /// The user who submitted the scorecard.
     pub submitted_by: Option<UserId>,
-    /// When.
+    /// The time at which it was submitted.
     pub submitted_at: Option<Timestamp>,
     /// Where it came from.
     pub source: Source,

@@ -9,7 +9,7 @@ use crate::id::{DepartmentId, JobId, OfficeId, OpeningId, PostId, UserId};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OpeningStatus {
-    /// It is.
+    /// The opening can be filled.
     Open,
     /// It is not, or not any more.
     Closed,
@@ -21,11 +21,11 @@ pub enum OpeningStatus {
 /// A position to be filled by a job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Opening {
-    /// Format version.
+    /// The version of the stored format.
     pub v: u8,
     /// Derived from the provider's id.
     pub id: OpeningId,
-    /// Of which job.
+    /// The job that it belongs to.
     pub job: Option<JobId>,
     /// Whether it is to be filled.
     pub status: OpeningStatus,
@@ -38,11 +38,11 @@ pub struct Opening {
 /// A job as it is advertised.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Post {
-    /// Format version.
+    /// The version of the stored format.
     pub v: u8,
     /// Derived from the provider's id.
     pub id: PostId,
-    /// Of which job.
+    /// The job that it belongs to.
     pub job: Option<JobId>,
     /// What the advertisement says.
     pub title: String,
@@ -52,14 +52,13 @@ pub struct Post {
     pub source: Source,
 }
 
-/// A department.
+/// A department of the provider's structure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Department {
-    /// Format version.
+    /// The version of the stored format.
     pub v: u8,
     /// Derived from the provider's id.
     pub id: DepartmentId,
-    /// Name.
     pub name: String,
     /// The department that it is a part of.
     pub parent: Option<DepartmentId>,
@@ -67,16 +66,15 @@ pub struct Department {
     pub source: Source,
 }
 
-/// An office.
+/// An office of the provider's structure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Office {
-    /// Format version.
+    /// The version of the stored format.
     pub v: u8,
     /// Derived from the provider's id.
     pub id: OfficeId,
-    /// Name.
     pub name: String,
-    /// Where it is.
+    /// The office's location, in the provider's words.
     pub location: Option<String>,
     /// The office that it is a part of.
     pub parent: Option<OfficeId>,
@@ -87,13 +85,12 @@ pub struct Office {
 /// A member of the hiring team at the provider.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
-    /// Format version.
+    /// The version of the stored format.
     pub v: u8,
     /// Derived from the provider's id.
     pub id: UserId,
-    /// Full name.
     pub name: String,
-    /// E-mail address.
+    /// The user's e-mail address.
     pub email: Option<String>,
     /// Whether the account is in use.
     pub active: bool,

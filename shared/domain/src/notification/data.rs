@@ -7,17 +7,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::text::https_url;
 
-/// Data of [`super::NotificationKind::UniversityVerification`].
+/// The data of a [`super::NotificationKind::UniversityVerification`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct UniversityVerification {
-    /// Who is addressed.
+    /// The recipient's name, for the salutation.
     #[garde(length(chars, min = 1, max = 200))]
     pub name: String,
-    /// The university.
+    /// The name of the university.
     #[garde(length(chars, min = 1, max = 200))]
     pub university: String,
-    /// Where to confirm.
+    /// The link by which the address is confirmed.
     #[garde(length(bytes, max = 2000), custom(https_url))]
     pub verification_url: String,
     /// How long the link lives, in hours.
@@ -25,17 +25,17 @@ pub struct UniversityVerification {
     pub expires_in_hours: u32,
 }
 
-/// Data of [`super::NotificationKind::ImportCompleted`].
+/// The data of a [`super::NotificationKind::ImportCompleted`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct ImportCompleted {
-    /// Who is addressed.
+    /// The recipient's name, for the salutation.
     #[garde(length(chars, min = 1, max = 200))]
     pub name: String,
     /// Where the records came from.
     #[garde(length(chars, min = 1, max = 200))]
     pub source: String,
-    /// Records taken in.
+    /// The number of records that were imported.
     #[garde(range(max = 100_000_000))]
     pub imported: u32,
     /// Records that were not.
@@ -43,26 +43,26 @@ pub struct ImportCompleted {
     pub failed: u32,
 }
 
-/// Data of [`super::NotificationKind::FlagResolved`].
+/// The data of a [`super::NotificationKind::FlagResolved`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct FlagResolved {
-    /// Who is addressed.
+    /// The recipient's name, for the salutation.
     #[garde(length(chars, min = 1, max = 200))]
     pub name: String,
     /// What had been flagged.
     #[garde(length(chars, min = 1, max = 200))]
     pub flag: String,
-    /// What was decided.
+    /// The decision about the flag.
     #[garde(length(chars, min = 1, max = 2000))]
     pub resolution: String,
 }
 
-/// Data of [`super::NotificationKind::PasswordReset`].
+/// The data of a [`super::NotificationKind::PasswordReset`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct PasswordReset {
-    /// Who is addressed.
+    /// The recipient's name, for the salutation.
     #[garde(length(chars, min = 1, max = 200))]
     pub name: String,
     /// Where to choose a new password.
@@ -73,14 +73,14 @@ pub struct PasswordReset {
     pub expires_in_minutes: u32,
 }
 
-/// Data of [`super::NotificationKind::ApplicationReceived`].
+/// The data of an [`super::NotificationKind::ApplicationReceived`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct ApplicationReceived {
-    /// Who applied.
+    /// The name of the person who applied.
     #[garde(length(chars, min = 1, max = 200))]
     pub candidate_name: String,
-    /// To what.
+    /// The title of the job.
     #[garde(length(chars, min = 1, max = 200))]
     pub job_title: String,
     /// What the model says of it.
@@ -89,11 +89,11 @@ pub struct ApplicationReceived {
     pub summary: Option<String>,
 }
 
-/// Data of [`super::NotificationKind::InterviewScheduled`].
+/// The data of an [`super::NotificationKind::InterviewScheduled`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct InterviewScheduled {
-    /// Who is invited.
+    /// The name of the invited candidate.
     #[garde(length(chars, min = 1, max = 200))]
     pub candidate_name: String,
     /// To talk about what.
@@ -108,7 +108,7 @@ pub struct InterviewScheduled {
     /// How long it takes, in minutes.
     #[garde(range(min = 5, max = 1440))]
     pub duration_minutes: u32,
-    /// Where.
+    /// The place of the interview.
     #[garde(inner(length(chars, min = 1, max = 200)))]
     #[serde(default)]
     pub location: Option<String>,
@@ -122,17 +122,17 @@ pub struct InterviewScheduled {
     pub note: Option<String>,
 }
 
-/// Data of [`super::NotificationKind::ApplicationStatusChanged`].
+/// The data of an [`super::NotificationKind::ApplicationStatusChanged`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct ApplicationStatusChanged {
-    /// Whose application.
+    /// The name of the person who applied.
     #[garde(length(chars, min = 1, max = 200))]
     pub candidate_name: String,
-    /// To what.
+    /// The title of the job.
     #[garde(length(chars, min = 1, max = 200))]
     pub job_title: String,
-    /// Where it stands now, in the reader's words.
+    /// The new status, in the reader's words.
     #[garde(length(chars, min = 1, max = 100))]
     pub status: String,
     /// What staff want to say about it.

@@ -13,7 +13,7 @@ const KEEP_HOURS: f64 = 24.0 * 30.0;
 /// Evidence is made to fade in steps of hours, so that what is stored can be short.
 const FADE_STEP: f64 = 6.0;
 /// How many expected changes it takes to believe an hour half.
-const DOUBT: f64 = 1.0;
+const PRIOR: f64 = 1.0;
 /// How much an hour says about the one before and the one after.
 const NEIGHBOUR: f64 = 0.5;
 /// No hour is quieter than this part of the mean.
@@ -45,7 +45,7 @@ impl Profile {
         let mut weights = Hours::default();
         let mut week = 0.0;
         for (hour, weight) in weights.0.iter_mut().enumerate() {
-            let weighed = (blurred(&self.c, hour) + DOUBT) / (blurred(&self.e, hour) * mean + DOUBT);
+            let weighed = (blurred(&self.c, hour) + PRIOR) / (blurred(&self.e, hour) * mean + PRIOR);
             *weight = weighed.max(QUIETEST);
             week += *weight * if hour < 24 { WORKING_DAYS } else { WEEKEND_DAYS };
         }
@@ -56,7 +56,7 @@ impl Profile {
         weights
     }
 
-    /// Learns from `changes` in a stretch of time. Where their times are not told they are taken to have come as expected.
+    /// Learns from `changes` in a stretch of time. Where their times are unknown they are taken to have come as expected.
     pub(super) fn learn(
         &mut self,
         clock: &Clock,
@@ -84,9 +84,9 @@ impl Profile {
                 self.c.add(part.hour, changes * part.ordinary_hours(weights) / ordinary);
             }
         }
-        let told = times.unwrap_or(&[]);
-        let number: f64 = told.iter().map(|_| 1.0).sum();
-        for at in told {
+        let known = times.unwrap_or(&[]);
+        let number: f64 = known.iter().map(|_| 1.0).sum();
+        for at in known {
             self.c.add(clock.hour(at.as_second()), changes / number);
         }
         self.fresh = short(self.fresh);
@@ -173,7 +173,7 @@ impl Part {
     }
 }
 
-/// The organisation's clock.
+/// The hours of the week on the organisation's clock.
 pub(super) struct Clock {
     ahead: i64,
 }

@@ -15,7 +15,7 @@ fn at(text: &str) -> Timestamp {
 
 /// After some weeks in which something changed every quarter of an hour on working days from 9 to 17 at this clock, and was polled for
 /// twice an hour.
-fn learned(policy: &Policy, weeks: i32, times_told: bool) -> (Rate, Timestamp) {
+fn learned(policy: &Policy, weeks: i32, times_known: bool) -> (Rate, Timestamp) {
     let mut rate = Rate::default();
     let mut now = at(MONDAY);
     rate.learn(policy, now, now, 4_000, None);
@@ -28,7 +28,7 @@ fn learned(policy: &Policy, weeks: i32, times_told: bool) -> (Rate, Timestamp) {
         let times = [from + 5 * MINUTE, from + 20 * MINUTE];
         let times: &[Timestamp] = if working { &times } else { &[] };
         let changed = u64::try_from(times.len()).expect("a number");
-        rate.learn(policy, from, now, changed, times_told.then_some(times));
+        rate.learn(policy, from, now, changed, times_known.then_some(times));
     }
     (rate, now)
 }
@@ -41,9 +41,9 @@ fn planned(rate: &Rate, now: Timestamp, policy: &Policy) -> (i64, String) {
 
 #[test]
 fn busy_hours_are_learned_on_the_organisations_clock() {
-    for (zone, times_told) in [(0, true), (0, false), (-480, true), (600, false)] {
+    for (zone, times_known) in [(0, true), (0, false), (-480, true), (600, false)] {
         let policy = hourly().in_zone(Offset::from_seconds(zone * 60).expect("a zone"));
-        let (mut rate, end) = learned(&policy, 3, times_told);
+        let (mut rate, end) = learned(&policy, 3, times_known);
         let midnight = end - zone * MINUTE;
         let idle = |rate: &mut Rate, until: Timestamp| {
             let last = rate.polled_at.expect("a poll");
@@ -104,7 +104,7 @@ fn a_long_run_does_not_stretch_the_contract() {
         [60, 60, 63],
         "counted from the beginning, after a pause at the least"
     );
-    assert_eq!(after(90), 150, "who was not told of the poll does not hurry");
+    assert_eq!(after(90), 150, "a poll that is not on record does not shorten the interval");
 }
 
 #[test]
@@ -121,10 +121,10 @@ fn working_webhooks_are_reconciled_and_their_silence_is_an_alarm() {
     assert!((8 * HOUR..11 * HOUR).contains(&alarm), "{alarm}");
     assert!(!rate.wants_poll(now + 3 * HOUR, &policy) && rate.wants_poll(plan.at, &policy));
 
-    let mut told = rate.clone();
-    told.heard(&policy, plan.at - MINUTE, 1);
-    assert!(!told.wants_poll(plan.at, &policy), "a webhook came in time");
-    assert!(told.plan(plan.at, &policy, 0.0).at > plan.at + 30 * MINUTE);
+    let mut punctual = rate.clone();
+    punctual.heard(&policy, plan.at - MINUTE, 1);
+    assert!(!punctual.wants_poll(plan.at, &policy), "a webhook came in time");
+    assert!(punctual.plan(plan.at, &policy, 0.0).at > plan.at + 30 * MINUTE);
 
     let mut silent = rate.clone();
     assert_eq!(silent.plan(plan.at, &policy, 0.0).reason, "no webhook for longer than expected");
@@ -132,7 +132,7 @@ fn working_webhooks_are_reconciled_and_their_silence_is_an_alarm() {
     fresh.learn(&policy, now, plan.at, 1, Some(&[plan.at - MINUTE]));
     assert_eq!(fresh.feed(), Feed::Webhooks, "its webhook may be on its way");
     silent.learn(&policy, now, plan.at, 0, None);
-    assert_eq!(silent.feed(), Feed::Webhooks, "nothing happened, nothing was told");
+    assert_eq!(silent.feed(), Feed::Webhooks, "nothing happened, and no webhook came");
     let next = silent.plan(plan.at, &policy, 0.0);
     assert!(next.at > plan.at + 30 * MINUTE, "an alarm that found nothing begins anew: {next:?}");
     rate.learn(&policy, now, plan.at, 3, None);

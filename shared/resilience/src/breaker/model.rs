@@ -33,15 +33,15 @@ enum Defect {
     None,
     /// A prober that died keeps the probe for ever (G1).
     NoLease,
-    /// Whoever called as a prober may settle, even after another took the probe over (G2).
+    /// A former prober may settle, even after another took the probe over (G2).
     NoOwner,
     /// Each process counts the failures that it saw itself (G3).
     CountedAlone,
     /// The probe may be taken whatever an operator ordered.
     OrderIgnored,
-    /// Everybody may take the probe after the wait.
+    /// Every process may take the probe after the wait.
     ManyProbes,
-    /// Failures are counted whatever became of the breaker meanwhile.
+    /// Failures are counted even if the breaker moved meanwhile.
     NoEpoch,
 }
 
@@ -72,9 +72,9 @@ struct World {
     processes: [Process; WORKERS],
     /// Failures that each process counted itself: only the defect looks at them.
     alone: [u32; WORKERS],
-    /// Failures that were counted in this epoch of a closed breaker, by whomever.
+    /// Failures that were counted in this epoch of a closed breaker, by any process.
     failed: u32,
-    /// Somebody died between the failure that crossed the threshold and the opening.
+    /// A process died between the failure that crossed the threshold and the opening.
     trip_lost: bool,
     /// Orders that the operator may still give.
     orders: u8,
@@ -204,7 +204,7 @@ fn successors(world: &World, bounds: Bounds, defect: Defect) -> Result<Vec<World
                         }
                         let probing = Process::Probing { epoch: claimed.epoch, until: world.now + LEASE };
                         next.push(with(at, &claimed, probing));
-                        // A crash right after the write: the lease is taken and nobody probes.
+                        // A crash right after the write: the lease is taken and no process probes.
                         next.push(with(at, &claimed, Process::Idle));
                     }
                     None => next.push(with(at, item, Process::Idle)),
@@ -212,7 +212,7 @@ fn successors(world: &World, bounds: Bounds, defect: Defect) -> Result<Vec<World
             },
             Process::Calling { epoch } => {
                 next.push(with(at, item, Process::Idle));
-                // It was told that no call will do: it opens without counting.
+                // The answer says that every call will fail: it opens without counting.
                 if let Some(open) = trip(item, *epoch, world.now) {
                     next.push(with(at, &open, Process::Idle));
                 }
@@ -244,7 +244,7 @@ fn successors(world: &World, bounds: Bounds, defect: Defect) -> Result<Vec<World
                 for ok in [true, false] {
                     if let Some(settled) = settle(item, at, *epoch, ok, world.now, defect) {
                         if item.probe_owner != owner(at) {
-                            return Err("settled by somebody who had lost the probe");
+                            return Err("settled by a process that had lost the probe");
                         }
                         next.push(with(at, &settled, Process::Idle));
                     }
@@ -284,7 +284,7 @@ fn every_interleaving_keeps_the_rules_and_mutations_are_caught() {
     }
     let defects = [
         (Defect::NoLease, "stranded"),
-        (Defect::NoOwner, "settled by somebody who had lost the probe"),
+        (Defect::NoOwner, "settled by a process that had lost the probe"),
         (Defect::CountedAlone, "called after the threshold was reached"),
         (Defect::ManyProbes, "two probes in flight"),
         (Defect::NoEpoch, "counted after it had opened"),

@@ -69,7 +69,7 @@ struct Item {
     lookups: u32,
 }
 
-/// What a worker knows of its attempt.
+/// A worker's knowledge of its attempt.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 enum Attempt {
     /// It has not called yet.
@@ -183,7 +183,7 @@ fn check(world: &World, rules: &Rules) -> Result<(), &'static str> {
         return Err("two mails");
     }
     if world.item.state == NotificationState::Accepted && world.taken.is_empty() {
-        return Err("accepted, and nobody took it");
+        return Err("accepted, and no provider took it");
     }
     let supported = rules.providers.iter().all(|provider| *provider == DeliveryLookup::Supported);
     if world.item.state == NotificationState::NeedsReview && supported {
@@ -227,9 +227,9 @@ fn around(world: &World, rules: &Rules, next: &mut Vec<Step<World>>) {
         next.push(Step::Fault(arrived.takes(provider)));
         next.push(Step::Fault(arrived));
     }
-    // Nobody promises that an event comes, nor that it comes once, nor when.
-    let tells = world.taken.iter().any(|(provider, _)| rules.providers[*provider] != DeliveryLookup::Unsupported);
-    if tells && let Some(state) = after_event(world.item.state, MailEventKind::Accepted) {
+    // An event may come late, more than once, or never.
+    let reported = world.taken.iter().any(|(provider, _)| rules.providers[*provider] != DeliveryLookup::Unsupported);
+    if reported && let Some(state) = after_event(world.item.state, MailEventKind::Accepted) {
         next.push(Step::Fault(world.becomes(state, 0, 0)));
     }
 }

@@ -1,5 +1,5 @@
 //! A bounded exhaustive exploration of the limit: two and three processes with memories of any age, every interleaving of
-//! asking and writing, a crash before and after every write, clocks that differ by a step, and time that passes at any
+//! requests and writes, a crash before and after every write, clocks that differ by a step, and time that passes at any
 //! moment. The writes below mirror the condition expressions beside the state; the steps are those of the product.
 
 use super::*;
@@ -9,11 +9,11 @@ use crate::model_checker;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Defect {
     None,
-    /// A request is counted in whatever window stands.
+    /// A request is counted in any stored window.
     NoWindow,
     /// The count has no bound.
     NoBound,
-    /// A window is begun whatever stands: also an older one, and one that was begun already.
+    /// A window is begun unconditionally: also an older one, and one that was begun already.
     RollsBack,
     /// A new window does not carry over the count of the one before.
     Forgets,
@@ -21,8 +21,8 @@ enum Defect {
     NoCountInFence,
     /// A full window is taken as full until the window after the next.
     DeniesForLong,
-    /// A denial is asked for although it is known.
-    AsksAnyway,
+    /// A call is made although its denial is known.
+    CallsAnyway,
 }
 
 /// The bounds of one exploration.
@@ -45,19 +45,19 @@ struct Memory {
 
 /// A request whose write has not happened yet.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-struct Asking {
-    /// The clock of its process when it asked.
+struct Request {
+    /// The clock of its process at the request.
     clock: i64,
-    /// The true time when it asked.
+    /// The true time of the request.
     at: i64,
-    /// What its process knew then, or was told by a refused write.
+    /// The window that its process knew then, or learned from a refused write.
     known: Option<Memory>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 struct Process {
     known: Option<Memory>,
-    asking: Option<Asking>,
+    request: Option<Request>,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -65,18 +65,18 @@ struct World {
     item: Option<Window>,
     now: i64,
     processes: Vec<Process>,
-    /// Admitted requests by the true time at which they were asked for.
-    asked: Vec<u8>,
+    /// Admitted requests by the true time at which they were made.
+    made: Vec<u8>,
     /// Admitted requests by the aligned window in which they were counted.
     counted: Vec<u8>,
 }
 
-fn remembered(window: &Window) -> Memory {
+fn memory_of(window: &Window) -> Memory {
     let Window { window, count, previous } = *window;
     Memory { window, count, previous }
 }
 
-fn stood(memory: Option<Memory>) -> Option<Window> {
+fn window_of(memory: Option<Memory>) -> Option<Window> {
     memory.map(|Memory { window, count, previous }| Window { window, count, previous })
 }
 
@@ -86,7 +86,7 @@ impl Bounds {
     }
 
     fn step(&self, known: Option<Memory>, clock: i64, defect: Defect) -> Step {
-        let known = stood(known);
+        let known = window_of(known);
         let step = self.policy().step(known.as_ref(), clock);
         match (defect, step, known) {
             (Defect::DeniesForLong, _, Some(known))
@@ -94,7 +94,7 @@ impl Bounds {
             {
                 Step::Deny { until_ms: known.window + 2 * self.window }
             }
-            (Defect::AsksAnyway, Step::Deny { .. }, Some(known)) if clock < known.window + self.window => {
+            (Defect::CallsAnyway, Step::Deny { .. }, Some(known)) if clock < known.window + self.window => {
                 Step::Admit { window: known.window, allow: self.policy().allowance(&known, clock) }
             }
             (Defect::Forgets, Step::Roll { seen, next }, _) => {
@@ -132,7 +132,7 @@ fn check(world: &World, bounds: &Bounds, defect: Defect) -> Result<(), &'static 
     }
     let stretch = usize::try_from(bounds.window - bounds.skew).expect("a positive stretch");
     let most = 2 * bounds.limit - 1;
-    if world.asked.windows(stretch).any(|part| part.iter().map(|count| u32::from(*count)).sum::<u32>() > most) {
+    if world.made.windows(stretch).any(|part| part.iter().map(|count| u32::from(*count)).sum::<u32>() > most) {
         return Err("more than the bound in a stretch of one window");
     }
     let Some(item) = world.item else { return Ok(()) };
@@ -150,7 +150,7 @@ fn check(world: &World, bounds: &Bounds, defect: Defect) -> Result<(), &'static 
             if denied && !matches!(truth, Step::Deny { .. }) {
                 return Err("denied although it fits");
             }
-            if !denied && process.known == Some(remembered(&item)) && write(Some(item), step, defect).is_none() {
+            if !denied && process.known == Some(memory_of(&item)) && write(Some(item), step, defect).is_none() {
                 return Err("a call that could only be refused");
             }
         }
@@ -175,32 +175,32 @@ fn successors(world: &World, bounds: &Bounds, defect: Defect) -> Result<Vec<Worl
         let mut later = World { now: world.now + 1, ..world.clone() };
         // A call ends, one way or the other, within two windows.
         for process in &mut later.processes {
-            process.asking = process.asking.filter(|asking| asking.at + 2 * bounds.window > later.now);
+            process.request = process.request.filter(|request| request.at + 2 * bounds.window > later.now);
         }
         // What is too old for any stretch or window is forgotten, so that different pasts become one world.
-        for (at, count) in later.asked.iter_mut().enumerate() {
+        for (at, count) in later.made.iter_mut().enumerate() {
             *count = if i64::try_from(at).expect("small") + 2 * bounds.window < later.now { 0 } else { *count };
         }
         later.processes.sort_unstable();
         next.push(later);
     }
     for (at, process) in world.processes.iter().enumerate() {
-        let Some(asking) = process.asking else {
+        let Some(request) = process.request else {
             for clock in world.now..=world.now + bounds.skew {
                 if !matches!(bounds.step(process.known, clock, defect), Step::Deny { .. }) {
-                    let asking = Some(Asking { clock, at: world.now, known: process.known });
-                    next.push(with(at, Process { asking, ..*process }));
+                    let request = Some(Request { clock, at: world.now, known: process.known });
+                    next.push(with(at, Process { request, ..*process }));
                 }
             }
             if process.known.is_some() {
                 // A process ends and another one takes its place.
-                next.push(with(at, Process { known: None, asking: None }));
+                next.push(with(at, Process { known: None, request: None }));
             }
             continue;
         };
         // A crash before the write.
-        next.push(with(at, Process { known: None, asking: None }));
-        let step = bounds.step(asking.known, asking.clock, defect);
+        next.push(with(at, Process { known: None, request: None }));
+        let step = bounds.step(request.known, request.clock, defect);
         match write(world.item, step, defect) {
             Some(item) => {
                 let window = match step {
@@ -208,9 +208,9 @@ fn successors(world: &World, bounds: &Bounds, defect: Defect) -> Result<Vec<Worl
                     Step::Roll { next, .. } | Step::Start { next, .. } => next.window,
                     Step::Deny { .. } => return Err("a denial was written"),
                 };
-                let mut admitted = with(at, Process { known: Some(remembered(&item)), asking: None });
+                let mut admitted = with(at, Process { known: Some(memory_of(&item)), request: None });
                 admitted.item = Some(item);
-                bump(&mut admitted.asked, asking.at);
+                bump(&mut admitted.made, request.at);
                 bump(&mut admitted.counted, window / bounds.window);
                 let count = |window: i64| {
                     let at = usize::try_from(window / bounds.window).ok()?;
@@ -218,7 +218,7 @@ fn successors(world: &World, bounds: &Bounds, defect: Defect) -> Result<Vec<Worl
                 };
                 let previous = count(window - bounds.window).unwrap_or(0);
                 let truth = Window { window, count: 0, previous: previous.into() };
-                let share = bounds.policy().allowance(&truth, asking.clock);
+                let share = bounds.policy().allowance(&truth, request.clock);
                 let before = u32::from(count(window).unwrap_or(0)) - 1;
                 if before < bounds.limit && before >= share {
                     return Err("more than its share after the window before");
@@ -226,7 +226,7 @@ fn successors(world: &World, bounds: &Bounds, defect: Defect) -> Result<Vec<Worl
                 // A crash after the write, before the answer.
                 let mut crashed = admitted.clone();
                 for process in &mut crashed.processes {
-                    if process.known == Some(remembered(&item)) && process.asking.is_none() {
+                    if process.known == Some(memory_of(&item)) && process.request.is_none() {
                         process.known = None;
                         break;
                     }
@@ -237,10 +237,10 @@ fn successors(world: &World, bounds: &Bounds, defect: Defect) -> Result<Vec<Worl
             }
             None => {
                 // Refused: the process knows what stands, and decides again at the same reading of its clock.
-                let known = world.item.as_ref().map(remembered);
-                let again = !matches!(bounds.step(known, asking.clock, defect), Step::Deny { .. });
-                let asking = again.then_some(Asking { known, ..asking });
-                next.push(with(at, Process { known, asking }));
+                let known = world.item.as_ref().map(memory_of);
+                let again = !matches!(bounds.step(known, request.clock, defect), Step::Deny { .. });
+                let request = again.then_some(Request { known, ..request });
+                next.push(with(at, Process { known, request }));
             }
         }
     }
@@ -251,12 +251,12 @@ fn successors(world: &World, bounds: &Bounds, defect: Defect) -> Result<Vec<Worl
 fn explore(bounds: &Bounds, defect: Defect) -> Result<usize, &'static str> {
     let ticks = usize::try_from(bounds.window * bounds.windows + bounds.skew).expect("a short horizon");
     let windows = usize::try_from(bounds.windows + 1).expect("a short horizon");
-    let process = Process { known: None, asking: None };
+    let process = Process { known: None, request: None };
     let first = World {
         item: None,
         now: 0,
         processes: vec![process; bounds.processes],
-        asked: vec![0; ticks],
+        made: vec![0; ticks],
         counted: vec![0; windows],
     };
     model_checker::explore(first, |world| check(world, bounds, defect), |world| successors(world, bounds, defect))
@@ -269,7 +269,7 @@ const DEFECTS: [(Defect, &[&str]); 7] = [
     (Defect::Forgets, &["more than its share after the window before"]),
     (Defect::NoCountInFence, &["more than its share after the window before"]),
     (Defect::DeniesForLong, &["denied although it fits"]),
-    (Defect::AsksAnyway, &["a call that could only be refused"]),
+    (Defect::CallsAnyway, &["a call that could only be refused"]),
 ];
 
 #[test]

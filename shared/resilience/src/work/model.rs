@@ -26,7 +26,7 @@ struct Rules {
     claim: Condition,
     complete: Condition,
     give_back: Condition,
-    /// A refused claim keeps its message while somebody holds the work.
+    /// A refused claim leaves its message in the queue while a worker holds the work.
     keeps_message_of_busy: bool,
     /// A worker that could not record its end keeps its message.
     keeps_message_unrecorded: bool,

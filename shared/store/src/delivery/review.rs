@@ -1,4 +1,4 @@
-//! Notifications of which nobody can say whether they were sent: listed for people, and decided by them.
+//! The notifications of which it is unknown whether they were sent: listed for people, and decided by them.
 
 use domain::id::OrgId;
 use domain::notification::{HistoryEntry, Notification, NotificationState};
@@ -67,7 +67,7 @@ impl Deliveries {
     }
 }
 
-/// What waits for a person is in the index of what waits, too, in a partition of its organisation, which no worker asks for.
+/// The index attributes of a notification that waits for a person: in a partition of its organisation, which no worker queries.
 pub(super) fn for_review(step: &Step, pk: &str, now: Timestamp) -> Item {
     match step.state {
         NotificationState::NeedsReview => Item::from([

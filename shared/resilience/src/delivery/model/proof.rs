@@ -6,7 +6,7 @@ use crate::model_checker::{explore_to_the_end, long};
 /// Explores every world that can be reached; gives their number, or what was found broken.
 fn explore(rules: &Rules, workers: usize) -> Result<usize, &'static str> {
     let item = Item { state: NotificationState::Queued, provider: 0, left: 0, lookups: 0 };
-    // Whoever recorded it died before the message was sent.
+    // The process that recorded it died before the message was sent.
     let first = World { item, messages: 0, workers: vec![Worker::Idle; workers], astray: vec![], taken: vec![] };
     let next = |world: &World| {
         let mut steps = Vec::new();
@@ -34,9 +34,9 @@ const OVERWRITTEN: &[&str] = &["a final state was overwritten", "recorded by a z
 const ONE: &[DeliveryLookup] = &[DeliveryLookup::Supported];
 const NEXT: &[DeliveryLookup] = &[DeliveryLookup::Supported, DeliveryLookup::Supported];
 const MIXED: &[DeliveryLookup] = &[DeliveryLookup::Supported, DeliveryLookup::Unsupported];
-const MUTE: &[DeliveryLookup] = &[DeliveryLookup::Unsupported];
-const TELLING: &[DeliveryLookup] = &[DeliveryLookup::EventsOnly];
-const LISTS: [&[DeliveryLookup]; 5] = [ONE, NEXT, MIXED, MUTE, TELLING];
+const SILENT: &[DeliveryLookup] = &[DeliveryLookup::Unsupported];
+const EVENTS: &[DeliveryLookup] = &[DeliveryLookup::EventsOnly];
+const LISTS: [&[DeliveryLookup]; 5] = [ONE, NEXT, MIXED, SILENT, EVENTS];
 
 /// A list of providers, a promise, the rule that is left out or changed, and what must be noticed then.
 type Mutation = (&'static [DeliveryLookup], Guarantee, fn(&mut Rules), &'static [&'static str]);
@@ -45,8 +45,8 @@ const MUTATIONS: [Mutation; 13] = [
     // It is sent again at once, or looked up too soon, or once only.
     (ONE, Guarantee::AtLeastOnce, |rules| rules.after_unknown = |_, _| AfterUnknown::Resend, TWO),
     (ONE, Guarantee::AtLeastOnce, |rules| rules.settling = -1, TWO),
-    (MUTE, Guarantee::AtMostOnce, |rules| rules.after_unknown = |_, _| AfterUnknown::Resend, TWO),
-    (TELLING, Guarantee::AtMostOnce, |rules| rules.after_lookup = |_, _, _, _| AfterLookup::Resend, TWO),
+    (SILENT, Guarantee::AtMostOnce, |rules| rules.after_unknown = |_, _| AfterUnknown::Resend, TWO),
+    (EVENTS, Guarantee::AtMostOnce, |rules| rules.after_lookup = |_, _, _, _| AfterLookup::Resend, TWO),
     // A failed lookup is taken for "there is no such mail", and so is one that found the mail.
     (
         ONE,
@@ -60,7 +60,7 @@ const MUTATIONS: [Mutation; 13] = [
         TWO,
     ),
     (ONE, Guarantee::AtMostOnce, |rules| rules.after_lookup = |_, _, _, _| AfterLookup::Resend, TWO),
-    // The next provider is called while the first may have sent, or nobody can tell which of them was called.
+    // The next provider is called while the first may have sent, or the item does not name the one that was called.
     (NEXT, Guarantee::AtMostOnce, |rules| rules.next_only_when_not_sent = false, TWO),
     (NEXT, Guarantee::AtMostOnce, |rules| rules.names_provider_first = false, TWO),
     // An end, or another's work, is overwritten.
