@@ -35,9 +35,9 @@ enum Phase {
     Clippy,
     /// Tests that need nothing but the workspace.
     Unit,
-    /// `sam validate --lint`.
+    /// The lint of the template by `sam validate --lint`.
     Sam,
-    /// `cfn-lint`.
+    /// The lint of the template by `cfn-lint`.
     Cfn,
     /// Rules of the repository and end-to-end tests, against a stack on port 4666.
     Integration,

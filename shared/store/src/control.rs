@@ -22,7 +22,7 @@ const KEPT_BODY: usize = 200 * 1024;
 const EVENT_HELD: &str = "running";
 const EVENT_DONE: &str = "done";
 
-/// The table `Control`.
+/// The table `Control`, with the data that may expire.
 #[derive(Debug, Clone)]
 pub struct Control {
     table: Table,
@@ -35,7 +35,6 @@ impl Control {
         Self { table }
     }
 
-    /// The table itself.
     #[must_use]
     pub fn table(&self) -> &Table {
         &self.table

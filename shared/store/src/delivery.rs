@@ -28,7 +28,6 @@ const LOOKUPS: &str = "asked";
 /// A notification as it was when a claim was refused.
 #[derive(Debug)]
 pub struct DeliverySnapshot {
-    /// The record.
     pub notification: Notification,
     /// Its status, as it matters to a worker.
     pub status: DeliveryStatus,
@@ -46,16 +45,16 @@ pub enum Claim {
     Missing,
 }
 
-/// What a step of the protocol writes: the state it leads to, and what its history says.
+/// A step of the protocol: the state it leads to, and its entry in the history.
 #[derive(Debug)]
 pub struct Step {
-    /// The new state.
+    /// The state that the step leads to.
     pub state: NotificationState,
-    /// Why, where there is something to say; its code is stable.
+    /// The failure, if there is one; its code is stable.
     pub failure: Option<Failure>,
-    /// What the history says.
+    /// The entry that is appended to the history.
     pub entry: HistoryEntry,
-    /// Attributes besides.
+    /// Further attributes that are written with it.
     pub set: Item,
 }
 
@@ -81,7 +80,7 @@ impl Deliveries {
         Self { records }
     }
 
-    /// The records.
+    /// The table of records, for other reads.
     #[must_use]
     pub fn records(&self) -> &Records {
         &self.records

@@ -30,7 +30,7 @@ const INVENTORY_PAGE: u16 = 1_000;
 pub struct Applied {
     /// Were not there before, or are there again.
     pub created: u64,
-    /// Changed.
+    /// The number of records that changed.
     pub updated: u64,
     /// Were as they are, or later versions had arrived before.
     pub unchanged: u64,

@@ -90,7 +90,7 @@ pub fn key_of<T: Stored>(org: &OrgId, id: &str) -> Key {
 /// A record with the times that the table keeps beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recorded<T> {
-    /// The record.
+    /// The record that was read.
     pub value: T,
     /// When it was first recorded here.
     pub created_at: Timestamp,
@@ -115,7 +115,7 @@ pub enum Created<T> {
     Other,
 }
 
-/// The table `Records`.
+/// The table `Records`, with the business data of all organisations.
 #[derive(Debug, Clone)]
 pub struct Records {
     table: Table,

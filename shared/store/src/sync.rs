@@ -62,7 +62,6 @@ impl Syncs {
         Self { table }
     }
 
-    /// The table itself.
     #[must_use]
     pub fn table(&self) -> &Table {
         &self.table

@@ -32,7 +32,7 @@ const BEGIN_MS: i64 = 1_793_606_400_000;
 /// allows for where a provider does not tell its time. Seven, so that each way to sign in meets each of them.
 const AHEAD_MS: [i64; 7] = [0, 2_000, -2_000, 90_000, -90_000, 270_000, -270_000];
 
-/// The four.
+/// The four ATS whose worlds are played.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Provider {
     Greenhouse,

@@ -26,7 +26,7 @@ use super::house::{House, Provider, WEBHOOK_SECRET};
 
 /// Objects of a world when it begins.
 const OBJECTS: usize = 2_000;
-/// Rounds of trouble.
+/// The number of rounds with faults.
 const ROUNDS: usize = 8;
 /// Runs until everything must be quiet.
 const QUIET_RUNS: usize = 400;

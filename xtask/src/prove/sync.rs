@@ -15,7 +15,7 @@ const LOG: &str = "worlds";
 
 #[derive(Args)]
 pub(crate) struct SyncArgs {
-    /// Only this provider.
+    /// Play the worlds of this provider only.
     #[arg(long)]
     provider: Option<Ats>,
     /// How many worlds are played for each provider.

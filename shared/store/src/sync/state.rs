@@ -51,7 +51,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// What it did.
+    /// The counts of the finished pass.
     #[must_use]
     pub fn counts(&self) -> &CountsByKind {
         &self.run.counts
@@ -61,11 +61,10 @@ impl Progress {
 /// The sync state of one connection.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SyncState {
-    /// Format version.
+    /// The version of the stored format.
     pub v: u8,
-    /// Whose connection.
+    /// The organisation of the connection.
     pub org: OrgId,
-    /// Which.
     pub connection: ConnectionId,
     /// The provider's id in the registry.
     pub provider: String,

@@ -16,7 +16,7 @@ use super::*;
 
 type Deliveries = Arc<Mutex<Vec<(HeaderMap, Bytes)>>>;
 
-/// Takes whatever comes.
+/// A receiver of webhooks that accepts every delivery.
 struct Receiver {
     url: String,
     deliveries: Deliveries,

@@ -32,7 +32,7 @@ pub(super) const RATES: [(f64, f64); 18] = [
     (40.0, 40.0),
     (3.0, 24.0),
 ];
-/// In minutes.
+/// The time zones of the organisations, in minutes from UTC.
 const ZONES: [i32; 6] = [-480, -300, 0, 60, 330, 600];
 /// Sessions and singles by hour of a working day.
 const OFFICE: [f64; 24] = [
@@ -47,7 +47,7 @@ const PUBLIC: [f64; 24] = [
 const OFFICE_AT_WEEKENDS: f64 = 0.04;
 const PUBLIC_AT_WEEKENDS: f64 = 0.3;
 
-/// How bursty a load is.
+/// The parameters of a load, which say how bursty it is.
 #[derive(Clone, Copy)]
 pub(super) struct Shape {
     pub(super) name: &'static str,
@@ -61,10 +61,10 @@ pub(super) struct Shape {
     days: f64,
 }
 
-/// The one that is judged.
+/// The load on which the planner is judged.
 pub(super) const BURSTY: Shape =
     Shape { name: "sessions of 8 changes in 45 min", sessions: 0.7, size: 8.0, gap: 360.0, days: 0.6 };
-/// Looked at besides.
+/// A calmer load, which is not judged.
 pub(super) const CALMER: Shape = Shape {
     name: "calmer: sessions of 5 in 20 min, two fifths singles",
     sessions: 0.6,
@@ -200,7 +200,7 @@ impl Chance {
         z ^ (z >> 31)
     }
 
-    /// Evenly in 0..1.
+    /// A number that is evenly distributed in 0..1.
     pub(super) fn unit(&mut self) -> f64 {
         float(u32::try_from(self.draw() >> 32).unwrap_or(0)) / (float(u32::MAX) + 1.0)
     }
@@ -209,7 +209,7 @@ impl Chance {
         -mean * (1.0 - self.unit()).ln()
     }
 
-    /// Nearly: the sum of twelve.
+    /// A nearly normal number: the sum of twelve even ones.
     fn normal(&mut self) -> f64 {
         (0..12).map(|_| self.unit()).sum::<f64>() - 6.0
     }

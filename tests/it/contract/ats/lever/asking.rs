@@ -28,7 +28,7 @@ const OVERLAP: SignedDuration = SignedDuration::from_mins(2);
 pub(super) const KEYS: [(&str, &str); 2] =
     [("api_key", "local-lever-key-acme"), ("postings_key", "local-lever-postings-key-acme")];
 
-/// One connection.
+/// A connection to a simulated Lever account.
 pub(super) struct Lever(Harness);
 
 impl Deref for Lever {
