@@ -69,7 +69,7 @@ pub(crate) fn mail(command: &MailCommand) -> Result<()> {
 }
 
 fn render(root: &Path, args: &PreviewArgs) -> Result<Vec<Shown>> {
-    let templates = Templates::built_in().map_err(|error| anyhow::anyhow!("failed to {error}"))?;
+    let templates = Templates::built_in().context("failed to load the built-in mail templates")?;
     let known = templates.languages();
     let languages = match &args.language {
         None => known.iter().map(|tag| tag.parse().map_err(anyhow::Error::new)).collect::<Result<Vec<Language>>>()?,
@@ -88,7 +88,7 @@ fn render(root: &Path, args: &PreviewArgs) -> Result<Vec<Shown>> {
         ensure!(data.is_object(), "{} is not a JSON object", path.display());
         for language in &languages {
             let mail = templates.render(kind, Some(language), &data);
-            let mail = mail.map_err(|error| anyhow::anyhow!("failed to {error} (data: {})", path.display()))?;
+            let mail = mail.with_context(|| format!("failed to render a mail with the data of {}", path.display()))?;
             shown.push(Shown { kind, mail });
         }
     }

@@ -16,7 +16,7 @@ use domain::failure::Failure;
 use domain::mail_event::MailReference;
 use domain::notification::{HistoryEntry, Notification, NotificationState};
 use jiff::Timestamp;
-use mail_templates::Rendered;
+use mail_templates::{Rendered, TemplateError};
 use providers::mail::port::{Accepted, Mail, MailError};
 use resilience::batch::Outcome;
 use resilience::delivery::{self, AfterUnknown};
@@ -154,7 +154,9 @@ impl Worker {
         let language = notification.language.as_ref();
         let language = language.or_else(|| correspondent.profile.as_ref()?.language.as_ref());
         let rendered = self.templates.render(notification.kind, language, &notification.data);
-        let refused = |error| NotComposed::Refused(Failure::new("rejected", format!("failed to {error}")));
+        let refused = |error: TemplateError| {
+            NotComposed::Refused(Failure::new("rejected", format!("failed to {}", aws::error::chain(&error))))
+        };
         let Rendered { subject, text, html, .. } = rendered.map_err(refused)?;
         Ok(Mail {
             from: self.mailers.from().to_owned(),

@@ -28,7 +28,7 @@ const LANG: &str = "lang";
 #[derive(Debug, thiserror::Error)]
 pub enum TemplateError {
     /// The manifest is not what it should be.
-    #[error("read the manifest of the mail templates: {0}")]
+    #[error("read the manifest of the mail templates")]
     Unreadable(#[from] serde_json::Error),
     /// The manifest has another format.
     #[error("read the manifest of the mail templates: its format version is {0}, not {format}", format = manifest::FORMAT)]
@@ -63,7 +63,7 @@ pub enum TemplateError {
     #[error("find the mail template {0} in the manifest")]
     Unlisted(String),
     /// A text is not a template, or fails with its data.
-    #[error("render the mail {kind} in {language}, {part}: {cause:#}")]
+    #[error("render the mail {kind} in {language}, {part}")]
     Broken {
         /// The kind of notification.
         kind: &'static str,
@@ -72,14 +72,14 @@ pub enum TemplateError {
         /// The part of the mail: subject, text or HTML.
         part: &'static str,
         /// The cause, as the template engine reports it.
-        cause: minijinja::Error,
+        source: minijinja::Error,
     },
     /// The renderer does not take its settings.
-    #[error("set up the mail templates: {0:#}")]
-    Syntax(minijinja::Error),
+    #[error("set up the mail templates")]
+    Syntax(#[source] minijinja::Error),
     /// A part that all mails share is not a template.
-    #[error("read the shared mail template {0}: {1:#}")]
-    BrokenFrame(String, minijinja::Error),
+    #[error("read the shared mail template {0}")]
+    BrokenFrame(String, #[source] minijinja::Error),
     /// A text uses a value that mails of its kind do not have.
     #[error("read the mail template of {kind} in {language}, {part}: it has no field `{field}`")]
     UnknownField {
@@ -194,7 +194,7 @@ impl Templates {
         environment.add_filter("lines", lines);
         environment.add_filter("quoted", quoted);
         for (path, text) in frame {
-            environment.add_template(path, text).map_err(|cause| TemplateError::BrokenFrame(path.to_owned(), cause))?;
+            environment.add_template(path, text).map_err(|error| TemplateError::BrokenFrame(path.to_owned(), error))?;
         }
         let mut texts: BTreeMap<&str, &'static str> = texts.collect();
         let mut kinds = BTreeMap::new();
@@ -258,7 +258,7 @@ impl Templates {
                 .environment
                 .get_template(&part.path(kind, &language))
                 .and_then(|template| template.render(context! { lang => language.as_str(), ..Serde(&data) }))
-                .map_err(|cause| broken(kind, &language, part, cause))?;
+                .map_err(|error| broken(kind, &language, part, error))?;
             if rendered.trim().is_empty() {
                 return Err(TemplateError::Empty {
                     kind: kind.as_str(),
@@ -291,8 +291,8 @@ fn add(
     fields: &[Field],
 ) -> Result<(), TemplateError> {
     let path = part.path(kind, language);
-    environment.add_template_owned(path.clone(), text).map_err(|cause| broken(kind, language, part, cause))?;
-    let template = environment.get_template(&path).map_err(|cause| broken(kind, language, part, cause))?;
+    environment.add_template_owned(path.clone(), text).map_err(|error| broken(kind, language, part, error))?;
+    let template = environment.get_template(&path).map_err(|error| broken(kind, language, part, error))?;
     let known = |name: &String| name == LANG || fields.iter().any(|field| field.name == *name);
     match template.undeclared_variables(false).into_iter().find(|name| !known(name)) {
         None => Ok(()),
@@ -305,8 +305,8 @@ fn add(
     }
 }
 
-fn broken(kind: NotificationKind, language: &Language, part: Part, cause: minijinja::Error) -> TemplateError {
-    TemplateError::Broken { kind: kind.as_str(), language: language.clone(), part: part.file(), cause }
+fn broken(kind: NotificationKind, language: &Language, part: Part, source: minijinja::Error) -> TemplateError {
+    TemplateError::Broken { kind: kind.as_str(), language: language.clone(), part: part.file(), source }
 }
 
 #[cfg(test)]

@@ -239,7 +239,7 @@ fn numbers_agree_with_their_words() {
     }
 }
 
-/// What is wrong with templates when the manifest or the texts are changed.
+/// The error, with its causes, of templates whose manifest or texts are changed.
 fn wrong(
     manifest: impl Fn(String) -> String,
     text: impl Fn(&'static str, &'static str) -> Option<&'static str>,
@@ -248,7 +248,9 @@ fn wrong(
     let manifest = manifest(built_in::MANIFEST.to_owned());
     let texts = built_in::texts().filter_map(|(path, now)| Some((path, text(path, now)?))).chain(more.iter().copied());
     let read = Templates::read(&manifest, built_in::FRAME.into_iter(), texts);
-    read.map(|_| ()).expect_err("refused").to_string()
+    let error = read.map(|_| ()).expect_err("refused");
+    let causes = std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 #[test]

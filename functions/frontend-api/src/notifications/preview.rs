@@ -54,7 +54,7 @@ fn render(templates: &Templates, request: PreviewRequest) -> Result<PreviewRespo
     let data = checked(kind, &data)?;
     let rendered = templates.render(kind, language.as_ref(), &data).map_err(|error| {
         // What was checked can be rendered; when not, then the templates and the rules of the data have grown apart.
-        tracing::error!(%error, "a preview failed");
+        tracing::error!(error = aws::error::chain(&error), "a preview failed");
         Problem::internal()
     })?;
     let Rendered { subject, text, html, language, version } = rendered;
