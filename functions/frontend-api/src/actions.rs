@@ -246,7 +246,7 @@ async fn record(api: &Api, org: OrgId, action: Action, request: &str) -> Result<
 fn offered(connection: &Connection, kind: ChangeKind) -> Result<(), Problem> {
     let spec = providers::catalog::find(&connection.provider);
     let name = spec.map_or(connection.provider.as_str(), |spec| spec.name);
-    let all = spec.and_then(|spec| spec.ats).map(|ats| ats.changes()).unwrap_or_default();
+    let all = spec.and_then(|spec| spec.ats?.write_back()).map(|api| api.changes()).unwrap_or_default();
     let why = match connection.status {
         ConnectionStatus::Active | ConnectionStatus::Checking => None,
         ConnectionStatus::Paused => Some("it is paused"),
@@ -350,7 +350,7 @@ mod tests {
         assert!(detail(&connection("nobody", LoginMethod::ApiKey, active), ChangeKind::Hire).contains("nobody"));
         for spec in providers::catalog::ALL.iter().filter(|spec| spec.ats.is_some()) {
             let known = connection(spec.id, LoginMethod::ApiKey, active);
-            let changes = spec.ats.map(|ats| ats.changes()).unwrap_or_default();
+            let changes = spec.ats.and_then(|ats| ats.write_back()).map(|api| api.changes()).unwrap_or_default();
             for kind in
                 [ChangeKind::MoveStage, ChangeKind::Note, ChangeKind::Reject, ChangeKind::Hire, ChangeKind::Submit]
             {

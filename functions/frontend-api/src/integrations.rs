@@ -8,7 +8,7 @@ use axum::{Json, Router};
 use domain::connection::{Connection, LoginMethod};
 use domain::write_back::ChangeKind;
 use jiff::SignedDuration;
-use providers::ats::port::Ats;
+use providers::ats::port::{Ats, WriteBack};
 use providers::catalog::{Category, Spec, SyncMethod};
 use serde::Serialize;
 use web::identity::Identity;
@@ -111,7 +111,7 @@ impl IntegrationResponse {
             (false, true) => Some("by-hand"),
             (false, false) => None,
         };
-        let changes = spec.ats.map(Ats::changes).unwrap_or_default();
+        let changes = spec.ats.and_then(Ats::write_back).map(WriteBack::changes).unwrap_or_default();
         let budget = spec.ats.map(Ats::budget);
         let logins = logins(spec).into_iter().map(|(method, secrets)| LoginResponse { method, secrets });
         let settings = spec.ats.map(Ats::settings).unwrap_or_default().iter();
@@ -148,7 +148,7 @@ pub(crate) fn logins(spec: &Spec) -> Vec<(LoginMethod, &'static [&'static str])>
 
 /// Whether a person creates the provider's webhooks, in the provider's settings.
 pub(crate) fn webhooks_by_hand(spec: &Spec) -> bool {
-    spec.webhooks.is_some() && spec.ats.is_none_or(|ats| ats.subscriptions().is_empty())
+    spec.webhooks.is_some() && spec.ats.is_none_or(|ats| ats.webhook_subscriptions().is_none())
 }
 
 /// Whether we create the provider's webhooks.

@@ -6,8 +6,8 @@ use aws::batch::Invocation;
 use aws::clock;
 use aws::random;
 use jiff::Timestamp;
-use providers::ats::port::{self, Call, CallError, Context, Page};
-use providers::transport::http::Reply;
+use providers::ats::port::{self, AtsError, Context, Page};
+use providers::transport::http::{HttpRequest, Reply};
 use resilience::limit::{Decision, Policy};
 use resilience::retry::{Next, Schedule};
 
@@ -35,8 +35,8 @@ impl Engine {
         invocation: Invocation,
     ) -> Result<(Page, i64), Halt> {
         let ats = opened.ats;
-        let call = |context: &Context<'_>| ats.call(context, cursor);
-        let read = |context: &Context<'_>, reply: &Reply| ats.read(context, cursor, reply);
+        let call = |context: &Context<'_>| ats.build_request(context, cursor);
+        let read = |context: &Context<'_>, reply: &Reply| ats.parse_page(context, cursor, reply);
         let (page, at) = self.ask(opened, invocation, call, read).await?;
         if let Some(pause) = page.pause {
             opened.pause_until = jiff::SignedDuration::try_from(pause).ok().and_then(|d| at.checked_add(d).ok());
@@ -50,8 +50,8 @@ impl Engine {
         &self,
         opened: &mut Opened,
         invocation: Invocation,
-        call: impl Fn(&Context<'_>) -> Result<Call, CallError>,
-        read: impl Fn(&Context<'_>, &Reply) -> Result<T, CallError>,
+        call: impl Fn(&Context<'_>) -> Result<HttpRequest, AtsError>,
+        read: impl Fn(&Context<'_>, &Reply) -> Result<T, AtsError>,
     ) -> Result<(T, Timestamp), Halt> {
         let (mut renewed, mut limited, mut failed) = (false, 0, 0);
         loop {
@@ -71,21 +71,21 @@ impl Engine {
                 Err(error) => error,
             };
             match error {
-                CallError::Unauthorised(_) if opened.token.is_some() && !renewed => {
+                AtsError::Unauthorised(_) if opened.token.is_some() && !renewed => {
                     renewed = true;
                     self.forget_token(opened).await;
                 }
-                CallError::RateLimited { wait, told } => {
+                AtsError::RateLimited { wait, stated } => {
                     limited += 1;
                     let wait = match UNTOLD.next(limited, random::chance(), None) {
-                        Next::After(grown) if !told => grown.max(wait),
+                        Next::After(grown) if !stated => grown.max(wait),
                         Next::After(_) | Next::GiveUp => wait,
                     };
                     if limited >= UNTOLD.tries || !wait_here(wait, invocation).await {
                         return Err(Halt::RateLimited { wait, ours: false });
                     }
                 }
-                CallError::Unavailable(_) => {
+                AtsError::Unavailable(_) => {
                     failed += 1;
                     match FAILED.next(failed, random::chance(), None) {
                         Next::After(wait) if wait_here(wait, invocation).await => {}
@@ -98,13 +98,13 @@ impl Engine {
     }
 
     /// Sends one request.
-    pub(crate) async fn send(&self, call: Call) -> Result<Reply, CallError> {
-        let Call { method, url, headers, body } = call;
+    pub(crate) async fn send(&self, call: HttpRequest) -> Result<Reply, AtsError> {
+        let HttpRequest { method, url, headers, body } = call;
         let request = self.http.client().request(method, url).headers(headers).body(body);
         self.http
             .send(request, LONGEST_REPLY)
             .await
-            .map_err(|error| CallError::Unavailable(format!("there is no reply: {error}")))
+            .map_err(|error| AtsError::Unavailable(format!("there is no reply: {error}")))
     }
 
     /// Takes one request from the connection's budget; waits for it where that is soon.

@@ -10,8 +10,8 @@ use aws::clock;
 use domain::ats::ObjectRef;
 use domain::connection::ConnectionKey;
 use domain::write_back::{Change, ChangeKind};
-use providers::ats::port::{Acted, Call, CallError};
-use providers::transport::http::{Reply, SendError};
+use providers::ats::port::{AtsError, ChangeProgress, WriteBack};
+use providers::transport::http::{HttpRequest, Reply, SendError};
 
 use crate::ask::{FOR_A_PAGE, LONGEST_REPLY};
 use crate::halt::Halt;
@@ -63,11 +63,12 @@ impl Engine {
             Ok(opened) => opened,
             Err(why) => return Ok(Changed::Barred(why.to_owned())),
         };
-        if !opened.can_ask() || !opened.ats.changes().contains(&change.kind()) {
+        let write_back = opened.ats.write_back().filter(|write_back| write_back.changes().contains(&change.kind()));
+        let Some(write_back) = write_back.filter(|_| opened.can_ask()) else {
             return Ok(Changed::Barred(format!("{} does not offer this change", opened.spec.name)));
-        }
+        };
         let mut progress = Progress { wrote: false };
-        match self.steps(&mut opened, (change, doubt), invocation, &mut progress).await {
+        match self.steps((&mut opened, write_back), (change, doubt), invocation, &mut progress).await {
             // A part of it is made, and making it from the beginning would add that once more.
             Err(halt) if progress.wrote && change.kind().adds() => {
                 let ConnectionKey { org, connection } = connection;
@@ -80,7 +81,7 @@ impl Engine {
 
     async fn steps(
         &self,
-        opened: &mut Opened,
+        (opened, write_back): (&mut Opened, &dyn WriteBack),
         (change, doubt): (&Change, bool),
         invocation: Invocation,
         progress: &mut Progress,
@@ -92,7 +93,7 @@ impl Engine {
             }
             self.admitted(opened, invocation).await?;
             self.sign_in(opened, invocation).await?;
-            let call = match opened.ats.act(&opened.context(clock::now()), change, &step) {
+            let call = match write_back.change_request(&opened.context(clock::now()), change, &step) {
                 Ok(call) => call,
                 Err(error) => return Ok(Changed::Refused(format!("failed to {error}"))),
             };
@@ -103,29 +104,29 @@ impl Engine {
                 ));
             }
             let acted = match self.sent(call).await {
-                Ok(reply) => opened.ats.acted(&opened.context(clock::now()), change, &step, &reply),
+                Ok(reply) => write_back.parse_change(&opened.context(clock::now()), change, &step, &reply),
                 // No connection: certainly nothing was made.
                 Err(error @ SendError::NotSent(_)) => return Err(Halt::Unavailable(format!("failed to {error}"))),
-                Err(error) => Err(CallError::Unavailable(format!("there is no reply: {error}"))),
+                Err(error) => Err(AtsError::Unavailable(format!("there is no reply: {error}"))),
             };
             progress.wrote |= !looks && acted.is_ok();
             match acted {
-                Ok(Acted::Next(next)) => step = next,
-                Ok(Acted::Done(touched)) => {
+                Ok(ChangeProgress::Next(next)) => step = next,
+                Ok(ChangeProgress::Done(touched)) => {
                     self.follow(opened, &touched, invocation).await;
                     return Ok(Changed::Made);
                 }
-                Err(CallError::Unavailable(detail) | CallError::Malformed(detail)) if !looks => {
+                Err(AtsError::Unavailable(detail) | AtsError::InvalidResponse(detail)) if !looks => {
                     return Ok(Changed::Unknown(detail));
                 }
-                Err(CallError::Unavailable(detail)) => {
+                Err(AtsError::Unavailable(detail)) => {
                     failed += 1;
                     if failed >= LOOKS {
                         return Err(Halt::Unavailable(detail));
                     }
                 }
-                Err(CallError::Unauthorised(_)) if self.forget_token(opened).await && failed == 0 => failed = 1,
-                Err(CallError::Refused(detail) | CallError::Unauthorised(detail)) => {
+                Err(AtsError::Unauthorised(_)) if self.forget_token(opened).await && failed == 0 => failed = 1,
+                Err(AtsError::Refused(detail) | AtsError::Unauthorised(detail)) => {
                     return Ok(Changed::Refused(detail));
                 }
                 Err(error) => return Err(error.into()),
@@ -135,8 +136,8 @@ impl Engine {
     }
 
     /// Sends one request, and tells whether one without a reply was sent at all.
-    async fn sent(&self, call: Call) -> Result<Reply, SendError> {
-        let Call { method, url, headers, body } = call;
+    async fn sent(&self, call: HttpRequest) -> Result<Reply, SendError> {
+        let HttpRequest { method, url, headers, body } = call;
         let request = self.http.client().request(method, url).headers(headers).body(body);
         self.http.send(request, LONGEST_REPLY).await
     }

@@ -17,7 +17,7 @@ impl Engine {
         if !opened.can_ask() {
             return Ok(self.becomes(opened, ConnectionStatus::Active, None).await?);
         }
-        let cursor = opened.ats.check(&opened.connection.settings);
+        let cursor = opened.ats.check_cursor(&opened.connection.settings);
         match self.page(opened, &cursor, invocation).await {
             Ok(_) => {}
             Err(Halt::Failed(detail) | Halt::Reauthorise(detail)) => {
@@ -38,10 +38,10 @@ impl Engine {
         let stored = self.secrets.fresh_of_connection(&key, source.secret()).await?;
         let mut secrets: Vec<String> =
             stored.iter().flat_map(|text| text.expose_secret().lines()).map(str::to_owned).collect();
-        let ats = opened.ats;
-        for event in ats.subscriptions().iter().skip(secrets.len()) {
-            let call = |context: &Context<'_>| ats.subscribe(context, event, &url);
-            let read = |context: &Context<'_>, reply: &Reply| ats.subscribed(context, reply);
+        let Some(subscriptions) = opened.ats.webhook_subscriptions() else { return Ok(()) };
+        for event in subscriptions.events().iter().skip(secrets.len()) {
+            let call = |context: &Context<'_>| subscriptions.subscription_request(context, event, &url);
+            let read = |context: &Context<'_>, reply: &Reply| subscriptions.parse_subscription(context, reply);
             let (secret, _) = self.ask(opened, invocation, call, read).await?;
             secrets.push(secret.expose_secret().to_owned());
             let text = SecretString::from(secrets.join("\n"));

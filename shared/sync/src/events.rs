@@ -98,7 +98,7 @@ impl Engine {
         let again = invocation.receive_count > 1;
         for (kind, ids) in by_kind {
             for ids in ids.chunks(AT_ONCE) {
-                let Some(mut cursors) = opened.ats.lookup(kind, ids) else { continue };
+                let Some(mut cursors) = opened.ats.lookup_cursors(kind, ids) else { continue };
                 asked.push(kind);
                 while let Some(cursor) = cursors.pop() {
                     let (page, observed_ms) = self.page(opened, &cursor, invocation).await?;

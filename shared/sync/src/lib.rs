@@ -40,7 +40,7 @@ use domain::connection::{Connection, ConnectionKey, ConnectionStatus, LoginMetho
 use domain::id::OrgId;
 use domain::stage::Stage;
 use jiff::Timestamp;
-use providers::ats::port::{Ats, CallError, Context, Credentials};
+use providers::ats::port::{Ats, AtsError, Context, Credentials};
 use providers::catalog::Spec;
 use providers::transport::access::Hosts;
 use providers::transport::http::{Outbound, SendError};
@@ -241,16 +241,16 @@ impl Opened {
     }
 }
 
-impl From<CallError> for Halt {
-    fn from(error: CallError) -> Self {
+impl From<AtsError> for Halt {
+    fn from(error: AtsError) -> Self {
         let detail = format!("failed to {error}");
         match error {
-            CallError::RateLimited { wait, .. } => Self::RateLimited { wait, ours: false },
-            CallError::Reauthorise(_) => Self::Reauthorise(detail),
-            CallError::Unauthorised(_) | CallError::Refused(_) => Self::Failed(detail),
-            CallError::Restart(_) => Self::PlaceLost(detail),
-            CallError::Unavailable(_) => Self::Unavailable(detail),
-            CallError::Malformed(_) => Self::Unreadable(detail),
+            AtsError::RateLimited { wait, .. } => Self::RateLimited { wait, ours: false },
+            AtsError::ReauthorizationRequired(_) => Self::Reauthorise(detail),
+            AtsError::Unauthorised(_) | AtsError::Refused(_) => Self::Failed(detail),
+            AtsError::CursorExpired(_) => Self::PlaceLost(detail),
+            AtsError::Unavailable(_) => Self::Unavailable(detail),
+            AtsError::InvalidResponse(_) => Self::Unreadable(detail),
         }
     }
 }

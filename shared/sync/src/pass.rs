@@ -121,15 +121,17 @@ impl Engine {
         let followed = progress.follow.get(session.ahead.cursors).cloned();
         let cursor = match (&followed, &progress.next, progress.begun_ms) {
             (Some(cursor), ..) | (None, Some(cursor), _) => cursor.clone(),
-            (None, None, None) => match session.opened.ats.first(stream, &session.opened.connection.settings, since) {
-                Some(cursor) => cursor,
-                None => {
-                    // A list that tells changes only: they count from the first pass through everything on.
-                    let mark = clock::now().saturating_sub(SKEW).unwrap_or_default().as_millisecond();
-                    session.state.marks.entry(stream.name.to_owned()).or_insert(mark);
-                    return Ok(Step::StreamEnded);
+            (None, None, None) => {
+                match session.opened.ats.first_cursor(stream, &session.opened.connection.settings, since) {
+                    Some(cursor) => cursor,
+                    None => {
+                        // A list that tells changes only: they count from the first pass through everything on.
+                        let mark = clock::now().saturating_sub(SKEW).unwrap_or_default().as_millisecond();
+                        session.state.marks.entry(stream.name.to_owned()).or_insert(mark);
+                        return Ok(Step::StreamEnded);
+                    }
                 }
-            },
+            }
             (None, None, Some(_)) => return Ok(ended(progress, mode, stream)),
         };
         let asked = self.page_of_pass(session, mode, &cursor).await;

@@ -22,7 +22,7 @@ impl Engine {
                 continue;
             }
             for ids in missing.chunks(AT_ONCE) {
-                match session.opened.ats.lookup(*kind, ids) {
+                match session.opened.ats.lookup_cursors(*kind, ids) {
                     Some(cursors) => self.look_for(session, mode, cursors).await?,
                     None => self.bury_unasked(session, mode, *kind, ids).await?,
                 }

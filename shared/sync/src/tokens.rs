@@ -15,7 +15,7 @@ use aws::secrets::Secrets;
 use aws::table::{Key, Table};
 use domain::connection::{ConnectionKey, LoginMethod};
 use jiff::{SignedDuration, Timestamp};
-use providers::ats::port::Granted;
+use providers::ats::port::TokenResponse;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
@@ -147,7 +147,8 @@ impl Tokens {
         if let Some(newest) = stored.and_then(|stored| stored.refresh_token) {
             opened.credentials = opened.credentials.with("refresh_token", SecretString::from(newest));
         }
-        let Some(Granted { access_token, expires_at, refresh_token }) = self.fetch(engine, opened, invocation).await?
+        let Some(TokenResponse { access_token, expires_at, refresh_token }) =
+            self.fetch(engine, opened, invocation).await?
         else {
             return Ok(());
         };
@@ -181,15 +182,15 @@ impl Tokens {
         engine: &Engine,
         opened: &mut Opened,
         invocation: Invocation,
-    ) -> Result<Option<Granted>, Halt> {
+    ) -> Result<Option<TokenResponse>, Halt> {
         engine.admitted(opened, invocation).await?;
-        let context = opened.context(clock::now());
-        let Some(call) = opened.ats.grant(&context)? else { return Ok(None) };
+        let Some(token_grant) = opened.ats.token_grant(opened.connection.login) else { return Ok(None) };
+        let request = token_grant.token_request(&opened.context(clock::now()))?;
         // Sent once: a refresh token may be good for one use only.
-        let reply = engine.send(call).await?;
-        let granted = opened.ats.granted(&opened.context(clock::now()), &reply)?;
+        let reply = engine.send(request).await?;
+        let token = token_grant.parse_token(&opened.context(clock::now()), &reply)?;
         opened.requests += 1;
-        Ok(Some(granted))
+        Ok(Some(token))
     }
 
     fn kept(&self, place: &ConnectionKey) -> Option<Kept> {

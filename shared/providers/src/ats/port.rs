@@ -1,47 +1,20 @@
-//! What an applicant tracking system must be able to do: say what to ask for, and read what it answers.
+//! What an applicant tracking system must be able to do: build requests, and parse the replies to them.
 //!
-//! A provider sends nothing itself. What is to be asked for is a **cursor**: a text in the provider's own words, which is kept in
-//! a run's checkpoint, so that a run can go on in another process. `call` turns a cursor into a request and `read` turns the
-//! reply into a [`Page`], which may name further cursors.
+//! A provider sends nothing itself. A place in its lists is a **cursor**: a text of the provider's own format, which is stored in
+//! a run's checkpoint, so that another process can resume the run. [`Ats::build_request`] makes a request of a cursor and
+//! [`Ats::parse_page`] makes a [`Page`] of the reply, which may name further cursors.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
 
-use bytes::Bytes;
 use domain::ats::{Kind, ObjectRef, Observation, Origin};
 use domain::connection::LoginMethod;
 use domain::write_back::{Change, ChangeKind};
-use http::{HeaderMap, Method};
 use jiff::Timestamp;
 use secrecy::SecretString;
-use url::Url;
 
 use crate::transport::access::Hosts;
-use crate::transport::http::Reply;
-
-/// A request to be sent.
-#[derive(Clone)]
-pub struct Call {
-    /// How.
-    pub method: Method,
-    /// Where.
-    pub url: Url,
-    /// With which headers; credentials among them are marked sensitive.
-    pub headers: HeaderMap,
-    /// With what.
-    pub body: Bytes,
-}
-
-impl fmt::Debug for Call {
-    /// Without query and body: some providers take a key there, and what asks for a token is made of secrets.
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { method, url, headers, body } = self;
-        let mut call = formatter.debug_struct("Call");
-        call.field("method", method).field("host", &url.host_str()).field("path", &url.path());
-        call.field("headers", headers).field("body_bytes", &body.len()).finish()
-    }
-}
+use crate::transport::http::{HttpRequest, Reply};
 
 /// Secrets of one connection by name. Deliberately without `Debug`.
 #[derive(Clone, Default)]
@@ -66,8 +39,8 @@ impl Credentials {
     ///
     /// # Errors
     /// When it is missing.
-    pub fn get(&self, name: &str) -> Result<&SecretString, CallError> {
-        self.0.get(name).ok_or_else(|| CallError::Unauthorised(format!("this connection has no `{name}`")))
+    pub fn get(&self, name: &str) -> Result<&SecretString, AtsError> {
+        self.0.get(name).ok_or_else(|| AtsError::Unauthorised(format!("this connection has no `{name}`")))
     }
 }
 
@@ -120,13 +93,13 @@ pub struct Stream {
     /// Its name; stored with marks and checkpoints, so it stays.
     pub name: &'static str,
     /// The kinds of which a complete pass lists every object that there is. What it did not list is gone, once
-    /// [`Ats::lookup`] says so, too (where it can be asked).
+    /// a lookup by id ([`Ats::lookup_cursors`]) confirms it, where the provider has one.
     pub complete: &'static [Kind],
 }
 
-/// An access token that was given out.
+/// An access token and what came with it.
 #[derive(Clone)]
-pub struct Granted {
+pub struct TokenResponse {
     /// The token. Never printed.
     pub access_token: SecretString,
     /// When it passes, by our clock.
@@ -170,38 +143,38 @@ pub enum Next {
 
 /// Why there is no page. Completes "failed to …".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CallError {
+pub enum AtsError {
     /// The provider asked to wait.
     #[error("ask the provider: it asked to wait {} s", .wait.as_secs())]
     RateLimited {
-        /// How long. None where it did not say: then the wait grows with each time.
+        /// The wait. Where the provider did not state it, callers let it grow with each try.
         wait: Duration,
-        /// Whether the provider said how long.
-        told: bool,
+        /// Whether the provider stated the wait; otherwise it is our guess.
+        stated: bool,
     },
     /// The access token or the credentials are not accepted.
     #[error("ask the provider: the credentials were refused: {0}")]
     Unauthorised(String),
-    /// The grant was withdrawn (`invalid_grant`): somebody has to authorise the connection again.
+    /// The grant was withdrawn (`invalid_grant`): a person has to authorise the connection again.
     #[error("ask the provider: it has to be authorised again: {0}")]
-    Reauthorise(String),
+    ReauthorizationRequired(String),
     /// The provider refused the request; asking again will not help.
     #[error("ask the provider: it refused: {0}")]
     Refused(String),
     /// The cursor is not good any more; the window has to be read from its beginning.
     #[error("ask the provider: the place in the list is lost: {0}")]
-    Restart(String),
+    CursorExpired(String),
     /// The provider does not answer or failed; asking again may help.
     #[error("ask the provider: {0}")]
     Unavailable(String),
     /// The reply does not have the documented shape.
     #[error("read the reply: {0}")]
-    Malformed(String),
+    InvalidResponse(String),
 }
 
-/// What became of a step of a change.
+/// How far a change is after one of its steps.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Acted {
+pub enum ChangeProgress {
     /// It is as it should be; objects that this touched, to be read again.
     Done(Vec<ObjectRef>),
     /// This step is next.
@@ -217,7 +190,7 @@ pub struct Budget {
     pub window: Duration,
 }
 
-/// An applicant tracking system.
+/// An applicant tracking system: its lists are read page by page. What only some can do are traits of their own.
 pub trait Ats: Sync {
     /// Ways to sign in, the preferred one first.
     fn logins(&self) -> &'static [Login];
@@ -236,88 +209,109 @@ pub trait Ats: Sync {
     /// harm it.
     fn budget(&self) -> Budget;
 
-    /// The request for an access token; none where the login method signs each request with the credentials themselves.
-    ///
-    /// # Errors
-    /// When a secret or setting is missing.
-    fn grant(&self, _context: &Context<'_>) -> Result<Option<Call>, CallError> {
-        Ok(None)
+    /// Fetches the access tokens of connections that sign in in this way. None where each request is signed with the
+    /// credentials themselves.
+    fn token_grant(&self, _login: LoginMethod) -> Option<&dyn TokenGrant> {
+        None
     }
 
-    /// Reads the reply to that.
-    ///
-    /// # Errors
-    /// When no token was given out; `invalid_grant` is [`CallError::Reauthorise`].
-    fn granted(&self, _context: &Context<'_>, _reply: &Reply) -> Result<Granted, CallError> {
-        Err(CallError::Refused("this provider gives out no tokens".to_owned()))
+    /// Makes changes at the provider. None where records are only read.
+    fn write_back(&self) -> Option<&dyn WriteBack> {
+        None
+    }
+
+    /// Creates webhooks at the provider. None where a person does that in the provider's settings, or it has none.
+    fn webhook_subscriptions(&self) -> Option<&dyn WebhookSubscriptions> {
+        None
     }
 
     /// The lists to be read, what others refer to first.
     fn streams(&self, settings: &BTreeMap<String, String>) -> Vec<Stream>;
 
-    /// Where a list begins: all of it, or what changed since then (overlap included). None when there is nothing to ask in
-    /// that way; a list without an incremental form is read in complete passes only.
-    fn first(&self, stream: &Stream, settings: &BTreeMap<String, String>, since: Option<Timestamp>) -> Option<String>;
+    /// The first cursor of a list: of all of it, or of what changed since then (overlap included). None when the list cannot be
+    /// read in that way; a list without an incremental form is read in complete passes only.
+    fn first_cursor(
+        &self,
+        stream: &Stream,
+        settings: &BTreeMap<String, String>,
+        since: Option<Timestamp>,
+    ) -> Option<String>;
 
-    /// Cursors that ask for exactly these objects, all of one kind, by id; the pages tell them or say that they are gone.
+    /// Cursors that ask for exactly these objects, all of one kind, by id; the pages hold them or say that they are gone.
     /// None when the provider cannot be asked for this kind by id.
-    fn lookup(&self, kind: Kind, provider_ids: &[String]) -> Option<Vec<String>>;
+    fn lookup_cursors(&self, kind: Kind, provider_ids: &[String]) -> Option<Vec<String>>;
 
-    /// A cheap request that fails when the credentials do not do.
-    fn check(&self, settings: &BTreeMap<String, String>) -> String;
+    /// The cursor of a cheap request that fails when the credentials do not do.
+    fn check_cursor(&self, settings: &BTreeMap<String, String>) -> String;
 
     /// Builds the request of a cursor.
     ///
     /// # Errors
     /// When the cursor is none of this provider's, or a secret or setting is missing.
-    fn call(&self, context: &Context<'_>, cursor: &str) -> Result<Call, CallError>;
+    fn build_request(&self, context: &Context<'_>, cursor: &str) -> Result<HttpRequest, AtsError>;
 
-    /// Reads the reply to the request of a cursor. One row that cannot be read is skipped and said; it never fails its page.
+    /// Parses the reply to the request of a cursor. One row that cannot be read is skipped and reported; it never fails its page.
     ///
     /// # Errors
     /// When the reply is an error or does not have the documented shape.
-    fn read(&self, context: &Context<'_>, cursor: &str, reply: &Reply) -> Result<Page, CallError>;
+    fn parse_page(&self, context: &Context<'_>, cursor: &str, reply: &Reply) -> Result<Page, AtsError>;
+}
 
+/// An ATS whose requests carry an access token that is fetched with the connection's credentials.
+pub trait TokenGrant: Sync {
+    /// Builds the request for an access token.
+    ///
+    /// # Errors
+    /// When a secret or setting is missing.
+    fn token_request(&self, context: &Context<'_>) -> Result<HttpRequest, AtsError>;
+
+    /// Parses the reply to it.
+    ///
+    /// # Errors
+    /// When it holds no token; `invalid_grant` is [`AtsError::ReauthorizationRequired`].
+    fn parse_token(&self, context: &Context<'_>, reply: &Reply) -> Result<TokenResponse, AtsError>;
+}
+
+/// An ATS that takes changes.
+pub trait WriteBack: Sync {
     /// Kinds of change that can be made at the provider.
-    fn changes(&self) -> &'static [ChangeKind] {
-        &[]
-    }
+    fn changes(&self) -> &'static [ChangeKind];
 
-    /// Builds the request of a step of a change; the first step is `""`. Where the provider can be asked, the first step looks
-    /// whether the change is there already, so that making it twice makes it once.
+    /// Builds the request of a step of a change; the first step is `""`. Where the provider has a way to find the change, the
+    /// first step looks whether it is there already, so that making it twice makes it once.
     ///
     /// # Errors
     /// When this change cannot be made.
-    fn act(&self, _context: &Context<'_>, _change: &Change, _step: &str) -> Result<Call, CallError> {
-        Err(CallError::Refused("this provider takes no changes".to_owned()))
-    }
+    fn change_request(&self, context: &Context<'_>, change: &Change, step: &str) -> Result<HttpRequest, AtsError>;
 
-    /// Reads the reply to a step of a change.
+    /// Parses the reply to a step of a change.
     ///
     /// # Errors
     /// When it was not made.
-    fn acted(&self, _context: &Context<'_>, _change: &Change, _step: &str, _reply: &Reply) -> Result<Acted, CallError> {
-        Err(CallError::Refused("this provider takes no changes".to_owned()))
-    }
+    fn parse_change(
+        &self,
+        context: &Context<'_>,
+        change: &Change,
+        step: &str,
+        reply: &Reply,
+    ) -> Result<ChangeProgress, AtsError>;
+}
 
-    /// Webhooks that we create ourselves, by event; none where a person does that in the provider's settings.
-    fn subscriptions(&self) -> &'static [&'static str] {
-        &[]
-    }
+/// An ATS whose webhooks we create ourselves, one subscription for each event.
+pub trait WebhookSubscriptions: Sync {
+    /// The events to subscribe to. They keep their order, and new ones are appended: how many secrets are stored says which
+    /// subscriptions exist.
+    fn events(&self) -> &'static [&'static str];
 
-    /// The request that creates one.
+    /// Builds the request that subscribes `url` to an event.
     ///
     /// # Errors
-    /// When there are none.
-    fn subscribe(&self, _context: &Context<'_>, _event: &str, _url: &str) -> Result<Call, CallError> {
-        Err(CallError::Refused("this provider's webhooks are created by hand".to_owned()))
-    }
+    /// When a secret or setting is missing.
+    fn subscription_request(&self, context: &Context<'_>, event: &str, url: &str) -> Result<HttpRequest, AtsError>;
 
-    /// Reads the reply: the secret with which its deliveries are signed, which is told only here.
+    /// Parses the reply: the secret that signs the subscription's deliveries, which no later reply repeats.
     ///
     /// # Errors
-    /// When none was created.
-    fn subscribed(&self, _context: &Context<'_>, _reply: &Reply) -> Result<SecretString, CallError> {
-        Err(CallError::Refused("this provider's webhooks are created by hand".to_owned()))
-    }
+    /// When no subscription was created.
+    fn parse_subscription(&self, context: &Context<'_>, reply: &Reply) -> Result<SecretString, AtsError>;
 }

@@ -1,15 +1,40 @@
 //! The one way out over HTTP: one client a process, no redirects, no retries, a limit on time and size.
 
+use std::fmt;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, Method, StatusCode, header};
 use jiff::Timestamp;
+use url::Url;
 
 /// Longest wait for a connection.
 const CONNECT: Duration = Duration::from_secs(3);
 /// Largest reply that is read: a page of an ATS is far smaller.
 const LARGEST_REPLY: usize = 8 * 1024 * 1024;
+
+/// A request to be sent.
+#[derive(Clone)]
+pub struct HttpRequest {
+    /// The method.
+    pub method: Method,
+    /// The whole URL, query included.
+    pub url: Url,
+    /// The headers; credentials among them are marked sensitive.
+    pub headers: HeaderMap,
+    /// The body; empty where there is none.
+    pub body: Bytes,
+}
+
+impl fmt::Debug for HttpRequest {
+    /// Without query and body: some providers take a key there, and a request for a token is made of secrets.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { method, url, headers, body } = self;
+        let mut request = formatter.debug_struct("HttpRequest");
+        request.field("method", method).field("host", &url.host_str()).field("path", &url.path());
+        request.field("headers", headers).field("body_bytes", &body.len()).finish()
+    }
+}
 
 /// The client that all providers share.
 #[derive(Debug, Clone)]
@@ -83,7 +108,7 @@ impl Outbound {
     }
 
     /// Opens a connection to a host, in INIT. The answer does not matter.
-    pub async fn preconnect(&self, base: &url::Url) {
+    pub async fn preconnect(&self, base: &Url) {
         let _ignored = self.send(self.client.head(base.clone()), Duration::from_secs(1)).await;
     }
 }

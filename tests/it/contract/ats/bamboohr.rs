@@ -12,7 +12,7 @@ use std::time::Duration;
 use domain::ats::{Kind, ObjectRef, Observation};
 use domain::connection::LoginMethod;
 use jiff::Timestamp;
-use providers::ats::port::{CallError, Next};
+use providers::ats::port::{AtsError, Next};
 use serde_json::{Value, json};
 use simulators::bamboohr::job::JobStatus;
 use simulators::bamboohr::{Account as Company, World, simulator_of};
@@ -52,7 +52,7 @@ fn key(seen: &Observation) -> String {
 async fn look_up(bamboohr: &Harness, kind: Kind, ids: &[&str]) -> (Objects, BTreeSet<ObjectRef>) {
     let ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
     let (mut there, mut gone) = (Objects::new(), BTreeSet::new());
-    for cursor in bamboohr.ats.lookup(kind, &ids).expect("it can be asked for") {
+    for cursor in bamboohr.ats.lookup_cursors(kind, &ids).expect("it can be asked for") {
         let page = bamboohr.read(&cursor).await.expect("a page");
         there.extend(page.observations.iter().map(|seen| (key(seen), json!(seen.record))));
         gone.extend(page.gone);
@@ -75,18 +75,18 @@ async fn the_key_is_tried_and_a_wrong_one_is_said_without_it() {
     assert!(bamboohr.sign_in().await.expect("nothing to fetch").is_none(), "no token is needed");
     bamboohr.secret("api_key", "wrong-s3cret");
     let refused = bamboohr.check().await.expect_err("refused");
-    assert!(matches!(&refused, CallError::Unauthorised(why) if why.contains("401")), "{refused:?}");
+    assert!(matches!(&refused, AtsError::Unauthorised(why) if why.contains("401")), "{refused:?}");
     assert!(!format!("{refused:?} {refused}").contains("s3cret"));
     acme.with(|company| company.door.without_ats = vec!["wrong-s3cret".to_owned()]);
     let refused = bamboohr.check().await.expect_err("no access to applicant tracking");
-    assert!(matches!(&refused, CallError::Unauthorised(why) if why.contains("ATS")), "{refused:?}");
+    assert!(matches!(&refused, AtsError::Unauthorised(why) if why.contains("ATS")), "{refused:?}");
     for (key, shown) in [("s3cret", "czNjcmV0"), ("s3cret\nwith a line", "s3cret")] {
         bamboohr.secret("api_key", key);
-        let call = format!("{:?}", bamboohr.ats.call(&bamboohr.context(), "check"));
+        let call = format!("{:?}", bamboohr.ats.build_request(&bamboohr.context(), "check"));
         assert!(!call.contains("s3cret") && !call.contains(shown), "{call}");
     }
     let (bamboohr, _) = connected(0, vec![], vec![]).await;
-    assert!(matches!(bamboohr.check().await, Err(CallError::Unauthorised(why)) if why.contains("api_key")));
+    assert!(matches!(bamboohr.check().await, Err(AtsError::Unauthorised(why)) if why.contains("api_key")));
 }
 
 #[tokio::test]
@@ -106,7 +106,7 @@ async fn window(bamboohr: &Harness, known: &mut Objects) -> usize {
     let mut pages = 0;
     let (settings, since) = (BTreeMap::new(), Timestamp::from_millisecond(START_MS).expect("a time"));
     for stream in bamboohr.ats.streams(&settings) {
-        let mut next = bamboohr.ats.first(&stream, &settings, Some(since));
+        let mut next = bamboohr.ats.first_cursor(&stream, &settings, Some(since));
         while let Some(cursor) = next {
             let page = bamboohr.read(&cursor).await.expect("a page");
             pages += 1;
@@ -164,7 +164,7 @@ async fn what_is_there_is_told_and_what_is_not_is_gone() {
     let (there, gone) = look_up(&bamboohr, Kind::Job, &[&kept, &deleted]).await;
     assert_eq!(there.into_keys().collect::<Vec<_>>(), [format!("job/{kept}")]);
     assert_eq!(gone, [ObjectRef::new(Kind::Job, &deleted)].into());
-    assert!(bamboohr.ats.lookup(Kind::Candidate, &["1".to_owned()]).is_none(), "an applicant has no address");
+    assert!(bamboohr.ats.lookup_cursors(Kind::Candidate, &["1".to_owned()]).is_none(), "an applicant has no address");
 }
 
 #[tokio::test]

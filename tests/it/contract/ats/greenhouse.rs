@@ -8,7 +8,7 @@ use domain::ats::Kind;
 use domain::connection::LoginMethod;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::{SignedDuration, Timestamp};
-use providers::ats::port::{CallError, Next};
+use providers::ats::port::{AtsError, Next};
 use providers::transport::webhook::{Changed, Meaning, NotAuthentic};
 use secrecy::SecretString;
 use serde_json::json;
@@ -21,7 +21,7 @@ use super::harness::{Connection, Harness, place};
 
 const SECRET: &str = "s3cret-of-the-hook";
 /// Whether an error is the one that is expected.
-type Right = fn(&CallError) -> bool;
+type Right = fn(&AtsError) -> bool;
 /// Ten seconds after a full half minute.
 const START_MS: i64 = 1_790_000_020_000;
 
@@ -59,14 +59,14 @@ async fn client_credentials_give_a_token_for_an_hour() {
     assert_eq!((granted.expires_at, granted.refresh_token.is_none()), (hour, true));
     assert_eq!(harness.check().await, Ok(()));
     harness.pass_time(Duration::from_secs(3_600));
-    assert!(matches!(harness.check().await, Err(CallError::Unauthorised(_))), "it has passed");
+    assert!(matches!(harness.check().await, Err(AtsError::Unauthorised(_))), "it has passed");
     harness.sign_in().await.expect("signed in again");
     assert_eq!(harness.check().await, Ok(()));
     account.expire_tokens();
-    assert!(matches!(harness.read("jobs").await, Err(CallError::Unauthorised(_))));
+    assert!(matches!(harness.read("jobs").await, Err(AtsError::Unauthorised(_))));
     harness.secret("client_secret", "wr0ng");
     let refused = harness.sign_in().await.map(|_| ()).expect_err("refused");
-    assert!(matches!(&refused, CallError::Unauthorised(said) if !said.contains("wr0ng")), "{refused}");
+    assert!(matches!(&refused, AtsError::Unauthorised(said) if !said.contains("wr0ng")), "{refused}");
 }
 
 #[tokio::test]
@@ -78,15 +78,18 @@ async fn a_refresh_token_is_replaced_each_time_and_the_old_one_has_to_be_authori
     }
     let last = harness.credentials.clone();
     harness.secret("refresh_token", "local-greenhouse-refresh-acme");
-    assert!(matches!(harness.sign_in().await.map(|_| ()), Err(CallError::Reauthorise(_))), "it was used");
+    assert!(matches!(harness.sign_in().await.map(|_| ()), Err(AtsError::ReauthorizationRequired(_))), "it was used");
     harness.credentials = last;
     harness.pass_time(Duration::from_secs(24 * 3_600));
-    assert!(matches!(harness.sign_in().await.map(|_| ()), Err(CallError::Reauthorise(_))), "it was idle for a day");
+    assert!(
+        matches!(harness.sign_in().await.map(|_| ()), Err(AtsError::ReauthorizationRequired(_))),
+        "it was idle for a day"
+    );
     account.authorize();
     harness.secret("refresh_token", "local-greenhouse-refresh-acme");
     harness.sign_in().await.expect("authorised again");
     account.revoke();
-    assert!(matches!(harness.sign_in().await.map(|_| ()), Err(CallError::Unauthorised(_))), "the client is withdrawn");
+    assert!(matches!(harness.sign_in().await.map(|_| ()), Err(AtsError::Unauthorised(_))), "the client is withdrawn");
 }
 
 #[tokio::test]
@@ -162,7 +165,7 @@ async fn objects_are_looked_up_by_id_and_what_is_not_told_is_gone() {
     let ids: Vec<String> = ids.iter().map(u64::to_string).chain(["no number".to_owned()]).collect();
     let mut there = 0;
     let mut gone = Vec::new();
-    let cursors = harness.ats.lookup(Kind::Candidate, &ids).expect("it can be asked");
+    let cursors = harness.ats.lookup_cursors(Kind::Candidate, &ids).expect("it can be asked");
     assert_eq!(cursors.len(), ids.len().div_ceil(50));
     for cursor in cursors {
         let page = harness.read(&cursor).await.expect("a page");
@@ -177,7 +180,7 @@ async fn objects_are_looked_up_by_id_and_what_is_not_told_is_gone() {
         state.delete_post(id);
         id.to_string()
     });
-    let cursor = harness.ats.lookup(Kind::Post, std::slice::from_ref(&post)).expect("it can be asked");
+    let cursor = harness.ats.lookup_cursors(Kind::Post, std::slice::from_ref(&post)).expect("it can be asked");
     let page = harness.read(&cursor[0]).await.expect("a page");
     assert_eq!(page.gone.iter().map(place).collect::<Vec<_>>(), [format!("post/{post}")]);
 }
@@ -190,7 +193,7 @@ async fn limits_are_obeyed_with_and_without_a_time() {
     let pauses = pauses.map(|page| page.expect("a page").pause);
     // The next half minute is 20 s away, and one more for clocks that differ.
     assert_eq!(pauses, [None, None, Some(Duration::from_secs(21))]);
-    let limited = |wait, told| Err(CallError::RateLimited { wait: Duration::from_secs(wait), told });
+    let limited = |wait, told| Err(AtsError::RateLimited { wait: Duration::from_secs(wait), stated: told });
     assert_eq!(harness.read("jobs").await, limited(20, true));
     account.set_retry_after(false);
     assert_eq!(harness.read("jobs").await, limited(21, false));
@@ -202,14 +205,14 @@ async fn limits_are_obeyed_with_and_without_a_time() {
 async fn failures_are_told_apart_and_say_nothing_of_what_came() {
     let (harness, _account) = ready(10).await;
     let html = json!("<html><body>Ada King, ada@example.com</body></html>");
-    let is_unavailable = |error: &CallError| matches!(error, CallError::Unavailable(_));
-    let is_malformed = |error: &CallError| matches!(error, CallError::Malformed(_));
+    let is_unavailable = |error: &AtsError| matches!(error, AtsError::Unavailable(_));
+    let is_malformed = |error: &AtsError| matches!(error, AtsError::InvalidResponse(_));
     let status = |status| Fault { status: Some(status), body: Some(html.clone()), ..Fault::default() };
     let table: [(Fault, Right); 8] = [
         (status(500), is_unavailable),
         (status(503), is_unavailable),
         (status(408), is_unavailable),
-        (status(403), |error| matches!(error, CallError::Refused(_))),
+        (status(403), |error| matches!(error, AtsError::Refused(_))),
         (status(200), is_malformed),
         (Fault { malformed: true, ..Fault::default() }, is_malformed),
         (Fault { drop_after_bytes: Some(20), ..Fault::default() }, is_unavailable),
@@ -242,7 +245,7 @@ async fn a_poisoned_row_is_left_out_and_the_others_are_kept() {
 async fn a_cursor_that_the_provider_forgot_restarts_its_list() {
     let (harness, account) = ready(200).await;
     account.set_limit(None);
-    assert!(matches!(harness.read("candidates>nonsense").await, Err(CallError::Restart(_))));
+    assert!(matches!(harness.read("candidates>nonsense").await, Err(AtsError::CursorExpired(_))));
     let fault = Fault { status: Some(422), body: Some(json!({"errors": ["no"]})), ..Fault::default() };
     let matching = Matching { path_contains: Some("cursor=".to_owned()), method: None };
     harness.fault(Fault { matching, ..fault });
@@ -293,10 +296,10 @@ async fn webhooks_are_verified_over_their_bytes_and_name_what_changed() {
 async fn secrets_are_in_no_error_and_in_no_debug_text() {
     let (mut harness, account) = connected(LoginMethod::RefreshToken, 10).await;
     let mut texts = Vec::new();
-    let grant = harness.ats.grant(&harness.context()).expect("complete").expect("a call");
+    let grant = harness.token_grant().token_request(&harness.context()).expect("a request");
     texts.push(format!("{grant:?}"));
     harness.sign_in().await.expect("signed in");
-    texts.push(format!("{:?}", harness.ats.call(&harness.context(), "jobs").expect("a call")));
+    texts.push(format!("{:?}", harness.ats.build_request(&harness.context(), "jobs").expect("a call")));
     account.revoke();
     texts.push(format!("{:?}", harness.read("jobs").await));
     texts.push(format!("{:?}", harness.sign_in().await.map(|_| ())));

@@ -2,7 +2,7 @@
 
 use domain::ats::Kind;
 use domain::write_back::Change;
-use providers::ats::port::CallError;
+use providers::ats::port::AtsError;
 use simulators::faults::{Matching, Spec as Fault};
 use simulators::greenhouse::table::{Row, Table};
 use simulators::greenhouse::{Account, state::State};
@@ -49,15 +49,15 @@ async fn an_application_is_moved_once() {
     let (id, _, stage) = active(&account);
     let change = Change::MoveStage { application: id.to_string(), stage: stage.to_string() };
     lose_the_answer(&harness);
-    assert!(matches!(harness.make(&change).await, Err(CallError::Unavailable(_))));
+    assert!(matches!(harness.make(&change).await, Err(AtsError::Unavailable(_))));
     let passed = count(&account, Table::ApplicationStages);
     assert_eq!(twice(&harness, &change).await, [format!("application/{id}")]);
     assert_eq!(application(&account, id).number("job_interview_stage_id"), Some(stage));
     assert_eq!(count(&account, Table::ApplicationStages), passed, "it was moved before the answer was lost");
     let strange = Change::MoveStage { application: id.to_string(), stage: "7".to_owned() };
-    assert!(matches!(harness.make(&strange).await, Err(CallError::Refused(_))), "it is no stage of the job");
+    assert!(matches!(harness.make(&strange).await, Err(AtsError::Refused(_))), "it is no stage of the job");
     let nobody = Change::MoveStage { application: "7".to_owned(), stage: stage.to_string() };
-    assert!(matches!(harness.make(&nobody).await, Err(CallError::Refused(_))));
+    assert!(matches!(harness.make(&nobody).await, Err(AtsError::Refused(_))));
 }
 
 #[tokio::test]
@@ -67,14 +67,14 @@ async fn an_application_is_rejected_once_and_needs_a_reason() {
     let (id, _, stage) = active(&account);
     let reason = account.with(|state| *state.store.rows(Table::RejectionReasons).keys().next().expect("a reason"));
     let unfounded = Change::Reject { application: id.to_string(), reason: None };
-    assert!(matches!(harness.make(&unfounded).await, Err(CallError::Refused(_))));
+    assert!(matches!(harness.make(&unfounded).await, Err(AtsError::Refused(_))));
     let change = Change::Reject { application: id.to_string(), reason: Some(reason.to_string()) };
     let before = count(&account, Table::RejectionDetails);
     assert_eq!(twice(&harness, &change).await, [format!("application/{id}")]);
     assert_eq!(application(&account, id).text("status"), Some("rejected"));
     assert_eq!(count(&account, Table::RejectionDetails), before + 1);
     let late = Change::MoveStage { application: id.to_string(), stage: stage.to_string() };
-    assert!(matches!(harness.make(&late).await, Err(CallError::Refused(_))), "it has ended");
+    assert!(matches!(harness.make(&late).await, Err(AtsError::Refused(_))), "it has ended");
 }
 
 #[tokio::test]
@@ -108,7 +108,7 @@ async fn a_note_is_written_once() {
         reference: "0198c0de-0000-7000-8000-000000000001".parse().expect("an id"),
     };
     lose_the_answer(&harness);
-    assert!(matches!(harness.make(&change).await, Err(CallError::Unavailable(_))));
+    assert!(matches!(harness.make(&change).await, Err(AtsError::Unavailable(_))));
     assert_eq!(twice(&harness, &change).await, Vec::<String>::new());
     assert_eq!(count(&account, Table::Notes), 1);
 }
@@ -130,7 +130,7 @@ async fn an_application_is_handed_in_once() {
     };
     let (people, applications) = (count(&account, Table::Candidates), count(&account, Table::Applications));
     lose_the_answer(&harness);
-    assert!(matches!(harness.make(&change).await, Err(CallError::Unavailable(_))));
+    assert!(matches!(harness.make(&change).await, Err(AtsError::Unavailable(_))));
     let touched = twice(&harness, &change).await;
     assert_eq!(
         (count(&account, Table::Candidates), count(&account, Table::Applications)),
@@ -145,5 +145,5 @@ async fn an_application_is_handed_in_once() {
         email: "b@example.com".to_owned(),
         phone: None,
     };
-    assert!(matches!(harness.make(&nowhere).await, Err(CallError::Refused(_))), "there is no such post");
+    assert!(matches!(harness.make(&nowhere).await, Err(AtsError::Refused(_))), "there is no such post");
 }

@@ -10,10 +10,13 @@ use domain::connection::LoginMethod;
 use domain::stage::Stage;
 use domain::write_back::Change;
 use jiff::Timestamp;
-use providers::ats::port::{Acted, Ats, Call, CallError, Context, Credentials, Granted, Next};
+use providers::ats::port::{
+    Ats, AtsError, ChangeProgress, Context, Credentials, Next, TokenGrant, TokenResponse, WebhookSubscriptions,
+    WriteBack,
+};
 use providers::catalog::Spec;
 use providers::transport::access::Hosts;
-use providers::transport::http::{Outbound, Reply};
+use providers::transport::http::{HttpRequest, Outbound, Reply};
 use secrecy::SecretString;
 use serde_json::Value;
 use simulators::Simulator;
@@ -132,18 +135,31 @@ impl Harness {
         self.credentials = self.credentials.with(name, SecretString::from(value));
     }
 
-    pub(crate) async fn send(&self, call: Call) -> Result<Reply, CallError> {
-        let Call { method, url, headers, body } = call;
+    pub(crate) async fn send(&self, call: HttpRequest) -> Result<Reply, AtsError> {
+        let HttpRequest { method, url, headers, body } = call;
         let request = self.http.client().request(method, url).headers(headers).body(body);
         let sent = self.http.send(request, Duration::from_secs(10)).await;
-        sent.map_err(|error| CallError::Unavailable(error.to_string()))
+        sent.map_err(|error| AtsError::Unavailable(error.to_string()))
+    }
+
+    pub(crate) fn token_grant(&self) -> &'static dyn TokenGrant {
+        self.ats.token_grant(self.connection.login).expect("tokens")
+    }
+
+    pub(crate) fn write_back(&self) -> &'static dyn WriteBack {
+        self.ats.write_back().expect("changes")
+    }
+
+    pub(crate) fn subscriptions(&self) -> &'static dyn WebhookSubscriptions {
+        self.ats.webhook_subscriptions().expect("subscriptions")
     }
 
     /// Fetches a token where one is needed; a refresh token that came with it replaces the old one.
-    pub(crate) async fn sign_in(&mut self) -> Result<Option<Granted>, CallError> {
-        let Some(call) = self.ats.grant(&self.context())? else { return Ok(None) };
+    pub(crate) async fn sign_in(&mut self) -> Result<Option<TokenResponse>, AtsError> {
+        let Some(token_grant) = self.ats.token_grant(self.context().login) else { return Ok(None) };
+        let call = token_grant.token_request(&self.context())?;
         let reply = self.send(call).await?;
-        let granted = self.ats.granted(&self.context(), &reply)?;
+        let granted = token_grant.parse_token(&self.context(), &reply)?;
         if let Some(token) = &granted.refresh_token {
             self.credentials = self.credentials.with("refresh_token", token.clone());
         }
@@ -151,22 +167,22 @@ impl Harness {
         Ok(Some(granted))
     }
 
-    pub(crate) async fn read(&self, cursor: &str) -> Result<providers::ats::port::Page, CallError> {
-        let call = self.ats.call(&self.context(), cursor)?;
+    pub(crate) async fn read(&self, cursor: &str) -> Result<providers::ats::port::Page, AtsError> {
+        let call = self.ats.build_request(&self.context(), cursor)?;
         let reply = self.send(call).await?;
-        self.ats.read(&self.context(), cursor, &reply)
+        self.ats.parse_page(&self.context(), cursor, &reply)
     }
 
     /// The cheap request that tells whether the credentials do.
-    pub(crate) async fn check(&self) -> Result<(), CallError> {
-        self.read(&self.ats.check(&self.settings)).await.map(|_page| ())
+    pub(crate) async fn check(&self) -> Result<(), AtsError> {
+        self.read(&self.ats.check_cursor(&self.settings)).await.map(|_page| ())
     }
 
     /// Walks through all lists, or what changed in them since then.
-    pub(crate) async fn pass(&self, since: Option<Timestamp>) -> Result<Passed, CallError> {
+    pub(crate) async fn pass(&self, since: Option<Timestamp>) -> Result<Passed, AtsError> {
         let mut passed = Passed::default();
         for stream in self.ats.streams(&self.settings) {
-            let mut cursors: Vec<String> = self.ats.first(&stream, &self.settings, since).into_iter().collect();
+            let mut cursors: Vec<String> = self.ats.first_cursor(&stream, &self.settings, since).into_iter().collect();
             while let Some(cursor) = cursors.pop() {
                 passed.requests += 1;
                 assert!(passed.requests < PAGES_MAX, "{} does not end", stream.name);
@@ -190,14 +206,14 @@ impl Harness {
     }
 
     /// Makes a change, step by step.
-    pub(crate) async fn make(&self, change: &Change) -> Result<Vec<ObjectRef>, CallError> {
+    pub(crate) async fn make(&self, change: &Change) -> Result<Vec<ObjectRef>, AtsError> {
         let mut step = String::new();
         for _ in 0..STEPS_MAX {
-            let call = self.ats.act(&self.context(), change, &step)?;
+            let call = self.write_back().change_request(&self.context(), change, &step)?;
             let reply = self.send(call).await?;
-            match self.ats.acted(&self.context(), change, &step, &reply)? {
-                Acted::Done(touched) => return Ok(touched),
-                Acted::Next(next) => step = next,
+            match self.write_back().parse_change(&self.context(), change, &step, &reply)? {
+                ChangeProgress::Done(touched) => return Ok(touched),
+                ChangeProgress::Next(next) => step = next,
             }
         }
         panic!("the change does not end")

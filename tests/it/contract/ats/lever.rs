@@ -116,7 +116,7 @@ async fn objects_are_asked_for_by_id_and_what_is_not_there_is_gone() {
             assert_eq!(found.records.get(&key), records.get(&key), "{kind:?} {id}");
         }
     }
-    assert!(lever.ats.lookup(Kind::Department, &["1".to_owned()]).is_none());
+    assert!(lever.ats.lookup_cursors(Kind::Department, &["1".to_owned()]).is_none());
     // Two opportunities, one of them deleted, and with it all that it had.
     let interview = of(Kind::Interview)[0];
     let (gone, part) = interview.split_once('/').expect("an opportunity and an interview");
@@ -147,10 +147,10 @@ async fn webhooks_are_created_verified_and_say_what_to_ask_for() {
     let (lever, acme) = lever(200).await;
     let source: &dyn WebhookSource = lever.spec.webhooks.expect("Lever calls us");
     let mut secrets = Vec::new();
-    for event in lever.ats.subscriptions() {
-        let call = lever.ats.subscribe(&lever.context(), event, "https://hooks.example/lever");
+    for event in lever.subscriptions().events() {
+        let call = lever.subscriptions().subscription_request(&lever.context(), event, "https://hooks.example/lever");
         let reply = lever.send(call.expect("a request")).await.expect("a reply");
-        let secret = lever.ats.subscribed(&lever.context(), &reply).expect("a secret");
+        let secret = lever.subscriptions().parse_subscription(&lever.context(), &reply).expect("a secret");
         secrets.push(secret.expose_secret().to_owned());
     }
     assert_eq!((secrets.len(), secrets.iter().collect::<BTreeSet<_>>().len()), (8, 8));

@@ -11,7 +11,7 @@ use std::time::Duration;
 use domain::ats::Kind;
 use domain::connection::LoginMethod;
 use jiff::{SignedDuration, Timestamp};
-use providers::ats::port::{CallError, Next, Page};
+use providers::ats::port::{AtsError, Next, Page};
 use serde_json::json;
 use simulators::faults::Spec as Fault;
 use simulators::workday::tenant::Tenant;
@@ -47,7 +47,7 @@ async fn connected() -> (Harness, Arc<Tenant>) {
 /// Asks for objects of a kind by their ids.
 async fn look_up(harness: &Harness, kind: Kind, ids: &[&str]) -> Option<Page> {
     let ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
-    let cursors = harness.ats.lookup(kind, &ids)?;
+    let cursors = harness.ats.lookup_cursors(kind, &ids)?;
     assert_eq!(cursors.len(), 1);
     Some(harness.read(&cursors[0]).await.expect("answered"))
 }
@@ -63,34 +63,34 @@ async fn both_ways_to_sign_in_do_and_a_wrong_secret_is_told_apart_from_a_withdra
     assert!(harness.sign_in().await.expect("nothing to do").is_none(), "each request has the password");
     harness.secret("password", "s3cret-wrong");
     let refused = harness.check().await.expect_err("refused");
-    assert!(matches!(&refused, CallError::Unauthorised(said) if !said.contains("s3cret")), "{refused}");
+    assert!(matches!(&refused, AtsError::Unauthorised(said) if !said.contains("s3cret")), "{refused}");
 
     harness.connection.login = LoginMethod::RefreshToken;
-    assert!(matches!(harness.check().await, Err(CallError::Unauthorised(_))), "there is no token yet");
+    assert!(matches!(harness.check().await, Err(AtsError::Unauthorised(_))), "there is no token yet");
     let granted = harness.sign_in().await.expect("granted").expect("a token");
     let begin = Timestamp::from_millisecond(BEGIN_MS).expect("a time");
     assert_eq!(granted.expires_at, begin + SignedDuration::from_hours(1));
     assert!(granted.refresh_token.is_none(), "the one that was sent stays good");
     assert_eq!(harness.check().await, Ok(()));
     harness.pass_time(Duration::from_secs(3_600));
-    assert!(matches!(harness.check().await, Err(CallError::Unauthorised(_))), "it passed");
+    assert!(matches!(harness.check().await, Err(AtsError::Unauthorised(_))), "it passed");
     harness.sign_in().await.expect("granted again");
     assert_eq!(harness.check().await, Ok(()));
 
     tenant.state().gate.refresh_token = "another".to_owned();
-    assert!(matches!(harness.sign_in().await, Err(CallError::Reauthorise(_))));
+    assert!(matches!(harness.sign_in().await, Err(AtsError::ReauthorizationRequired(_))));
     tenant.state().gate.client_secret = "another".to_owned();
-    assert!(matches!(harness.sign_in().await, Err(CallError::Unauthorised(_))));
+    assert!(matches!(harness.sign_in().await, Err(AtsError::Unauthorised(_))));
     harness.fault(fault(json!({"status": 503, "times": 1})));
-    assert!(matches!(harness.sign_in().await, Err(CallError::Unavailable(_))));
+    assert!(matches!(harness.sign_in().await, Err(AtsError::Unavailable(_))));
 }
 
 #[tokio::test]
 async fn no_secret_is_shown_by_a_request() {
     let (mut harness, _) = connected().await;
     let shown = |harness: &Harness| {
-        let cursor = harness.ats.check(&harness.settings);
-        let call = harness.ats.call(&harness.context(), &cursor).expect("a request");
+        let cursor = harness.ats.check_cursor(&harness.settings);
+        let call = harness.ats.build_request(&harness.context(), &cursor).expect("a request");
         let body = String::from_utf8(call.body.to_vec()).expect("text");
         (format!("{call:?}"), body)
     };
@@ -101,7 +101,7 @@ async fn no_secret_is_shown_by_a_request() {
     harness.token = Some("t0ken".to_owned().into());
     let (debug, body) = shown(&harness);
     assert!(!debug.contains("t0ken") && !body.contains("Security"), "{debug}");
-    let grant = harness.ats.grant(&harness.context()).expect("buildable").expect("a request");
+    let grant = harness.token_grant().token_request(&harness.context()).expect("a request");
     assert!(!format!("{grant:?}").contains("local-workday-secret"), "{grant:?}");
 }
 
@@ -126,7 +126,7 @@ async fn a_pass_sees_one_time_whatever_happens_while_it_reads() {
     tenant.grow(&mut Chance::new(2), 500);
     let mut chance = Chance::new(3);
     for stream in harness.ats.streams(&harness.settings) {
-        let mut cursor = harness.ats.first(&stream, &harness.settings, None);
+        let mut cursor = harness.ats.first_cursor(&stream, &harness.settings, None);
         let mut seen = BTreeMap::new();
         let mut truth = None;
         while let Some(asked) = cursor {
@@ -157,22 +157,22 @@ async fn a_pass_sees_one_time_whatever_happens_while_it_reads() {
 
 #[tokio::test]
 async fn what_goes_wrong_is_told_apart() {
-    type Kind = fn(&CallError) -> bool;
+    type Kind = fn(&AtsError) -> bool;
     let (harness, tenant) = connected().await;
-    let cursor = harness.ats.check(&harness.settings);
+    let cursor = harness.ats.check_cursor(&harness.settings);
     let table: [(serde_json::Value, Kind); 9] = [
         (
             json!({"status": 429, "headers": {"retry-after": "7"}}),
-            |error| matches!(error, CallError::RateLimited { wait, told: true } if wait.as_secs() == 7),
+            |error| matches!(error, AtsError::RateLimited { wait, stated: true } if wait.as_secs() == 7),
         ),
-        (json!({"status": 429}), |error| matches!(error, CallError::RateLimited { told: false, .. })),
-        (json!({"status": 503}), |error| matches!(error, CallError::Unavailable(_))),
-        (json!({"status": 500, "body": "<html>oops</html>"}), |error| matches!(error, CallError::Unavailable(_))),
-        (json!({"status": 403}), |error| matches!(error, CallError::Refused(_))),
-        (json!({"status": 302}), |error| matches!(error, CallError::Refused(_))),
-        (json!({"body": "<html><p>hello"}), |error| matches!(error, CallError::Malformed(_))),
-        (json!({"malformed": true}), |error| matches!(error, CallError::Malformed(_))),
-        (json!({"drop_after_bytes": 90}), |error| matches!(error, CallError::Unavailable(_))),
+        (json!({"status": 429}), |error| matches!(error, AtsError::RateLimited { stated: false, .. })),
+        (json!({"status": 503}), |error| matches!(error, AtsError::Unavailable(_))),
+        (json!({"status": 500, "body": "<html>oops</html>"}), |error| matches!(error, AtsError::Unavailable(_))),
+        (json!({"status": 403}), |error| matches!(error, AtsError::Refused(_))),
+        (json!({"status": 302}), |error| matches!(error, AtsError::Refused(_))),
+        (json!({"body": "<html><p>hello"}), |error| matches!(error, AtsError::InvalidResponse(_))),
+        (json!({"malformed": true}), |error| matches!(error, AtsError::InvalidResponse(_))),
+        (json!({"drop_after_bytes": 90}), |error| matches!(error, AtsError::Unavailable(_))),
     ];
     for (order, kind) in table {
         harness.fault(fault(order.clone()));
@@ -183,9 +183,9 @@ async fn what_goes_wrong_is_told_apart() {
     tenant.state().gate.per_second = Some(1);
     assert_eq!(harness.read(&cursor).await.expect("a page").pause, Some(Duration::from_secs(1)));
     let error = harness.read(&cursor).await.expect_err("limited");
-    assert_eq!(error, CallError::RateLimited { wait: Duration::from_secs(1), told: true });
+    assert_eq!(error, AtsError::RateLimited { wait: Duration::from_secs(1), stated: true });
     let lost = harness.read("7").await.expect_err("no cursor of ours");
-    assert!(matches!(lost, CallError::Restart(_)));
+    assert!(matches!(lost, AtsError::CursorExpired(_)));
 }
 
 #[tokio::test]
@@ -193,22 +193,22 @@ async fn a_place_in_the_list_that_is_too_old_is_begun_again() {
     let (harness, tenant) = connected().await;
     tenant.grow(&mut Chance::new(1), 300);
     let stream = harness.ats.streams(&harness.settings).remove(1);
-    let first = harness.ats.first(&stream, &harness.settings, None).expect("a cursor");
+    let first = harness.ats.first_cursor(&stream, &harness.settings, None).expect("a cursor");
     let Next::More(second) = harness.read(&first).await.expect("a page").next else { panic!("there is more") };
     harness.pass_time(Duration::from_secs(25 * 3_600));
     let error = harness.read(&second).await.expect_err("too old");
-    assert!(matches!(error, CallError::Restart(_)), "{error}");
+    assert!(matches!(error, AtsError::CursorExpired(_)), "{error}");
 }
 
 #[tokio::test]
 async fn a_row_that_cannot_be_read_is_left_out_and_said_without_what_stands_in_it() {
     let (harness, _) = connected().await;
     let stream = harness.ats.streams(&harness.settings).remove(1);
-    let first = harness.ats.first(&stream, &harness.settings, None).expect("a cursor");
+    let first = harness.ats.first_cursor(&stream, &harness.settings, None).expect("a cursor");
     let Next::More(cursor) = harness.read(&first).await.expect("a page").next else { panic!("there is more") };
     let good = harness.read(&cursor).await.expect("a page");
     let reply = {
-        let call = harness.ats.call(&harness.context(), &cursor).expect("a request");
+        let call = harness.ats.build_request(&harness.context(), &cursor).expect("a request");
         harness.send(call).await.expect("a reply")
     };
     let text = String::from_utf8(reply.body.to_vec()).expect("text");

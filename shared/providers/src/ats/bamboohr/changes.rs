@@ -13,16 +13,16 @@
 
 use bytes::Bytes;
 use domain::ats::{ApplicationStatus, Kind, ObjectRef, content_hash};
-use domain::write_back::Change;
+use domain::write_back::{Change, ChangeKind};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::mapping;
 use super::reading::{id, list};
 use super::requests::{applications, call, refused, url};
 use super::wire::{Application, Made, Status};
-use crate::ats::port::{Acted, Call, CallError, Context};
-use crate::transport::http::Reply;
+use super::{BambooHr, mapping};
+use crate::ats::port::{AtsError, ChangeProgress, Context, WriteBack};
+use crate::transport::http::{HttpRequest, Reply};
 use crate::transport::json;
 
 /// The status of a rejection that names none.
@@ -41,7 +41,7 @@ enum Step<'a> {
     Write(&'a str),
 }
 
-fn step(text: &str) -> Result<Step<'_>, CallError> {
+fn step(text: &str) -> Result<Step<'_>, AtsError> {
     match (text, text.strip_prefix(LOOK), text.strip_prefix(WRITE)) {
         ("", ..) => Ok(Step::First),
         (_, Some(argument), _) => Ok(Step::Look(argument)),
@@ -50,8 +50,8 @@ fn step(text: &str) -> Result<Step<'_>, CallError> {
     }
 }
 
-fn strange() -> CallError {
-    CallError::Refused("this change has no such step".to_owned())
+fn strange() -> AtsError {
+    AtsError::Refused("this change has no such step".to_owned())
 }
 
 /// The status to which a change leads, where it is known without asking.
@@ -65,78 +65,94 @@ fn target<'a>(context: &Context<'a>, change: &'a Change) -> Option<&'a str> {
     }
 }
 
-/// The request of a step.
-pub(super) fn act(context: &Context<'_>, change: &Change, text: &str) -> Result<Call, CallError> {
-    let get = |segments: &[&str]| call(context, Method::GET, url(context, segments)?, None);
-    let post = |segments: &[&str], body: &Value| {
-        let body = ("application/json", Bytes::from(body.to_string()));
-        call(context, Method::POST, url(context, segments)?, Some(body))
-    };
-    match (change, step(text)?) {
-        (
-            Change::MoveStage { application, .. } | Change::Reject { application, .. } | Change::Hire { application },
-            step,
-        ) => match step {
-            Step::First if target(context, change).is_none() => get(&["statuses"]),
-            Step::First | Step::Look(_) => get(&["applications", application]),
-            Step::Write(status) => {
-                let none = || CallError::Refused("a status of BambooHR is a number".to_owned());
-                let status: u64 = status.parse().map_err(|_| none())?;
-                post(&["applications", application, "status"], &json!({"status": status}))
-            }
-        },
-        (Change::Note { application, text, reference, .. }, Step::First) => {
-            let comment = json!({"type": "comment", "comment": format!("{text}\n\n[{reference}]")});
-            post(&["applications", application, "comments"], &comment)
-        }
-        (Change::Submit { job, .. }, Step::First) => newest(context, job, 1),
-        (Change::Submit { job, .. }, Step::Look(page)) => newest(context, job, page.parse().map_err(|_| strange())?),
-        (Change::Submit { .. }, Step::Write(_)) => {
-            let (kind, body) = form(change)?;
-            call(context, Method::POST, url(context, &["application"])?, Some((&kind, body)))
-        }
-        (Change::Note { .. }, _) => Err(strange()),
+impl WriteBack for BambooHr {
+    fn changes(&self) -> &'static [ChangeKind] {
+        &[ChangeKind::MoveStage, ChangeKind::Note, ChangeKind::Reject, ChangeKind::Hire, ChangeKind::Submit]
     }
-}
 
-/// Reads the reply to a step.
-pub(super) fn acted(context: &Context<'_>, change: &Change, text: &str, reply: &Reply) -> Result<Acted, CallError> {
-    if let Some(error) = refused(context, reply, false) {
-        return Err(error);
-    }
-    if reply.status != StatusCode::OK {
-        return Err(CallError::Malformed(format!("{} was not expected", reply.status.as_u16())));
-    }
-    let touched = |id: &str| Acted::Done(vec![ObjectRef::new(Kind::Application, id)]);
-    match (change, step(text)?) {
-        (
-            Change::MoveStage { application, .. } | Change::Reject { application, .. } | Change::Hire { application },
-            step,
-        ) => match (step, target(context, change)) {
-            (Step::First, None) => Ok(Acted::Next(format!("{LOOK}{}", meant(context, change, reply)?))),
-            (Step::First, Some(target)) | (Step::Look(target), _) => {
-                let there = stands(context, change, target, reply)?;
-                Ok(if there { touched(application) } else { Acted::Next(format!("{WRITE}{target}")) })
+    fn change_request(&self, context: &Context<'_>, change: &Change, text: &str) -> Result<HttpRequest, AtsError> {
+        let get = |segments: &[&str]| call(context, Method::GET, url(context, segments)?, None);
+        let post = |segments: &[&str], body: &Value| {
+            let body = ("application/json", Bytes::from(body.to_string()));
+            call(context, Method::POST, url(context, segments)?, Some(body))
+        };
+        match (change, step(text)?) {
+            (
+                Change::MoveStage { application, .. }
+                | Change::Reject { application, .. }
+                | Change::Hire { application },
+                step,
+            ) => match step {
+                Step::First if target(context, change).is_none() => get(&["statuses"]),
+                Step::First | Step::Look(_) => get(&["applications", application]),
+                Step::Write(status) => {
+                    let none = || AtsError::Refused("a status of BambooHR is a number".to_owned());
+                    let status: u64 = status.parse().map_err(|_| none())?;
+                    post(&["applications", application, "status"], &json!({"status": status}))
+                }
+            },
+            (Change::Note { application, text, reference, .. }, Step::First) => {
+                let comment = json!({"type": "comment", "comment": format!("{text}\n\n[{reference}]")});
+                post(&["applications", application, "comments"], &comment)
             }
-            (Step::Write(_), _) => Ok(touched(application)),
-        },
-        (Change::Note { application, .. }, _) => Ok(touched(application)),
-        (Change::Submit { email, .. }, Step::First) => handed_in(reply, email, 1),
-        (Change::Submit { email, .. }, Step::Look(page)) => {
-            handed_in(reply, email, page.parse().map_err(|_| strange())?)
+            (Change::Submit { job, .. }, Step::First) => newest(context, job, 1),
+            (Change::Submit { job, .. }, Step::Look(page)) => {
+                newest(context, job, page.parse().map_err(|_| strange())?)
+            }
+            (Change::Submit { .. }, Step::Write(_)) => {
+                let (kind, body) = form(change)?;
+                call(context, Method::POST, url(context, &["application"])?, Some((&kind, body)))
+            }
+            (Change::Note { .. }, _) => Err(strange()),
         }
-        (Change::Submit { .. }, Step::Write(_)) => {
-            let Made { candidate_id } = json::read(&reply.body).map_err(CallError::Malformed)?;
-            // It is the number of the application, whatever it is called.
-            let made = id(Some(&candidate_id));
-            made.map(|made| touched(&made)).ok_or_else(|| CallError::Malformed("it has no number".to_owned()))
+    }
+
+    fn parse_change(
+        &self,
+        context: &Context<'_>,
+        change: &Change,
+        text: &str,
+        reply: &Reply,
+    ) -> Result<ChangeProgress, AtsError> {
+        if let Some(error) = refused(context, reply, false) {
+            return Err(error);
+        }
+        if reply.status != StatusCode::OK {
+            return Err(AtsError::InvalidResponse(format!("{} was not expected", reply.status.as_u16())));
+        }
+        let touched = |id: &str| ChangeProgress::Done(vec![ObjectRef::new(Kind::Application, id)]);
+        match (change, step(text)?) {
+            (
+                Change::MoveStage { application, .. }
+                | Change::Reject { application, .. }
+                | Change::Hire { application },
+                step,
+            ) => match (step, target(context, change)) {
+                (Step::First, None) => Ok(ChangeProgress::Next(format!("{LOOK}{}", meant(context, change, reply)?))),
+                (Step::First, Some(target)) | (Step::Look(target), _) => {
+                    let there = stands(context, change, target, reply)?;
+                    Ok(if there { touched(application) } else { ChangeProgress::Next(format!("{WRITE}{target}")) })
+                }
+                (Step::Write(_), _) => Ok(touched(application)),
+            },
+            (Change::Note { application, .. }, _) => Ok(touched(application)),
+            (Change::Submit { email, .. }, Step::First) => handed_in(reply, email, 1),
+            (Change::Submit { email, .. }, Step::Look(page)) => {
+                handed_in(reply, email, page.parse().map_err(|_| strange())?)
+            }
+            (Change::Submit { .. }, Step::Write(_)) => {
+                let Made { candidate_id } = json::read(&reply.body).map_err(AtsError::InvalidResponse)?;
+                // It is the number of the application, whatever it is called.
+                let made = id(Some(&candidate_id));
+                made.map(|made| touched(&made)).ok_or_else(|| AtsError::InvalidResponse("it has no number".to_owned()))
+            }
         }
     }
 }
 
 /// Whether an application is where a change leads. A rejection for no reason is there with any rejection.
-fn stands(context: &Context<'_>, change: &Change, target: &str, reply: &Reply) -> Result<bool, CallError> {
-    let application: Application = json::read(&reply.body).map_err(CallError::Malformed)?;
+fn stands(context: &Context<'_>, change: &Change, target: &str, reply: &Reply) -> Result<bool, AtsError> {
+    let application: Application = json::read(&reply.body).map_err(AtsError::InvalidResponse)?;
     let Some(status) = application.status else { return Ok(false) };
     let rejected = mapping::status(context.settings, status.label.as_deref()) == ApplicationStatus::Rejected;
     let any = matches!(change, Change::Reject { reason: None, .. });
@@ -144,39 +160,39 @@ fn stands(context: &Context<'_>, change: &Change, target: &str, reply: &Reply) -
 }
 
 /// The status that means a hire, or a rejection.
-fn meant(context: &Context<'_>, change: &Change, reply: &Reply) -> Result<String, CallError> {
-    let statuses: Vec<Status> = json::read(&reply.body).map_err(CallError::Malformed)?;
+fn meant(context: &Context<'_>, change: &Change, reply: &Reply) -> Result<String, AtsError> {
+    let statuses: Vec<Status> = json::read(&reply.body).map_err(AtsError::InvalidResponse)?;
     let fits = |status: &Status| match change {
         Change::Hire { .. } => status.code.as_deref() == Some("HIRED"),
         _ => mapping::status(context.settings, status.name.as_deref()) == ApplicationStatus::Rejected,
     };
     let found = statuses.iter().find(|status| status.enabled != Some(false) && fits(status));
-    let none = || CallError::Refused("this company has no status with that meaning".to_owned());
+    let none = || AtsError::Refused("this company has no status with that meaning".to_owned());
     found.and_then(|status| id(Some(&status.id))).ok_or_else(none)
 }
 
-fn newest(context: &Context<'_>, job: &str, page: u32) -> Result<Call, CallError> {
+fn newest(context: &Context<'_>, job: &str, page: u32) -> Result<HttpRequest, AtsError> {
     let mut url = applications(context, page, ("created_date", "DESC"))?;
     url.query_pairs_mut().append_pair("jobId", job);
     call(context, Method::GET, url, None)
 }
 
 /// Whether an application with this address is among these.
-fn handed_in(reply: &Reply, email: &str, page: u32) -> Result<Acted, CallError> {
+fn handed_in(reply: &Reply, email: &str, page: u32) -> Result<ChangeProgress, AtsError> {
     let (rows, next) = list(reply, page)?;
     let same = |row: &Value| {
         let address = row.pointer("/applicant/email").and_then(Value::as_str);
         address.is_some_and(|address| address.trim().eq_ignore_ascii_case(email.trim()))
     };
     if let Some(found) = rows.iter().find(|row| same(row)).and_then(|row| id(row.get("id"))) {
-        return Ok(Acted::Done(vec![ObjectRef::new(Kind::Application, found)]));
+        return Ok(ChangeProgress::Done(vec![ObjectRef::new(Kind::Application, found)]));
     }
     let next = next.filter(|next| *next <= MOST_PAGES);
-    Ok(Acted::Next(next.map_or_else(|| WRITE.to_owned(), |next| format!("{LOOK}{next}"))))
+    Ok(ChangeProgress::Next(next.map_or_else(|| WRITE.to_owned(), |next| format!("{LOOK}{next}"))))
 }
 
 /// An application as `multipart/form-data`: the only kind that is documented.
-fn form(change: &Change) -> Result<(String, Bytes), CallError> {
+fn form(change: &Change) -> Result<(String, Bytes), AtsError> {
     let Change::Submit { job, first_name, last_name, email, phone } = change else { return Err(strange()) };
     // A hash of what is between the boundaries does not occur in it.
     let boundary = content_hash(change);
@@ -228,17 +244,20 @@ mod tests {
         let house = House::new();
         let row = |id: u64, email: &str| json!({"id": id, "applicant": {"id": 1, "email": email}});
         let page = |rows: Value, last: bool| reply(200, &json!({"applications": rows, "paginationComplete": last}));
-        let acted = |text: &str, reply| acted(&house.context(), &submit(), text, &reply);
-        let found = Ok(Acted::Done(vec![ObjectRef::new(Kind::Application, "8")]));
+        let acted = |text: &str, reply| BambooHr.parse_change(&house.context(), &submit(), text, &reply);
+        let found = Ok(ChangeProgress::Done(vec![ObjectRef::new(Kind::Application, "8")]));
         assert_eq!(acted("", page(json!([row(7, "x@example.com"), row(8, "Zoe@Example.com")]), false)), found);
-        assert_eq!(acted("", page(json!([row(7, "x@example.com")]), false)), Ok(Acted::Next("look 2".to_owned())));
-        assert_eq!(acted("look 4", page(json!([row(7, "")]), false)), Ok(Acted::Next("write ".to_owned())));
-        assert_eq!(acted("", page(json!([]), true)), Ok(Acted::Next("write ".to_owned())));
+        assert_eq!(
+            acted("", page(json!([row(7, "x@example.com")]), false)),
+            Ok(ChangeProgress::Next("look 2".to_owned()))
+        );
+        assert_eq!(acted("look 4", page(json!([row(7, "")]), false)), Ok(ChangeProgress::Next("write ".to_owned())));
+        assert_eq!(acted("", page(json!([]), true)), Ok(ChangeProgress::Next("write ".to_owned())));
         let made = reply(200, &json!({"result": "success", "candidateId": 8}));
         assert_eq!(acted("write ", made), found);
-        assert!(matches!(acted("write ", reply(200, &json!({}))), Err(CallError::Malformed(_))));
-        assert!(matches!(acted("write ", reply(422, &json!(""))), Err(CallError::Refused(_))));
-        assert!(matches!(acted("other", reply(200, &json!({}))), Err(CallError::Refused(_))));
+        assert!(matches!(acted("write ", reply(200, &json!({}))), Err(AtsError::InvalidResponse(_))));
+        assert!(matches!(acted("write ", reply(422, &json!(""))), Err(AtsError::Refused(_))));
+        assert!(matches!(acted("other", reply(200, &json!({}))), Err(AtsError::Refused(_))));
     }
 
     #[test]
@@ -251,22 +270,26 @@ mod tests {
             {"id": "11", "code": null, "name": "Not Qualified", "enabled": true},
             {"id": "15", "code": "HIRED", "name": "Hired", "enabled": true},
         ]);
-        let next = acted(&house.context(), &change, "", &reply(200, &statuses));
-        assert_eq!(next, Ok(Acted::Next("look 11".to_owned())));
+        let next = BambooHr.parse_change(&house.context(), &change, "", &reply(200, &statuses));
+        assert_eq!(next, Ok(ChangeProgress::Next("look 11".to_owned())));
         let stands = |id: u64, label: &str| {
             let body = json!({"id": 58, "applicant": {"id": 1}, "status": {"id": id, "label": label}});
             reply(200, &body)
         };
-        let done = Ok(Acted::Done(vec![ObjectRef::new(Kind::Application, "58")]));
-        let look = |house: &House, change: &Change, reply| acted(&house.context(), change, "look 11", &reply);
+        let done = Ok(ChangeProgress::Done(vec![ObjectRef::new(Kind::Application, "58")]));
+        let look =
+            |house: &House, change: &Change, reply| BambooHr.parse_change(&house.context(), change, "look 11", &reply);
         assert_eq!(look(&house, &change, stands(9, "Not a Fit")), done, "any rejection is one");
-        assert_eq!(look(&house, &change, stands(2, "Reviewed")), Ok(Acted::Next("write 11".to_owned())));
+        assert_eq!(look(&house, &change, stands(2, "Reviewed")), Ok(ChangeProgress::Next("write 11".to_owned())));
         let hire = Change::Hire { application: "58".to_owned() };
-        assert_eq!(acted(&house.context(), &hire, "", &reply(200, &statuses)), Ok(Acted::Next("look 15".to_owned())));
+        assert_eq!(
+            BambooHr.parse_change(&house.context(), &hire, "", &reply(200, &statuses)),
+            Ok(ChangeProgress::Next("look 15".to_owned()))
+        );
         house.settings.insert(REJECTION_STATUS.to_owned(), "10".to_owned());
-        let call = act(&house.context(), &change, "").expect("a request");
+        let call = BambooHr.change_request(&house.context(), &change, "").expect("a request");
         assert_eq!((call.method, call.url.path().ends_with("/applications/58")), (Method::GET, true));
         let bad = Change::MoveStage { application: "58".to_owned(), stage: "Reviewed".to_owned() };
-        assert!(matches!(act(&house.context(), &bad, "write Reviewed"), Err(CallError::Refused(_))));
+        assert!(matches!(BambooHr.change_request(&house.context(), &bad, "write Reviewed"), Err(AtsError::Refused(_))));
     }
 }

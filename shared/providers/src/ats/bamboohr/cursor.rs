@@ -1,6 +1,6 @@
 //! What is asked for next, as a short text: `all:3`, `changed:1`, `application:58`, `jobs`, `jobs:14,15`, `check`.
 
-use crate::ats::port::CallError;
+use crate::ats::port::AtsError;
 
 /// More pages than this are a loop, not a list.
 pub(super) const MOST_PAGES: u32 = 10_000;
@@ -31,8 +31,8 @@ impl Cursor {
         }
     }
 
-    pub(super) fn parse(text: &str) -> Result<Self, CallError> {
-        let strange = || CallError::Restart("the cursor is none of BambooHR's".to_owned());
+    pub(super) fn parse(text: &str) -> Result<Self, AtsError> {
+        let strange = || AtsError::CursorExpired("the cursor is none of BambooHR's".to_owned());
         let page = |text: &str| text.parse().ok().filter(|page| (1..=MOST_PAGES).contains(page)).ok_or_else(strange);
         match text.split_once(':') {
             None if text == "check" => Ok(Self::Check),
@@ -56,7 +56,7 @@ mod tests {
             assert_eq!(Cursor::parse(text).map(|cursor| cursor.text()), Ok(text.to_owned()));
         }
         for text in ["", "all", "all:0", "all:x", "changed:10001", "candidate:1", "https://elsewhere.example/"] {
-            assert!(matches!(Cursor::parse(text), Err(CallError::Restart(_))), "{text}");
+            assert!(matches!(Cursor::parse(text), Err(AtsError::CursorExpired(_))), "{text}");
         }
     }
 }

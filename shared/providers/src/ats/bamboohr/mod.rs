@@ -65,14 +65,13 @@ use std::time::Duration;
 
 use domain::ats::Kind;
 use domain::connection::LoginMethod;
-use domain::write_back::{Change, ChangeKind};
 use jiff::{SignedDuration, Timestamp};
 
 use self::cursor::Cursor;
-use crate::ats::port::{Acted, Ats, Budget, Call, CallError, Context, Login, Page, Setting, Stream};
+use crate::ats::port::{Ats, AtsError, Budget, Context, Login, Page, Setting, Stream, WriteBack};
 use crate::catalog::{Category, Spec, SyncMethod};
 use crate::transport::access::Host;
-use crate::transport::http::Reply;
+use crate::transport::http::{HttpRequest, Reply};
 
 /// This provider.
 pub static SPEC: Spec = Spec {
@@ -115,8 +114,6 @@ const SETTINGS: [Setting; 3] = [
         check: number,
     },
 ];
-const CHANGES: [ChangeKind; 5] =
-    [ChangeKind::MoveStage, ChangeKind::Note, ChangeKind::Reject, ChangeKind::Hire, ChangeKind::Submit];
 
 const JOBS: Stream = Stream { name: "jobs", complete: &[Kind::Job] };
 // Applications before candidates: the question after an application tells of its candidate as well.
@@ -148,11 +145,20 @@ impl Ats for BambooHr {
         Budget { requests: 5, window: Duration::from_secs(1) }
     }
 
+    fn write_back(&self) -> Option<&dyn WriteBack> {
+        Some(self)
+    }
+
     fn streams(&self, _settings: &BTreeMap<String, String>) -> Vec<Stream> {
         vec![JOBS, APPLICATIONS]
     }
 
-    fn first(&self, stream: &Stream, _settings: &BTreeMap<String, String>, since: Option<Timestamp>) -> Option<String> {
+    fn first_cursor(
+        &self,
+        stream: &Stream,
+        _settings: &BTreeMap<String, String>,
+        since: Option<Timestamp>,
+    ) -> Option<String> {
         let cursor = match (stream.name, since) {
             ("jobs", _) => Cursor::Jobs(vec![]),
             ("applications", None) => Cursor::All(1),
@@ -162,7 +168,7 @@ impl Ats for BambooHr {
         Some(cursor.text())
     }
 
-    fn lookup(&self, kind: Kind, provider_ids: &[String]) -> Option<Vec<String>> {
+    fn lookup_cursors(&self, kind: Kind, provider_ids: &[String]) -> Option<Vec<String>> {
         match kind {
             Kind::Job => Some(vec![Cursor::Jobs(provider_ids.to_vec()).text()]),
             Kind::Application => Some(provider_ids.iter().map(|id| Cursor::Application(id.clone()).text()).collect()),
@@ -171,27 +177,15 @@ impl Ats for BambooHr {
         }
     }
 
-    fn check(&self, _settings: &BTreeMap<String, String>) -> String {
+    fn check_cursor(&self, _settings: &BTreeMap<String, String>) -> String {
         Cursor::Check.text()
     }
 
-    fn call(&self, context: &Context<'_>, cursor: &str) -> Result<Call, CallError> {
+    fn build_request(&self, context: &Context<'_>, cursor: &str) -> Result<HttpRequest, AtsError> {
         requests::of(context, &Cursor::parse(cursor)?)
     }
 
-    fn read(&self, context: &Context<'_>, cursor: &str, reply: &Reply) -> Result<Page, CallError> {
+    fn parse_page(&self, context: &Context<'_>, cursor: &str, reply: &Reply) -> Result<Page, AtsError> {
         reading::page(context, Cursor::parse(cursor)?, reply)
-    }
-
-    fn changes(&self) -> &'static [ChangeKind] {
-        &CHANGES
-    }
-
-    fn act(&self, context: &Context<'_>, change: &Change, step: &str) -> Result<Call, CallError> {
-        changes::act(context, change, step)
-    }
-
-    fn acted(&self, context: &Context<'_>, change: &Change, step: &str, reply: &Reply) -> Result<Acted, CallError> {
-        changes::acted(context, change, step, reply)
     }
 }

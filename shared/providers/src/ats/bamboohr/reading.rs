@@ -10,7 +10,7 @@ use super::cursor::{Cursor, MOST_PAGES};
 use super::mapping;
 use super::requests::refused;
 use super::wire::List;
-use crate::ats::port::{CallError, Context, Next, Page};
+use crate::ats::port::{AtsError, Context, Next, Page};
 use crate::transport::http::Reply;
 use crate::transport::json;
 
@@ -30,7 +30,7 @@ pub(super) fn id(value: Option<&Value>) -> Option<String> {
 }
 
 /// Reads the reply to the request of a cursor.
-pub(super) fn page(context: &Context<'_>, cursor: Cursor, reply: &Reply) -> Result<Page, CallError> {
+pub(super) fn page(context: &Context<'_>, cursor: Cursor, reply: &Reply) -> Result<Page, AtsError> {
     let mut page = Page { server_time: server_time(reply), ..Page::default() };
     if let (Cursor::Application(id), StatusCode::NOT_FOUND) = (&cursor, reply.status) {
         page.gone.push(ObjectRef::new(Kind::Application, id));
@@ -41,7 +41,7 @@ pub(super) fn page(context: &Context<'_>, cursor: Cursor, reply: &Reply) -> Resu
     }
     match cursor {
         Cursor::Check => {
-            json::read::<Vec<Value>>(&reply.body).map_err(CallError::Malformed)?;
+            json::read::<Vec<Value>>(&reply.body).map_err(AtsError::InvalidResponse)?;
         }
         Cursor::Jobs(wanted) => jobs(context, &mut page, reply, wanted)?,
         Cursor::All(number) => {
@@ -53,9 +53,11 @@ pub(super) fn page(context: &Context<'_>, cursor: Cursor, reply: &Reply) -> Resu
             page.next = more.map_or(Next::End, |number| Next::MoreWhileNew(Cursor::Changed(number).text()));
         }
         Cursor::Application(wanted) => {
-            let body: Value = json::read(&reply.body).map_err(CallError::Malformed)?;
+            let body: Value = json::read(&reply.body).map_err(AtsError::InvalidResponse)?;
             if id(body.get("id")).as_ref() != Some(&wanted) {
-                return Err(CallError::Malformed("another application was answered than was asked for".to_owned()));
+                return Err(AtsError::InvalidResponse(
+                    "another application was answered than was asked for".to_owned(),
+                ));
             }
             application(context, &mut page, body);
         }
@@ -64,9 +66,9 @@ pub(super) fn page(context: &Context<'_>, cursor: Cursor, reply: &Reply) -> Resu
 }
 
 /// A page of a list. Gives the number of the next one: counted here, since `nextPageUrl` could lead anywhere.
-pub(super) fn list(reply: &Reply, number: u32) -> Result<(Vec<Value>, Option<u32>), CallError> {
-    let List { applications, pagination_complete } = json::read(&reply.body).map_err(CallError::Malformed)?;
-    let malformed = |text: &str| CallError::Malformed(text.to_owned());
+pub(super) fn list(reply: &Reply, number: u32) -> Result<(Vec<Value>, Option<u32>), AtsError> {
+    let List { applications, pagination_complete } = json::read(&reply.body).map_err(AtsError::InvalidResponse)?;
+    let malformed = |text: &str| AtsError::InvalidResponse(text.to_owned());
     let rows = applications.ok_or_else(|| malformed("there is no list of applications"))?;
     let complete = pagination_complete.ok_or_else(|| malformed("it does not say whether there are more pages"))?;
     if complete || rows.is_empty() {
@@ -75,11 +77,11 @@ pub(super) fn list(reply: &Reply, number: u32) -> Result<(Vec<Value>, Option<u32
     let next = number.checked_add(1).filter(|next| *next <= MOST_PAGES);
     Ok((
         rows,
-        Some(next.ok_or_else(|| CallError::Malformed(format!("the list does not end after {MOST_PAGES} pages")))?),
+        Some(next.ok_or_else(|| AtsError::InvalidResponse(format!("the list does not end after {MOST_PAGES} pages")))?),
     ))
 }
 
-fn applications(context: &Context<'_>, page: &mut Page, reply: &Reply, number: u32) -> Result<Option<u32>, CallError> {
+fn applications(context: &Context<'_>, page: &mut Page, reply: &Reply, number: u32) -> Result<Option<u32>, AtsError> {
     let (rows, next) = list(reply, number)?;
     for row in rows {
         application(context, page, row);
@@ -115,8 +117,8 @@ fn row<T: DeserializeOwned, O: IntoIterator<Item = Observation>>(
 }
 
 /// The jobs; those that are wanted and not there are gone.
-fn jobs(context: &Context<'_>, page: &mut Page, reply: &Reply, wanted: Vec<String>) -> Result<(), CallError> {
-    let rows: Vec<Value> = json::read(&reply.body).map_err(CallError::Malformed)?;
+fn jobs(context: &Context<'_>, page: &mut Page, reply: &Reply, wanted: Vec<String>) -> Result<(), AtsError> {
+    let rows: Vec<Value> = json::read(&reply.body).map_err(AtsError::InvalidResponse)?;
     for body in rows {
         row(page, [(Kind::Job, id(body.get("id")))], body, |wire| mapping::job(context.origin, wire));
     }
@@ -192,7 +194,7 @@ pub(super) mod tests {
         }
     }
 
-    fn read(cursor: Cursor, reply: &Reply) -> Result<Page, CallError> {
+    fn read(cursor: Cursor, reply: &Reply) -> Result<Page, AtsError> {
         page(&House::new().context(), cursor, reply)
     }
 
@@ -222,7 +224,7 @@ pub(super) mod tests {
             assert_eq!(read(Cursor::All(2), &reply(200, &last)).map(|page| page.next), Ok(Next::End));
         }
         let loops = read(Cursor::All(MOST_PAGES), &first);
-        assert!(matches!(loops, Err(CallError::Malformed(_))), "a loop is noticed");
+        assert!(matches!(loops, Err(AtsError::InvalidResponse(_))), "a loop is noticed");
     }
 
     #[test]
@@ -246,7 +248,7 @@ pub(super) mod tests {
         assert_eq!((there.observations.len(), there.gone.len()), (2, 0));
         assert!(matches!(
             read(Cursor::Application("59".to_owned()), &reply(200, &row())),
-            Err(CallError::Malformed(_))
+            Err(AtsError::InvalidResponse(_))
         ));
         let jobs =
             json!([{"id": 14, "title": {"label": "Baker"}, "status": {"label": "Open"}}, {"id": 15, "title": 1}]);
@@ -264,28 +266,28 @@ pub(super) mod tests {
             reply.headers.insert(header::RETRY_AFTER, HeaderValue::from_static("30"));
             reply
         };
-        let told = Err(CallError::RateLimited { wait: Duration::from_secs(30), told: true });
+        let told = Err(AtsError::RateLimited { wait: Duration::from_secs(30), stated: true });
         assert_eq!(list(&waits(429)), told);
         assert_eq!(list(&waits(503)), told, "as it was before");
-        let untold = |found: Result<Page, CallError>| matches!(found, Err(CallError::RateLimited { told: false, .. }));
+        let untold = |found: Result<Page, AtsError>| matches!(found, Err(AtsError::RateLimited { stated: false, .. }));
         assert!(untold(list(&reply(429, &json!("")))));
         assert!(untold(list(&reply(200, &json!({"error": {"code": 429, "message": "slow down"}})))));
         assert!(untold(list(&reply(200, &json!({"error": {"code": "429"}})))));
         for status in [401, 403] {
-            assert!(matches!(list(&reply(status, &json!(""))), Err(CallError::Unauthorised(_))));
+            assert!(matches!(list(&reply(status, &json!(""))), Err(AtsError::Unauthorised(_))));
         }
         for status in [408, 500, 503] {
-            assert!(matches!(list(&reply(status, &json!(""))), Err(CallError::Unavailable(_))));
+            assert!(matches!(list(&reply(status, &json!(""))), Err(AtsError::Unavailable(_))));
         }
         for status in [302, 400, 404] {
-            assert!(matches!(list(&reply(status, &json!(""))), Err(CallError::Refused(_))));
+            assert!(matches!(list(&reply(status, &json!(""))), Err(AtsError::Refused(_))));
         }
         for broken in [json!(""), json!("{"), json!("<html>"), json!([]), json!({}), json!({"applications": [row()]})] {
-            assert!(matches!(list(&reply(200, &broken)), Err(CallError::Malformed(_))), "{broken}");
+            assert!(matches!(list(&reply(200, &broken)), Err(AtsError::InvalidResponse(_))), "{broken}");
         }
         let mut explained = reply(400, &json!(""));
         explained.headers.insert("x-bamboohr-error-message", HeaderValue::from_static("sortBy is unknown"));
-        assert_eq!(list(&explained), Err(CallError::Refused("400 sortBy is unknown".to_owned())));
+        assert_eq!(list(&explained), Err(AtsError::Refused("400 sortBy is unknown".to_owned())));
     }
 
     #[test]

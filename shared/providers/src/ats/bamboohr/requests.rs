@@ -12,8 +12,8 @@ use url::Url;
 use super::cursor::Cursor;
 use super::reading::id;
 use super::wire::Inside;
-use crate::ats::port::{Call, CallError, Context};
-use crate::transport::http::Reply;
+use crate::ats::port::{AtsError, Context};
+use crate::transport::http::{HttpRequest, Reply};
 use crate::transport::json;
 
 /// First wait after a 429 that does not say how long.
@@ -22,10 +22,10 @@ const WAIT: Duration = Duration::from_secs(5);
 const LONGEST_REASON: usize = 200;
 
 /// A URL of applicant tracking; the segments may be anything.
-pub(super) fn url(context: &Context<'_>, segments: &[&str]) -> Result<Url, CallError> {
+pub(super) fn url(context: &Context<'_>, segments: &[&str]) -> Result<Url, AtsError> {
     let base = context.hosts.url("api", "/api/v1/applicant_tracking");
-    let mut url = base.map_err(|error| CallError::Refused(error.to_string()))?;
-    url.path_segments_mut().map_err(|()| CallError::Refused("the API's URL has no path".to_owned()))?.extend(segments);
+    let mut url = base.map_err(|error| AtsError::Refused(error.to_string()))?;
+    url.path_segments_mut().map_err(|()| AtsError::Refused("the API's URL has no path".to_owned()))?.extend(segments);
     Ok(url)
 }
 
@@ -35,27 +35,27 @@ pub(super) fn call(
     method: Method,
     url: Url,
     body: Option<(&str, Bytes)>,
-) -> Result<Call, CallError> {
+) -> Result<HttpRequest, AtsError> {
     let key = context.credentials.get("api_key")?;
     let pair = SecretString::from(format!("{}:x", key.expose_secret()));
     let basic = SecretString::from(format!("Basic {}", BASE64_STANDARD.encode(pair.expose_secret())));
     let mut authorization = HeaderValue::from_str(basic.expose_secret())
-        .map_err(|_| CallError::Unauthorised("the API key has signs that no header takes".to_owned()))?;
+        .map_err(|_| AtsError::Unauthorised("the API key has signs that no header takes".to_owned()))?;
     authorization.set_sensitive(true);
     let mut headers = HeaderMap::new();
     headers.insert(header::AUTHORIZATION, authorization);
     headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
     let mut sent = Bytes::new();
     if let Some((kind, body)) = body {
-        let kind = HeaderValue::from_str(kind).map_err(|error| CallError::Refused(error.to_string()))?;
+        let kind = HeaderValue::from_str(kind).map_err(|error| AtsError::Refused(error.to_string()))?;
         headers.insert(header::CONTENT_TYPE, kind);
         sent = body;
     }
-    Ok(Call { method, url, headers, body: sent })
+    Ok(HttpRequest { method, url, headers, body: sent })
 }
 
 /// The URL of a page of applications, whatever has become of them and of their jobs.
-pub(super) fn applications(context: &Context<'_>, page: u32, order: (&str, &str)) -> Result<Url, CallError> {
+pub(super) fn applications(context: &Context<'_>, page: u32, order: (&str, &str)) -> Result<Url, AtsError> {
     let mut url = url(context, &["applications"])?;
     url.query_pairs_mut()
         .append_pair("page", &page.to_string())
@@ -67,7 +67,7 @@ pub(super) fn applications(context: &Context<'_>, page: u32, order: (&str, &str)
 }
 
 /// The request of a cursor.
-pub(super) fn of(context: &Context<'_>, cursor: &Cursor) -> Result<Call, CallError> {
+pub(super) fn of(context: &Context<'_>, cursor: &Cursor) -> Result<HttpRequest, AtsError> {
     let url = match cursor {
         Cursor::Check => url(context, &["statuses"])?,
         Cursor::Jobs(_) => url(context, &["jobs"])?,
@@ -80,7 +80,7 @@ pub(super) fn of(context: &Context<'_>, cursor: &Cursor) -> Result<Call, CallErr
 
 /// Why there is no page, where the answer is an error: by its status, or inside of a 200. `told` says whether its reason may be
 /// repeated: not when it could quote what was sent.
-pub(super) fn refused(context: &Context<'_>, reply: &Reply, told: bool) -> Option<CallError> {
+pub(super) fn refused(context: &Context<'_>, reply: &Reply, told: bool) -> Option<AtsError> {
     let status = match reply.status {
         StatusCode::OK => {
             let Inside { error } = json::read(&reply.body).ok()?;
@@ -96,12 +96,12 @@ pub(super) fn refused(context: &Context<'_>, reply: &Reply, told: bool) -> Optio
     Some(match (status, wait) {
         // 503 was the limit's status until 2026-09-16, and had this header.
         (StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE, Some(wait)) => {
-            CallError::RateLimited { wait, told: true }
+            AtsError::RateLimited { wait, stated: true }
         }
-        (StatusCode::TOO_MANY_REQUESTS, None) => CallError::RateLimited { wait: WAIT, told: false },
-        (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) => CallError::Unauthorised(words),
-        (StatusCode::REQUEST_TIMEOUT, _) => CallError::Unavailable(words),
-        (other, _) if other.is_server_error() => CallError::Unavailable(words),
-        _ => CallError::Refused(words),
+        (StatusCode::TOO_MANY_REQUESTS, None) => AtsError::RateLimited { wait: WAIT, stated: false },
+        (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) => AtsError::Unauthorised(words),
+        (StatusCode::REQUEST_TIMEOUT, _) => AtsError::Unavailable(words),
+        (other, _) if other.is_server_error() => AtsError::Unavailable(words),
+        _ => AtsError::Refused(words),
     })
 }

@@ -9,19 +9,19 @@ use serde_json::Value;
 use super::cursor::{self, Cursor, DELETED_POSTS, List};
 use super::sign_in::url;
 use super::{map, reply, wire};
-use crate::ats::port::{Call, CallError, Context, Next, Page};
-use crate::transport::http::Reply;
+use crate::ats::port::{AtsError, Context, Next, Page};
+use crate::transport::http::{HttpRequest, Reply};
 use crate::transport::json;
 
 /// Rows of a page: the most that can be asked for.
 const PER_PAGE: &str = "500";
 
 /// Headers of every request to Harvest.
-pub(super) fn headers(context: &Context<'_>) -> Result<HeaderMap, CallError> {
+pub(super) fn headers(context: &Context<'_>) -> Result<HeaderMap, AtsError> {
     let token =
-        context.token.ok_or_else(|| CallError::Unauthorised("this connection has no access token".to_owned()))?;
+        context.token.ok_or_else(|| AtsError::Unauthorised("this connection has no access token".to_owned()))?;
     let mut bearer = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))
-        .map_err(|_| CallError::Unauthorised("the access token makes no header".to_owned()))?;
+        .map_err(|_| AtsError::Unauthorised("the access token makes no header".to_owned()))?;
     bearer.set_sensitive(true);
     let mut headers = HeaderMap::new();
     headers.insert(header::AUTHORIZATION, bearer);
@@ -30,13 +30,13 @@ pub(super) fn headers(context: &Context<'_>) -> Result<HeaderMap, CallError> {
 }
 
 /// A request for a list.
-pub(super) fn get(context: &Context<'_>, path: &str, query: &[(&str, &str)]) -> Result<Call, CallError> {
+pub(super) fn get(context: &Context<'_>, path: &str, query: &[(&str, &str)]) -> Result<HttpRequest, AtsError> {
     let mut url = url(context, "harvest", &format!("/v3/{path}"))?;
     url.query_pairs_mut().extend_pairs(query);
-    Ok(Call { method: Method::GET, url, headers: headers(context)?, body: Bytes::new() })
+    Ok(HttpRequest { method: Method::GET, url, headers: headers(context)?, body: Bytes::new() })
 }
 
-pub(super) fn call(context: &Context<'_>, text: &str) -> Result<Call, CallError> {
+pub(super) fn call(context: &Context<'_>, text: &str) -> Result<HttpRequest, AtsError> {
     match read_cursor(text)? {
         Cursor::Check(user) => {
             let mut query = vec![("show_service_accounts", "true"), ("per_page", "1")];
@@ -63,14 +63,14 @@ pub(super) fn call(context: &Context<'_>, text: &str) -> Result<Call, CallError>
     }
 }
 
-fn read_cursor(text: &str) -> Result<Cursor<'_>, CallError> {
-    Cursor::read(text).ok_or_else(|| CallError::Refused("this is no cursor of this provider".to_owned()))
+fn read_cursor(text: &str) -> Result<Cursor<'_>, AtsError> {
+    Cursor::read(text).ok_or_else(|| AtsError::Refused("this is no cursor of this provider".to_owned()))
 }
 
-pub(super) fn read(context: &Context<'_>, text: &str, answer: &Reply) -> Result<Page, CallError> {
+pub(super) fn read(context: &Context<'_>, text: &str, answer: &Reply) -> Result<Page, AtsError> {
     let cursor = read_cursor(text)?;
     if matches!(cursor, Cursor::Next(..)) && answer.status == StatusCode::UNPROCESSABLE_ENTITY {
-        return Err(CallError::Restart(answer.status.to_string()));
+        return Err(AtsError::CursorExpired(answer.status.to_string()));
     }
     let rows = reply::rows(answer, context.now)?;
     let mut page =
@@ -92,7 +92,7 @@ pub(super) fn read(context: &Context<'_>, text: &str, answer: &Reply) -> Result<
             fill(&mut page, context, list, rows);
             // A part of the answer could not say which are gone.
             if reply::next(answer)?.is_some() {
-                return Err(CallError::Malformed("one page is expected for ids".to_owned()));
+                return Err(AtsError::InvalidResponse("one page is expected for ids".to_owned()));
             }
             let there = |id: &str| {
                 let known = page.observations.iter().any(|seen| seen.record.provider_id() == Some(id));
@@ -105,13 +105,13 @@ pub(super) fn read(context: &Context<'_>, text: &str, answer: &Reply) -> Result<
 }
 
 /// There is always a user: who sees none sees no list as it is, and would take all objects for gone.
-fn unseen() -> CallError {
-    CallError::Refused("no users are shown: the user in whose name is asked is no site admin".to_owned())
+fn unseen() -> AtsError {
+    AtsError::Refused("no users are shown: the user in whose name is asked is no site admin".to_owned())
 }
 
-fn check(rows: Vec<Value>, user: Option<&str>) -> Result<(), CallError> {
+fn check(rows: Vec<Value>, user: Option<&str>) -> Result<(), AtsError> {
     let row = rows.into_iter().next().ok_or_else(unseen)?;
-    let row: wire::User = json::read_value(row).map_err(CallError::Malformed)?;
+    let row: wire::User = json::read_value(row).map_err(AtsError::InvalidResponse)?;
     if user.is_some() && (row.site_admin == Some(false) || row.deactivated == Some(true)) {
         return Err(unseen());
     }
@@ -137,7 +137,7 @@ fn fill(page: &mut Page, context: &Context<'_>, list: &List, rows: Vec<Value>) {
 }
 
 /// Where a list goes on; after the posts that there are come those that were deleted since.
-fn next(list: &List, since: Option<&str>, answer: &Reply) -> Result<Next, CallError> {
+fn next(list: &List, since: Option<&str>, answer: &Reply) -> Result<Next, AtsError> {
     Ok(match reply::next(answer)? {
         Some(follows) => Next::More(cursor::follow(list, since, &follows)),
         None if list.kind == Kind::Post && list != &DELETED_POSTS && since.is_some() => {
@@ -154,11 +154,11 @@ mod tests {
     use super::*;
     use crate::ats::greenhouse::scene::{Parts, reply};
 
-    fn asked(cursor: &str) -> Result<String, CallError> {
+    fn asked(cursor: &str) -> Result<String, AtsError> {
         call(&Parts::new(LoginMethod::ClientCredentials).context(), cursor).map(|call| call.url.to_string())
     }
 
-    fn answered(cursor: &str, status: u16, headers: &[(&'static str, &str)], body: &str) -> Result<Page, CallError> {
+    fn answered(cursor: &str, status: u16, headers: &[(&'static str, &str)], body: &str) -> Result<Page, AtsError> {
         read(&Parts::new(LoginMethod::ClientCredentials).context(), cursor, &reply(status, headers, body))
     }
 
@@ -181,13 +181,13 @@ mod tests {
         ] {
             assert_eq!(asked(cursor), Ok(format!("{base}{url}")), "{cursor}");
         }
-        assert!(matches!(asked("nothing"), Err(CallError::Refused(_))));
+        assert!(matches!(asked("nothing"), Err(AtsError::Refused(_))));
         let parts = Parts::new(LoginMethod::ClientCredentials);
         let bearer = call(&parts.context(), "jobs").expect("a call").headers.remove(header::AUTHORIZATION);
         assert!(bearer.is_some_and(|bearer| bearer.is_sensitive() && bearer == "Bearer t-1"));
         assert!(matches!(
             call(&Parts::new(LoginMethod::WebhookOnly).context(), "jobs"),
-            Err(CallError::Unauthorised(_))
+            Err(AtsError::Unauthorised(_))
         ));
     }
 
@@ -221,7 +221,7 @@ mod tests {
         assert_eq!(page.observations.len(), 1);
         assert_eq!(page.gone, ["2", "x"].map(|id| ObjectRef::new(Kind::Job, id)));
         let more = [("link", "<https://h.example/v3/jobs?cursor=c2>; rel=\"next\"")];
-        assert!(matches!(answered("jobs#1,2", 200, &more, "[]"), Err(CallError::Malformed(_))));
+        assert!(matches!(answered("jobs#1,2", 200, &more, "[]"), Err(AtsError::InvalidResponse(_))));
     }
 
     #[test]
@@ -233,7 +233,7 @@ mod tests {
             ("check#1", r#"[{"id":1,"site_admin":false}]"#),
             ("check#1", r#"[{"id":1,"site_admin":true,"deactivated":true}]"#),
         ] {
-            assert!(matches!(answered(cursor, 200, &[], body), Err(CallError::Refused(_))), "{cursor} {body}");
+            assert!(matches!(answered(cursor, 200, &[], body), Err(AtsError::Refused(_))), "{cursor} {body}");
         }
         assert!(answered("users@T", 200, &[], "[]").is_ok(), "no user changed");
         assert!(answered("check#1", 200, &[], r#"[{"id":1,"site_admin":true,"deactivated":false}]"#).is_ok());
@@ -241,10 +241,10 @@ mod tests {
 
     #[test]
     fn a_cursor_that_is_refused_restarts_the_list() {
-        assert!(matches!(answered("jobs>old", 422, &[], "{}"), Err(CallError::Restart(_))));
-        assert!(matches!(answered("jobs", 422, &[], "{}"), Err(CallError::Refused(_))));
+        assert!(matches!(answered("jobs>old", 422, &[], "{}"), Err(AtsError::CursorExpired(_))));
+        assert!(matches!(answered("jobs", 422, &[], "{}"), Err(AtsError::Refused(_))));
         for body in ["<html>", "{}", "[{\"id\":1}"] {
-            assert!(matches!(answered("jobs", 200, &[], body), Err(CallError::Malformed(_))), "{body}");
+            assert!(matches!(answered("jobs", 200, &[], body), Err(AtsError::InvalidResponse(_))), "{body}");
         }
     }
 }

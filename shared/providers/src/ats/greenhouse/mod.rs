@@ -120,13 +120,12 @@ use std::time::Duration;
 
 use domain::ats::Kind;
 use domain::connection::LoginMethod;
-use domain::write_back::{Change, ChangeKind};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::ats::port::{Acted, Ats, Budget, Call, CallError, Context, Granted, Login, Page, Setting, Stream};
+use crate::ats::port::{Ats, AtsError, Budget, Context, Login, Page, Setting, Stream, TokenGrant, WriteBack};
 use crate::catalog::{Category, Spec, SyncMethod};
 use crate::transport::access::Host;
-use crate::transport::http::Reply;
+use crate::transport::http::{HttpRequest, Reply};
 
 /// This provider.
 pub static SPEC: Spec = Spec {
@@ -181,47 +180,40 @@ impl Ats for Greenhouse {
         Budget { requests: 140, window: Duration::from_secs(30) }
     }
 
-    fn grant(&self, context: &Context<'_>) -> Result<Option<Call>, CallError> {
-        sign_in::grant(context)
+    fn token_grant(&self, login: LoginMethod) -> Option<&dyn TokenGrant> {
+        if login != LoginMethod::WebhookOnly { Some(self) } else { None }
     }
 
-    fn granted(&self, context: &Context<'_>, reply: &Reply) -> Result<Granted, CallError> {
-        sign_in::granted(context, reply)
+    fn write_back(&self) -> Option<&dyn WriteBack> {
+        Some(self)
     }
 
     fn streams(&self, _settings: &BTreeMap<String, String>) -> Vec<Stream> {
         cursor::STREAMS.to_vec()
     }
 
-    fn first(&self, stream: &Stream, _settings: &BTreeMap<String, String>, since: Option<Timestamp>) -> Option<String> {
+    fn first_cursor(
+        &self,
+        stream: &Stream,
+        _settings: &BTreeMap<String, String>,
+        since: Option<Timestamp>,
+    ) -> Option<String> {
         cursor::first(stream.name, since)
     }
 
-    fn lookup(&self, kind: Kind, provider_ids: &[String]) -> Option<Vec<String>> {
+    fn lookup_cursors(&self, kind: Kind, provider_ids: &[String]) -> Option<Vec<String>> {
         cursor::lookup(kind, provider_ids)
     }
 
-    fn check(&self, settings: &BTreeMap<String, String>) -> String {
+    fn check_cursor(&self, settings: &BTreeMap<String, String>) -> String {
         cursor::check(settings.get(sign_in::USER).map(String::as_str))
     }
 
-    fn call(&self, context: &Context<'_>, cursor: &str) -> Result<Call, CallError> {
+    fn build_request(&self, context: &Context<'_>, cursor: &str) -> Result<HttpRequest, AtsError> {
         ask::call(context, cursor)
     }
 
-    fn read(&self, context: &Context<'_>, cursor: &str, reply: &Reply) -> Result<Page, CallError> {
+    fn parse_page(&self, context: &Context<'_>, cursor: &str, reply: &Reply) -> Result<Page, AtsError> {
         ask::read(context, cursor, reply)
-    }
-
-    fn changes(&self) -> &'static [ChangeKind] {
-        &[ChangeKind::MoveStage, ChangeKind::Note, ChangeKind::Reject, ChangeKind::Hire, ChangeKind::Submit]
-    }
-
-    fn act(&self, context: &Context<'_>, change: &Change, step: &str) -> Result<Call, CallError> {
-        write::act(context, change, step)
-    }
-
-    fn acted(&self, context: &Context<'_>, change: &Change, step: &str, reply: &Reply) -> Result<Acted, CallError> {
-        write::acted(context, change, step, reply)
     }
 }

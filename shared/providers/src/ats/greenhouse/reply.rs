@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use url::Url;
 
-use crate::ats::port::CallError;
+use crate::ats::port::AtsError;
 use crate::transport::http::Reply;
 use crate::transport::json;
 
@@ -22,44 +22,42 @@ pub(super) fn to_next_window(now: Timestamp, window_s: i64) -> Duration {
 }
 
 /// Why a reply that is no success is none.
-pub(super) fn failure(reply: &Reply, now: Timestamp) -> CallError {
+pub(super) fn failure(reply: &Reply, now: Timestamp) -> AtsError {
     let status = reply.status;
     // What the provider says may repeat what it was sent: only the status is told.
     let said = status.to_string();
     match status {
         StatusCode::TOO_MANY_REQUESTS => limited(reply, now, WINDOW_S),
-        StatusCode::UNAUTHORIZED => CallError::Unauthorised(said),
-        StatusCode::FORBIDDEN => {
-            CallError::Refused(format!("{said}: a scope is missing, or the user is no site admin"))
-        }
-        StatusCode::REQUEST_TIMEOUT => CallError::Unavailable(said),
-        status if status.is_server_error() => CallError::Unavailable(said),
-        status if status.is_client_error() => CallError::Refused(said),
-        _ => CallError::Malformed(format!("{said} is not expected")),
+        StatusCode::UNAUTHORIZED => AtsError::Unauthorised(said),
+        StatusCode::FORBIDDEN => AtsError::Refused(format!("{said}: a scope is missing, or the user is no site admin")),
+        StatusCode::REQUEST_TIMEOUT => AtsError::Unavailable(said),
+        status if status.is_server_error() => AtsError::Unavailable(said),
+        status if status.is_client_error() => AtsError::Refused(said),
+        _ => AtsError::InvalidResponse(format!("{said} is not expected")),
     }
 }
 
 /// A 429: without a time it holds until the next window.
-pub(super) fn limited(reply: &Reply, now: Timestamp, window_s: i64) -> CallError {
+pub(super) fn limited(reply: &Reply, now: Timestamp, window_s: i64) -> AtsError {
     match reply.retry_after(now) {
-        Some(wait) => CallError::RateLimited { wait, told: true },
-        None => CallError::RateLimited { wait: to_next_window(now, window_s), told: false },
+        Some(wait) => AtsError::RateLimited { wait, stated: true },
+        None => AtsError::RateLimited { wait: to_next_window(now, window_s), stated: false },
     }
 }
 
 /// The rows of a list.
-pub(super) fn rows(reply: &Reply, now: Timestamp) -> Result<Vec<Value>, CallError> {
+pub(super) fn rows(reply: &Reply, now: Timestamp) -> Result<Vec<Value>, AtsError> {
     if reply.status != StatusCode::OK {
         return Err(failure(reply, now));
     }
-    json::read(&reply.body).map_err(|error| CallError::Malformed(format!("a list is expected: {error}")))
+    json::read(&reply.body).map_err(|error| AtsError::InvalidResponse(format!("a list is expected: {error}")))
 }
 
 /// The cursor of the page that follows.
-pub(super) fn next(reply: &Reply) -> Result<Option<String>, CallError> {
+pub(super) fn next(reply: &Reply) -> Result<Option<String>, AtsError> {
     let mut given = reply.headers.get_all(header::LINK).iter().filter_map(|value| value.to_str().ok());
     let Some(link) = given.find(|link| link.contains("rel=\"next\"")) else { return Ok(None) };
-    let lost = || CallError::Malformed("the link to the next page has no cursor".to_owned());
+    let lost = || AtsError::InvalidResponse("the link to the next page has no cursor".to_owned());
     let (url, _) = link.trim_start().strip_prefix('<').and_then(|link| link.split_once('>')).ok_or_else(lost)?;
     // Only the cursor is taken: the credentials go nowhere else because of a link.
     let url = Url::parse(url).map_err(|_| lost())?;
@@ -101,14 +99,14 @@ mod tests {
         assert_eq!(next(""), Ok(None));
         assert_eq!(super::next(&reply(200, &[])), Ok(None));
         for odd in ["rel=\"next\"", "<nowhere>; rel=\"next\"", "<https://a.example/?cursor=>; rel=\"next\""] {
-            assert!(matches!(next(odd), Err(CallError::Malformed(_))), "{odd}");
+            assert!(matches!(next(odd), Err(AtsError::InvalidResponse(_))), "{odd}");
         }
     }
 
     #[test]
     fn a_limit_holds_as_told_or_to_the_next_half_minute() {
         let limited = |headers: &[(&'static str, &str)], now: &str| failure(&reply(429, headers), at(now));
-        let wait = |seconds, told| CallError::RateLimited { wait: Duration::from_secs(seconds), told };
+        let wait = |seconds, told| AtsError::RateLimited { wait: Duration::from_secs(seconds), stated: told };
         assert_eq!(limited(&[("retry-after", "7")], "2026-11-22T10:00:10Z"), wait(7, true));
         // What the header says of the window is too much.
         assert_eq!(limited(&[("x-ratelimit-reset", "1795341640")], "2026-11-22T10:00:10Z"), wait(21, false));
@@ -117,24 +115,24 @@ mod tests {
         assert_eq!((rest("0"), rest("1")), (Some(Duration::from_secs(2)), None));
     }
 
-    type Right = fn(&CallError) -> bool;
+    type Right = fn(&AtsError) -> bool;
 
     #[test]
     fn errors_are_sorted_and_repeat_nothing() {
         let now = at("2026-11-22T10:00:00Z");
         let table: [(u16, Right); 7] = [
-            (401, |e| matches!(e, CallError::Unauthorised(_))),
-            (403, |e| matches!(e, CallError::Refused(_))),
-            (404, |e| matches!(e, CallError::Refused(_))),
-            (422, |e| matches!(e, CallError::Refused(_))),
-            (408, |e| matches!(e, CallError::Unavailable(_))),
-            (502, |e| matches!(e, CallError::Unavailable(_))),
-            (302, |e| matches!(e, CallError::Malformed(_))),
+            (401, |e| matches!(e, AtsError::Unauthorised(_))),
+            (403, |e| matches!(e, AtsError::Refused(_))),
+            (404, |e| matches!(e, AtsError::Refused(_))),
+            (422, |e| matches!(e, AtsError::Refused(_))),
+            (408, |e| matches!(e, AtsError::Unavailable(_))),
+            (502, |e| matches!(e, AtsError::Unavailable(_))),
+            (302, |e| matches!(e, AtsError::InvalidResponse(_))),
         ];
         for (status, right) in table {
             let error = failure(&reply(status, &[]), now);
             assert!(right(&error) && !error.to_string().contains("Jane"), "{status}: {error}");
         }
-        assert!(matches!(rows(&reply(200, &[]), now), Err(CallError::Malformed(_))));
+        assert!(matches!(rows(&reply(200, &[]), now), Err(AtsError::InvalidResponse(_))));
     }
 }

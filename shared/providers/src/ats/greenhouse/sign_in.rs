@@ -9,9 +9,9 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
-use super::reply;
-use crate::ats::port::{Call, CallError, Context, Granted};
-use crate::transport::http::Reply;
+use super::{Greenhouse, reply};
+use crate::ats::port::{AtsError, Context, TokenGrant, TokenResponse};
+use crate::transport::http::{HttpRequest, Reply};
 use crate::transport::json;
 
 /// The setting that names the user to act for.
@@ -22,42 +22,74 @@ const LIFETIME: SignedDuration = SignedDuration::from_hours(1);
 const WINDOW_S: i64 = 60;
 
 /// A header of Basic authentication.
-pub(super) fn basic(user: &SecretString, password: &str) -> Result<HeaderValue, CallError> {
+pub(super) fn basic(user: &SecretString, password: &str) -> Result<HeaderValue, AtsError> {
     let pair = BASE64_STANDARD.encode(format!("{}:{password}", user.expose_secret()));
     let mut value = HeaderValue::try_from(format!("Basic {pair}"))
-        .map_err(|_| CallError::Unauthorised("the credentials make no header".to_owned()))?;
+        .map_err(|_| AtsError::Unauthorised("the credentials make no header".to_owned()))?;
     value.set_sensitive(true);
     Ok(value)
 }
 
 /// A URL at one of the hosts.
-pub(super) fn url(context: &Context<'_>, host: &str, path: &str) -> Result<url::Url, CallError> {
-    context.hosts.url(host, path).map_err(|error| CallError::Refused(error.to_string()))
+pub(super) fn url(context: &Context<'_>, host: &str, path: &str) -> Result<url::Url, AtsError> {
+    context.hosts.url(host, path).map_err(|error| AtsError::Refused(error.to_string()))
 }
 
-pub(super) fn grant(context: &Context<'_>) -> Result<Option<Call>, CallError> {
-    let mut form = url::form_urlencoded::Serializer::new(String::new());
-    match context.login {
-        LoginMethod::ClientCredentials => {
-            let user = context.settings.get(USER);
-            let user = user.ok_or_else(|| CallError::Refused(format!("this connection has no setting `{USER}`")))?;
-            form.append_pair("grant_type", "client_credentials").append_pair("sub", user);
+impl TokenGrant for Greenhouse {
+    fn token_request(&self, context: &Context<'_>) -> Result<HttpRequest, AtsError> {
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        match context.login {
+            LoginMethod::ClientCredentials => {
+                let user = context.settings.get(USER);
+                let user = user.ok_or_else(|| AtsError::Refused(format!("this connection has no setting `{USER}`")))?;
+                form.append_pair("grant_type", "client_credentials").append_pair("sub", user);
+            }
+            LoginMethod::RefreshToken => {
+                let token = context.credentials.get("refresh_token")?;
+                form.append_pair("grant_type", "refresh_token").append_pair("refresh_token", token.expose_secret());
+            }
+            LoginMethod::WebhookOnly | LoginMethod::ApiKey | LoginMethod::UserPassword => {
+                return Err(AtsError::Refused("this provider is not signed in to in that way".to_owned()));
+            }
         }
-        LoginMethod::RefreshToken => {
-            let token = context.credentials.get("refresh_token")?;
-            form.append_pair("grant_type", "refresh_token").append_pair("refresh_token", token.expose_secret());
-        }
-        LoginMethod::WebhookOnly => return Ok(None),
-        LoginMethod::ApiKey | LoginMethod::UserPassword => {
-            return Err(CallError::Refused("this provider is not signed in to in that way".to_owned()));
-        }
+        let secret = context.credentials.get("client_secret")?;
+        let mut headers = HeaderMap::new();
+        headers.insert(header::AUTHORIZATION, basic(context.credentials.get("client_id")?, secret.expose_secret())?);
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+        let url = url(context, "auth", "/token")?;
+        Ok(HttpRequest { method: Method::POST, url, headers, body: Bytes::from(form.finish()) })
     }
-    let secret = context.credentials.get("client_secret")?;
-    let mut headers = HeaderMap::new();
-    headers.insert(header::AUTHORIZATION, basic(context.credentials.get("client_id")?, secret.expose_secret())?);
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
-    let url = url(context, "auth", "/token")?;
-    Ok(Some(Call { method: Method::POST, url, headers, body: Bytes::from(form.finish()) }))
+
+    fn parse_token(&self, context: &Context<'_>, reply: &Reply) -> Result<TokenResponse, AtsError> {
+        let now = context.now;
+        if reply.status == StatusCode::OK {
+            let token: Token = json::read(&reply.body).map_err(AtsError::InvalidResponse)?;
+            // The end is told by the provider's clock; what counts is how long that is from now.
+            let told = token.expires_at.map(|at| at.duration_since(reply::server_time(reply).unwrap_or(now)));
+            let counted = token.expires_in.map(|seconds| SignedDuration::from_secs(i64::from(seconds)));
+            let lifetime = counted.or(told).unwrap_or(LIFETIME);
+            let expires_at = now.checked_add(lifetime).unwrap_or(now);
+            let refresh_token = token.refresh_token.map(SecretString::from);
+            return Ok(TokenResponse { access_token: token.access_token.into(), expires_at, refresh_token });
+        }
+        let Refusal { error } = json::read(&reply.body).unwrap_or_default();
+        let said = reply.status.to_string();
+        Err(match (reply.status, error.as_str(), context.login) {
+            (StatusCode::TOO_MANY_REQUESTS, _, _) => reply::limited(reply, now, WINDOW_S),
+            (_, "invalid_grant", LoginMethod::RefreshToken) => {
+                AtsError::ReauthorizationRequired(format!("{said}: invalid_grant"))
+            }
+            (_, "invalid_grant", _) => {
+                AtsError::Unauthorised(format!("{said}: invalid_grant, is `{USER}` a site admin?"))
+            }
+            // Messages may repeat the client's id: only the known words are told.
+            (_, "invalid_client" | "unauthorized_client", _) => AtsError::Unauthorised(format!("{said}: {error}")),
+            (StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _, _) => {
+                AtsError::Unauthorised(said)
+            }
+            _ => reply::failure(reply, now),
+        })
+    }
 }
 
 /// Deliberately without `Debug`.
@@ -75,61 +107,35 @@ struct Refusal {
     error: String,
 }
 
-pub(super) fn granted(context: &Context<'_>, reply: &Reply) -> Result<Granted, CallError> {
-    let now = context.now;
-    if reply.status == StatusCode::OK {
-        let token: Token = json::read(&reply.body).map_err(CallError::Malformed)?;
-        // The end is told by the provider's clock; what counts is how long that is from now.
-        let told = token.expires_at.map(|at| at.duration_since(reply::server_time(reply).unwrap_or(now)));
-        let counted = token.expires_in.map(|seconds| SignedDuration::from_secs(i64::from(seconds)));
-        let lifetime = counted.or(told).unwrap_or(LIFETIME);
-        let expires_at = now.checked_add(lifetime).unwrap_or(now);
-        let refresh_token = token.refresh_token.map(SecretString::from);
-        return Ok(Granted { access_token: token.access_token.into(), expires_at, refresh_token });
-    }
-    let Refusal { error } = json::read(&reply.body).unwrap_or_default();
-    let said = reply.status.to_string();
-    Err(match (reply.status, error.as_str(), context.login) {
-        (StatusCode::TOO_MANY_REQUESTS, _, _) => reply::limited(reply, now, WINDOW_S),
-        (_, "invalid_grant", LoginMethod::RefreshToken) => CallError::Reauthorise(format!("{said}: invalid_grant")),
-        (_, "invalid_grant", _) => CallError::Unauthorised(format!("{said}: invalid_grant, is `{USER}` a site admin?")),
-        // Messages may repeat the client's id: only the known words are told.
-        (_, "invalid_client" | "unauthorized_client", _) => CallError::Unauthorised(format!("{said}: {error}")),
-        (StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _, _) => {
-            CallError::Unauthorised(said)
-        }
-        _ => reply::failure(reply, now),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::ats::greenhouse::scene::{self, Parts};
+    use crate::ats::port::Ats as _;
 
     fn granted_of(
         login: LoginMethod,
         status: u16,
         headers: &[(&'static str, &str)],
         body: &str,
-    ) -> Result<Granted, CallError> {
+    ) -> Result<TokenResponse, AtsError> {
         let parts = Parts::new(login);
-        granted(&parts.context(), &scene::reply(status, headers, body))
+        Greenhouse.parse_token(&parts.context(), &scene::reply(status, headers, body))
     }
 
     #[test]
     fn the_secrets_go_to_the_token_server_only_and_are_marked() {
         let parts = Parts::new(LoginMethod::ClientCredentials);
-        let call = grant(&parts.context()).expect("complete").expect("a call");
+        let call = Greenhouse.token_request(&parts.context()).expect("complete");
         assert_eq!(call.url.as_str(), "https://auth.greenhouse.io/token");
         assert_eq!(call.body, "grant_type=client_credentials&sub=1");
         let basic = call.headers.get(header::AUTHORIZATION).expect("a header");
         assert!(basic.is_sensitive() && basic == "Basic Yy0xOnMtMQ==", "c-1:s-1");
         let parts = Parts::new(LoginMethod::RefreshToken);
-        let call = grant(&parts.context()).expect("complete").expect("a call");
+        let call = Greenhouse.token_request(&parts.context()).expect("complete");
         assert_eq!(call.body, "grant_type=refresh_token&refresh_token=r-1");
-        assert!(grant(&Parts::new(LoginMethod::WebhookOnly).context()).expect("nothing to ask").is_none());
-        assert!(grant(&Parts::new(LoginMethod::ApiKey).context()).is_err());
+        assert!(Greenhouse.token_grant(LoginMethod::WebhookOnly).is_none());
+        assert!(Greenhouse.token_request(&Parts::new(LoginMethod::ApiKey).context()).is_err());
     }
 
     #[test]
@@ -160,13 +166,13 @@ mod tests {
         };
         let (machine, person) = (LoginMethod::ClientCredentials, LoginMethod::RefreshToken);
         let grant = r#"{"error":"invalid_grant"}"#;
-        assert!(matches!(check(person, 400, grant), CallError::Reauthorise(_)));
-        assert!(matches!(check(machine, 400, grant), CallError::Unauthorised(_)));
-        assert!(matches!(check(machine, 401, r#"{"error":"invalid_client"}"#), CallError::Unauthorised(_)));
+        assert!(matches!(check(person, 400, grant), AtsError::ReauthorizationRequired(_)));
+        assert!(matches!(check(machine, 400, grant), AtsError::Unauthorised(_)));
+        assert!(matches!(check(machine, 401, r#"{"error":"invalid_client"}"#), AtsError::Unauthorised(_)));
         let echo = r#"{"message":"client_id=c-1 does not contain a valid client ID suffix"}"#;
-        assert!(matches!(check(machine, 400, echo), CallError::Unauthorised(_)));
-        assert!(matches!(check(machine, 429, ""), CallError::RateLimited { told: false, .. }));
-        assert!(matches!(check(machine, 503, "<html>"), CallError::Unavailable(_)));
-        assert!(matches!(check(machine, 200, "<html>"), CallError::Malformed(_)));
+        assert!(matches!(check(machine, 400, echo), AtsError::Unauthorised(_)));
+        assert!(matches!(check(machine, 429, ""), AtsError::RateLimited { stated: false, .. }));
+        assert!(matches!(check(machine, 503, "<html>"), AtsError::Unavailable(_)));
+        assert!(matches!(check(machine, 200, "<html>"), AtsError::InvalidResponse(_)));
     }
 }

@@ -12,16 +12,16 @@
 
 use bytes::Bytes;
 use domain::ats::{Kind, ObjectRef};
-use domain::write_back::Change;
+use domain::write_back::{Change, ChangeKind};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::sign_in::{USER, basic, url};
-use super::{ask, reply, wire};
-use crate::ats::port::{Acted, Call, CallError, Context};
-use crate::transport::http::Reply;
+use super::{Greenhouse, ask, reply, wire};
+use crate::ats::port::{AtsError, ChangeProgress, Context, WriteBack};
+use crate::transport::http::{HttpRequest, Reply};
 use crate::transport::json;
 
 /// The last look, after a change was refused.
@@ -29,71 +29,153 @@ const AGAIN: &str = "again";
 /// The step that changes, where nothing has to be known for it.
 const DO: &str = "do";
 
-fn post(context: &Context<'_>, path: &str, body: &Value) -> Result<Call, CallError> {
+fn post(context: &Context<'_>, path: &str, body: &Value) -> Result<HttpRequest, AtsError> {
     let mut headers = ask::headers(context)?;
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let url = url(context, "harvest", &format!("/v3/{path}"))?;
-    Ok(Call { method: Method::POST, url, headers, body: Bytes::from(body.to_string()) })
+    Ok(HttpRequest { method: Method::POST, url, headers, body: Bytes::from(body.to_string()) })
 }
 
 /// A number that becomes a part of a path or of a body.
-fn id(text: &str) -> Result<u64, CallError> {
-    text.parse().map_err(|_| CallError::Refused("an id of this provider is a number".to_owned()))
+fn id(text: &str) -> Result<u64, AtsError> {
+    text.parse().map_err(|_| AtsError::Refused("an id of this provider is a number".to_owned()))
 }
 
-fn strange() -> CallError {
-    CallError::Refused("this is no step of that change".to_owned())
+fn strange() -> AtsError {
+    AtsError::Refused("this is no step of that change".to_owned())
 }
 
-pub(super) fn act(context: &Context<'_>, change: &Change, step: &str) -> Result<Call, CallError> {
-    match (change, step.split_once(':').unwrap_or((step, ""))) {
-        (
-            Change::MoveStage { application, .. } | Change::Reject { application, .. } | Change::Hire { application },
-            ("" | AGAIN, _),
-        ) => ask::get(context, "applications", &[("ids", &id(application)?.to_string())]),
-        (Change::MoveStage { application, stage }, ("from", from)) => {
-            let body = json!({"from_stage_id": id(from)?, "to_stage_id": id(stage)?});
-            post(context, &format!("applications/{}/move", id(application)?), &body)
-        }
-        (Change::Reject { application, reason }, (DO, _)) => {
-            let reason = reason.as_deref().ok_or_else(|| CallError::Refused("a reason is needed".to_owned()))?;
-            let body = json!({"rejection_reason_id": id(reason)?});
-            post(context, &format!("applications/{}/reject", id(application)?), &body)
-        }
-        (Change::Hire { .. }, ("openings", job)) => {
-            ask::get(context, "openings", &[("job_ids", job), ("open", "true"), ("per_page", "500")])
-        }
-        (Change::Hire { application }, ("fill", opening)) => {
-            post(context, &format!("applications/{}/hire", id(application)?), &json!({"opening_id": id(opening)?}))
-        }
-        (Change::Note { candidate, .. }, ("", _)) => {
-            ask::get(context, "notes", &[("candidate_ids", &id(candidate)?.to_string()), ("per_page", "500")])
-        }
-        (Change::Note { .. }, ("notes", follows)) => ask::get(context, "notes", &[("cursor", follows)]),
-        (Change::Note { candidate, text, reference, .. }, (DO, _)) => {
-            let mut body = json!({
-                "candidate_id": id(candidate)?, "body": format!("{text}\n\n[{reference}]"), "visibility": "public",
-                "note_type": "NOTE",
-            });
-            if let (Some(user), Some(fields)) = (context.settings.get(USER), body.as_object_mut()) {
-                fields.insert("user_id".to_owned(), json!(id(user)?));
+impl WriteBack for Greenhouse {
+    fn changes(&self) -> &'static [ChangeKind] {
+        &[ChangeKind::MoveStage, ChangeKind::Note, ChangeKind::Reject, ChangeKind::Hire, ChangeKind::Submit]
+    }
+
+    fn change_request(&self, context: &Context<'_>, change: &Change, step: &str) -> Result<HttpRequest, AtsError> {
+        match (change, step.split_once(':').unwrap_or((step, ""))) {
+            (
+                Change::MoveStage { application, .. }
+                | Change::Reject { application, .. }
+                | Change::Hire { application },
+                ("" | AGAIN, _),
+            ) => ask::get(context, "applications", &[("ids", &id(application)?.to_string())]),
+            (Change::MoveStage { application, stage }, ("from", from)) => {
+                let body = json!({"from_stage_id": id(from)?, "to_stage_id": id(stage)?});
+                post(context, &format!("applications/{}/move", id(application)?), &body)
             }
-            post(context, "notes", &body)
+            (Change::Reject { application, reason }, (DO, _)) => {
+                let reason = reason.as_deref().ok_or_else(|| AtsError::Refused("a reason is needed".to_owned()))?;
+                let body = json!({"rejection_reason_id": id(reason)?});
+                post(context, &format!("applications/{}/reject", id(application)?), &body)
+            }
+            (Change::Hire { .. }, ("openings", job)) => {
+                ask::get(context, "openings", &[("job_ids", job), ("open", "true"), ("per_page", "500")])
+            }
+            (Change::Hire { application }, ("fill", opening)) => {
+                post(context, &format!("applications/{}/hire", id(application)?), &json!({"opening_id": id(opening)?}))
+            }
+            (Change::Note { candidate, .. }, ("", _)) => {
+                ask::get(context, "notes", &[("candidate_ids", &id(candidate)?.to_string()), ("per_page", "500")])
+            }
+            (Change::Note { .. }, ("notes", follows)) => ask::get(context, "notes", &[("cursor", follows)]),
+            (Change::Note { candidate, text, reference, .. }, (DO, _)) => {
+                let mut body = json!({
+                    "candidate_id": id(candidate)?, "body": format!("{text}\n\n[{reference}]"), "visibility": "public",
+                    "note_type": "NOTE",
+                });
+                if let (Some(user), Some(fields)) = (context.settings.get(USER), body.as_object_mut()) {
+                    fields.insert("user_id".to_owned(), json!(id(user)?));
+                }
+                post(context, "notes", &body)
+            }
+            (Change::Submit { email, .. }, ("", _)) if context.token.is_some() => {
+                ask::get(context, "candidates", &[("email", email), ("per_page", "50")])
+            }
+            (Change::Submit { job, .. }, ("of", people)) => {
+                let job = id(job)?.to_string();
+                ask::get(
+                    context,
+                    "applications",
+                    &[("candidate_ids", people), ("job_post_ids", &job), ("per_page", "500")],
+                )
+            }
+            (Change::Submit { .. }, ("" | DO, _)) => submit(context, change),
+            _ => Err(strange()),
         }
-        (Change::Submit { email, .. }, ("", _)) if context.token.is_some() => {
-            ask::get(context, "candidates", &[("email", email), ("per_page", "50")])
+    }
+
+    fn parse_change(
+        &self,
+        context: &Context<'_>,
+        change: &Change,
+        step: &str,
+        answer: &Reply,
+    ) -> Result<ChangeProgress, AtsError> {
+        match (change, step.split_once(':').unwrap_or((step, ""))) {
+            (
+                Change::MoveStage { application, .. }
+                | Change::Reject { application, .. }
+                | Change::Hire { application },
+                (look @ ("" | AGAIN), _),
+            ) => {
+                let rows: Vec<wire::Standing> = list(context, answer)?;
+                let standing = rows.into_iter().find(|row| row.id.to_string() == *application);
+                let standing = standing.ok_or_else(|| AtsError::Refused("there is no such application".to_owned()))?;
+                looked(change, &standing, look == AGAIN)
+            }
+            (Change::MoveStage { application, .. }, ("from", _)) | (Change::Reject { application, .. }, (DO, _)) => {
+                changed(context, answer, vec![ObjectRef::new(Kind::Application, application)])
+            }
+            (Change::Hire { .. }, ("openings", _)) => {
+                #[derive(Deserialize)]
+                struct Opening {
+                    id: u64,
+                    sort_order: Option<u64>,
+                }
+                let openings: Vec<Opening> = list(context, answer)?;
+                let first = openings.iter().min_by_key(|opening| (opening.sort_order, opening.id));
+                let first = first.ok_or_else(|| AtsError::Refused("the job has no open opening".to_owned()))?;
+                Ok(ChangeProgress::Next(format!("fill:{}", first.id)))
+            }
+            (Change::Hire { application }, ("fill", opening)) => {
+                let touched = [(Kind::Application, application.as_str()), (Kind::Opening, opening)];
+                changed(context, answer, touched.map(|(kind, id)| ObjectRef::new(kind, id)).to_vec())
+            }
+            (Change::Note { reference, .. }, ("" | "notes", _)) => {
+                #[derive(Deserialize)]
+                struct Note {
+                    body: Option<String>,
+                }
+                let reference = format!("[{reference}]");
+                let notes: Vec<Note> = list(context, answer)?;
+                if notes.iter().any(|note| note.body.as_deref().is_some_and(|body| body.contains(&reference))) {
+                    return Ok(ChangeProgress::Done(vec![]));
+                }
+                let follows = reply::next(answer)?;
+                Ok(ChangeProgress::Next(follows.map_or_else(|| DO.to_owned(), |follows| format!("notes:{follows}"))))
+            }
+            (Change::Note { .. }, (DO, _)) if answer.status.is_success() => Ok(ChangeProgress::Done(vec![])),
+            (Change::Submit { .. }, ("", _)) if context.token.is_some() => {
+                let people: Vec<wire::Stamp> = list(context, answer)?;
+                let ids: Vec<String> = people.iter().map(|row| row.id.to_string()).collect();
+                Ok(ChangeProgress::Next(if ids.is_empty() { DO.to_owned() } else { format!("of:{}", ids.join(",")) }))
+            }
+            (Change::Submit { .. }, ("of", _)) => {
+                let applications: Vec<wire::Standing> = list(context, answer)?;
+                let Some(standing) = applications.first() else { return Ok(ChangeProgress::Next(DO.to_owned())) };
+                let candidate = standing.candidate_id.map(|id| ObjectRef::new(Kind::Candidate, id.to_string()));
+                let application = ObjectRef::new(Kind::Application, standing.id.to_string());
+                Ok(ChangeProgress::Done(candidate.into_iter().chain([application]).collect()))
+            }
+            // The job board does not say what it made; a webhook does, or the next run.
+            (Change::Submit { .. }, ("" | DO, _)) if answer.status.is_success() => Ok(ChangeProgress::Done(vec![])),
+            (Change::Note { .. } | Change::Submit { .. }, ("" | DO, _)) => Err(reply::failure(answer, context.now)),
+            _ => Err(strange()),
         }
-        (Change::Submit { job, .. }, ("of", people)) => {
-            let job = id(job)?.to_string();
-            ask::get(context, "applications", &[("candidate_ids", people), ("job_post_ids", &job), ("per_page", "500")])
-        }
-        (Change::Submit { .. }, ("" | DO, _)) => submit(context, change),
-        _ => Err(strange()),
     }
 }
 
 /// The application as the job board takes it.
-fn submit(context: &Context<'_>, change: &Change) -> Result<Call, CallError> {
+fn submit(context: &Context<'_>, change: &Change) -> Result<HttpRequest, AtsError> {
     let Change::Submit { job, first_name, last_name, email, phone } = change else { return Err(strange()) };
     let mut body = json!({"first_name": first_name, "last_name": last_name, "email": email});
     if let (Some(phone), Some(fields)) = (phone, body.as_object_mut()) {
@@ -102,93 +184,31 @@ fn submit(context: &Context<'_>, change: &Change) -> Result<Call, CallError> {
     // A name of a board is a part of the path: nothing in it may lead elsewhere.
     let board = context.account;
     if board.is_empty() || !board.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
-        return Err(CallError::Refused("the account is no name of a job board".to_owned()));
+        return Err(AtsError::Refused("the account is no name of a job board".to_owned()));
     }
     let mut headers = HeaderMap::new();
     headers.insert(header::AUTHORIZATION, basic(context.credentials.get("board_api_key")?, "")?);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let url = url(context, "boards", &format!("/v1/boards/{board}/jobs/{}", id(job)?))?;
-    Ok(Call { method: Method::POST, url, headers, body: Bytes::from(body.to_string()) })
+    Ok(HttpRequest { method: Method::POST, url, headers, body: Bytes::from(body.to_string()) })
 }
 
-fn list<T: DeserializeOwned>(context: &Context<'_>, answer: &Reply) -> Result<Vec<T>, CallError> {
+fn list<T: DeserializeOwned>(context: &Context<'_>, answer: &Reply) -> Result<Vec<T>, AtsError> {
     let rows = reply::rows(answer, context.now)?;
-    rows.into_iter().map(|row| json::read_value(row).map_err(CallError::Malformed)).collect()
+    rows.into_iter().map(|row| json::read_value(row).map_err(AtsError::InvalidResponse)).collect()
 }
 
 /// Whether a step changed something; a refusal asks for one more look.
-fn changed(context: &Context<'_>, answer: &Reply, touched: Vec<ObjectRef>) -> Result<Acted, CallError> {
+fn changed(context: &Context<'_>, answer: &Reply, touched: Vec<ObjectRef>) -> Result<ChangeProgress, AtsError> {
     match answer.status {
-        status if status.is_success() => Ok(Acted::Done(touched)),
-        StatusCode::UNPROCESSABLE_ENTITY => Ok(Acted::Next(AGAIN.to_owned())),
+        status if status.is_success() => Ok(ChangeProgress::Done(touched)),
+        StatusCode::UNPROCESSABLE_ENTITY => Ok(ChangeProgress::Next(AGAIN.to_owned())),
         _ => Err(reply::failure(answer, context.now)),
     }
 }
 
-pub(super) fn acted(context: &Context<'_>, change: &Change, step: &str, answer: &Reply) -> Result<Acted, CallError> {
-    match (change, step.split_once(':').unwrap_or((step, ""))) {
-        (
-            Change::MoveStage { application, .. } | Change::Reject { application, .. } | Change::Hire { application },
-            (look @ ("" | AGAIN), _),
-        ) => {
-            let rows: Vec<wire::Standing> = list(context, answer)?;
-            let standing = rows.into_iter().find(|row| row.id.to_string() == *application);
-            let standing = standing.ok_or_else(|| CallError::Refused("there is no such application".to_owned()))?;
-            looked(change, &standing, look == AGAIN)
-        }
-        (Change::MoveStage { application, .. }, ("from", _)) | (Change::Reject { application, .. }, (DO, _)) => {
-            changed(context, answer, vec![ObjectRef::new(Kind::Application, application)])
-        }
-        (Change::Hire { .. }, ("openings", _)) => {
-            #[derive(Deserialize)]
-            struct Opening {
-                id: u64,
-                sort_order: Option<u64>,
-            }
-            let openings: Vec<Opening> = list(context, answer)?;
-            let first = openings.iter().min_by_key(|opening| (opening.sort_order, opening.id));
-            let first = first.ok_or_else(|| CallError::Refused("the job has no open opening".to_owned()))?;
-            Ok(Acted::Next(format!("fill:{}", first.id)))
-        }
-        (Change::Hire { application }, ("fill", opening)) => {
-            let touched = [(Kind::Application, application.as_str()), (Kind::Opening, opening)];
-            changed(context, answer, touched.map(|(kind, id)| ObjectRef::new(kind, id)).to_vec())
-        }
-        (Change::Note { reference, .. }, ("" | "notes", _)) => {
-            #[derive(Deserialize)]
-            struct Note {
-                body: Option<String>,
-            }
-            let reference = format!("[{reference}]");
-            let notes: Vec<Note> = list(context, answer)?;
-            if notes.iter().any(|note| note.body.as_deref().is_some_and(|body| body.contains(&reference))) {
-                return Ok(Acted::Done(vec![]));
-            }
-            let follows = reply::next(answer)?;
-            Ok(Acted::Next(follows.map_or_else(|| DO.to_owned(), |follows| format!("notes:{follows}"))))
-        }
-        (Change::Note { .. }, (DO, _)) if answer.status.is_success() => Ok(Acted::Done(vec![])),
-        (Change::Submit { .. }, ("", _)) if context.token.is_some() => {
-            let people: Vec<wire::Stamp> = list(context, answer)?;
-            let ids: Vec<String> = people.iter().map(|row| row.id.to_string()).collect();
-            Ok(Acted::Next(if ids.is_empty() { DO.to_owned() } else { format!("of:{}", ids.join(",")) }))
-        }
-        (Change::Submit { .. }, ("of", _)) => {
-            let applications: Vec<wire::Standing> = list(context, answer)?;
-            let Some(standing) = applications.first() else { return Ok(Acted::Next(DO.to_owned())) };
-            let candidate = standing.candidate_id.map(|id| ObjectRef::new(Kind::Candidate, id.to_string()));
-            let application = ObjectRef::new(Kind::Application, standing.id.to_string());
-            Ok(Acted::Done(candidate.into_iter().chain([application]).collect()))
-        }
-        // The job board does not say what it made; a webhook does, or the next run.
-        (Change::Submit { .. }, ("" | DO, _)) if answer.status.is_success() => Ok(Acted::Done(vec![])),
-        (Change::Note { .. } | Change::Submit { .. }, ("" | DO, _)) => Err(reply::failure(answer, context.now)),
-        _ => Err(strange()),
-    }
-}
-
 /// What a look at an application says: it is done, it can be done, or it cannot (any more).
-fn looked(change: &Change, standing: &wire::Standing, last: bool) -> Result<Acted, CallError> {
+fn looked(change: &Change, standing: &wire::Standing, last: bool) -> Result<ChangeProgress, AtsError> {
     let (status, stage) = (standing.status.as_deref(), standing.job_interview_stage_id);
     let (there, next) = match change {
         Change::MoveStage { stage: wanted, .. } => {
@@ -199,12 +219,12 @@ fn looked(change: &Change, standing: &wire::Standing, last: bool) -> Result<Acte
         Change::Note { .. } | Change::Submit { .. } => return Err(strange()),
     };
     if there {
-        return Ok(Acted::Done(vec![ObjectRef::new(Kind::Application, standing.id.to_string())]));
+        return Ok(ChangeProgress::Done(vec![ObjectRef::new(Kind::Application, standing.id.to_string())]));
     }
     match next {
-        Some(next) if !last && status == Some("in_process") => Ok(Acted::Next(next)),
-        Some(_) if status == Some("in_process") => Err(CallError::Refused("422 Unprocessable Entity".to_owned())),
-        _ => Err(CallError::Refused("the application is not in progress, or it is of no job".to_owned())),
+        Some(next) if !last && status == Some("in_process") => Ok(ChangeProgress::Next(next)),
+        Some(_) if status == Some("in_process") => Err(AtsError::Refused("422 Unprocessable Entity".to_owned())),
+        _ => Err(AtsError::Refused("the application is not in progress, or it is of no job".to_owned())),
     }
 }
 
@@ -219,20 +239,20 @@ mod tests {
         Parts::new(LoginMethod::ClientCredentials)
     }
 
-    fn step(change: &Change, step: &str, status: u16, body: &str) -> Result<Acted, CallError> {
-        acted(&parts().context(), change, step, &reply(status, &[], body))
+    fn step(change: &Change, step: &str, status: u16, body: &str) -> Result<ChangeProgress, AtsError> {
+        Greenhouse.parse_change(&parts().context(), change, step, &reply(status, &[], body))
     }
 
-    fn next(step: &str) -> Result<Acted, CallError> {
-        Ok(Acted::Next(step.to_owned()))
+    fn next(step: &str) -> Result<ChangeProgress, AtsError> {
+        Ok(ChangeProgress::Next(step.to_owned()))
     }
 
-    fn done(ids: &[(Kind, &str)]) -> Result<Acted, CallError> {
-        Ok(Acted::Done(ids.iter().map(|(kind, id)| ObjectRef::new(*kind, *id)).collect()))
+    fn done(ids: &[(Kind, &str)]) -> Result<ChangeProgress, AtsError> {
+        Ok(ChangeProgress::Done(ids.iter().map(|(kind, id)| ObjectRef::new(*kind, *id)).collect()))
     }
 
     fn sent(change: &Change, step: &str) -> (String, Value) {
-        let call = act(&parts().context(), change, step).expect("a call");
+        let call = Greenhouse.change_request(&parts().context(), change, step).expect("a call");
         (call.url.path().to_owned(), serde_json::from_slice(&call.body).unwrap_or_default())
     }
 
@@ -247,11 +267,11 @@ mod tests {
         assert_eq!(step(&change, "from:30", 422, "{}"), next("again"));
         let moved = there.replace("30}", "31}");
         assert_eq!(step(&change, "again", 200, &moved), done(&[(Kind::Application, "9")]));
-        assert!(matches!(step(&change, "again", 200, there), Err(CallError::Refused(_))));
-        assert!(matches!(step(&change, "", 200, "[]"), Err(CallError::Refused(_))));
+        assert!(matches!(step(&change, "again", 200, there), Err(AtsError::Refused(_))));
+        assert!(matches!(step(&change, "", 200, "[]"), Err(AtsError::Refused(_))));
         let ended = r#"[{"id":9,"status":"rejected","job_interview_stage_id":null}]"#;
-        assert!(matches!(step(&change, "", 200, ended), Err(CallError::Refused(_))));
-        assert!(matches!(step(&change, "from:30", 503, ""), Err(CallError::Unavailable(_))));
+        assert!(matches!(step(&change, "", 200, ended), Err(AtsError::Refused(_))));
+        assert!(matches!(step(&change, "from:30", 503, ""), Err(AtsError::Unavailable(_))));
     }
 
     #[test]
@@ -262,12 +282,12 @@ mod tests {
         assert_eq!(sent(&reject, "do"), ("/v3/applications/9/reject".to_owned(), json!({"rejection_reason_id": 4})));
         assert_eq!(step(&reject, "", 200, r#"[{"id":9,"status":"rejected"}]"#), done(&[(Kind::Application, "9")]));
         let unfounded = Change::Reject { application: "9".into(), reason: None };
-        assert!(matches!(act(&parts().context(), &unfounded, "do"), Err(CallError::Refused(_))));
+        assert!(matches!(Greenhouse.change_request(&parts().context(), &unfounded, "do"), Err(AtsError::Refused(_))));
         let hire = Change::Hire { application: "9".into() };
         assert_eq!(step(&hire, "", 200, active), next("openings:5"));
         let openings = r#"[{"id":8,"sort_order":1},{"id":7,"sort_order":0}]"#;
         assert_eq!(step(&hire, "openings:5", 200, openings), next("fill:7"));
-        assert!(matches!(step(&hire, "openings:5", 200, "[]"), Err(CallError::Refused(_))));
+        assert!(matches!(step(&hire, "openings:5", 200, "[]"), Err(AtsError::Refused(_))));
         assert_eq!(sent(&hire, "fill:7"), ("/v3/applications/9/hire".to_owned(), json!({"opening_id": 7})));
         assert_eq!(step(&hire, "fill:7", 204, ""), done(&[(Kind::Application, "9"), (Kind::Opening, "7")]));
     }
@@ -280,7 +300,7 @@ mod tests {
         assert_eq!(step(&note, "", 200, &mine), done(&[]));
         assert_eq!(step(&note, "", 200, r#"[{"id":1,"body":"Called."}]"#), next("do"));
         let link = [("link", "<https://h.example/v3/notes?cursor=c2>; rel=\"next\"")];
-        let more = acted(&parts().context(), &note, "", &reply(200, &link, "[]"));
+        let more = Greenhouse.parse_change(&parts().context(), &note, "", &reply(200, &link, "[]"));
         assert_eq!(more, next("notes:c2"));
         let (path, body) = sent(&note, "do");
         assert_eq!((path.as_str(), &body["candidate_id"], &body["user_id"]), ("/v3/notes", &json!(6), &json!(1)));
@@ -297,33 +317,36 @@ mod tests {
             email: "a+b@example.com".into(),
             phone: None,
         };
-        let look = act(&parts().context(), &submit, "").expect("a call").url;
+        let look = Greenhouse.change_request(&parts().context(), &submit, "").expect("a call").url;
         assert_eq!(look.query(), Some("email=a%2Bb%40example.com&per_page=50"));
         assert_eq!(step(&submit, "", 200, "[]"), next("do"));
         assert_eq!(step(&submit, "", 200, r#"[{"id":4},{"id":3}]"#), next("of:4,3"));
         let there = r#"[{"id":12,"candidate_id":4}]"#;
         assert_eq!(step(&submit, "of:4,3", 200, there), done(&[(Kind::Candidate, "4"), (Kind::Application, "12")]));
         assert_eq!(step(&submit, "of:4,3", 200, "[]"), next("do"));
-        let call = act(&parts().context(), &submit, "do").expect("a call");
+        let call = Greenhouse.change_request(&parts().context(), &submit, "do").expect("a call");
         assert_eq!(call.url.as_str(), "https://boards-api.greenhouse.io/v1/boards/acme/jobs/77");
         let key = call.headers.get(header::AUTHORIZATION).expect("a key");
         assert!(key.is_sensitive() && key == "Basic Yi0xOg==", "b-1:");
         assert_eq!(step(&submit, "do", 200, "{}"), done(&[]));
-        assert!(matches!(step(&submit, "do", 422, "{}"), Err(CallError::Refused(_))));
+        assert!(matches!(step(&submit, "do", 422, "{}"), Err(AtsError::Refused(_))));
         // Where nothing can be asked, it is handed in at once.
         let silent = Parts::new(LoginMethod::WebhookOnly);
-        let call = act(&silent.context(), &submit, "").expect("a call");
+        let call = Greenhouse.change_request(&silent.context(), &submit, "").expect("a call");
         assert_eq!(call.url.host_str(), Some("boards-api.greenhouse.io"));
-        assert_eq!(acted(&silent.context(), &submit, "", &reply(200, &[], "{}")), done(&[]));
+        assert_eq!(Greenhouse.parse_change(&silent.context(), &submit, "", &reply(200, &[], "{}")), done(&[]));
     }
 
     #[test]
     fn strange_ids_and_steps_are_refused_before_anything_is_sent() {
         let change = Change::MoveStage { application: "9/../7".into(), stage: "31".into() };
         for at in ["", "from:30", "do"] {
-            assert!(matches!(act(&parts().context(), &change, at), Err(CallError::Refused(_))), "{at}");
+            assert!(
+                matches!(Greenhouse.change_request(&parts().context(), &change, at), Err(AtsError::Refused(_))),
+                "{at}"
+            );
         }
         let change = Change::Hire { application: "9".into() };
-        assert!(act(&parts().context(), &change, "made up").is_err());
+        assert!(Greenhouse.change_request(&parts().context(), &change, "made up").is_err());
     }
 }

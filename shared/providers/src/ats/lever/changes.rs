@@ -13,18 +13,19 @@
 
 use bytes::Bytes;
 use domain::ats::{Kind, ObjectRef};
-use domain::write_back::Change;
+use domain::write_back::{Change, ChangeKind};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
 
+use super::Lever;
 use super::reading::{hired, identified};
 use super::requests::{call, refused, url};
 use super::wire::{List, Note, One, Opportunity};
-use crate::ats::port::{Acted, Call, CallError, Context};
-use crate::transport::http::Reply;
+use crate::ats::port::{AtsError, ChangeProgress, Context, WriteBack};
+use crate::transport::http::{HttpRequest, Reply};
 use crate::transport::json;
 
 /// The reason of a rejection that names none.
@@ -37,108 +38,123 @@ const FIND: &str = "find";
 const LOOK: &str = "look ";
 const END: &str = "end ";
 
-/// The request of a step.
-pub(super) fn act(context: &Context<'_>, change: &Change, step: &str) -> Result<Call, CallError> {
-    match (change, step) {
-        (Change::MoveStage { application, .. }, "") | (Change::Reject { application, .. }, "") => {
-            opportunity(context, application)
-        }
-        (Change::MoveStage { application, stage }, WRITE) => {
-            put(context, application, "stage", json!({"stage": stage}))
-        }
-        (Change::Reject { application, reason }, WRITE) => {
-            let reason = reason.as_ref().or_else(|| context.settings.get(REJECTION_REASON));
-            let none =
-                || CallError::Refused(format!("no reason was given, and there is no setting `{REJECTION_REASON}`"));
-            put(context, application, "archived", json!({"reason": reason.ok_or_else(none)?}))
-        }
-        (Change::Hire { .. }, "") => {
-            let mut url = url(context, &["archive_reasons"])?;
-            url.query_pairs_mut().append_pair("limit", "100");
-            call(context, Method::GET, url, None)
-        }
-        (Change::Hire { application }, step) if step.starts_with(LOOK) => opportunity(context, application),
-        (Change::Hire { application }, step) => match step.strip_prefix(END) {
-            Some(reason) => put(context, application, "archived", json!({"reason": reason})),
-            None => Err(strange()),
-        },
-        (Change::Note { application, text, reference, .. }, WRITE) => {
-            let url = url(context, &["opportunities", application, "notes"])?;
-            call(context, Method::POST, url, Some(&json!({"value": format!("{text}\n\n[{reference}]")})))
-        }
-        (Change::Note { application, .. }, step) => {
-            let mut url = url(context, &["opportunities", application, "notes"])?;
-            url.query_pairs_mut().append_pair("limit", "100");
-            match (step, step.strip_prefix(LOOK)) {
-                ("", _) => {}
-                (_, Some(offset)) => drop(url.query_pairs_mut().append_pair("offset", offset)),
-                (_, None) => return Err(strange()),
-            }
-            call(context, Method::GET, url, None)
-        }
-        (Change::Submit { job, email, .. }, "" | FIND) => {
-            let mut url = url(context, &["opportunities"])?;
-            url.query_pairs_mut()
-                .append_pair("email", email)
-                .append_pair("posting_id", job)
-                .append_pair("confidentiality", super::requests::confidentiality(context));
-            call(context, Method::GET, url, None)
-        }
-        (Change::Submit { .. }, WRITE) => submit(context, change),
-        (Change::MoveStage { .. } | Change::Reject { .. } | Change::Submit { .. }, _) => Err(strange()),
+impl WriteBack for Lever {
+    fn changes(&self) -> &'static [ChangeKind] {
+        &[ChangeKind::MoveStage, ChangeKind::Note, ChangeKind::Reject, ChangeKind::Hire, ChangeKind::Submit]
     }
-}
 
-/// Reads the reply to a step.
-pub(super) fn acted(context: &Context<'_>, change: &Change, step: &str, reply: &Reply) -> Result<Acted, CallError> {
-    if ![StatusCode::OK, StatusCode::CREATED].contains(&reply.status) {
-        return Err(refused(context, reply));
+    fn change_request(&self, context: &Context<'_>, change: &Change, step: &str) -> Result<HttpRequest, AtsError> {
+        match (change, step) {
+            (Change::MoveStage { application, .. }, "") | (Change::Reject { application, .. }, "") => {
+                opportunity(context, application)
+            }
+            (Change::MoveStage { application, stage }, WRITE) => {
+                put(context, application, "stage", json!({"stage": stage}))
+            }
+            (Change::Reject { application, reason }, WRITE) => {
+                let reason = reason.as_ref().or_else(|| context.settings.get(REJECTION_REASON));
+                let none =
+                    || AtsError::Refused(format!("no reason was given, and there is no setting `{REJECTION_REASON}`"));
+                put(context, application, "archived", json!({"reason": reason.ok_or_else(none)?}))
+            }
+            (Change::Hire { .. }, "") => {
+                let mut url = url(context, &["archive_reasons"])?;
+                url.query_pairs_mut().append_pair("limit", "100");
+                call(context, Method::GET, url, None)
+            }
+            (Change::Hire { application }, step) if step.starts_with(LOOK) => opportunity(context, application),
+            (Change::Hire { application }, step) => match step.strip_prefix(END) {
+                Some(reason) => put(context, application, "archived", json!({"reason": reason})),
+                None => Err(strange()),
+            },
+            (Change::Note { application, text, reference, .. }, WRITE) => {
+                let url = url(context, &["opportunities", application, "notes"])?;
+                call(context, Method::POST, url, Some(&json!({"value": format!("{text}\n\n[{reference}]")})))
+            }
+            (Change::Note { application, .. }, step) => {
+                let mut url = url(context, &["opportunities", application, "notes"])?;
+                url.query_pairs_mut().append_pair("limit", "100");
+                match (step, step.strip_prefix(LOOK)) {
+                    ("", _) => {}
+                    (_, Some(offset)) => drop(url.query_pairs_mut().append_pair("offset", offset)),
+                    (_, None) => return Err(strange()),
+                }
+                call(context, Method::GET, url, None)
+            }
+            (Change::Submit { job, email, .. }, "" | FIND) => {
+                let mut url = url(context, &["opportunities"])?;
+                url.query_pairs_mut()
+                    .append_pair("email", email)
+                    .append_pair("posting_id", job)
+                    .append_pair("confidentiality", super::requests::confidentiality(context));
+                call(context, Method::GET, url, None)
+            }
+            (Change::Submit { .. }, WRITE) => submit(context, change),
+            (Change::MoveStage { .. } | Change::Reject { .. } | Change::Submit { .. }, _) => Err(strange()),
+        }
     }
-    let touched = |id: &str| Acted::Done(vec![ObjectRef::new(Kind::Application, id)]);
-    match (change, step) {
-        (Change::MoveStage { application, stage }, "") => {
-            Ok(if stands(reply)?.stage.as_ref() == Some(stage) { touched(application) } else { next(WRITE) })
+
+    fn parse_change(
+        &self,
+        context: &Context<'_>,
+        change: &Change,
+        step: &str,
+        reply: &Reply,
+    ) -> Result<ChangeProgress, AtsError> {
+        if ![StatusCode::OK, StatusCode::CREATED].contains(&reply.status) {
+            return Err(refused(context, reply));
         }
-        (Change::Reject { application, reason }, "") => {
-            let there = ended(reply)?.is_some_and(|end| reason.as_ref().is_none_or(|reason| *reason == end));
-            Ok(if there { touched(application) } else { next(WRITE) })
-        }
-        (Change::Hire { .. }, "") => match hired(reply)? {
-            reasons if reasons.is_empty() => Err(CallError::Refused("no archive reason means a hire".to_owned())),
-            reasons => Ok(Acted::Next(format!("{LOOK}{}", reasons.join(" ")))),
-        },
-        (Change::Hire { application }, step) if step.starts_with(LOOK) => {
-            let reasons: Vec<&str> = step.split(' ').skip(1).collect();
-            let end = ended(reply)?;
-            if end.is_some_and(|end| reasons.contains(&end.as_str())) {
-                return Ok(touched(application));
+        let touched = |id: &str| ChangeProgress::Done(vec![ObjectRef::new(Kind::Application, id)]);
+        match (change, step) {
+            (Change::MoveStage { application, stage }, "") => {
+                Ok(if stands(reply)?.stage.as_ref() == Some(stage) { touched(application) } else { next(WRITE) })
             }
-            Ok(Acted::Next(format!("{END}{}", reasons.first().copied().unwrap_or_default())))
-        }
-        (Change::Note { application, reference, .. }, step) if step != WRITE => {
-            let List { data, next: offset, has_next } = json::read(&reply.body).map_err(CallError::Malformed)?;
-            let reference = reference.to_string();
-            if data.into_iter().any(|note| holds(note, &reference)) {
-                return Ok(touched(application));
+            (Change::Reject { application, reason }, "") => {
+                let there = ended(reply)?.is_some_and(|end| reason.as_ref().is_none_or(|reason| *reason == end));
+                Ok(if there { touched(application) } else { next(WRITE) })
             }
-            Ok(offset.filter(|_| has_next).map_or_else(|| next(WRITE), |offset| Acted::Next(format!("{LOOK}{offset}"))))
+            (Change::Hire { .. }, "") => match hired(reply)? {
+                reasons if reasons.is_empty() => Err(AtsError::Refused("no archive reason means a hire".to_owned())),
+                reasons => Ok(ChangeProgress::Next(format!("{LOOK}{}", reasons.join(" ")))),
+            },
+            (Change::Hire { application }, step) if step.starts_with(LOOK) => {
+                let reasons: Vec<&str> = step.split(' ').skip(1).collect();
+                let end = ended(reply)?;
+                if end.is_some_and(|end| reasons.contains(&end.as_str())) {
+                    return Ok(touched(application));
+                }
+                Ok(ChangeProgress::Next(format!("{END}{}", reasons.first().copied().unwrap_or_default())))
+            }
+            (Change::Note { application, reference, .. }, step) if step != WRITE => {
+                let List { data, next: offset, has_next } =
+                    json::read(&reply.body).map_err(AtsError::InvalidResponse)?;
+                let reference = reference.to_string();
+                if data.into_iter().any(|note| holds(note, &reference)) {
+                    return Ok(touched(application));
+                }
+                Ok(offset
+                    .filter(|_| has_next)
+                    .map_or_else(|| next(WRITE), |offset| ChangeProgress::Next(format!("{LOOK}{offset}"))))
+            }
+            (Change::Submit { .. }, "") => {
+                let there = identified(reply)?;
+                Ok(if there.is_empty() { next(WRITE) } else { of(&there) })
+            }
+            (Change::Submit { .. }, FIND) => Ok(of(&identified(reply)?)),
+            (Change::Submit { .. }, _) => match json::read(&reply.body).map_err(AtsError::InvalidResponse)? {
+                Taken { ok: true } => Ok(next(FIND)),
+                Taken { ok: false } => {
+                    Err(AtsError::Refused("the postings API did not take the application".to_owned()))
+                }
+            },
+            (
+                Change::MoveStage { application, .. }
+                | Change::Reject { application, .. }
+                | Change::Hire { application }
+                | Change::Note { application, .. },
+                _,
+            ) => Ok(touched(application)),
         }
-        (Change::Submit { .. }, "") => {
-            let there = identified(reply)?;
-            Ok(if there.is_empty() { next(WRITE) } else { of(&there) })
-        }
-        (Change::Submit { .. }, FIND) => Ok(of(&identified(reply)?)),
-        (Change::Submit { .. }, _) => match json::read(&reply.body).map_err(CallError::Malformed)? {
-            Taken { ok: true } => Ok(next(FIND)),
-            Taken { ok: false } => Err(CallError::Refused("the postings API did not take the application".to_owned())),
-        },
-        (
-            Change::MoveStage { application, .. }
-            | Change::Reject { application, .. }
-            | Change::Hire { application }
-            | Change::Note { application, .. },
-            _,
-        ) => Ok(touched(application)),
     }
 }
 
@@ -148,36 +164,36 @@ struct Taken {
     ok: bool,
 }
 
-fn next(step: &str) -> Acted {
-    Acted::Next(step.to_owned())
+fn next(step: &str) -> ChangeProgress {
+    ChangeProgress::Next(step.to_owned())
 }
 
-fn of(ids: &[String]) -> Acted {
-    Acted::Done(ids.iter().map(|id| ObjectRef::new(Kind::Application, id)).collect())
+fn of(ids: &[String]) -> ChangeProgress {
+    ChangeProgress::Done(ids.iter().map(|id| ObjectRef::new(Kind::Application, id)).collect())
 }
 
-fn strange() -> CallError {
-    CallError::Refused("this change has no such step".to_owned())
+fn strange() -> AtsError {
+    AtsError::Refused("this change has no such step".to_owned())
 }
 
-fn opportunity(context: &Context<'_>, id: &str) -> Result<Call, CallError> {
+fn opportunity(context: &Context<'_>, id: &str) -> Result<HttpRequest, AtsError> {
     let mut url = url(context, &["opportunities", id])?;
     // As every reader of an opportunity expects it.
     url.query_pairs_mut().append_pair("expand", "applications");
     call(context, Method::GET, url, None)
 }
 
-fn put(context: &Context<'_>, id: &str, what: &str, body: Value) -> Result<Call, CallError> {
+fn put(context: &Context<'_>, id: &str, what: &str, body: Value) -> Result<HttpRequest, AtsError> {
     call(context, Method::PUT, url(context, &["opportunities", id, what])?, Some(&body))
 }
 
-fn stands(reply: &Reply) -> Result<Opportunity, CallError> {
-    let One { data } = json::read(&reply.body).map_err(CallError::Malformed)?;
-    json::read_value(data).map_err(CallError::Malformed)
+fn stands(reply: &Reply) -> Result<Opportunity, AtsError> {
+    let One { data } = json::read(&reply.body).map_err(AtsError::InvalidResponse)?;
+    json::read_value(data).map_err(AtsError::InvalidResponse)
 }
 
 /// The reason for which an opportunity has ended; empty when none is told.
-fn ended(reply: &Reply) -> Result<Option<String>, CallError> {
+fn ended(reply: &Reply) -> Result<Option<String>, AtsError> {
     Ok(stands(reply)?.archived.map(|archived| archived.reason.unwrap_or_default()))
 }
 
@@ -189,9 +205,9 @@ fn holds(note: Value, reference: &str) -> bool {
 
 /// Hands in an application. The key of the postings API is another one than that of the API, and stands in the URL: that is how
 /// Lever takes it.
-fn submit(context: &Context<'_>, change: &Change) -> Result<Call, CallError> {
+fn submit(context: &Context<'_>, change: &Change) -> Result<HttpRequest, AtsError> {
     let Change::Submit { job, first_name, last_name, email, phone } = change else { return Err(strange()) };
-    let wrong = |error: &dyn std::fmt::Display| CallError::Refused(error.to_string());
+    let wrong = |error: &dyn std::fmt::Display| AtsError::Refused(error.to_string());
     let mut url: Url = context.hosts.url("api", "/v0/postings").map_err(|error| wrong(&error))?;
     url.path_segments_mut().map_err(|()| strange())?.extend([context.account, job.as_str()]);
     url.query_pairs_mut().append_pair("key", context.credentials.get("postings_key")?.expose_secret());
@@ -204,5 +220,5 @@ fn submit(context: &Context<'_>, change: &Change) -> Result<Call, CallError> {
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-    Ok(Call { method: Method::POST, url, headers, body: Bytes::from(body.to_string()) })
+    Ok(HttpRequest { method: Method::POST, url, headers, body: Bytes::from(body.to_string()) })
 }

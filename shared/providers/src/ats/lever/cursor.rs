@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::ats::port::CallError;
+use crate::ats::port::AtsError;
 
 /// What is to be asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,9 +107,9 @@ pub(super) struct Part {
 
 impl Cursor {
     /// Reads a text that [`Cursor::text`] wrote.
-    pub(super) fn parse(text: &str) -> Result<Self, CallError> {
+    pub(super) fn parse(text: &str) -> Result<Self, AtsError> {
         // Only this crate writes cursors: another one is of another version, and nothing is lost by beginning anew.
-        serde_json::from_str(text).map_err(|_| CallError::Restart("the cursor is of another version".to_owned()))
+        serde_json::from_str(text).map_err(|_| AtsError::CursorExpired("the cursor is of another version".to_owned()))
     }
 
     /// As a text.
@@ -163,7 +163,7 @@ mod tests {
         }
         assert_eq!(Cursor::Users(Place::default()).text(), r#"{"c":"users"}"#);
         for other in ["", "page=2", r#"{"c":"candidates"}"#] {
-            assert!(matches!(Cursor::parse(other), Err(CallError::Restart(_))), "{other}");
+            assert!(matches!(Cursor::parse(other), Err(AtsError::CursorExpired(_))), "{other}");
         }
     }
 }

@@ -91,19 +91,15 @@ use std::time::Duration;
 
 use domain::ats::Kind;
 use domain::connection::LoginMethod;
-use domain::write_back::{Change, ChangeKind};
-use http::{Method, StatusCode};
 use jiff::{SignedDuration, Timestamp};
-use secrecy::SecretString;
-use serde::Deserialize;
-use serde_json::json;
 
 use self::cursor::{Cursor, Part, Place};
-use self::wire::One;
-use crate::ats::port::{Acted, Ats, Budget, Call, CallError, Context, Granted, Login, Page, Setting, Stream};
+use crate::ats::port::{
+    Ats, AtsError, Budget, Context, Login, Page, Setting, Stream, TokenGrant, WebhookSubscriptions, WriteBack,
+};
 use crate::catalog::{Category, Spec, SyncMethod};
 use crate::transport::access::Host;
-use crate::transport::http::Reply;
+use crate::transport::http::{HttpRequest, Reply};
 
 /// This provider.
 pub static SPEC: Spec = Spec {
@@ -153,8 +149,6 @@ const SETTINGS: [Setting; 3] = [
         check: archive_reason,
     },
 ];
-const CHANGES: [ChangeKind; 5] =
-    [ChangeKind::MoveStage, ChangeKind::Note, ChangeKind::Reject, ChangeKind::Hire, ChangeKind::Submit];
 
 const USERS: Stream = Stream { name: "users", complete: &[Kind::User] };
 const POSTINGS: Stream = Stream { name: "postings", complete: &[Kind::Job] };
@@ -192,12 +186,16 @@ impl Ats for Lever {
         Budget { requests: 8, window: Duration::from_secs(1) }
     }
 
-    fn grant(&self, context: &Context<'_>) -> Result<Option<Call>, CallError> {
-        tokens::grant(context)
+    fn token_grant(&self, login: LoginMethod) -> Option<&dyn TokenGrant> {
+        if login == LoginMethod::RefreshToken { Some(self) } else { None }
     }
 
-    fn granted(&self, context: &Context<'_>, reply: &Reply) -> Result<Granted, CallError> {
-        tokens::granted(context, reply)
+    fn write_back(&self) -> Option<&dyn WriteBack> {
+        Some(self)
+    }
+
+    fn webhook_subscriptions(&self) -> Option<&dyn WebhookSubscriptions> {
+        Some(self)
     }
 
     fn streams(&self, settings: &BTreeMap<String, String>) -> Vec<Stream> {
@@ -209,7 +207,12 @@ impl Ats for Lever {
         [USERS, POSTINGS, OPPORTUNITIES].into_iter().chain(interviews).collect()
     }
 
-    fn first(&self, stream: &Stream, settings: &BTreeMap<String, String>, since: Option<Timestamp>) -> Option<String> {
+    fn first_cursor(
+        &self,
+        stream: &Stream,
+        settings: &BTreeMap<String, String>,
+        since: Option<Timestamp>,
+    ) -> Option<String> {
         let since = since.map(Timestamp::as_millisecond);
         let place = Place { since, offset: None };
         let active = settings.get(INTERVIEWS_OF).is_some_and(|whose| whose == "active");
@@ -223,7 +226,7 @@ impl Ats for Lever {
         Some(cursor.text())
     }
 
-    fn lookup(&self, kind: Kind, provider_ids: &[String]) -> Option<Vec<String>> {
+    fn lookup_cursors(&self, kind: Kind, provider_ids: &[String]) -> Option<Vec<String>> {
         let each = |cursor: fn(String) -> Cursor| provider_ids.iter().map(|id| cursor(id.clone()).text()).collect();
         match kind {
             Kind::User => Some(each(|id| Cursor::User { id })),
@@ -238,59 +241,17 @@ impl Ats for Lever {
         }
     }
 
-    fn check(&self, _settings: &BTreeMap<String, String>) -> String {
+    fn check_cursor(&self, _settings: &BTreeMap<String, String>) -> String {
         Cursor::Check.text()
     }
 
-    fn call(&self, context: &Context<'_>, cursor: &str) -> Result<Call, CallError> {
+    fn build_request(&self, context: &Context<'_>, cursor: &str) -> Result<HttpRequest, AtsError> {
         requests::of(context, &Cursor::parse(cursor)?)
     }
 
-    fn read(&self, context: &Context<'_>, cursor: &str, reply: &Reply) -> Result<Page, CallError> {
+    fn parse_page(&self, context: &Context<'_>, cursor: &str, reply: &Reply) -> Result<Page, AtsError> {
         reading::page(context, Cursor::parse(cursor)?, reply)
     }
-
-    fn changes(&self) -> &'static [ChangeKind] {
-        &CHANGES
-    }
-
-    fn act(&self, context: &Context<'_>, change: &Change, step: &str) -> Result<Call, CallError> {
-        changes::act(context, change, step)
-    }
-
-    fn acted(&self, context: &Context<'_>, change: &Change, step: &str, reply: &Reply) -> Result<Acted, CallError> {
-        changes::acted(context, change, step, reply)
-    }
-
-    fn subscriptions(&self) -> &'static [&'static str] {
-        &webhooks::EVENTS
-    }
-
-    fn subscribe(&self, context: &Context<'_>, event: &str, url: &str) -> Result<Call, CallError> {
-        let body = json!({"event": event, "url": url});
-        requests::call(context, Method::POST, requests::url(context, &["webhooks"])?, Some(&body))
-    }
-
-    fn subscribed(&self, context: &Context<'_>, reply: &Reply) -> Result<SecretString, CallError> {
-        if reply.status != StatusCode::CREATED {
-            return Err(requests::refused(context, reply));
-        }
-        let One { data } = crate::transport::json::read(&reply.body).map_err(CallError::Malformed)?;
-        let Subscription { configuration } = crate::transport::json::read_value(data).map_err(CallError::Malformed)?;
-        Ok(SecretString::from(configuration.signature_token))
-    }
-}
-
-/// A webhook as it is told when it is created. Deliberately without `Debug`.
-#[derive(Deserialize)]
-struct Subscription {
-    configuration: Configuration,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Configuration {
-    signature_token: String,
 }
 
 /// One cursor for each opportunity of these. An id without an opportunity can be none of Lever's.

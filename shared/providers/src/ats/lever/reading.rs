@@ -10,7 +10,7 @@ use super::cursor::{Cursor, Naming, Part, Place};
 use super::mapping;
 use super::requests::refused;
 use super::wire::{Identified, List, Named, One};
-use crate::ats::port::{CallError, Context, Next, Page};
+use crate::ats::port::{AtsError, Context, Next, Page};
 use crate::transport::http::Reply;
 use crate::transport::json;
 
@@ -29,7 +29,7 @@ fn server_time(reply: &Reply) -> Option<Timestamp> {
 }
 
 /// Reads the reply to the request of a cursor.
-pub(super) fn page(context: &Context<'_>, cursor: Cursor, reply: &Reply) -> Result<Page, CallError> {
+pub(super) fn page(context: &Context<'_>, cursor: Cursor, reply: &Reply) -> Result<Page, AtsError> {
     let mut page = Page { server_time: server_time(reply), ..Page::default() };
     if reply.status == StatusCode::NOT_FOUND && absent(&mut page, &cursor) {
         return Ok(page);
@@ -142,10 +142,10 @@ fn goes_on(page: &mut Page, cursor: &Cursor, asked: bool) {
     }
 }
 
-fn list(reply: &Reply) -> Result<(Vec<Value>, Option<String>), CallError> {
-    let List { data, next, has_next } = json::read(&reply.body).map_err(CallError::Malformed)?;
+fn list(reply: &Reply) -> Result<(Vec<Value>, Option<String>), AtsError> {
+    let List { data, next, has_next } = json::read(&reply.body).map_err(AtsError::InvalidResponse)?;
     match (has_next, next) {
-        (true, None) => Err(CallError::Malformed("there are more rows, and no token for them".to_owned())),
+        (true, None) => Err(AtsError::InvalidResponse("there are more rows, and no token for them".to_owned())),
         (true, next) => Ok((data, next)),
         (false, _) => Ok((data, None)),
     }
@@ -192,7 +192,7 @@ fn rows<T: DeserializeOwned>(
     reply: &Reply,
     kinds: &[Kind],
     observed: impl Fn(T) -> Vec<Observation>,
-) -> Result<Option<String>, CallError> {
+) -> Result<Option<String>, AtsError> {
     let (data, next) = list(reply)?;
     for one in data {
         row(page, kinds, one, str::to_owned, &observed);
@@ -206,10 +206,12 @@ fn one<T: DeserializeOwned>(
     kinds: &[Kind],
     id: &str,
     observed: impl FnOnce(T) -> Vec<Observation>,
-) -> Result<(), CallError> {
-    let One { data } = json::read(&reply.body).map_err(CallError::Malformed)?;
+) -> Result<(), AtsError> {
+    let One { data } = json::read(&reply.body).map_err(AtsError::InvalidResponse)?;
     if id_of(&data).as_deref() != Some(id) {
-        return Err(CallError::Malformed("another object was answered than the one that was asked for".to_owned()));
+        return Err(AtsError::InvalidResponse(
+            "another object was answered than the one that was asked for".to_owned(),
+        ));
     }
     row(page, kinds, data, str::to_owned, observed);
     Ok(())
@@ -223,7 +225,7 @@ fn parts<T: DeserializeOwned>(
     part: &Part,
     observed: impl Fn(T) -> Vec<Observation>,
     cursor: fn(Part) -> Cursor,
-) -> Result<(), CallError> {
+) -> Result<(), AtsError> {
     let (data, next) = list(reply)?;
     let address = |id: &str| mapping::part_id(&part.of, id);
     let found: Vec<String> = data.into_iter().filter_map(|one| row(page, &[kind], one, address, &observed)).collect();
@@ -239,7 +241,7 @@ fn parts<T: DeserializeOwned>(
     Ok(())
 }
 
-fn ids(page: &mut Page, reply: &Reply) -> Result<(Vec<String>, Option<String>), CallError> {
+fn ids(page: &mut Page, reply: &Reply) -> Result<(Vec<String>, Option<String>), AtsError> {
     let (data, next) = list(reply)?;
     let count = data.len();
     let ids: Vec<String> = data.iter().filter_map(id_of).collect();
@@ -249,7 +251,7 @@ fn ids(page: &mut Page, reply: &Reply) -> Result<(Vec<String>, Option<String>), 
     Ok((ids, next))
 }
 
-fn gone(page: &mut Page, reply: &Reply, kinds: &[Kind]) -> Result<Option<String>, CallError> {
+fn gone(page: &mut Page, reply: &Reply, kinds: &[Kind]) -> Result<Option<String>, AtsError> {
     let (ids, next) = ids(page, reply)?;
     for id in ids {
         page.gone.extend(kinds.iter().map(|kind| ObjectRef::new(*kind, &id)));
@@ -258,13 +260,13 @@ fn gone(page: &mut Page, reply: &Reply, kinds: &[Kind]) -> Result<Option<String>
 }
 
 /// Rows with a name; what has none has its id for one.
-fn named(reply: &Reply) -> Result<(Vec<Named>, Option<String>), CallError> {
+fn named(reply: &Reply) -> Result<(Vec<Named>, Option<String>), AtsError> {
     let (data, next) = list(reply)?;
     let named: Result<Vec<Named>, String> = data.into_iter().map(json::read_value).collect();
-    Ok((named.map_err(CallError::Malformed)?, next))
+    Ok((named.map_err(AtsError::InvalidResponse)?, next))
 }
 
-fn stages(reply: &Reply, mut naming: Naming) -> Result<Cursor, CallError> {
+fn stages(reply: &Reply, mut naming: Naming) -> Result<Cursor, AtsError> {
     let (rows, next) = named(reply)?;
     for Named { id, text, .. } in rows {
         let name = text.unwrap_or_else(|| id.clone());
@@ -274,7 +276,7 @@ fn stages(reply: &Reply, mut naming: Naming) -> Result<Cursor, CallError> {
     Ok(if naming.offset.is_some() { Cursor::Stages(naming) } else { Cursor::Reasons(naming) })
 }
 
-fn reasons(reply: &Reply, mut naming: Naming) -> Result<Cursor, CallError> {
+fn reasons(reply: &Reply, mut naming: Naming) -> Result<Cursor, AtsError> {
     let (rows, next) = named(reply)?;
     for Named { id, text, kind, .. } in rows {
         if kind.as_deref() == Some("hired") {
@@ -288,15 +290,15 @@ fn reasons(reply: &Reply, mut naming: Naming) -> Result<Cursor, CallError> {
 }
 
 /// The archive reasons that are in use and mean a hire.
-pub(super) fn hired(reply: &Reply) -> Result<Vec<String>, CallError> {
+pub(super) fn hired(reply: &Reply) -> Result<Vec<String>, AtsError> {
     let (rows, _) = named(reply)?;
     let hired = |row: &Named| row.kind.as_deref() == Some("hired") && row.status.as_deref() != Some("inactive");
     Ok(rows.into_iter().filter(hired).map(|row| row.id).collect())
 }
 
 /// The ids of the rows of a page.
-pub(super) fn identified(reply: &Reply) -> Result<Vec<String>, CallError> {
+pub(super) fn identified(reply: &Reply) -> Result<Vec<String>, AtsError> {
     let (data, _) = list(reply)?;
     let ids: Result<Vec<Identified>, String> = data.into_iter().map(json::read_value).collect();
-    Ok(ids.map_err(CallError::Malformed)?.into_iter().map(|row| row.id).collect())
+    Ok(ids.map_err(AtsError::InvalidResponse)?.into_iter().map(|row| row.id).collect())
 }

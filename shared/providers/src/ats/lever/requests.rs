@@ -12,8 +12,8 @@ use url::Url;
 
 use super::cursor::{Cursor, Naming, Part, Place};
 use super::wire::Problem;
-use crate::ats::port::{Call, CallError, Context};
-use crate::transport::http::Reply;
+use crate::ats::port::{AtsError, Context};
+use crate::transport::http::{HttpRequest, Reply};
 use crate::transport::json;
 
 /// Rows of a page: the most that Lever gives.
@@ -28,34 +28,33 @@ const WAIT: Duration = Duration::from_secs(1);
 pub(super) const CONFIDENTIAL: &str = "confidential";
 
 /// A URL of the API below `/v1`; the segments may be anything.
-pub(super) fn url(context: &Context<'_>, segments: &[&str]) -> Result<Url, CallError> {
-    let mut url = context.hosts.url("api", "/v1").map_err(|error| CallError::Refused(error.to_string()))?;
-    url.path_segments_mut().map_err(|()| CallError::Refused("the API's URL has no path".to_owned()))?.extend(segments);
+pub(super) fn url(context: &Context<'_>, segments: &[&str]) -> Result<Url, AtsError> {
+    let mut url = context.hosts.url("api", "/v1").map_err(|error| AtsError::Refused(error.to_string()))?;
+    url.path_segments_mut().map_err(|()| AtsError::Refused("the API's URL has no path".to_owned()))?.extend(segments);
     Ok(url)
 }
 
 /// A header with a secret in it.
-fn secret(value: &str) -> Result<HeaderValue, CallError> {
-    let mut value = HeaderValue::try_from(value).map_err(|_| {
-        CallError::Unauthorised("a secret of this connection has signs that no header takes".to_owned())
-    })?;
+fn secret(value: &str) -> Result<HeaderValue, AtsError> {
+    let mut value = HeaderValue::try_from(value)
+        .map_err(|_| AtsError::Unauthorised("a secret of this connection has signs that no header takes".to_owned()))?;
     value.set_sensitive(true);
     Ok(value)
 }
 
 /// The credentials of a request.
-fn authorization(context: &Context<'_>) -> Result<HeaderValue, CallError> {
+fn authorization(context: &Context<'_>) -> Result<HeaderValue, AtsError> {
     match context.login {
         LoginMethod::ApiKey => {
             let key = SecretString::from(format!("{}:", context.credentials.get("api_key")?.expose_secret()));
             secret(&format!("Basic {}", BASE64_STANDARD.encode(key.expose_secret())))
         }
         LoginMethod::RefreshToken => {
-            let missing = || CallError::Unauthorised("there is no access token".to_owned());
+            let missing = || AtsError::Unauthorised("there is no access token".to_owned());
             secret(&format!("Bearer {}", context.token.ok_or_else(missing)?.expose_secret()))
         }
         LoginMethod::WebhookOnly | LoginMethod::ClientCredentials | LoginMethod::UserPassword => {
-            Err(CallError::Unauthorised("this connection has no way to sign in".to_owned()))
+            Err(AtsError::Unauthorised("this connection has no way to sign in".to_owned()))
         }
     }
 }
@@ -66,14 +65,14 @@ pub(super) fn call(
     method: Method,
     url: Url,
     body: Option<&serde_json::Value>,
-) -> Result<Call, CallError> {
+) -> Result<HttpRequest, AtsError> {
     let mut headers = HeaderMap::new();
     headers.insert(header::AUTHORIZATION, authorization(context)?);
     headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
     if body.is_some() {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
-    Ok(Call { method, url, headers, body: body.map(|body| Bytes::from(body.to_string())).unwrap_or_default() })
+    Ok(HttpRequest { method, url, headers, body: body.map(|body| Bytes::from(body.to_string())).unwrap_or_default() })
 }
 
 /// Whether confidential rows are wanted.
@@ -85,7 +84,7 @@ pub(super) fn confidentiality(context: &Context<'_>) -> &'static str {
 }
 
 /// The request of a cursor.
-pub(super) fn of(context: &Context<'_>, cursor: &Cursor) -> Result<Call, CallError> {
+pub(super) fn of(context: &Context<'_>, cursor: &Cursor) -> Result<HttpRequest, AtsError> {
     let mut pairs: Vec<(&str, String)> = Vec::new();
     let limit = if matches!(cursor, Cursor::Walk { .. }) { FEW } else { LIMIT };
     let mut list = |offset: &Option<String>| {
@@ -123,7 +122,7 @@ pub(super) fn of(context: &Context<'_>, cursor: &Cursor) -> Result<Call, CallErr
             vec!["opportunities"]
         }
         Cursor::Opportunity { ids, .. } => {
-            let none = || CallError::Restart("the cursor names no opportunity".to_owned());
+            let none = || AtsError::CursorExpired("the cursor names no opportunity".to_owned());
             vec!["opportunities", ids.first().ok_or_else(none)?]
         }
         Cursor::DeletedOpportunities(place) => {
@@ -177,23 +176,23 @@ fn expanded() -> (&'static str, String) {
 }
 
 /// Why there is no page.
-pub(super) fn refused(context: &Context<'_>, reply: &Reply) -> CallError {
+pub(super) fn refused(context: &Context<'_>, reply: &Reply) -> AtsError {
     let Problem { code, message } = json::read(&reply.body).unwrap_or_default();
     let status = reply.status.as_u16();
     // The message may repeat what was asked, which may be personal; its code is a word.
     let word = |code: &String| code.len() <= 64 && code.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     let words = code.filter(word).map_or_else(|| status.to_string(), |code| format!("{status} {code}"));
     if reply.status == StatusCode::BAD_REQUEST && message.is_some_and(|text| text.contains("Invalid offset token")) {
-        return CallError::Restart("Lever does not know the offset token any more".to_owned());
+        return AtsError::CursorExpired("Lever does not know the offset token any more".to_owned());
     }
     match reply.status {
-        StatusCode::UNAUTHORIZED => CallError::Unauthorised(words),
+        StatusCode::UNAUTHORIZED => AtsError::Unauthorised(words),
         StatusCode::TOO_MANY_REQUESTS => match reply.retry_after(context.now) {
-            Some(wait) => CallError::RateLimited { wait, told: true },
-            None => CallError::RateLimited { wait: WAIT, told: false },
+            Some(wait) => AtsError::RateLimited { wait, stated: true },
+            None => AtsError::RateLimited { wait: WAIT, stated: false },
         },
-        StatusCode::REQUEST_TIMEOUT => CallError::Unavailable(words),
-        other if other.is_server_error() => CallError::Unavailable(words),
-        _ => CallError::Refused(words),
+        StatusCode::REQUEST_TIMEOUT => AtsError::Unavailable(words),
+        other if other.is_server_error() => AtsError::Unavailable(words),
+        _ => AtsError::Refused(words),
     }
 }

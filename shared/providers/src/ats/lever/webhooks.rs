@@ -7,15 +7,19 @@
 
 use domain::ats::{Kind, ObjectRef, Origin};
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use http::HeaderMap;
+use http::{HeaderMap, Method, StatusCode};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
+use serde_json::json;
 use sha2::Sha256;
 
-use super::Lever;
 use super::mapping::part_id;
 use super::reading::plain;
+use super::wire::One;
+use super::{Lever, requests};
+use crate::ats::port::{AtsError, Context, WebhookSubscriptions};
+use crate::transport::http::{HttpRequest, Reply};
 use crate::transport::json;
 use crate::transport::webhook::{Changed, Event, Meaning, NotAuthentic, Unreadable, WebhookSource, event_id};
 
@@ -25,7 +29,7 @@ const OLDEST: SignedDuration = SignedDuration::from_hours(7 * 24);
 const AHEAD: SignedDuration = SignedDuration::from_mins(5);
 
 /// Events that we ask for. Those of contacts name no opportunity: what changes with them is found by asking what changed.
-pub(super) const EVENTS: [&str; 8] = [
+const EVENTS: [&str; 8] = [
     "applicationCreated",
     "candidateHired",
     "candidateStageChange",
@@ -87,6 +91,38 @@ impl WebhookSource for Lever {
         // The name comes from outside and is shown on a screen.
         Ok(Event { action: event.chars().filter(|c| !c.is_control()).take(100).collect(), meaning })
     }
+}
+
+impl WebhookSubscriptions for Lever {
+    fn events(&self) -> &'static [&'static str] {
+        &EVENTS
+    }
+
+    fn subscription_request(&self, context: &Context<'_>, event: &str, url: &str) -> Result<HttpRequest, AtsError> {
+        let body = json!({"event": event, "url": url});
+        requests::call(context, Method::POST, requests::url(context, &["webhooks"])?, Some(&body))
+    }
+
+    fn parse_subscription(&self, context: &Context<'_>, reply: &Reply) -> Result<SecretString, AtsError> {
+        if reply.status != StatusCode::CREATED {
+            return Err(requests::refused(context, reply));
+        }
+        let One { data } = json::read(&reply.body).map_err(AtsError::InvalidResponse)?;
+        let Subscription { configuration } = json::read_value(data).map_err(AtsError::InvalidResponse)?;
+        Ok(SecretString::from(configuration.signature_token))
+    }
+}
+
+/// A subscription that was created. Deliberately without `Debug`.
+#[derive(Deserialize)]
+struct Subscription {
+    configuration: Configuration,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Configuration {
+    signature_token: String,
 }
 
 fn signed(key: &str, token: &str, triggered_at: i64, given: &[u8]) -> bool {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::soap::{self, Request};
 use super::xml::{Node, element, leaf};
 use super::{candidates, requisitions};
-use crate::ats::port::{CallError, Context, Next, Page};
+use crate::ats::port::{AtsError, Context, Next, Page};
 use crate::transport::http::Reply;
 
 /// Rows of a page with data; candidates without their attachments have a few kilobytes each.
@@ -102,8 +102,8 @@ impl Cursor {
     ///
     /// # Errors
     /// When it is none of ours.
-    pub(super) fn parse(text: &str) -> Result<Self, CallError> {
-        serde_json::from_str(text).map_err(|_| CallError::Restart("the cursor is none of Workday's".to_owned()))
+    pub(super) fn parse(text: &str) -> Result<Self, AtsError> {
+        serde_json::from_str(text).map_err(|_| AtsError::CursorExpired("the cursor is none of Workday's".to_owned()))
     }
 
     /// The operation to ask.
@@ -130,7 +130,7 @@ impl Cursor {
     ///
     /// # Errors
     /// When it is an error or does not have the documented shape.
-    pub(super) fn read(&self, context: &Context<'_>, reply: &Reply) -> Result<Page, CallError> {
+    pub(super) fn read(&self, context: &Context<'_>, reply: &Reply) -> Result<Page, AtsError> {
         let answer = |name| soap::answer((reply, context.now), name);
         match self {
             Self::Check => {
@@ -138,7 +138,7 @@ impl Cursor {
                 Ok(Page::default())
             }
             Self::Begin { list, since } => begin(*list, *since, &answer("Server_Timestamp")?),
-            Self::Report { .. } => Err(CallError::Refused("a report is not read here".to_owned())),
+            Self::Report { .. } => Err(AtsError::Refused("a report is not read here".to_owned())),
             Self::Page { list: list @ List::People, at, page, since } => {
                 let place = Self::place(*list, *at, *page, *since);
                 place.rows(&answer(candidates::RESPONSE)?, |answer, page| {
@@ -201,9 +201,9 @@ impl Cursor {
 
 impl Place<'_> {
     /// The rows of a page, and where the list goes on.
-    fn rows(&self, answer: &Node, read: impl FnOnce(&Node, &mut Page)) -> Result<Page, CallError> {
+    fn rows(&self, answer: &Node, read: impl FnOnce(&Node, &mut Page)) -> Result<Page, AtsError> {
         let pages = answer.text("Response_Results/Total_Pages").and_then(whole);
-        let pages = pages.ok_or_else(|| CallError::Malformed("Total_Pages is missing".to_owned()))?;
+        let pages = pages.ok_or_else(|| AtsError::InvalidResponse("Total_Pages is missing".to_owned()))?;
         let mut page = Page { server_time: Some(self.at), ..Page::default() };
         if self.page < pages {
             page.next = Next::More((self.again)(self.page + 1).to_string());
@@ -219,9 +219,9 @@ fn whole(text: &str) -> Option<u32> {
     if fraction.bytes().all(|digit| digit == b'0') { whole.parse().ok() } else { None }
 }
 
-fn begin(list: List, since: Option<Timestamp>, answer: &Node) -> Result<Page, CallError> {
+fn begin(list: List, since: Option<Timestamp>, answer: &Node) -> Result<Page, AtsError> {
     let at: Option<Timestamp> = answer.text("Server_Timestamp_Data").and_then(|text| text.parse().ok());
-    let at = at.ok_or_else(|| CallError::Malformed("the server's time cannot be read".to_owned()))?;
+    let at = at.ok_or_else(|| AtsError::InvalidResponse("the server's time cannot be read".to_owned()))?;
     let next = Next::More(Cursor::Page { list, at, page: 1, since }.to_string());
     Ok(Page { server_time: Some(at), next, ..Page::default() })
 }
@@ -281,7 +281,7 @@ mod tests {
             assert!(text.len() < 1_000, "{text}");
             assert_eq!(Cursor::parse(&text), Ok(cursor));
         }
-        assert!(matches!(Cursor::parse("page:1"), Err(CallError::Restart(_))));
+        assert!(matches!(Cursor::parse("page:1"), Err(AtsError::CursorExpired(_))));
     }
 
     #[test]

@@ -10,9 +10,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use url::form_urlencoded;
 
-use super::{SUFFIXES, report, soap};
-use crate::ats::port::{Call, CallError, Context, Granted, Login, Setting};
-use crate::transport::http::Reply;
+use super::{SUFFIXES, Workday, report, soap};
+use crate::ats::port::{AtsError, Context, Login, Setting, TokenGrant, TokenResponse};
+use crate::transport::http::{HttpRequest, Reply};
 use crate::transport::json;
 
 /// Ways to sign in. The refresh token of an integration system user does not change and does not pass.
@@ -76,26 +76,47 @@ fn host(text: &str) -> Result<(), String> {
     }
 }
 
-/// The request for a token.
-///
-/// # Errors
-/// When a secret is missing.
-pub(super) fn grant(context: &Context<'_>) -> Result<Option<Call>, CallError> {
-    if context.login != LoginMethod::RefreshToken {
-        return Ok(None);
+impl TokenGrant for Workday {
+    fn token_request(&self, context: &Context<'_>) -> Result<HttpRequest, AtsError> {
+        let secret = |name: &str| context.credentials.get(name).map(SecretString::expose_secret);
+        let client = format!("{}:{}", secret("client_id")?, secret("client_secret")?);
+        let mut headers = HeaderMap::new();
+        let form = HeaderValue::from_static("application/x-www-form-urlencoded");
+        headers.insert(header::CONTENT_TYPE, form);
+        headers.insert(header::AUTHORIZATION, soap::sensitive(format!("Basic {}", BASE64_STANDARD.encode(client)))?);
+        let body = form_urlencoded::Serializer::new(String::new())
+            .append_pair("grant_type", "refresh_token")
+            .append_pair("refresh_token", secret("refresh_token")?)
+            .finish();
+        let url = soap::url(context, &format!("/ccx/oauth2/{}/token", soap::tenant(context)?))?;
+        Ok(HttpRequest { method: Method::POST, url, headers, body: Bytes::from(body) })
     }
-    let secret = |name: &str| context.credentials.get(name).map(SecretString::expose_secret);
-    let client = format!("{}:{}", secret("client_id")?, secret("client_secret")?);
-    let mut headers = HeaderMap::new();
-    let form = HeaderValue::from_static("application/x-www-form-urlencoded");
-    headers.insert(header::CONTENT_TYPE, form);
-    headers.insert(header::AUTHORIZATION, soap::sensitive(format!("Basic {}", BASE64_STANDARD.encode(client)))?);
-    let body = form_urlencoded::Serializer::new(String::new())
-        .append_pair("grant_type", "refresh_token")
-        .append_pair("refresh_token", secret("refresh_token")?)
-        .finish();
-    let url = soap::url(context, &format!("/ccx/oauth2/{}/token", soap::tenant(context)?))?;
-    Ok(Some(Call { method: Method::POST, url, headers, body: Bytes::from(body) }))
+
+    fn parse_token(&self, context: &Context<'_>, reply: &Reply) -> Result<TokenResponse, AtsError> {
+        let denied = json::read::<Denied>(&reply.body).map(|denied| denied.error).unwrap_or_default();
+        match (reply.status, denied.as_str()) {
+            (StatusCode::OK, _) => {}
+            (StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED, "invalid_grant") => {
+                return Err(AtsError::ReauthorizationRequired("the refresh token is not accepted any more".to_owned()));
+            }
+            (StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED, "invalid_client") => {
+                return Err(AtsError::Unauthorised("the API client or its secret is not accepted".to_owned()));
+            }
+            (status, _) => {
+                let error = soap::by_status(reply, context.now);
+                return Err(error.unwrap_or_else(|| AtsError::Unavailable(format!("it answered {status}"))));
+            }
+        }
+        let token: Token = json::read(&reply.body).map_err(AtsError::InvalidResponse)?;
+        let good_for = SignedDuration::from_secs(token.expires_in.unwrap_or(USUAL).clamp(0, 86_400));
+        // The one that was sent stays good and comes back; another one replaces it.
+        let sent = context.credentials.get("refresh_token")?.expose_secret();
+        Ok(TokenResponse {
+            access_token: token.access_token.into(),
+            expires_at: context.now.saturating_add(good_for).unwrap_or(context.now),
+            refresh_token: token.refresh_token.filter(|told| told != sent).map(SecretString::from),
+        })
+    }
 }
 
 #[derive(Deserialize)]
@@ -108,36 +129,6 @@ struct Token {
 #[derive(Deserialize)]
 struct Denied {
     error: String,
-}
-
-/// Reads the answer to that.
-///
-/// # Errors
-/// When there is no token in it.
-pub(super) fn granted(context: &Context<'_>, reply: &Reply) -> Result<Granted, CallError> {
-    let denied = json::read::<Denied>(&reply.body).map(|denied| denied.error).unwrap_or_default();
-    match (reply.status, denied.as_str()) {
-        (StatusCode::OK, _) => {}
-        (StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED, "invalid_grant") => {
-            return Err(CallError::Reauthorise("the refresh token is not accepted any more".to_owned()));
-        }
-        (StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED, "invalid_client") => {
-            return Err(CallError::Unauthorised("the API client or its secret is not accepted".to_owned()));
-        }
-        (status, _) => {
-            let error = soap::by_status(reply, context.now);
-            return Err(error.unwrap_or_else(|| CallError::Unavailable(format!("it answered {status}"))));
-        }
-    }
-    let token: Token = json::read(&reply.body).map_err(CallError::Malformed)?;
-    let good_for = SignedDuration::from_secs(token.expires_in.unwrap_or(USUAL).clamp(0, 86_400));
-    // The one that was sent stays good and comes back; another one replaces it.
-    let sent = context.credentials.get("refresh_token")?.expose_secret();
-    Ok(Granted {
-        access_token: token.access_token.into(),
-        expires_at: context.now.saturating_add(good_for).unwrap_or(context.now),
-        refresh_token: token.refresh_token.filter(|told| told != sent).map(SecretString::from),
-    })
 }
 
 #[cfg(test)]

@@ -60,14 +60,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use domain::ats::Kind;
-use domain::write_back::{Change, ChangeKind};
+use domain::connection::LoginMethod;
 use jiff::{SignedDuration, Timestamp};
 
 use self::cursor::{Cursor, List};
-use crate::ats::port::{Acted, Ats, Budget, Call, CallError, Context, Granted, Login, Page, Setting, Stream};
+use crate::ats::port::{Ats, AtsError, Budget, Context, Login, Page, Setting, Stream, TokenGrant, WriteBack};
 use crate::catalog::{Category, Spec, SyncMethod};
 use crate::transport::access::Host;
-use crate::transport::http::Reply;
+use crate::transport::http::{HttpRequest, Reply};
 
 /// Domains of the hosts that a tenant may be at.
 const SUFFIXES: [&str; 2] = [".workday.com", ".myworkday.com"];
@@ -113,12 +113,12 @@ impl Ats for Workday {
         Budget { requests: 5, window: Duration::from_secs(1) }
     }
 
-    fn grant(&self, context: &Context<'_>) -> Result<Option<Call>, CallError> {
-        login::grant(context)
+    fn token_grant(&self, login: LoginMethod) -> Option<&dyn TokenGrant> {
+        if login == LoginMethod::RefreshToken { Some(self) } else { None }
     }
 
-    fn granted(&self, context: &Context<'_>, reply: &Reply) -> Result<Granted, CallError> {
-        login::granted(context, reply)
+    fn write_back(&self) -> Option<&dyn WriteBack> {
+        Some(self)
     }
 
     fn streams(&self, settings: &BTreeMap<String, String>) -> Vec<Stream> {
@@ -127,7 +127,12 @@ impl Ats for Workday {
         streams
     }
 
-    fn first(&self, stream: &Stream, settings: &BTreeMap<String, String>, since: Option<Timestamp>) -> Option<String> {
+    fn first_cursor(
+        &self,
+        stream: &Stream,
+        settings: &BTreeMap<String, String>,
+        since: Option<Timestamp>,
+    ) -> Option<String> {
         let list = match (stream.name, since) {
             ("requisitions", _) => List::Requisitions,
             ("candidates", Some(_)) if !report::is_configured(settings) => List::Open,
@@ -139,7 +144,7 @@ impl Ats for Workday {
         Some(Cursor::Begin { list, since }.to_string())
     }
 
-    fn lookup(&self, kind: Kind, provider_ids: &[String]) -> Option<Vec<String>> {
+    fn lookup_cursors(&self, kind: Kind, provider_ids: &[String]) -> Option<Vec<String>> {
         let cursor: fn(Vec<String>) -> Cursor = match kind {
             Kind::Job => |ids| Cursor::Jobs { ids },
             Kind::Candidate => |ids| Cursor::Candidates { ids },
@@ -149,18 +154,18 @@ impl Ats for Workday {
         Some(provider_ids.chunks(cursor::LOOKED_UP).map(|ids| cursor(ids.to_vec()).to_string()).collect())
     }
 
-    fn check(&self, _settings: &BTreeMap<String, String>) -> String {
+    fn check_cursor(&self, _settings: &BTreeMap<String, String>) -> String {
         Cursor::Check.to_string()
     }
 
-    fn call(&self, context: &Context<'_>, cursor: &str) -> Result<Call, CallError> {
+    fn build_request(&self, context: &Context<'_>, cursor: &str) -> Result<HttpRequest, AtsError> {
         match Cursor::parse(cursor)? {
             Cursor::Report { since } => report::call(context, since),
             cursor => soap::call(context, &cursor.request(context)),
         }
     }
 
-    fn read(&self, context: &Context<'_>, cursor: &str, reply: &Reply) -> Result<Page, CallError> {
+    fn parse_page(&self, context: &Context<'_>, cursor: &str, reply: &Reply) -> Result<Page, AtsError> {
         let cursor = Cursor::parse(cursor)?;
         let mut page = match &cursor {
             Cursor::Report { .. } => report::read(context, reply)?,
@@ -168,17 +173,5 @@ impl Ats for Workday {
         };
         page.pause = soap::pause(reply);
         Ok(page)
-    }
-
-    fn changes(&self) -> &'static [ChangeKind] {
-        &[ChangeKind::MoveStage, ChangeKind::Reject, ChangeKind::Hire, ChangeKind::Submit]
-    }
-
-    fn act(&self, context: &Context<'_>, change: &Change, step: &str) -> Result<Call, CallError> {
-        soap::call(context, &submit::request(context, change, step)?)
-    }
-
-    fn acted(&self, context: &Context<'_>, change: &Change, step: &str, reply: &Reply) -> Result<Acted, CallError> {
-        submit::read(change, step, (reply, context.now))
     }
 }

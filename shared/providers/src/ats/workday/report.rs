@@ -17,8 +17,8 @@ use serde_json::{Map, Value};
 
 use super::cursor::{Cursor, LOOKED_UP};
 use super::soap;
-use crate::ats::port::{Call, CallError, Context, Page};
-use crate::transport::http::Reply;
+use crate::ats::port::{AtsError, Context, Page};
+use crate::transport::http::{HttpRequest, Reply};
 use crate::transport::json;
 
 /// Candidates that one report may lead to: what is to be asked is kept in the checkpoint, which has its limits.
@@ -55,19 +55,19 @@ fn mapping(text: &str) -> Result<Mapping, String> {
     serde_json::from_str(text).map_err(|_| "must be JSON like {\"candidate\": \"Candidate_WID\"}".to_owned())
 }
 
-fn setting<'a>(context: &Context<'a>, name: &str) -> Result<&'a str, CallError> {
+fn setting<'a>(context: &Context<'a>, name: &str) -> Result<&'a str, AtsError> {
     let found = context.settings.get(name).map(String::as_str);
-    found.ok_or_else(|| CallError::Refused(format!("the setting `{name}` is missing")))
+    found.ok_or_else(|| AtsError::Refused(format!("the setting `{name}` is missing")))
 }
 
 /// The request for the report.
 ///
 /// # Errors
 /// When a secret or a setting is missing.
-pub(super) fn call(context: &Context<'_>, since: Option<Timestamp>) -> Result<Call, CallError> {
+pub(super) fn call(context: &Context<'_>, since: Option<Timestamp>) -> Result<HttpRequest, AtsError> {
     let (owner, report) = (setting(context, "raas_owner")?, setting(context, "raas_report")?);
     for part in [owner, report] {
-        name(part).map_err(CallError::Refused)?;
+        name(part).map_err(AtsError::Refused)?;
     }
     let path = format!("/ccx/service/customreport2/{}/{owner}/{report}", soap::tenant(context)?);
     let mut url = soap::url(context, &path)?;
@@ -86,7 +86,7 @@ pub(super) fn call(context: &Context<'_>, since: Option<Timestamp>) -> Result<Ca
         }
     };
     headers.insert(header::AUTHORIZATION, authorization);
-    Ok(Call { method: Method::GET, url, headers, body: Bytes::new() })
+    Ok(HttpRequest { method: Method::GET, url, headers, body: Bytes::new() })
 }
 
 #[derive(Deserialize)]
@@ -99,15 +99,15 @@ struct Report {
 ///
 /// # Errors
 /// When it is an error or no report.
-pub(super) fn read(context: &Context<'_>, reply: &Reply) -> Result<Page, CallError> {
+pub(super) fn read(context: &Context<'_>, reply: &Reply) -> Result<Page, AtsError> {
     if let Some(error) = soap::by_status(reply, context.now) {
         return Err(error);
     }
     if !reply.status.is_success() {
-        return Err(CallError::Unavailable(format!("it answered {}", reply.status)));
+        return Err(AtsError::Unavailable(format!("it answered {}", reply.status)));
     }
-    let field = mapping(setting(context, "raas_mapping")?).map_err(CallError::Refused)?.candidate;
-    let report: Report = json::read(&reply.body).map_err(CallError::Malformed)?;
+    let field = mapping(setting(context, "raas_mapping")?).map_err(AtsError::Refused)?.candidate;
+    let report: Report = json::read(&reply.body).map_err(AtsError::InvalidResponse)?;
     let mut page = Page { server_time: date(reply), ..Page::default() };
     let mut found = BTreeSet::new();
     for (number, row) in report.rows.iter().enumerate() {

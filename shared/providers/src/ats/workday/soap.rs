@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::xml::{Node, escaped};
-use crate::ats::port::{Call, CallError, Context};
-use crate::transport::http::Reply;
+use crate::ats::port::{AtsError, Context};
+use crate::transport::http::{HttpRequest, Reply};
 
 /// The version whose shapes we know.
 const VERSION: &str = "v31.2";
@@ -38,7 +38,7 @@ pub(super) struct Request {
 ///
 /// # Errors
 /// When a secret or a setting is missing.
-pub(super) fn call(context: &Context<'_>, request: &Request) -> Result<Call, CallError> {
+pub(super) fn call(context: &Context<'_>, request: &Request) -> Result<HttpRequest, AtsError> {
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/xml; charset=utf-8"));
     headers.insert("soapaction", HeaderValue::from_static("\"\""));
@@ -48,7 +48,7 @@ pub(super) fn call(context: &Context<'_>, request: &Request) -> Result<Call, Cal
             String::new()
         }
         LoginMethod::UserPassword => security(context)?,
-        _ => return Err(CallError::Refused("this way to sign in is not one of Workday's".to_owned())),
+        _ => return Err(AtsError::Refused("this way to sign in is not one of Workday's".to_owned())),
     };
     let Request { name, inner } = request;
     let body = format!(
@@ -57,28 +57,28 @@ pub(super) fn call(context: &Context<'_>, request: &Request) -> Result<Call, Cal
          </env:Envelope>"
     );
     let url = url(context, &format!("/ccx/service/{}/Recruiting/{VERSION}", tenant(context)?))?;
-    Ok(Call { method: Method::POST, url, headers, body: Bytes::from(body) })
+    Ok(HttpRequest { method: Method::POST, url, headers, body: Bytes::from(body) })
 }
 
 /// A URL at the tenant's host.
 ///
 /// # Errors
 /// When the host is none of Workday's.
-pub(super) fn url(context: &Context<'_>, path: &str) -> Result<url::Url, CallError> {
-    context.hosts.url("api", path).map_err(|error| CallError::Refused(format!("it was not asked: failed to {error}")))
+pub(super) fn url(context: &Context<'_>, path: &str) -> Result<url::Url, AtsError> {
+    context.hosts.url("api", path).map_err(|error| AtsError::Refused(format!("it was not asked: failed to {error}")))
 }
 
 /// The tenant's name, which stands in every path.
 ///
 /// # Errors
 /// When it could lead to another path.
-pub(super) fn tenant<'a>(context: &Context<'a>) -> Result<&'a str, CallError> {
+pub(super) fn tenant<'a>(context: &Context<'a>) -> Result<&'a str, AtsError> {
     let name = context.account;
     let good = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
     if good && (1..=64).contains(&name.len()) {
         Ok(name)
     } else {
-        Err(CallError::Refused("the tenant's name has other signs than letters, digits, - and _".to_owned()))
+        Err(AtsError::Refused("the tenant's name has other signs than letters, digits, - and _".to_owned()))
     }
 }
 
@@ -86,8 +86,8 @@ pub(super) fn tenant<'a>(context: &Context<'a>) -> Result<&'a str, CallError> {
 ///
 /// # Errors
 /// When there is none.
-pub(super) fn bearer(context: &Context<'_>) -> Result<HeaderValue, CallError> {
-    let token = context.token.ok_or_else(|| CallError::Unauthorised("there is no token".to_owned()))?;
+pub(super) fn bearer(context: &Context<'_>) -> Result<HeaderValue, AtsError> {
+    let token = context.token.ok_or_else(|| AtsError::Unauthorised("there is no token".to_owned()))?;
     sensitive(format!("Bearer {}", token.expose_secret()))
 }
 
@@ -95,14 +95,14 @@ pub(super) fn bearer(context: &Context<'_>) -> Result<HeaderValue, CallError> {
 ///
 /// # Errors
 /// When it cannot stand in a header.
-pub(super) fn sensitive(text: String) -> Result<HeaderValue, CallError> {
+pub(super) fn sensitive(text: String) -> Result<HeaderValue, AtsError> {
     let mut value = HeaderValue::try_from(text)
-        .map_err(|_| CallError::Unauthorised("a secret has signs that no header may have".to_owned()))?;
+        .map_err(|_| AtsError::Unauthorised("a secret has signs that no header may have".to_owned()))?;
     value.set_sensitive(true);
     Ok(value)
 }
 
-fn security(context: &Context<'_>) -> Result<String, CallError> {
+fn security(context: &Context<'_>) -> Result<String, AtsError> {
     let secret = |name: &str| context.credentials.get(name).map(SecretString::expose_secret);
     let (user, password) = (secret("username")?, secret("password")?);
     // In the envelope a user is named with the tenant; in a Basic header it may be named without.
@@ -119,7 +119,7 @@ fn security(context: &Context<'_>) -> Result<String, CallError> {
 ///
 /// # Errors
 /// When it is a fault or another error, or none of the expected name.
-pub(super) fn answer((reply, now): (&Reply, Timestamp), name: &str) -> Result<Node, CallError> {
+pub(super) fn answer((reply, now): (&Reply, Timestamp), name: &str) -> Result<Node, AtsError> {
     if let Some(error) = by_status(reply, now) {
         return Err(error);
     }
@@ -127,7 +127,7 @@ pub(super) fn answer((reply, now): (&Reply, Timestamp), name: &str) -> Result<No
         Ok(envelope) => envelope,
         // A gateway's page, not the service.
         Err(_) if reply.status.is_server_error() => return Err(unavailable(reply.status)),
-        Err(error) => return Err(CallError::Malformed(error)),
+        Err(error) => return Err(AtsError::InvalidResponse(error)),
     };
     if let Some(told) = envelope.find("Body/Fault") {
         return Err(fault(told));
@@ -137,28 +137,30 @@ pub(super) fn answer((reply, now): (&Reply, Timestamp), name: &str) -> Result<No
     }
     let body = envelope.children.into_iter().find(|child| child.name == "Body");
     let mut elements = body.into_iter().flat_map(|body| body.children);
-    elements.find(|element| element.name == name).ok_or_else(|| CallError::Malformed(format!("there is no {name}")))
+    elements
+        .find(|element| element.name == name)
+        .ok_or_else(|| AtsError::InvalidResponse(format!("there is no {name}")))
 }
 
 /// What a status alone says; none where the body has to be looked at.
-pub(super) fn by_status(reply: &Reply, now: Timestamp) -> Option<CallError> {
+pub(super) fn by_status(reply: &Reply, now: Timestamp) -> Option<AtsError> {
     match reply.status {
         StatusCode::TOO_MANY_REQUESTS => {
             let told = reply.retry_after(now);
-            Some(CallError::RateLimited { wait: told.unwrap_or(A_WHILE), told: told.is_some() })
+            Some(AtsError::RateLimited { wait: told.unwrap_or(A_WHILE), stated: told.is_some() })
         }
-        StatusCode::UNAUTHORIZED => Some(CallError::Unauthorised("the token or the password is not good".to_owned())),
+        StatusCode::UNAUTHORIZED => Some(AtsError::Unauthorised("the token or the password is not good".to_owned())),
         StatusCode::REQUEST_TIMEOUT => Some(unavailable(reply.status)),
         StatusCode::INTERNAL_SERVER_ERROR => None,
         status if status.is_server_error() => Some(unavailable(status)),
-        status if status.is_client_error() => Some(CallError::Refused(format!("it answered {status}"))),
-        status if status.is_redirection() => Some(CallError::Refused(format!("it answered {status}"))),
+        status if status.is_client_error() => Some(AtsError::Refused(format!("it answered {status}"))),
+        status if status.is_redirection() => Some(AtsError::Refused(format!("it answered {status}"))),
         _ => None,
     }
 }
 
-fn unavailable(status: StatusCode) -> CallError {
-    CallError::Unavailable(format!("it answered {status}"))
+fn unavailable(status: StatusCode) -> AtsError {
+    AtsError::Unavailable(format!("it answered {status}"))
 }
 
 /// How long nothing more should be asked.
@@ -167,20 +169,20 @@ pub(super) fn pause(reply: &Reply) -> Option<Duration> {
     (left.trim() == "0").then_some(Duration::from_secs(1))
 }
 
-fn fault(told: &Node) -> CallError {
+fn fault(told: &Node) -> AtsError {
     let (code, said) = (told.text("faultcode").unwrap_or_default(), told.text("faultstring").unwrap_or_default());
     let (code, lower) = (code.to_ascii_lowercase(), said.to_ascii_lowercase());
     let said = without_values(said);
     let error = told.find("detail/Validation_Fault/Validation_Error");
     let place = error.and_then(|error| error.text("Xpath")).unwrap_or_default();
     if code.ends_with("authenticationerror") || lower.contains("invalid username or password") {
-        CallError::Unauthorised(said)
+        AtsError::Unauthorised(said)
     } else if place.contains("As_Of_Entry_DateTime") {
-        CallError::Restart(said)
+        AtsError::CursorExpired(said)
     } else if code.ends_with("validationerror") || error.is_some() || FINAL.iter().any(|words| lower.contains(words)) {
-        CallError::Refused(said)
+        AtsError::Refused(said)
     } else {
-        CallError::Unavailable(said)
+        AtsError::Unavailable(said)
     }
 }
 
@@ -192,8 +194,8 @@ fn without_values(text: &str) -> String {
 }
 
 /// Whether a refusal says that an id is not, or not any more, one of its type.
-pub(super) fn is_unknown_id(error: &CallError) -> bool {
-    matches!(error, CallError::Refused(said) if said.contains("is not a valid ID value"))
+pub(super) fn is_unknown_id(error: &AtsError) -> bool {
+    matches!(error, AtsError::Refused(said) if said.contains("is not a valid ID value"))
 }
 
 #[cfg(test)]
@@ -205,7 +207,7 @@ mod tests {
         Reply { status, headers: HeaderMap::new(), body: Bytes::from(body.to_owned()) }
     }
 
-    fn faulted(code: &str, said: &str, detail: &str) -> CallError {
+    fn faulted(code: &str, said: &str, detail: &str) -> AtsError {
         let body = format!(
             "<S:Envelope xmlns:S=\"{SOAP}\"><S:Body><S:Fault><faultcode>SOAP-ENV:{code}</faultcode><faultstring>{said}</faultstring>\
              <detail>{detail}</detail></S:Fault></S:Body></S:Envelope>"
@@ -220,29 +222,29 @@ mod tests {
         let error = faulted("Client.validationError", wrong, "");
         assert!(is_unknown_id(&error) && !error.to_string().contains("jane"), "{error}");
         let auth = faulted("Client.authenticationError", "invalid username or password", "");
-        assert!(matches!(auth, CallError::Unauthorised(_)));
+        assert!(matches!(auth, AtsError::Unauthorised(_)));
         let task = "Processing error occurred. The task submitted is not authorized.";
-        assert!(matches!(faulted("Server.processingError", task, ""), CallError::Refused(_)));
+        assert!(matches!(faulted("Server.processingError", task, ""), AtsError::Refused(_)));
         assert!(matches!(
             faulted("Server.processingError", "Processing error occurred. Later", ""),
-            CallError::Unavailable(_)
+            AtsError::Unavailable(_)
         ));
         let place = "<Validation_Fault><Validation_Error><Xpath>/a/b:As_Of_Entry_DateTime[1]</Xpath></Validation_Error></Validation_Fault>";
-        assert!(matches!(faulted("Client.validationError", "Too old", place), CallError::Restart(_)));
+        assert!(matches!(faulted("Client.validationError", "Too old", place), AtsError::CursorExpired(_)));
     }
 
     #[test]
     fn a_status_or_a_strange_body_says_what_is_the_matter() {
-        type Kind = fn(&CallError) -> bool;
+        type Kind = fn(&AtsError) -> bool;
         let table: [(u16, &str, Kind); 8] = [
-            (429, "", |error| matches!(error, CallError::RateLimited { told: false, .. })),
-            (401, "{}", |error| matches!(error, CallError::Unauthorised(_))),
-            (403, "", |error| matches!(error, CallError::Refused(_))),
-            (500, "<html>oops", |error| matches!(error, CallError::Unavailable(_))),
-            (503, "", |error| matches!(error, CallError::Unavailable(_))),
-            (302, "", |error| matches!(error, CallError::Refused(_))),
-            (200, "<html><body></body></html>", |error| matches!(error, CallError::Malformed(_))),
-            (200, "<a><Body><X>", |error| matches!(error, CallError::Malformed(_))),
+            (429, "", |error| matches!(error, AtsError::RateLimited { stated: false, .. })),
+            (401, "{}", |error| matches!(error, AtsError::Unauthorised(_))),
+            (403, "", |error| matches!(error, AtsError::Refused(_))),
+            (500, "<html>oops", |error| matches!(error, AtsError::Unavailable(_))),
+            (503, "", |error| matches!(error, AtsError::Unavailable(_))),
+            (302, "", |error| matches!(error, AtsError::Refused(_))),
+            (200, "<html><body></body></html>", |error| matches!(error, AtsError::InvalidResponse(_))),
+            (200, "<a><Body><X>", |error| matches!(error, AtsError::InvalidResponse(_))),
         ];
         for (status, body, kind) in table {
             let error = answer((&reply(status, body), Timestamp::UNIX_EPOCH), "X").err().expect("an error");

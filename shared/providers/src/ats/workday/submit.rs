@@ -4,37 +4,57 @@
 //! that a setting has to.
 
 use domain::ats::{Kind, ObjectRef};
-use domain::write_back::Change;
+use domain::write_back::{Change, ChangeKind};
 use jiff::Timestamp;
 
 use super::soap::{self, Request};
 use super::xml::{Node, element, leaf, reference};
-use super::{candidates, login};
-use crate::ats::port::{Acted, CallError, Context};
-use crate::transport::http::Reply;
+use super::{Workday, candidates, login};
+use crate::ats::port::{AtsError, ChangeProgress, Context, WriteBack};
+use crate::transport::http::{HttpRequest, Reply};
 
 const MOVED: &str = "Move_Candidate_Response";
 const PUT: &str = "Put_Candidate_Response";
 /// Step of an application that is handed in by somebody new; otherwise the candidate stands after it.
 const ADD: &str = "add";
 
+impl WriteBack for Workday {
+    fn changes(&self) -> &'static [ChangeKind] {
+        &[ChangeKind::MoveStage, ChangeKind::Reject, ChangeKind::Hire, ChangeKind::Submit]
+    }
+
+    fn change_request(&self, context: &Context<'_>, change: &Change, step: &str) -> Result<HttpRequest, AtsError> {
+        soap::call(context, &request(context, change, step)?)
+    }
+
+    fn parse_change(
+        &self,
+        context: &Context<'_>,
+        change: &Change,
+        step: &str,
+        reply: &Reply,
+    ) -> Result<ChangeProgress, AtsError> {
+        read(change, step, (reply, context.now))
+    }
+}
+
 /// The operation of a step.
 ///
 /// # Errors
 /// When the change cannot be made.
-pub(super) fn request(context: &Context<'_>, change: &Change, step: &str) -> Result<Request, CallError> {
+fn request(context: &Context<'_>, change: &Change, step: &str) -> Result<Request, AtsError> {
     match change {
         Change::MoveStage { application, stage } => Ok(moved(application, "Next_Step_Reference", stage)),
         Change::Reject { application, reason: Some(reason) } => {
             Ok(moved(application, "Disposition_Step_Reference", reason))
         }
         Change::Reject { reason: None, .. } => {
-            Err(CallError::Refused("Workday turns nobody down without a reason".to_owned()))
+            Err(AtsError::Refused("Workday turns nobody down without a reason".to_owned()))
         }
         Change::Hire { application } => {
             let step = context.settings.get(login::HIRE_STEP);
             let step =
-                step.ok_or_else(|| CallError::Refused(format!("the setting `{}` is missing", login::HIRE_STEP)))?;
+                step.ok_or_else(|| AtsError::Refused(format!("the setting `{}` is missing", login::HIRE_STEP)))?;
             Ok(moved(application, "Next_Step_Reference", step))
         }
         Change::Submit { email, .. } if step.is_empty() => {
@@ -42,7 +62,7 @@ pub(super) fn request(context: &Context<'_>, change: &Change, step: &str) -> Res
             Ok(candidates::request(&candidates::with_email(email), &filter))
         }
         Change::Submit { .. } => Ok(put(change, step)),
-        Change::Note { .. } => Err(CallError::Refused("Workday takes no notes on applications".to_owned())),
+        Change::Note { .. } => Err(AtsError::Refused("Workday takes no notes on applications".to_owned())),
     }
 }
 
@@ -75,26 +95,26 @@ fn put(change: &Change, step: &str) -> Request {
 ///
 /// # Errors
 /// When the change was not made.
-pub(super) fn read(change: &Change, step: &str, reply: (&Reply, Timestamp)) -> Result<Acted, CallError> {
+fn read(change: &Change, step: &str, reply: (&Reply, Timestamp)) -> Result<ChangeProgress, AtsError> {
     match change {
         Change::MoveStage { application, .. } | Change::Reject { application, .. } | Change::Hire { application } => {
             soap::answer(reply, MOVED)?;
-            Ok(Acted::Done(vec![ObjectRef::new(Kind::Application, application.as_str())]))
+            Ok(ChangeProgress::Done(vec![ObjectRef::new(Kind::Application, application.as_str())]))
         }
         Change::Submit { job, .. } if step.is_empty() => Ok(looked(&soap::answer(reply, candidates::RESPONSE)?, job)),
-        Change::Submit { .. } => Ok(Acted::Done(handed_in(&soap::answer(reply, PUT)?))),
-        Change::Note { .. } => Err(CallError::Refused("Workday takes no notes on applications".to_owned())),
+        Change::Submit { .. } => Ok(ChangeProgress::Done(handed_in(&soap::answer(reply, PUT)?))),
+        Change::Note { .. } => Err(AtsError::Refused("Workday takes no notes on applications".to_owned())),
     }
 }
 
 /// Whether somebody with that address has applied to the requisition already.
-fn looked(answer: &Node, job: &str) -> Acted {
+fn looked(answer: &Node, job: &str) -> ChangeProgress {
     let mut known = None;
     for row in candidates::rows(answer) {
         let Some(candidate) = candidates::id(row) else { continue };
         for (application, requisition) in candidates::applications(row).map(candidates::application_ids) {
             if let (Some(application), true) = (application, requisition == Some(job)) {
-                return Acted::Done(vec![
+                return ChangeProgress::Done(vec![
                     ObjectRef::new(Kind::Candidate, candidate),
                     ObjectRef::new(Kind::Application, application),
                 ]);
@@ -102,7 +122,7 @@ fn looked(answer: &Node, job: &str) -> Acted {
         }
         known = known.or(Some(candidate));
     }
-    Acted::Next(known.map_or_else(|| ADD.to_owned(), |candidate| format!("{ADD}:{candidate}")))
+    ChangeProgress::Next(known.map_or_else(|| ADD.to_owned(), |candidate| format!("{ADD}:{candidate}")))
 }
 
 fn handed_in(answer: &Node) -> Vec<ObjectRef> {
@@ -141,12 +161,12 @@ mod tests {
                 id("Job_Requisition_Reference", job)
             )
         };
-        assert_eq!(looked(&found(""), "j1"), Acted::Next("add".to_owned()));
+        assert_eq!(looked(&found(""), "j1"), ChangeProgress::Next("add".to_owned()));
         let other = person("c1", "a1", "j2");
-        assert_eq!(looked(&found(&other), "j1"), Acted::Next("add:c1".to_owned()));
+        assert_eq!(looked(&found(&other), "j1"), ChangeProgress::Next("add:c1".to_owned()));
         let both = other + &person("c2", "a2", "j1");
         let done = vec![ObjectRef::new(Kind::Candidate, "c2"), ObjectRef::new(Kind::Application, "a2")];
-        assert_eq!(looked(&found(&both), "j1"), Acted::Done(done));
+        assert_eq!(looked(&found(&both), "j1"), ChangeProgress::Done(done));
     }
 
     #[test]

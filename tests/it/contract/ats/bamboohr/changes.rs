@@ -3,7 +3,7 @@
 use domain::ats::{Kind, ObjectRef};
 use domain::id::ActionId;
 use domain::write_back::{Change, ChangeKind};
-use providers::ats::port::{Acted, CallError};
+use providers::ats::port::{AtsError, ChangeProgress};
 use serde_json::Value;
 use simulators::bamboohr::Account as Company;
 use simulators::bamboohr::job::JobStatus;
@@ -27,15 +27,15 @@ fn field(acme: &Company, application: &str, name: &str) -> Value {
 }
 
 /// Makes a change in as many steps as the engine makes. Gives what it touched, and how many of its requests were no question.
-async fn make(bamboohr: &Harness, change: &Change) -> Result<(Vec<ObjectRef>, usize), CallError> {
+async fn make(bamboohr: &Harness, change: &Change) -> Result<(Vec<ObjectRef>, usize), AtsError> {
     let (mut step, mut writes) = (String::new(), 0);
     for _ in 0..6 {
-        let call = bamboohr.ats.act(&bamboohr.context(), change, &step)?;
+        let call = bamboohr.write_back().change_request(&bamboohr.context(), change, &step)?;
         writes += usize::from(!call.method.is_safe());
         let reply = bamboohr.send(call).await?;
-        match bamboohr.ats.acted(&bamboohr.context(), change, &step, &reply)? {
-            Acted::Done(touched) => return Ok((touched, writes)),
-            Acted::Next(next) => step = next,
+        match bamboohr.write_back().parse_change(&bamboohr.context(), change, &step, &reply)? {
+            ChangeProgress::Done(touched) => return Ok((touched, writes)),
+            ChangeProgress::Next(next) => step = next,
         }
     }
     panic!("the change takes more steps than the engine makes: {step}")
@@ -105,7 +105,7 @@ async fn an_application_is_handed_in_once_also_when_its_reply_is_lost() {
     let post = Matching { method: Some("POST".to_owned()), ..Matching::default() };
     bamboohr.fault(Spec { matching: post, times: Some(1), status: Some(502), acts_first: true, ..Spec::default() });
     let lost = make(&bamboohr, &change("eva@example.com")).await.expect_err("the reply was lost");
-    assert!(matches!(lost, CallError::Unavailable(_)), "{lost:?}");
+    assert!(matches!(lost, AtsError::Unavailable(_)), "{lost:?}");
     let (_, writes) = make(&bamboohr, &change("eva@example.com")).await.expect("it was made");
     assert_eq!((writes, acme.truth().len()), (0, before + 2), "one application and its candidate");
 }
@@ -142,9 +142,9 @@ async fn what_cannot_be_made_is_refused() {
     };
     for change in [moved("1", "2"), moved(&application, "999"), moved(&application, "Reviewed"), submit] {
         let refused = make(&bamboohr, &change).await.expect_err("refused");
-        assert!(matches!(&refused, CallError::Refused(why) if !why.contains("secret")), "{change:?}: {refused:?}");
+        assert!(matches!(&refused, AtsError::Refused(why) if !why.contains("secret")), "{change:?}: {refused:?}");
     }
-    assert_eq!(bamboohr.ats.changes().len(), 5);
-    assert!(bamboohr.ats.changes().contains(&ChangeKind::Submit));
-    assert!(bamboohr.ats.subscriptions().is_empty() && bamboohr.spec.webhooks.is_none());
+    assert_eq!(bamboohr.write_back().changes().len(), 5);
+    assert!(bamboohr.write_back().changes().contains(&ChangeKind::Submit));
+    assert!(bamboohr.ats.webhook_subscriptions().is_none() && bamboohr.spec.webhooks.is_none());
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use domain::ats::{Kind, ObjectRef, Record};
 use domain::write_back::Change;
 use http::{HeaderMap, StatusCode};
-use providers::ats::port::{Acted, Next, Page};
+use providers::ats::port::{ChangeProgress, Next, Page};
 use providers::transport::http::Reply;
 use serde_json::{Value, json};
 
@@ -147,7 +147,7 @@ fn reply(call: &Value) -> Reply {
 }
 
 fn read(bamboohr: &Harness, cursor: &str, call: &Value) -> Page {
-    bamboohr.ats.read(&bamboohr.context(), cursor, &reply(call)).expect("readable")
+    bamboohr.ats.parse_page(&bamboohr.context(), cursor, &reply(call)).expect("readable")
 }
 
 fn records(page: &Page) -> BTreeMap<(Kind, String), Value> {
@@ -231,11 +231,12 @@ async fn an_application_by_its_number_is_what_its_row_is() {
         email: "validation.run@example.com".to_owned(),
         phone: None,
     };
-    let acted = bamboohr.ats.acted(&bamboohr.context(), &submit, "write ", &reply(made));
+    let acted = bamboohr.write_back().parse_change(&bamboohr.context(), &submit, "write ", &reply(made));
     let touched = ObjectRef::new(Kind::Application, "61");
-    assert_eq!(acted, Ok(Acted::Done(vec![touched.clone()])), "what is called a candidate is the application");
-    let found = bamboohr.ats.acted(&bamboohr.context(), &submit, "", &reply(&calls["list-applicants"][0]));
-    assert_eq!(found, Ok(Acted::Done(vec![touched])), "the newest one with that address");
+    assert_eq!(acted, Ok(ChangeProgress::Done(vec![touched.clone()])), "what is called a candidate is the application");
+    let found =
+        bamboohr.write_back().parse_change(&bamboohr.context(), &submit, "", &reply(&calls["list-applicants"][0]));
+    assert_eq!(found, Ok(ChangeProgress::Done(vec![touched])), "the newest one with that address");
     let known =
         ["applicants", "list-applicants", "get-applicant", "job-openings", "list-job-openings", "create-applicant"];
     for name in calls.as_object().expect("calls").keys() {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::ats::Kind;
-use providers::ats::port::CallError;
+use providers::ats::port::AtsError;
 use serde_json::{Value, json};
 use simulators::bamboohr::gate::{Limit, Refusal};
 use simulators::faults::Spec;
@@ -13,7 +13,7 @@ use super::bamboohr;
 #[tokio::test]
 async fn a_limit_is_understood_in_each_of_its_ways() {
     let (bamboohr, acme) = bamboohr(0).await;
-    let told = |seconds: u64| CallError::RateLimited { wait: Duration::from_secs(seconds), told: true };
+    let told = |seconds: u64| AtsError::RateLimited { wait: Duration::from_secs(seconds), stated: true };
     for (refusal, wanted) in [
         (Refusal::TooManyRequests, Some(told(17))),
         (Refusal::Unavailable, Some(told(17))),
@@ -26,7 +26,9 @@ async fn a_limit_is_understood_in_each_of_its_ways() {
             let limited = bamboohr.read(cursor).await.expect_err("limited");
             match &wanted {
                 Some(wanted) => assert_eq!(&limited, wanted, "{cursor}"),
-                None => assert!(matches!(limited, CallError::RateLimited { told: false, .. }), "{cursor}: {limited:?}"),
+                None => {
+                    assert!(matches!(limited, AtsError::RateLimited { stated: false, .. }), "{cursor}: {limited:?}")
+                }
             }
         }
         bamboohr.pass_time(Duration::from_secs(17));
@@ -41,9 +43,9 @@ async fn what_is_no_page_is_never_taken_for_one() {
     let one = one.expect("an application");
     let body = |body: Value| Spec { body: Some(body), ..Spec::default() };
     let status = |status: u16| Spec { status: Some(status), ..Spec::default() };
-    type Meant = fn(&CallError) -> bool;
-    let unavailable: Meant = |error| matches!(error, CallError::Unavailable(_));
-    let malformed: Meant = |error| matches!(error, CallError::Malformed(_));
+    type Meant = fn(&AtsError) -> bool;
+    let unavailable: Meant = |error| matches!(error, AtsError::Unavailable(_));
+    let malformed: Meant = |error| matches!(error, AtsError::InvalidResponse(_));
     let table: [(Spec, Meant); 12] = [
         (status(500), unavailable),
         (status(502), unavailable),
@@ -55,8 +57,8 @@ async fn what_is_no_page_is_never_taken_for_one() {
         (body(json!("<html>maintenance</html>")), malformed),
         (body(json!({"surprise": []})), malformed),
         (body(json!({"applications": []})), malformed),
-        (status(302), |error| matches!(error, CallError::Refused(_))),
-        (status(403), |error| matches!(error, CallError::Unauthorised(_))),
+        (status(302), |error| matches!(error, AtsError::Refused(_))),
+        (status(403), |error| matches!(error, AtsError::Unauthorised(_))),
     ];
     for (fault, meant) in table {
         bamboohr.fault(fault.clone());
@@ -68,7 +70,7 @@ async fn what_is_no_page_is_never_taken_for_one() {
     bamboohr.control.faults().clear();
     assert!(bamboohr.read("all:1").await.is_ok());
     for strange in ["", "all:0", "candidates:1"] {
-        assert!(matches!(bamboohr.read(strange).await, Err(CallError::Restart(_))), "{strange}");
+        assert!(matches!(bamboohr.read(strange).await, Err(AtsError::CursorExpired(_))), "{strange}");
     }
 }
 

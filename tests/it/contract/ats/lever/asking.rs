@@ -9,7 +9,7 @@ use domain::ats::{Kind, ObjectRef, Observation};
 use domain::connection::LoginMethod;
 use domain::write_back::Change;
 use jiff::{SignedDuration, Timestamp};
-use providers::ats::port::{Acted, CallError, Credentials, Next, Page};
+use providers::ats::port::{AtsError, ChangeProgress, Credentials, Next, Page};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use simulators::lever::{Company, World, simulator_of};
@@ -87,7 +87,7 @@ impl Lever {
         let since = since.map(|at| at.checked_sub(OVERLAP).expect("a time"));
         let mut collected = Collected::default();
         for stream in self.ats.streams(&self.settings) {
-            let mut next = self.ats.first(&stream, &self.settings, since);
+            let mut next = self.ats.first_cursor(&stream, &self.settings, since);
             while let Some(cursor) = next {
                 let page = self.take(&mut collected, &cursor).await.expect("a page");
                 let mut follow = page.follow;
@@ -107,9 +107,9 @@ impl Lever {
     }
 
     /// Asks for objects by their ids. None where the provider cannot be asked for that kind.
-    pub(super) async fn look_up(&self, kind: Kind, ids: &[&str]) -> Option<Result<Collected, CallError>> {
+    pub(super) async fn look_up(&self, kind: Kind, ids: &[&str]) -> Option<Result<Collected, AtsError>> {
         let ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
-        let mut cursors = self.ats.lookup(kind, &ids)?;
+        let mut cursors = self.ats.lookup_cursors(kind, &ids)?;
         let mut collected = Collected::default();
         while let Some(cursor) = cursors.pop() {
             match self.take(&mut collected, &cursor).await {
@@ -123,7 +123,7 @@ impl Lever {
         Some(Ok(collected))
     }
 
-    async fn take(&self, collected: &mut Collected, cursor: &str) -> Result<Page, CallError> {
+    async fn take(&self, collected: &mut Collected, cursor: &str) -> Result<Page, AtsError> {
         assert!(collected.requests < PAGES_MAX, "the pages do not end: {cursor}");
         let page = self.read(cursor).await?;
         collected.requests += 1;
@@ -143,16 +143,16 @@ impl Lever {
     }
 
     /// Makes a change, step by step. Gives what it touched, and how many of its requests were no question.
-    pub(super) async fn change(&self, change: &Change) -> Result<(Vec<ObjectRef>, usize), CallError> {
+    pub(super) async fn change(&self, change: &Change) -> Result<(Vec<ObjectRef>, usize), AtsError> {
         let (mut step, mut writes) = (String::new(), 0);
         // No more than the engine makes.
         for _ in 0..6 {
-            let call = self.ats.act(&self.context(), change, &step)?;
+            let call = self.write_back().change_request(&self.context(), change, &step)?;
             writes += usize::from(!call.method.is_safe());
             let reply = self.send(call).await?;
-            match self.ats.acted(&self.context(), change, &step, &reply)? {
-                Acted::Done(touched) => return Ok((touched, writes)),
-                Acted::Next(next) => step = next,
+            match self.write_back().parse_change(&self.context(), change, &step, &reply)? {
+                ChangeProgress::Done(touched) => return Ok((touched, writes)),
+                ChangeProgress::Next(next) => step = next,
             }
         }
         panic!("the change takes more steps than the engine makes: {step}")

@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::ats::{Kind, ObjectRef};
 use domain::id::ActionId;
 use domain::write_back::{Change, ChangeKind};
-use providers::ats::port::CallError;
+use providers::ats::port::AtsError;
 use serde_json::{Value, json};
 use simulators::lever::Company;
 use simulators::lever::seed::{HIRED, REASONS, STAGES};
@@ -62,7 +62,7 @@ async fn a_rejection_without_a_reason_takes_that_of_the_settings() {
     let application = active(&acme);
     let any = Change::Reject { application: application.clone(), reason: None };
     let refused = lever.change(&any).await.expect_err("no reason");
-    assert!(matches!(&refused, CallError::Refused(why) if why.contains("rejection_reason")), "{refused:?}");
+    assert!(matches!(&refused, AtsError::Refused(why) if why.contains("rejection_reason")), "{refused:?}");
     lever.settings.insert("rejection_reason".to_owned(), REASONS[1].0.to_owned());
     twice(&lever, &any).await;
     assert_eq!(field(&acme, &application, "rejection_reason"), REASONS[1].1);
@@ -111,10 +111,10 @@ async fn an_application_is_handed_in_once_and_waits_when_it_is_too_fast() {
     assert_eq!(truth[&format!("application/{provider_id}")]["job"], posting);
     lever.change(&submit(2)).await.expect("made");
     let limited = lever.change(&submit(3)).await.expect_err("two a second");
-    assert!(matches!(limited, CallError::RateLimited { told: false, .. }), "{limited:?}");
+    assert!(matches!(limited, AtsError::RateLimited { stated: false, .. }), "{limited:?}");
     lever.pass_time(Duration::from_secs(1));
     twice(&lever, &submit(3)).await;
-    assert!(matches!(lever.change(&to("none", 4)).await, Err(CallError::Refused(_))));
+    assert!(matches!(lever.change(&to("none", 4)).await, Err(AtsError::Refused(_))));
 }
 
 #[tokio::test]
@@ -126,12 +126,12 @@ async fn what_is_not_there_is_refused_and_every_kind_of_change_is_offered() {
         Change::Reject { application: none.clone(), reason: Some(REASONS[0].0.to_owned()) },
         Change::Hire { application: none.clone() },
     ] {
-        assert!(matches!(lever.change(&change).await, Err(CallError::Refused(_))), "{change:?}");
+        assert!(matches!(lever.change(&change).await, Err(AtsError::Refused(_))), "{change:?}");
     }
     let (lever, acme) = super::asking::lever(50).await;
     let unknown = Change::MoveStage { application: active(&acme), stage: none };
-    assert!(matches!(lever.change(&unknown).await, Err(CallError::Refused(_))));
+    assert!(matches!(lever.change(&unknown).await, Err(AtsError::Refused(_))));
     assert_eq!(REASONS[HIRED].3, "hired");
     let all = [ChangeKind::MoveStage, ChangeKind::Note, ChangeKind::Reject, ChangeKind::Hire, ChangeKind::Submit];
-    assert_eq!(lever.ats.changes(), all);
+    assert_eq!(lever.write_back().changes(), all);
 }

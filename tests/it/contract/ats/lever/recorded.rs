@@ -206,7 +206,7 @@ fn recorded() -> Option<(Value, Value)> {
 /// Reads a recorded answer as the answer to a cursor.
 fn answered(lever: &Lever, cursor: &str, body: &Value) -> Page {
     let reply = Reply { status: StatusCode::OK, headers: HeaderMap::new(), body: Bytes::from(body.to_string()) };
-    let page = lever.ats.read(&lever.context(), cursor, &reply).expect("readable");
+    let page = lever.ats.parse_page(&lever.context(), cursor, &reply).expect("readable");
     assert_eq!((page.skipped.as_slice(), page.present.as_slice()), (&[][..], &[][..]));
     page
 }
@@ -214,11 +214,11 @@ fn answered(lever: &Lever, cursor: &str, body: &Value) -> Page {
 fn first(lever: &Lever, stream: &str) -> String {
     let streams = lever.ats.streams(&lever.settings);
     let stream = streams.iter().find(|known| known.name == stream).expect("a stream");
-    lever.ats.first(stream, &lever.settings, None).expect("a cursor")
+    lever.ats.first_cursor(stream, &lever.settings, None).expect("a cursor")
 }
 
 fn lookup(lever: &Lever, kind: Kind, id: &str) -> String {
-    lever.ats.lookup(kind, &[id.to_owned()]).and_then(|cursors| cursors.into_iter().next()).expect("a cursor")
+    lever.ats.lookup_cursors(kind, &[id.to_owned()]).and_then(|cursors| cursors.into_iter().next()).expect("a cursor")
 }
 
 fn id(data: &Value) -> &str {
@@ -292,5 +292,5 @@ async fn a_recorded_interview_the_deleted_lists_and_a_new_webhook_are_read() {
     }
     let body = Bytes::from(call("create-webhook").to_string());
     let reply = Reply { status: StatusCode::CREATED, headers: HeaderMap::new(), body };
-    assert!(lever.ats.subscribed(&lever.context(), &reply).is_ok());
+    assert!(lever.subscriptions().parse_subscription(&lever.context(), &reply).is_ok());
 }

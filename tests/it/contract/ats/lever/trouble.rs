@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::ats::{Kind, ObjectRef};
 use domain::connection::LoginMethod;
 use domain::write_back::Change;
-use providers::ats::port::{CallError, Next};
+use providers::ats::port::{AtsError, Next};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use simulators::faults::{Matching, Spec as Fault};
@@ -22,40 +22,40 @@ const OAUTH: [(&str, &str); 3] = [
 async fn a_key_signs_in_and_a_wrong_or_withdrawn_one_does_not() {
     let (mut lever, acme) = lever(10).await;
     assert_eq!(lever.check().await, Ok(()));
-    assert!(lever.ats.grant(&lever.context()).expect("nothing is missing").is_none());
+    assert!(lever.ats.token_grant(lever.context().login).is_none());
     lever.with_login(LoginMethod::ApiKey, &[("api_key", "local-wrong-key")]);
-    assert!(matches!(lever.check().await, Err(CallError::Unauthorised(_))));
+    assert!(matches!(lever.check().await, Err(AtsError::Unauthorised(_))));
     lever.with_login(LoginMethod::ApiKey, &[]);
-    assert!(matches!(lever.check().await, Err(CallError::Unauthorised(why)) if why.contains("api_key")));
+    assert!(matches!(lever.check().await, Err(AtsError::Unauthorised(why)) if why.contains("api_key")));
     lever.with_login(LoginMethod::UserPassword, &KEYS);
-    assert!(matches!(lever.check().await, Err(CallError::Unauthorised(_))));
+    assert!(matches!(lever.check().await, Err(AtsError::Unauthorised(_))));
     lever.with_login(LoginMethod::ApiKey, &KEYS);
     acme.set_revoked(true);
-    assert!(matches!(lever.check().await, Err(CallError::Unauthorised(_))));
+    assert!(matches!(lever.check().await, Err(AtsError::Unauthorised(_))));
 }
 
 #[tokio::test]
 async fn a_refresh_token_is_used_once_and_replaced() {
     let (mut lever, acme) = lever(10).await;
     lever.with_login(LoginMethod::RefreshToken, &OAUTH);
-    assert!(matches!(lever.check().await, Err(CallError::Unauthorised(_))), "there is no token yet");
+    assert!(matches!(lever.check().await, Err(AtsError::Unauthorised(_))), "there is no token yet");
     let granted = lever.sign_in().await.expect("an answer").expect("a token");
     assert_eq!(granted.expires_at.duration_since(lever.now()).as_secs(), 3_600);
     assert_eq!(lever.check().await, Ok(()));
     let next = granted.refresh_token.expect("another one");
     lever.secret("refresh_token", OAUTH[2].1);
     let again = lever.sign_in().await.map(|_| ()).expect_err("good once");
-    assert!(matches!(again, CallError::Reauthorise(_)), "{again:?}");
+    assert!(matches!(again, AtsError::ReauthorizationRequired(_)), "{again:?}");
     lever.pass_time(Duration::from_secs(3_600));
-    assert!(matches!(lever.check().await, Err(CallError::Unauthorised(_))), "the hour is over");
+    assert!(matches!(lever.check().await, Err(AtsError::Unauthorised(_))), "the hour is over");
     lever.secret("refresh_token", next.expose_secret());
     lever.secret("client_secret", "wrong");
-    assert!(matches!(lever.sign_in().await.map(|_| ()), Err(CallError::Unauthorised(_))));
+    assert!(matches!(lever.sign_in().await.map(|_| ()), Err(AtsError::Unauthorised(_))));
     lever.secret("client_secret", OAUTH[1].1);
     assert!(lever.sign_in().await.is_ok());
     assert_eq!(lever.check().await, Ok(()));
     acme.expire_tokens();
-    assert!(matches!(lever.check().await, Err(CallError::Unauthorised(_))));
+    assert!(matches!(lever.check().await, Err(AtsError::Unauthorised(_))));
     for (fault, wanted) in [
         (Fault { status: Some(500), ..Fault::default() }, "ask the provider: 500 InternalError"),
         (Fault { malformed: true, ..Fault::default() }, "read the reply"),
@@ -67,10 +67,10 @@ async fn a_refresh_token_is_used_once_and_replaced() {
 }
 
 /// What becomes of the first page of users when the provider does this.
-async fn met(lever: &Lever, fault: Fault) -> Result<usize, CallError> {
+async fn met(lever: &Lever, fault: Fault) -> Result<usize, AtsError> {
     lever.fault(Fault { times: Some(1), ..fault });
     let stream = lever.ats.streams(&lever.settings)[0];
-    let cursor = lever.ats.first(&stream, &lever.settings, None).expect("a cursor");
+    let cursor = lever.ats.first_cursor(&stream, &lever.settings, None).expect("a cursor");
     lever.read(&cursor).await.map(|page| page.observations.len())
 }
 
@@ -79,17 +79,17 @@ async fn limits_outages_and_pages_that_are_none_are_told_apart() {
     let (lever, acme) = lever(10).await;
     let status = |status: u16| Fault { status: Some(status), ..Fault::default() };
     let body = |body: Value| Fault { status: Some(200), body: Some(body), ..Fault::default() };
-    let limited = |wait, told| CallError::RateLimited { wait: Duration::from_secs(wait), told };
+    let limited = |wait, told| AtsError::RateLimited { wait: Duration::from_secs(wait), stated: told };
     let told = Fault { headers: [("retry-after".to_owned(), "17".to_owned())].into(), ..status(429) };
     assert_eq!(met(&lever, told).await, Err(limited(17, true)));
     assert_eq!(met(&lever, status(429)).await, Err(limited(1, false)));
     for number in [408, 500, 502, 503] {
-        assert!(matches!(met(&lever, status(number)).await, Err(CallError::Unavailable(_))), "{number}");
+        assert!(matches!(met(&lever, status(number)).await, Err(AtsError::Unavailable(_))), "{number}");
     }
     let page = Fault { status: Some(503), body: Some(json!("<html>maintenance</html>")), ..Fault::default() };
-    assert!(matches!(met(&lever, page).await, Err(CallError::Unavailable(_))));
+    assert!(matches!(met(&lever, page).await, Err(AtsError::Unavailable(_))));
     for number in [302, 400, 403, 404, 410] {
-        assert!(matches!(met(&lever, status(number)).await, Err(CallError::Refused(_))), "{number}");
+        assert!(matches!(met(&lever, status(number)).await, Err(AtsError::Refused(_))), "{number}");
     }
     for broken in [
         Fault { malformed: true, ..Fault::default() },
@@ -99,21 +99,21 @@ async fn limits_outages_and_pages_that_are_none_are_told_apart() {
         body(json!({"data": {}, "hasNext": false})),
         body(json!({"data": [], "hasNext": true})),
     ] {
-        assert!(matches!(met(&lever, broken.clone()).await, Err(CallError::Malformed(_))), "{broken:?}");
+        assert!(matches!(met(&lever, broken.clone()).await, Err(AtsError::InvalidResponse(_))), "{broken:?}");
     }
     let torn = Fault { drop_after_bytes: Some(40), ..Fault::default() };
-    assert!(matches!(met(&lever, torn).await, Err(CallError::Unavailable(_))));
+    assert!(matches!(met(&lever, torn).await, Err(AtsError::Unavailable(_))));
     let lost = json!({"code": "BadRequest", "message": "Invalid offset token: Offset token is invalid for sort"});
     let lost = Fault { status: Some(400), body: Some(lost), ..Fault::default() };
-    assert!(matches!(met(&lever, lost).await, Err(CallError::Restart(_))));
-    assert!(matches!(lever.read("page=2").await, Err(CallError::Restart(_))));
+    assert!(matches!(met(&lever, lost).await, Err(AtsError::CursorExpired(_))));
+    assert!(matches!(lever.read("page=2").await, Err(AtsError::CursorExpired(_))));
 
     acme.set_limit(Some((1, 1)));
     assert_eq!(lever.check().await, Ok(()));
     assert_eq!(lever.check().await, Err(limited(1, false)), "the limit itself says no more");
     acme.set_limit(None);
     acme.set_maintenance(true);
-    assert!(matches!(lever.check().await, Err(CallError::Unavailable(_))));
+    assert!(matches!(lever.check().await, Err(AtsError::Unavailable(_))));
 }
 
 #[tokio::test]
@@ -135,7 +135,7 @@ async fn a_row_that_cannot_be_read_is_left_out_and_not_taken_for_gone() {
         ..Fault::default()
     });
     let stream = lever.ats.streams(&lever.settings)[2];
-    let mut next = Next::More(lever.ats.first(&stream, &lever.settings, None).expect("a cursor"));
+    let mut next = Next::More(lever.ats.first_cursor(&stream, &lever.settings, None).expect("a cursor"));
     let mut last = None;
     while let Next::More(cursor) = next {
         let page = lever.read(&cursor).await.expect("a page");
@@ -162,14 +162,14 @@ async fn secrets_stand_in_no_error_and_no_debug_output() {
         email: "ada@example.com".to_owned(),
         phone: None,
     };
-    let call = lever.ats.act(&lever.context(), &submit, "write").expect("a request");
-    let check = lever.ats.check(&lever.settings);
+    let call = lever.write_back().change_request(&lever.context(), &submit, "write").expect("a request");
+    let check = lever.ats.check_cursor(&lever.settings);
     let mut said = vec![format!("{call:?}")];
-    said.push(format!("{:?}", lever.ats.call(&lever.context(), &check).expect("a request")));
+    said.push(format!("{:?}", lever.ats.build_request(&lever.context(), &check).expect("a request")));
     lever.with_login(LoginMethod::RefreshToken, &OAUTH);
-    said.push(format!("{:?}", lever.ats.grant(&lever.context()).expect("a request")));
+    said.push(format!("{:?}", lever.token_grant().token_request(&lever.context()).expect("a request")));
     let granted = lever.sign_in().await.expect("an answer").expect("a token").access_token;
-    said.push(format!("{:?}", lever.ats.call(&lever.context(), &check).expect("a request")));
+    said.push(format!("{:?}", lever.ats.build_request(&lever.context(), &check).expect("a request")));
     let body = json!({"error": "invalid_grant", "error_description": "local-lever-secret-acme Jane"});
     lever.fault(Fault { status: Some(403), body: Some(body), ..Fault::default() });
     said.push(format!("{:?}", lever.sign_in().await.map(|_| ())));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use domain::ats::Kind;
 use domain::connection::LoginMethod;
 use domain::write_back::Change;
-use providers::ats::port::CallError;
+use providers::ats::port::AtsError;
 use serde_json::{Value, json};
 use simulators::workday::data::{DISPOSITIONS, Person, Requisition, STAGES, STATUSES, of};
 use simulators::workday::tenant::Tenant;
@@ -113,8 +113,8 @@ async fn a_new_address_is_found_while_a_requisition_is_open_and_later_by_a_repor
     assert!(found.skipped.iter().all(|said| said.contains("has no `Nothing`")) && !found.skipped.is_empty());
     harness.settings.insert("raas_report".to_owned(), "Other".to_owned());
     let stream = harness.ats.streams(&harness.settings).pop().expect("the report's");
-    let cursor = harness.ats.first(&stream, &harness.settings, since).expect("a cursor");
-    assert!(matches!(harness.read(&cursor).await, Err(CallError::Refused(_))));
+    let cursor = harness.ats.first_cursor(&stream, &harness.settings, since).expect("a cursor");
+    assert!(matches!(harness.read(&cursor).await, Err(AtsError::Refused(_))));
 }
 
 #[tokio::test]
@@ -159,11 +159,11 @@ async fn changes_are_made_once_also_when_they_are_made_twice() {
     assert_eq!(touched[0].provider_id, application);
     assert_eq!(told(&application, "stage"), STAGES[2].name);
     let again = harness.make(&to).await.expect_err("there already");
-    assert!(matches!(again, CallError::Refused(_)), "{again}");
+    assert!(matches!(again, AtsError::Refused(_)), "{again}");
 
     let reject =
         |reason: Option<&str>| Change::Reject { application: application.clone(), reason: reason.map(str::to_owned) };
-    assert!(matches!(harness.make(&reject(None)).await, Err(CallError::Refused(_))), "a reason is needed");
+    assert!(matches!(harness.make(&reject(None)).await, Err(AtsError::Refused(_))), "a reason is needed");
     harness.make(&reject(Some(DISPOSITIONS[3].id))).await.expect("turned down");
     assert_eq!(
         (told(&application, "status"), told(&application, "rejection_reason")),
@@ -174,7 +174,7 @@ async fn changes_are_made_once_also_when_they_are_made_twice() {
 
     let application = next();
     let hire = Change::Hire { application: application.clone() };
-    assert!(matches!(harness.make(&hire).await, Err(CallError::Refused(_))), "no step is set");
+    assert!(matches!(harness.make(&hire).await, Err(AtsError::Refused(_))), "no step is set");
     harness.settings.insert("hire_step".to_owned(), "HIRE".to_owned());
     harness.make(&hire).await.expect("hired");
     assert_eq!(told(&application, "status"), "hired");
@@ -207,5 +207,5 @@ async fn an_application_is_handed_in_once_and_a_known_person_is_not_made_again()
     assert_eq!((other[0].clone(), people()), (first[0].clone(), 1));
     assert_ne!(other[1], first[1]);
     let refused = harness.make(&submit("0123456789abcdef0123456789abcdef")).await.expect_err("no such job");
-    assert!(matches!(&refused, CallError::Refused(said) if !said.contains("ada@")), "{refused}");
+    assert!(matches!(&refused, AtsError::Refused(said) if !said.contains("ada@")), "{refused}");
 }
