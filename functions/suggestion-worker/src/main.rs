@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use aws::batch::Batches;
+use aws::batch::SourceQueues;
 use aws::breaker::{self, SharedBreaker};
 use aws::bulkhead::Bulkhead;
 use aws::clients::{Aws, preconnect};
@@ -17,14 +17,14 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let begin = Instant::now();
     telemetry::init();
     let aws = Aws::from_environment()?;
-    let batches = Batches::from_environment(&aws)?;
+    let queues = SourceQueues::from_environment(&aws)?;
     let records = Records::new(aws.table("RECORDS_TABLE")?);
     let prompts = Prompts::built_in()?;
     let model = model_from_environment(prompts.provider())?;
     let breaker = SharedBreaker::of_deployment(aws.table("CONTROL_TABLE")?, breaker::MODEL, POLICY);
     let guard = Dependency::new(breaker, Bulkhead::from_environment(breaker::MODEL, "POOL_MODEL")?);
     let worker = Worker::new(records, aws.secrets()?, model, prompts, aws.queue("EMAIL_QUEUE_URL")?, guard);
-    preconnect(async { _ = tokio::join!(worker.preconnect(), batches.preconnect()) }).await;
+    preconnect(async { _ = tokio::join!(worker.preconnect(), queues.preconnect()) }).await;
     telemetry::started(begin);
-    batches.serve(|job, turn| worker.handle(job, turn)).await
+    queues.serve(|job, turn| worker.handle(job, turn)).await
 }

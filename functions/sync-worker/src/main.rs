@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use aws::batch::Batches;
+use aws::batch::SourceQueues;
 use aws::clients::{Aws, preconnect};
 use aws::telemetry;
 use sync::Engine;
@@ -13,9 +13,9 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let begin = Instant::now();
     telemetry::init();
     let aws = Aws::from_environment()?;
-    let batches = Batches::from_environment(&aws)?;
+    let queues = SourceQueues::from_environment(&aws)?;
     let worker = Worker::new(Engine::from_environment(&aws)?);
-    preconnect(async { _ = tokio::join!(worker.preconnect(), batches.preconnect()) }).await;
+    preconnect(async { _ = tokio::join!(worker.preconnect(), queues.preconnect()) }).await;
     telemetry::started(begin);
-    batches.serve(|job, turn| worker.handle(job, turn)).await
+    queues.serve(|job, turn| worker.handle(job, turn)).await
 }

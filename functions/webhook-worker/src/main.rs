@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use aws::batch::Batches;
+use aws::batch::SourceQueues;
 use aws::clients::{Aws, preconnect};
 use aws::telemetry;
 use store::control::Control;
@@ -15,11 +15,11 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let begin = Instant::now();
     telemetry::init();
     let aws = Aws::from_environment()?;
-    let batches = Batches::from_environment(&aws)?;
+    let queues = SourceQueues::from_environment(&aws)?;
     let (engine, control) = (Engine::from_environment(&aws)?, Control::new(aws.table("CONTROL_TABLE")?));
     let emails = EmailQueues::from_environment(&aws)?;
     let worker = Worker::new(engine, control, aws.queue("SUGGESTION_QUEUE_URL")?, emails);
-    preconnect(async { _ = tokio::join!(worker.preconnect(), batches.preconnect()) }).await;
+    preconnect(async { _ = tokio::join!(worker.preconnect(), queues.preconnect()) }).await;
     telemetry::started(begin);
-    batches.serve(|delivery, turn| worker.handle(delivery, turn)).await
+    queues.serve(|delivery, turn| worker.handle(delivery, turn)).await
 }

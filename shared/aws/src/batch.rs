@@ -26,25 +26,25 @@ const AFTER_PANIC: Duration = Duration::from_secs(30);
 
 /// A worker's own queues, each with its dead-letter queue.
 #[derive(Debug, Clone)]
-pub struct Batches {
-    first: Lane,
-    others: Vec<Lane>,
+pub struct SourceQueues {
+    first: SourceQueue,
+    others: Vec<SourceQueue>,
 }
 
-/// A queue that a worker takes from, and where what is poisoned goes.
+/// A queue that a worker takes messages from, with the queue for those that can never succeed.
 #[derive(Debug, Clone)]
-struct Lane {
+struct SourceQueue {
     source: Queue,
-    dead: Queue,
+    dead_letters: Queue,
 }
 
 /// How a message ended, for the metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
     Done,
-    PutBack,
+    Retried,
     Postponed,
-    Dead,
+    DeadLetter,
     Panicked,
 }
 
@@ -71,13 +71,14 @@ impl Invocation {
     }
 }
 
-impl Batches {
+impl SourceQueues {
     /// Reads `SOURCE_QUEUE_URL` and `DEAD_LETTER_QUEUE_URL`.
     ///
     /// # Errors
     /// When one is not set.
     pub fn from_environment(aws: &Aws) -> Result<Self, EnvironmentError> {
-        let first = Lane { source: aws.queue("SOURCE_QUEUE_URL")?, dead: aws.queue("DEAD_LETTER_QUEUE_URL")? };
+        let first =
+            SourceQueue { source: aws.queue("SOURCE_QUEUE_URL")?, dead_letters: aws.queue("DEAD_LETTER_QUEUE_URL")? };
         Ok(Self { first, others: vec![] })
     }
 
@@ -87,8 +88,8 @@ impl Batches {
     /// # Errors
     /// When one is not set.
     pub fn with_priority(mut self, aws: &Aws) -> Result<Self, EnvironmentError> {
-        let (source, dead) = ("PRIORITY_SOURCE_QUEUE_URL", "PRIORITY_DEAD_LETTER_QUEUE_URL");
-        self.others.push(Lane { source: aws.queue(source)?, dead: aws.queue(dead)? });
+        let (source, dead_letters) = ("PRIORITY_SOURCE_QUEUE_URL", "PRIORITY_DEAD_LETTER_QUEUE_URL");
+        self.others.push(SourceQueue { source: aws.queue(source)?, dead_letters: aws.queue(dead_letters)? });
         Ok(self)
     }
 
@@ -98,9 +99,9 @@ impl Batches {
     }
 
     /// The queue that a message came from, with its dead-letter queue.
-    fn lane(&self, event_source_arn: Option<&str>) -> &Lane {
+    fn queue_of(&self, event_source_arn: Option<&str>) -> &SourceQueue {
         let arn = event_source_arn.unwrap_or_default();
-        self.others.iter().find(|lane| lane.source.is_at(arn)).unwrap_or(&self.first)
+        self.others.iter().find(|queue| queue.source.is_at(arn)).unwrap_or(&self.first)
     }
 
     /// Takes batches from Lambda until the process ends.
@@ -142,9 +143,9 @@ impl Batches {
             None,
             &[
                 ("MessagesDone", count(End::Done), Unit::Count),
-                ("MessagesPutBack", count(End::PutBack), Unit::Count),
+                ("MessagesPutBack", count(End::Retried), Unit::Count),
                 ("MessagesPostponed", count(End::Postponed), Unit::Count),
-                ("MessagesDead", count(End::Dead), Unit::Count),
+                ("MessagesDead", count(End::DeadLetter), Unit::Count),
                 ("MessagesPanicked", count(End::Panicked), Unit::Count),
                 ("BatchDuration", duration_ms, Unit::Milliseconds),
             ],
@@ -165,7 +166,7 @@ impl Batches {
         F: Fn(M, Invocation) -> Fut,
         Fut: Future<Output = Outcome>,
     {
-        let Lane { source, dead } = self.lane(message.event_source_arn.as_deref());
+        let SourceQueue { source, dead_letters } = self.queue_of(message.event_source_arn.as_deref());
         let id = message.message_id.unwrap_or_default();
         let body = message.body.unwrap_or_default();
         let received = message.attributes.get("ApproximateReceiveCount").and_then(|n| n.parse().ok()).unwrap_or(1);
@@ -191,8 +192,8 @@ impl Batches {
             }
             Outcome::Retry { after, reason } => {
                 let receipt = message.receipt_handle.unwrap_or_default();
-                let failure = put_back(source, &id, received, &receipt, after, &reason).await;
-                (if panicked { End::Panicked } else { End::PutBack }, failure)
+                let failure = retry_later(source, &id, received, &receipt, after, &reason).await;
+                (if panicked { End::Panicked } else { End::Retried }, failure)
             }
             Outcome::Postpone { after, reason } => match source.send_later(&body, after).await {
                 Ok(()) => {
@@ -209,16 +210,16 @@ impl Batches {
                 Err(error) => {
                     let reason = format!("{reason}; failed to {error}");
                     let receipt = message.receipt_handle.unwrap_or_default();
-                    (End::PutBack, put_back(source, &id, received, &receipt, after, &reason).await)
+                    (End::Retried, retry_later(source, &id, received, &receipt, after, &reason).await)
                 }
             },
             Outcome::Dead { reason } => {
                 tracing::error!(message.id = id, message.received = received, duration_ms, reason, "message is dead");
-                match dead.send_dead(&body, &reason, &id).await {
-                    Ok(()) => (End::Dead, None),
+                match dead_letters.send_dead_letter(&body, &reason, &id).await {
+                    Ok(()) => (End::DeadLetter, None),
                     Err(error) => {
                         tracing::error!(message.id = id, %error, "the dead letter was not taken; the message stays");
-                        (End::PutBack, Some(failure(id)))
+                        (End::Retried, Some(failure(id)))
                     }
                 }
             }
@@ -226,7 +227,7 @@ impl Batches {
     }
 }
 
-async fn put_back(
+async fn retry_later(
     source: &Queue,
     id: &str,
     received: u32,

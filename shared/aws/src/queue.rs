@@ -65,7 +65,7 @@ impl Queue {
     ///
     /// # Errors
     /// When the queue did not take it.
-    pub async fn send_dead(&self, body: &str, reason: &str, message_id: &str) -> Result<(), AwsError> {
+    pub async fn send_dead_letter(&self, body: &str, reason: &str, message_id: &str) -> Result<(), AwsError> {
         let text = |value: &str| {
             // An attribute may not be empty, and a reason needs no more than a paragraph.
             let value: String = value.chars().filter(|c| !c.is_control()).take(500).collect();
