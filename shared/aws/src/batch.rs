@@ -1,7 +1,7 @@
-//! The batch runner: every queue worker gets its messages through this, one at a time, each in its own cell.
+//! The batch runner: every queue worker gets its messages through this, each handled apart from the others.
 //!
-//! A message that does not parse or panics harms nobody but itself; only failures are reported back; what can never succeed
-//! goes to the dead-letter queue at once with the reason beside it.
+//! A message that does not parse, panics or takes too long harms none but itself; only failures are reported back; what can
+//! never succeed goes to the dead-letter queue at once with the reason beside it.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use futures::future::FutureExt as _;
 use futures::stream::{self, StreamExt as _};
 use jiff::Timestamp;
 use lambda_runtime::{LambdaEvent, service_fn};
-use resilience::batch::{CONCURRENCY, Outcome, RESERVE};
+use resilience::batch::{CONCURRENCY, Outcome, RESERVE, handler_time};
 use resilience::deadline;
 use serde::de::DeserializeOwned;
 
@@ -21,10 +21,10 @@ use crate::environment::EnvironmentError;
 use crate::metrics::{self, Unit};
 use crate::queue::Queue;
 
-/// How long a message is left alone after its handler panicked.
+/// The delay of a message whose handler panicked.
 const AFTER_PANIC: Duration = Duration::from_secs(30);
 
-/// A worker's own queues, each with its dead-letter queue.
+/// The queues that a worker takes its messages from, each with its dead-letter queue.
 #[derive(Debug, Clone)]
 pub struct SourceQueues {
     first: SourceQueue,
@@ -38,7 +38,7 @@ struct SourceQueue {
     dead_letters: Queue,
 }
 
-/// How a message ended, for the metrics.
+/// The end of a message in this invocation, for the metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
     Done,
@@ -46,19 +46,20 @@ enum End {
     Postponed,
     DeadLetter,
     Panicked,
+    TimedOut,
 }
 
-/// What a handler may use besides its message.
+/// The invocation that a message is handled in.
 #[derive(Debug, Clone, Copy)]
 pub struct Invocation {
-    /// When this invocation must have ended: leases end then, and no call may take longer.
+    /// The time by which the invocation must have ended: leases end then, and no call may take longer.
     pub deadline: Timestamp,
-    /// How often the queue handed this message out, this time included.
+    /// The number of times that the queue handed this message out, this time included.
     pub receive_count: u32,
 }
 
 impl Invocation {
-    /// Time left.
+    /// The time left until the deadline.
     #[must_use]
     pub fn left(&self) -> Duration {
         Duration::try_from(self.deadline.duration_since(clock::now())).unwrap_or(Duration::ZERO)
@@ -82,8 +83,8 @@ impl SourceQueues {
         Ok(Self { first, others: vec![] })
     }
 
-    /// Adds the queue of urgent messages: reads `PRIORITY_SOURCE_QUEUE_URL` and `PRIORITY_DEAD_LETTER_QUEUE_URL`. Which of its
-    /// queues a message came from follows from the event source that it names.
+    /// Adds the queue of urgent messages: reads `PRIORITY_SOURCE_QUEUE_URL` and `PRIORITY_DEAD_LETTER_QUEUE_URL`. The event
+    /// source that a message names says which queue it came from.
     ///
     /// # Errors
     /// When one is not set.
@@ -93,7 +94,7 @@ impl SourceQueues {
         Ok(self)
     }
 
-    /// Opens the connection to the queues.
+    /// Opens the connection to the queues: they are one service.
     pub async fn preconnect(&self) {
         let _ignored = self.first.source.waiting().await;
     }
@@ -147,6 +148,7 @@ impl SourceQueues {
                 ("MessagesPostponed", count(End::Postponed), Unit::Count),
                 ("MessagesDead", count(End::DeadLetter), Unit::Count),
                 ("MessagesPanicked", count(End::Panicked), Unit::Count),
+                ("MessagesTimedOut", count(End::TimedOut), Unit::Count),
                 ("BatchDuration", duration_ms, Unit::Milliseconds),
             ],
         );
@@ -172,17 +174,18 @@ impl SourceQueues {
         let received = message.attributes.get("ApproximateReceiveCount").and_then(|n| n.parse().ok()).unwrap_or(1);
         let invocation = Invocation { deadline, receive_count: received };
         let begin = clock::now();
-        let mut panicked = false;
-        let outcome = match domain::message::read::<M>(&body) {
-            Err(error) => Outcome::dead(format!("failed to {error}")),
-            Ok(_) if invocation.left() < RESERVE => Outcome::retry(Duration::ZERO, "the invocation is about to end"),
-            Ok(parsed) => match AssertUnwindSafe(handle(parsed, invocation)).catch_unwind().await {
-                Ok(outcome) => outcome,
-                Err(_) => {
-                    panicked = true;
-                    Outcome::retry(AFTER_PANIC, "the handler panicked")
-                }
-            },
+        let handled = match domain::message::read::<M>(&body) {
+            Err(error) => Handled::Ended(Outcome::dead(format!("failed to {error}"))),
+            Ok(_) if invocation.left() < RESERVE => {
+                Handled::Ended(Outcome::retry(Duration::ZERO, "the invocation is about to end"))
+            }
+            Ok(message) => in_time(handle(message, invocation), invocation).await,
+        };
+        let (outcome, retried) = match handled {
+            Handled::Ended(outcome) => (outcome, End::Retried),
+            Handled::Panicked => (Outcome::retry(AFTER_PANIC, "the handler panicked"), End::Panicked),
+            // Its leases end by the deadline: a message that came sooner would find its work busy.
+            Handled::TimedOut => (Outcome::retry(invocation.left(), "the handler ran out of time"), End::TimedOut),
         };
         let duration_ms = clock::now().duration_since(begin).as_millis();
         match outcome {
@@ -192,8 +195,7 @@ impl SourceQueues {
             }
             Outcome::Retry { after, reason } => {
                 let receipt = message.receipt_handle.unwrap_or_default();
-                let failure = retry_later(source, &id, received, &receipt, after, &reason).await;
-                (if panicked { End::Panicked } else { End::Retried }, failure)
+                (retried, retry_later(source, &id, received, &receipt, after, &reason).await)
             }
             Outcome::Postpone { after, reason } => match source.send_later(&body, after).await {
                 Ok(()) => {
@@ -214,7 +216,13 @@ impl SourceQueues {
                 }
             },
             Outcome::Dead { reason } => {
-                tracing::error!(message.id = id, message.received = received, duration_ms, reason, "message is dead");
+                tracing::error!(
+                    message.id = id,
+                    message.received = received,
+                    duration_ms,
+                    reason,
+                    "message goes to the dead-letter queue"
+                );
                 match dead_letters.send_dead_letter(&body, &reason, &id).await {
                     Ok(()) => (End::DeadLetter, None),
                     Err(error) => {
@@ -227,6 +235,24 @@ impl SourceQueues {
     }
 }
 
+/// The end of a handler.
+#[derive(Debug, PartialEq, Eq)]
+enum Handled {
+    Ended(Outcome),
+    Panicked,
+    TimedOut,
+}
+
+/// Runs a handler within the time that leaves enough of the invocation to release its message.
+async fn in_time(handler: impl Future<Output = Outcome>, invocation: Invocation) -> Handled {
+    match tokio::time::timeout(handler_time(invocation.left()), AssertUnwindSafe(handler).catch_unwind()).await {
+        Ok(Ok(outcome)) => Handled::Ended(outcome),
+        Ok(Err(_)) => Handled::Panicked,
+        Err(_) => Handled::TimedOut,
+    }
+}
+
+/// Hides a message until its next try, and reports it as failed so that the queue keeps it.
 async fn retry_later(
     source: &Queue,
     id: &str,
@@ -236,7 +262,13 @@ async fn retry_later(
     reason: &str,
 ) -> Option<BatchItemFailure> {
     let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
-    tracing::warn!(message.id = id, message.received = received, retry.after_ms = after_ms, reason, "message put back");
+    tracing::warn!(
+        message.id = id,
+        message.received = received,
+        retry.after_ms = after_ms,
+        reason,
+        "message is tried again later"
+    );
     if let Err(error) = source.hide(receipt, after).await {
         // Harmless: the queue's own visibility timeout brings the message back, only later.
         tracing::warn!(message.id = id, %error, "the message comes back later than asked");
@@ -248,4 +280,35 @@ fn failure(id: String) -> BatchItemFailure {
     let mut failure = BatchItemFailure::default();
     failure.item_identifier = id;
     failure
+}
+
+#[cfg(test)]
+mod tests {
+    use resilience::batch::RELEASE_RESERVE;
+
+    use super::*;
+
+    fn ending_in(left: Duration) -> Invocation {
+        let deadline = clock::now().saturating_add(jiff::SignedDuration::try_from(left).expect("short"));
+        Invocation { deadline: deadline.expect("a time"), receive_count: 1 }
+    }
+
+    #[tokio::test]
+    async fn a_handler_that_takes_too_long_leaves_time_to_release_its_message() {
+        let spare = Duration::from_millis(50);
+        let invocation = ending_in(RELEASE_RESERVE + spare);
+        let begin = std::time::Instant::now();
+        assert_eq!(in_time(std::future::pending(), invocation).await, Handled::TimedOut);
+        assert!(begin.elapsed() < RELEASE_RESERVE, "it ran for {:?}", begin.elapsed());
+        assert!(invocation.left() > Duration::ZERO);
+    }
+
+    #[tokio::test]
+    async fn a_handler_that_ends_or_panics_is_told_from_one_that_takes_too_long() {
+        let invocation = ending_in(Duration::from_secs(60));
+        assert_eq!(in_time(async { Outcome::Done }, invocation).await, Handled::Ended(Outcome::Done));
+        let panics = async { panic!("a handler's bug") };
+        assert_eq!(in_time(panics, invocation).await, Handled::Panicked);
+        assert_eq!(in_time(std::future::pending(), ending_in(Duration::ZERO)).await, Handled::TimedOut);
+    }
 }

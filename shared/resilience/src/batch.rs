@@ -55,6 +55,15 @@ pub const CONCURRENCY: usize = 10;
 /// A message that would start with less than this left is put back unharmed.
 pub const RESERVE: Duration = Duration::from_secs(3);
 
+/// The part of an invocation's time that no handler may use: releasing a message is one call to its queue.
+pub const RELEASE_RESERVE: Duration = Duration::from_millis(1_500);
+
+/// The longest time that the handler of a message may take when so much of the invocation is left.
+#[must_use]
+pub fn handler_time(left: Duration) -> Duration {
+    left.saturating_sub(RELEASE_RESERVE)
+}
+
 /// SQS lets a message be hidden for at most 12 hours from its receipt.
 const LONGEST_DELAY: Duration = Duration::from_secs(12 * 60 * 60 - 60);
 
@@ -78,6 +87,13 @@ pub fn visibility_seconds(after: Duration) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_that_may_start_has_time_and_leaves_some() {
+        assert_eq!(handler_time(RESERVE), RESERVE - RELEASE_RESERVE);
+        assert!(handler_time(RESERVE) > Duration::ZERO);
+        assert_eq!(handler_time(RELEASE_RESERVE / 2), Duration::ZERO);
+    }
 
     #[test]
     fn delays_are_rounded_up_and_kept_within_what_the_queue_takes() {
