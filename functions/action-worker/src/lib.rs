@@ -10,9 +10,11 @@ use std::time::Duration;
 
 use aws::batch::Invocation;
 use aws::breaker::Verdict;
+use aws::clients::Aws;
 use aws::clock;
 use aws::error::AwsError;
 use aws::fault;
+use aws::function::{Function, StartError, Worker};
 use aws::metrics::{self, Unit};
 use aws::random;
 use aws::table::{Item, number};
@@ -36,9 +38,9 @@ const TO_RECORD: Duration = Duration::from_secs(5);
 /// The longest time that a change may take.
 const LONGEST: Duration = Duration::from_secs(120);
 
-/// The worker and what it needs.
+/// The worker of actions.
 #[derive(Debug, Clone)]
-pub struct Worker {
+pub struct ActionWorker {
     engine: Engine,
 }
 
@@ -51,26 +53,28 @@ struct Held {
     taken_over: bool,
 }
 
-impl Worker {
-    /// A worker with this engine.
-    #[must_use]
-    pub fn new(engine: Engine) -> Self {
-        Self { engine }
+impl Function for ActionWorker {
+    fn from_environment(aws: &Aws) -> Result<Self, StartError> {
+        Ok(Self { engine: Engine::from_environment(aws)? })
     }
 
-    /// Opens the connections.
-    pub async fn preconnect(&self) {
+    async fn warm_up(&self) {
         self.engine.preconnect().await;
     }
+}
 
-    /// Works on one action.
-    pub async fn handle(&self, job: ActionJob, invocation: Invocation) -> Outcome {
+impl Worker for ActionWorker {
+    type Message = ActionJob;
+
+    async fn handle(&self, job: ActionJob, invocation: Invocation) -> Outcome {
         match self.work(&job, invocation).await {
             Ok(outcome) => outcome,
             Err(error) => error.outcome(),
         }
     }
+}
 
+impl ActionWorker {
     async fn work(&self, job: &ActionJob, invocation: Invocation) -> Result<Outcome, AwsError> {
         let connection = self.engine.dependency(&job.connection_key());
         connection

@@ -31,7 +31,7 @@ use uuid::Uuid;
 use super::*;
 
 struct House {
-    worker: Worker,
+    worker: ActionWorker,
     account: Arc<lever::Company>,
     control: Arc<Control>,
     origin: Origin,
@@ -79,7 +79,8 @@ impl House {
             created_at: clock::now(),
         };
         records.create(&origin.org, &connection, "test", clock::now()).await.expect("stored");
-        let worker = Worker::new(Engine::new(records, Table::in_memory(), Cache::of_process(), secrets, outside));
+        let worker =
+            ActionWorker { engine: Engine::new(records, Table::in_memory(), Cache::of_process(), secrets, outside) };
         Self { worker, account, control, origin, application }
     }
 

@@ -5,9 +5,13 @@
 
 mod body;
 
-use aws::clock;
+use std::time::Duration;
 
+use aws::clients::Aws;
+use aws::clock;
+use aws::environment;
 use aws::error::AwsError;
+use aws::function::{Function, StartError};
 use aws::limit::SharedLimiter;
 use aws::queue::Queue;
 use aws::random;
@@ -36,23 +40,18 @@ use web::problem::Problem;
 use crate::body::CreateIntakeRequest;
 
 /// Name of the rate limit, in its headers and in the table.
-pub const POLICY_NAME: &str = "external";
+const POLICY_NAME: &str = "external";
 
-/// The intake and what it needs.
+/// The API of intakes.
 #[derive(Debug, Clone)]
 pub struct Intakes {
-    /// Who may ask.
-    pub keys: ApiKeys,
-    /// How often.
-    pub limiter: SharedLimiter,
-    /// Requests a minute for a key without a limit of its own.
-    pub limit_per_minute: u32,
-    /// Where intakes are recorded.
-    pub records: Records,
-    /// The queue of ordinary intakes.
-    pub normal: Queue,
-    /// The queue of urgent ones.
-    pub priority: Queue,
+    keys: ApiKeys,
+    limiter: SharedLimiter,
+    /// The requests a minute for a key without a limit of its own.
+    limit_per_minute: u32,
+    records: Records,
+    normal: Queue,
+    priority: Queue,
 }
 
 /// Whose key it was.
@@ -97,12 +96,26 @@ impl From<Intake> for IntakeResponse {
     }
 }
 
-impl Intakes {
-    /// Opens the connections: both tables are one service, and so are both queues.
-    pub async fn preconnect(&self) {
-        let _ignored = tokio::join!(self.records.table().preconnect(), self.normal.waiting());
+impl Function for Intakes {
+    fn from_environment(aws: &Aws) -> Result<Self, StartError> {
+        let records = Records::new(aws.table("RECORDS_TABLE")?);
+        Ok(Self {
+            keys: ApiKeys::new(records.clone()),
+            limiter: SharedLimiter::new(aws.table("CONTROL_TABLE")?, POLICY_NAME, Duration::from_secs(60)),
+            limit_per_minute: environment::number("EXTERNAL_LIMIT_PER_MINUTE")?,
+            records,
+            normal: aws.queue("INTAKE_QUEUE_URL")?,
+            priority: aws.queue("INTAKE_PRIORITY_QUEUE_URL")?,
+        })
     }
 
+    /// Both tables are one service, and so are both queues.
+    async fn warm_up(&self) {
+        let _ignored = tokio::join!(self.records.table().preconnect(), self.normal.waiting());
+    }
+}
+
+impl Intakes {
     /// The routes. Every one of them asks for the key and counts against its limit.
     pub fn routes(self) -> Router {
         Router::new()

@@ -13,15 +13,18 @@ use std::time::Duration;
 
 use aws::batch::Invocation;
 use aws::bulkhead::Bulkhead;
+use aws::clients::Aws;
 use aws::clock;
 use aws::environment::{self, EnvironmentError};
 use aws::error::AwsError;
+use aws::function::{Function, StartError, Worker};
 use domain::mail_event::MailReference;
 use domain::message::EmailJob;
 use mail_templates::Templates;
 use resilience::batch::Outcome;
 use resilience::delivery::DeliveryStatus;
 use store::delivery::{Claim, Deliveries, DeliverySnapshot};
+use store::records::Records;
 use store::suppression::Correspondents;
 
 use crate::mailer::Mailers;
@@ -33,8 +36,8 @@ const TO_RECORD: Duration = Duration::from_secs(4);
 /// provider has had the time to index it.
 const SETTLING: Duration = Duration::from_secs(120);
 
-/// The worker, with its tables, providers and templates.
-pub struct Worker {
+/// The worker of notifications, with its tables, providers and templates.
+pub struct EmailWorker {
     deliveries: Deliveries,
     correspondents: Correspondents,
     mailers: Mailers,
@@ -47,29 +50,27 @@ pub struct Worker {
 ///
 /// # Errors
 /// When it is something else.
-pub fn settling() -> Result<Duration, EnvironmentError> {
+fn settling() -> Result<Duration, EnvironmentError> {
     let name = "MAIL_SETTLING_SECONDS";
     let Some(text) = environment::optional(name) else { return Ok(SETTLING) };
     let seconds = text.parse().ok().filter(|seconds| (1..=900).contains(seconds));
     seconds.map(Duration::from_secs).ok_or(EnvironmentError::Invalid { name, rule: "a whole number from 1 to 900" })
 }
 
-impl Worker {
-    /// A worker on these records; at most so many calls to providers at once, and so long a settling time.
-    #[must_use]
-    pub fn new(
-        deliveries: Deliveries,
-        mailers: Mailers,
-        templates: Templates,
-        calls: Bulkhead,
-        settling: Duration,
-    ) -> Self {
-        let correspondents = Correspondents::new(deliveries.records().clone());
-        Self { deliveries, correspondents, mailers, templates, calls, settling }
+impl Function for EmailWorker {
+    fn from_environment(aws: &Aws) -> Result<Self, StartError> {
+        let records = Records::new(aws.table("RECORDS_TABLE")?);
+        Ok(Self {
+            correspondents: Correspondents::new(records.clone()),
+            deliveries: Deliveries::new(records),
+            mailers: Mailers::from_environment(aws.secrets()?, aws.table("CONTROL_TABLE")?)?,
+            templates: Templates::built_in()?,
+            calls: Bulkhead::from_environment("mail", "POOL_MAIL")?,
+            settling: settling()?,
+        })
     }
 
-    /// Opens the connections and reads the credentials.
-    pub async fn preconnect(&self) {
+    async fn warm_up(&self) {
         let provider = async {
             if let Some(first) = self.mailers.first() {
                 let _read_again_when_needed =
@@ -78,9 +79,14 @@ impl Worker {
         };
         tokio::join!(self.deliveries.records().table().preconnect(), provider);
     }
+}
 
-    /// Handles the job of one notification.
-    pub async fn handle(&self, job: EmailJob, invocation: Invocation) -> Outcome {
+impl Worker for EmailWorker {
+    type Message = EmailJob;
+
+    const PRIORITY: bool = true;
+
+    async fn handle(&self, job: EmailJob, invocation: Invocation) -> Outcome {
         let EmailJob { v: _, org, notification, hint } = job;
         let reference = MailReference { org, notification };
         let worked = match hint {
@@ -89,7 +95,9 @@ impl Worker {
         };
         worked.unwrap_or_else(|error| error.outcome())
     }
+}
 
+impl EmailWorker {
     async fn work(&self, reference: &MailReference, invocation: Invocation) -> Result<Outcome, AwsError> {
         // Without a free slot neither the work nor the message is touched.
         let _slot = self.calls.enter().await?;

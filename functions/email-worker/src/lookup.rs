@@ -18,7 +18,7 @@ use store::delivery::{AppliedEvent, DeliverySnapshot};
 use resilience::retry::MAIL;
 
 use crate::record::{count, entry, needs_review, since, step};
-use crate::{TO_RECORD, Worker};
+use crate::{EmailWorker, TO_RECORD};
 
 /// The longest time that one lookup may take.
 const LONGEST_LOOKUP: Duration = Duration::from_secs(15);
@@ -46,7 +46,7 @@ fn confirms(state: NotificationState, hint: MailEventKind, events: &[MailEvent])
     !events.is_empty() && delivery::after_event(after, hint).is_none()
 }
 
-impl Worker {
+impl EmailWorker {
     /// Records what follows from the death of a worker that was sending.
     pub(crate) async fn mark_unknown(
         &self,

@@ -27,7 +27,7 @@ use store::suppression::Correspondent;
 
 use crate::mailer::Ready;
 use crate::record::{count, entry, needs_review, step};
-use crate::{TO_RECORD, Worker};
+use crate::{EmailWorker, TO_RECORD};
 
 /// The longest time that a provider may take to accept a mail.
 const LONGEST_DIALOGUE: Duration = Duration::from_secs(20);
@@ -78,7 +78,7 @@ enum NotComposed {
     Unavailable(AwsError),
 }
 
-impl Worker {
+impl EmailWorker {
     /// Sends the mail of a claimed notification, and records the outcome.
     pub(crate) async fn send(
         &self,

@@ -20,14 +20,17 @@ use std::fmt::Display;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use aws::breaker::SharedBreaker;
+use aws::breaker::{self, SharedBreaker};
 use aws::cache::Cache;
+use aws::clients::Aws;
 use aws::error::AwsError;
+use aws::function::{Function, StartError};
 use aws::queue::Queue;
 use aws::secrets::Secrets;
 use axum::extract::{Path, State};
 use axum::{Json, Router};
 use mail_templates::Templates;
+use resilience::breaker::POLICY;
 use serde::Deserialize;
 use store::audit::Audit;
 use store::control::Control;
@@ -68,13 +71,32 @@ pub struct Api {
     pub templates: Arc<Templates>,
 }
 
-impl Api {
-    /// Opens the connections.
-    pub async fn preconnect(&self) {
+impl Function for Api {
+    fn from_environment(aws: &Aws) -> Result<Self, StartError> {
+        let control = aws.table("CONTROL_TABLE")?;
+        Ok(Self {
+            model_breaker: Arc::new(SharedBreaker::of_deployment(control.clone(), breaker::MODEL, POLICY)),
+            audit: Audit::new(control.clone()),
+            cache: Cache::from_environment()?,
+            records: Records::new(aws.table("RECORDS_TABLE")?),
+            control: Control::new(control),
+            secrets: aws.secrets()?,
+            sync_queue: aws.queue("SYNC_QUEUE_URL")?,
+            webhook_queue: aws.queue("WEBHOOK_QUEUE_URL")?,
+            suggestion_queue: aws.queue("SUGGESTION_QUEUE_URL")?,
+            email_queues: EmailQueues::from_environment(aws)?,
+            action_queue: aws.queue("ACTION_QUEUE_URL")?,
+            templates: Arc::new(Templates::built_in()?),
+        })
+    }
+
+    async fn warm_up(&self) {
         let _ignored =
             tokio::join!(self.records.table().preconnect(), self.email_queues.preconnect(), self.cache.preconnect());
     }
+}
 
+impl Api {
     pub(crate) fn deliveries(&self) -> Deliveries {
         Deliveries::new(self.records.clone())
     }

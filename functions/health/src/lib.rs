@@ -11,6 +11,7 @@ use aws::clients::Aws;
 use aws::clock;
 use aws::environment::{self, EnvironmentError};
 use aws::error::AwsError;
+use aws::function::{Function, StartError};
 use aws::queue::Queue;
 use aws::table::{Key, Table};
 use axum::extract::State;
@@ -46,12 +47,8 @@ pub struct Health {
     queues: Vec<(&'static str, Queue)>,
 }
 
-impl Health {
-    /// Reads the names of tables and queues.
-    ///
-    /// # Errors
-    /// When one is not set.
-    pub fn from_environment(aws: &Aws) -> Result<Self, EnvironmentError> {
+impl Function for Health {
+    fn from_environment(aws: &Aws) -> Result<Self, StartError> {
         let control = aws.table("CONTROL_TABLE")?;
         let tables = vec![("records-table", aws.table("RECORDS_TABLE")?), ("control-table", control.clone())];
         let queues =
@@ -59,11 +56,12 @@ impl Health {
         Ok(Self { stage: environment::stage()?.as_str(), aws: aws.clone(), control, tables, queues })
     }
 
-    /// Opens the connections.
-    pub async fn preconnect(&self) {
+    async fn warm_up(&self) {
         self.checks().await;
     }
+}
 
+impl Health {
     /// The routes.
     pub fn routes(self) -> Router {
         Router::new().route("/api/health", get(answer)).with_state(self)

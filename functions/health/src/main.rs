@@ -1,18 +1,7 @@
-//! Wires the health check.
-
-use std::time::Instant;
-
-use aws::clients::{Aws, preconnect};
-use aws::telemetry;
-use health::Health;
+//! The process of the health check.
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
-    let begin = Instant::now();
-    telemetry::init();
-    let aws = Aws::from_environment()?;
-    let health = Health::from_environment(&aws)?;
-    preconnect(health.preconnect()).await;
-    telemetry::started(begin);
-    lambda_http::run(web::app(health.routes())).await
+    let api = aws::function::start::<health::Health>().await?;
+    lambda_http::run(web::app(api.routes())).await
 }

@@ -7,14 +7,16 @@ use std::time::Duration;
 
 use aws::batch::Invocation;
 use aws::cache::Cache;
+use aws::clients::Aws;
 use aws::clock;
 use aws::error::AwsError;
+use aws::function::{Function, StartError, Worker};
 use aws::random;
 use aws::table::{Item, text};
 use aws::work::{Claim, ClaimTerms, HeldLease, claim, finish, release, state_attributes};
 use domain::ats::{Extent, Job, Observation, Origin, Record};
 use domain::failure::Failure;
-use domain::id::{ConnectionId, IdError};
+use domain::id::ConnectionId;
 use domain::intake::{AppliedJob, CONNECTION, Intake, IntakeRecords, PROVIDER};
 use domain::message::IntakeJob;
 use resilience::batch::Outcome;
@@ -29,9 +31,9 @@ const HELD: &str = "running";
 const SUCCEEDED: &str = "succeeded";
 const FAILED: &str = "failed";
 
-/// The worker and what it needs.
+/// The worker of intakes.
 #[derive(Debug)]
-pub struct Worker {
+pub struct IntakeWorker {
     records: Records,
     cache: Cache,
     connection: ConnectionId,
@@ -43,28 +45,31 @@ enum Ended {
     Never(Failure),
 }
 
-impl Worker {
-    /// A worker on these records.
-    ///
-    /// # Errors
-    /// Never in practice: the name of the connection is a constant.
-    pub fn new(records: Records, cache: Cache) -> Result<Self, IdError> {
-        Ok(Self { records, cache, connection: CONNECTION.parse()? })
+impl Function for IntakeWorker {
+    fn from_environment(aws: &Aws) -> Result<Self, StartError> {
+        let records = Records::new(aws.table("RECORDS_TABLE")?);
+        Ok(Self { records, cache: Cache::from_environment()?, connection: CONNECTION.parse()? })
     }
 
-    /// Opens the connection to the table.
-    pub async fn preconnect(&self) {
+    async fn warm_up(&self) {
         tokio::join!(self.records.table().preconnect(), self.cache.preconnect());
     }
+}
 
-    /// Works on one intake.
-    pub async fn handle(&self, job: IntakeJob, invocation: Invocation) -> Outcome {
+impl Worker for IntakeWorker {
+    type Message = IntakeJob;
+
+    const PRIORITY: bool = true;
+
+    async fn handle(&self, job: IntakeJob, invocation: Invocation) -> Outcome {
         match self.work(&job, invocation).await {
             Ok(outcome) => outcome,
             Err(error) => error.outcome(),
         }
     }
+}
 
+impl IntakeWorker {
     async fn work(&self, job: &IntakeJob, invocation: Invocation) -> Result<Outcome, AwsError> {
         let terms = ClaimTerms {
             condition: work::CLAIM_RECORDED,

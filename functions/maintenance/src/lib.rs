@@ -1,12 +1,15 @@
 //! Every five minutes: what was accepted and waits for too long gets its message again.
 //!
-//! A record is written before its message is sent, and whoever dies between the two leaves a record that nobody works on.
+//! A record is written before its message is sent, and a process that dies between the two leaves a record without one.
 //! The message is sent before the record's time is pushed: a tick that dies between the two leaves a second message behind,
 //! and workers claim, so that it finds nothing to do; the other order could lose the message once more.
 
-use aws::breaker::SharedBreaker;
+use aws::breaker::{self, SharedBreaker};
+use aws::clients::Aws;
 use aws::clock;
+use aws::environment;
 use aws::error::AwsError;
+use aws::function::{Function, Scheduled, StartError};
 use aws::queue::Queue;
 use aws::table::Table;
 use domain::FORMAT_VERSION;
@@ -17,6 +20,7 @@ use domain::intake::{Intake, IntakeState, Priority};
 use domain::message::{ActionJob, EmailJob, IntakeJob, SuggestionJob};
 use domain::notification::{Notification, NotificationState};
 use futures::stream::{self, StreamExt as _};
+use providers::catalog::Spec;
 use resilience::breaker::POLICY;
 use resilience::outbox::WAITING_SHARDS;
 use serde_json::{Value, json};
@@ -24,13 +28,13 @@ use store::email_queues::EmailQueues;
 use store::outbox::{Awaited, Waiting};
 use store::records::Records;
 
-/// Most records that one tick sweeps for each shard; what is left is overdue in the next tick, oldest first. It bounds what
+/// The most records that one tick sweeps for each shard; what is left is overdue in the next tick, oldest first. It bounds what
 /// a sweep adds to a queue that is merely long: then messages are not missing, and each one more costs a refused claim.
 const MOST_RECORDS: usize = 500;
-/// How many are sent at once.
+/// The number of messages that are sent at once.
 const AT_ONCE: usize = 10;
 
-/// The sweep and what it needs.
+/// The sweep of the outbox; the breakers of connections are in `control`.
 #[derive(Debug)]
 pub struct Sweep {
     records: Records,
@@ -40,58 +44,60 @@ pub struct Sweep {
     mail: Option<SharedBreaker>,
 }
 
-/// Where what is missing is sent.
+/// The queue of each kind of work.
 #[derive(Debug)]
-pub struct Queues {
-    /// Suggestions to be made.
-    pub suggestions: Queue,
-    /// Notifications to be sent.
-    pub emails: EmailQueues,
-    /// Applications that came in by API.
-    pub intakes: Intakes,
-    /// Changes to be made at providers.
-    pub actions: Queue,
+struct Queues {
+    suggestions: Queue,
+    emails: EmailQueues,
+    intakes: Intakes,
+    actions: Queue,
 }
 
-/// The queues of applications that came in by API.
+/// The queues of applications that came in by API, by priority.
 #[derive(Debug)]
-pub struct Intakes {
-    /// Of the ordinary ones.
-    pub normal: Queue,
-    /// Of the urgent ones.
-    pub priority: Queue,
+struct Intakes {
+    normal: Queue,
+    priority: Queue,
 }
 
-/// What a tick did.
+/// The counts of a tick.
 #[derive(Debug, Default)]
 struct Counts {
     enqueued: usize,
     unknown: usize,
 }
 
-impl Sweep {
-    /// A sweep of these records; the breakers of connections are in `control`.
-    #[must_use]
-    pub fn new(
-        records: Records,
-        control: Table,
-        queues: Queues,
-        model: SharedBreaker,
-        mail: Option<SharedBreaker>,
-    ) -> Self {
-        Self { records, control, queues, model, mail }
+impl Function for Sweep {
+    fn from_environment(aws: &Aws) -> Result<Self, StartError> {
+        let control = aws.table("CONTROL_TABLE")?;
+        // With a fallback there is a second provider to try while the breaker of the first is open.
+        let only = environment::optional("MAIL_FALLBACK").is_none();
+        let first = environment::required("MAIL_PROVIDER")?;
+        let breaker = providers::catalog::find(&first).and_then(Spec::breaker).filter(|_| only);
+        let intakes =
+            Intakes { normal: aws.queue("INTAKE_QUEUE_URL")?, priority: aws.queue("INTAKE_PRIORITY_QUEUE_URL")? };
+        Ok(Self {
+            records: Records::new(aws.table("RECORDS_TABLE")?),
+            queues: Queues {
+                suggestions: aws.queue("SUGGESTION_QUEUE_URL")?,
+                emails: EmailQueues::from_environment(aws)?,
+                intakes,
+                actions: aws.queue("ACTION_QUEUE_URL")?,
+            },
+            model: SharedBreaker::of_deployment(control.clone(), breaker::MODEL, POLICY),
+            mail: breaker.map(|name| SharedBreaker::of_deployment(control.clone(), &name, POLICY)),
+            control,
+        })
     }
 
-    /// Opens the connections.
-    pub async fn preconnect(&self) {
+    async fn warm_up(&self) {
         let _ignored = tokio::join!(self.records.table().preconnect(), self.queues.emails.preconnect());
     }
+}
 
+impl Scheduled for Sweep {
     /// Sends what is missing and says how much. A failure ends its shard; what it did not reach is overdue in the next tick.
-    ///
-    /// # Errors
-    /// When the table or a queue cannot be reached.
-    pub async fn tick(&self) -> Result<Value, AwsError> {
+    async fn tick(&self) -> Result<Value, AwsError> {
         let mut counts = Counts::default();
         let mut outcome = Ok(());
         for shard in 0..WAITING_SHARDS {
@@ -102,7 +108,9 @@ impl Sweep {
         outcome?;
         Ok(json!({"enqueued": enqueued, "unknown": unknown}))
     }
+}
 
+impl Sweep {
     async fn shard(&self, shard: u8, counts: &mut Counts) -> Result<(), AwsError> {
         let now = clock::now();
         let mut after = None;
@@ -112,7 +120,7 @@ impl Sweep {
             let results: Vec<Result<bool, AwsError>> = stream::iter(&page.items)
                 .map(|waiting| async move {
                     let known = self.send(waiting).await?;
-                    // What nobody knows is pushed as well, so that it does not keep its place before all others.
+                    // What this version does not know is pushed as well, so that it does not stay first for ever.
                     self.records.push_waiting(waiting, clock::now()).await?;
                     Ok(known)
                 })
@@ -135,7 +143,7 @@ impl Sweep {
     /// Sends the message that a record waits for. False when this version does not know which that is.
     async fn send(&self, waiting: &Waiting) -> Result<bool, AwsError> {
         match waiting.awaited() {
-            // While a third party is left alone its messages are postponed, not missing; a copy with each tick would only pile up.
+            // While a breaker is open its messages are postponed, not missing; a copy with each tick would only pile up.
             Some(Awaited::Suggestion(..)) if self.model.open_until(clock::now()).await.is_some() => {}
             Some(Awaited::Suggestion(org, suggestion)) => {
                 tracing::warn!(%org, suggestion.id = %suggestion, "a suggestion waited for too long; enqueued again");
@@ -157,7 +165,7 @@ impl Sweep {
     async fn send_notification(&self, org: OrgId, id: NotificationId) -> Result<(), AwsError> {
         let record: Option<Notification> = self.records.get(&org, &id.to_string()).await?;
         let kind = match record {
-            Some(Notification { state: NotificationState::Queued, .. }) if self.nobody_takes_mail().await => {
+            Some(Notification { state: NotificationState::Queued, .. }) if self.mail_is_postponed().await => {
                 return Ok(());
             }
             Some(Notification { state: NotificationState::Queued | NotificationState::Unknown, kind, .. }) => kind,
@@ -168,8 +176,8 @@ impl Sweep {
         self.queues.emails.send(&EmailJob::to_send(org, id), kind.priority()).await
     }
 
-    /// Whether the one mail provider is left alone: then its messages are postponed, not missing.
-    async fn nobody_takes_mail(&self) -> bool {
+    /// Whether the breaker of the only mail provider is open: then its messages are postponed, not missing.
+    async fn mail_is_postponed(&self) -> bool {
         match &self.mail {
             Some(breaker) => breaker.open_until(clock::now()).await.is_some(),
             None => false,
@@ -192,7 +200,8 @@ impl Sweep {
         tracing::warn!(%org, intake.id = %intake, "an intake waited for too long; enqueued again");
         queue.send(&IntakeJob { v: FORMAT_VERSION, org, intake }).await
     }
-    /// Sends the message of an action, unless its connection is left alone: then its message is postponed, not missing.
+
+    /// Sends the message of an action, unless the breaker of its connection is open: then its message is postponed, not missing.
     async fn send_action(&self, org: OrgId, action: ActionId) -> Result<(), AwsError> {
         let record: Option<Action> = self.records.get(&org, &action.to_string()).await?;
         let Some(Action { state: ActionState::Accepted, connection, .. }) = record else {

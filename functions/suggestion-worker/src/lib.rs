@@ -9,10 +9,13 @@ pub mod prompt;
 use std::time::Duration;
 
 use aws::batch::Invocation;
-use aws::breaker::Verdict;
+use aws::breaker::{self, SharedBreaker, Verdict};
+use aws::bulkhead::Bulkhead;
+use aws::clients::Aws;
 use aws::dependency::Dependency;
 use aws::environment::{self, EnvironmentError};
 use aws::error::AwsError;
+use aws::function::{Function, StartError, Worker};
 use aws::queue::Queue;
 use aws::secrets::Secrets;
 use aws::table::{Item, to_item};
@@ -29,6 +32,7 @@ use providers::model::port::{Again, Generated, ModelError};
 use providers::transport::access::{AccessError, model_access};
 use providers::transport::http::{Outbound, SendError};
 use resilience::batch::Outcome;
+use resilience::breaker::POLICY;
 use resilience::retry::{MODEL, Next, WORKER};
 use resilience::work::{self, Fenced, Refusal};
 use store::records::{Records, key_of};
@@ -45,9 +49,9 @@ const TO_RECORD: Duration = Duration::from_secs(4);
 const MOST_POINTS: usize = 10;
 const LONGEST_TEXT: usize = 2_000;
 
-/// Why the function cannot start. Completes "failed to …".
+/// The reason why there is no model. Completes "failed to …".
 #[derive(Debug, thiserror::Error)]
-pub enum StartError {
+enum ModelSetUpError {
     /// A setting is missing.
     #[error(transparent)]
     Environment(#[from] EnvironmentError),
@@ -57,7 +61,7 @@ pub enum StartError {
     /// The prompts are for a provider that has no model.
     #[error("find the model provider `{0}` that the prompts are for")]
     UnknownModel(String),
-    /// No HTTP client.
+    /// The HTTP client cannot be built.
     #[error(transparent)]
     Http(#[from] SendError),
 }
@@ -66,8 +70,8 @@ pub enum StartError {
 ///
 /// # Errors
 /// When `PROVIDER_BASE_URL` is set where the stage forbids it: then the function does not start.
-pub fn model_from_environment(provider: &str) -> Result<ModelClient, StartError> {
-    let unknown = || StartError::UnknownModel(provider.to_owned());
+fn model_from_environment(provider: &str) -> Result<ModelClient, ModelSetUpError> {
+    let unknown = || ModelSetUpError::UnknownModel(provider.to_owned());
     let (spec, api) =
         providers::catalog::find(provider).and_then(|spec| Some((spec, spec.model?))).ok_or_else(unknown)?;
     let stage: Stage = environment::stage()?;
@@ -76,8 +80,8 @@ pub fn model_from_environment(provider: &str) -> Result<ModelClient, StartError>
     Ok(ModelClient::new(api, access, Outbound::new()?))
 }
 
-/// The worker and what it needs.
-pub struct Worker {
+/// The worker of suggestions.
+pub struct SuggestionWorker {
     records: Records,
     secrets: Secrets,
     model: ModelClient,
@@ -93,36 +97,41 @@ enum Answer {
     Never(Failure),
 }
 
-impl Worker {
-    /// A worker on these records, sending to the queue of e-mails.
-    #[must_use]
-    pub fn new(
-        records: Records,
-        secrets: Secrets,
-        model: ModelClient,
-        prompts: Prompts,
-        emails: Queue,
-        guard: Dependency,
-    ) -> Self {
-        Self { records, secrets, model, prompts, emails, guard }
+impl Function for SuggestionWorker {
+    fn from_environment(aws: &Aws) -> Result<Self, StartError> {
+        let prompts = Prompts::built_in()?;
+        let breaker = SharedBreaker::of_deployment(aws.table("CONTROL_TABLE")?, breaker::MODEL, POLICY);
+        Ok(Self {
+            records: Records::new(aws.table("RECORDS_TABLE")?),
+            secrets: aws.secrets()?,
+            model: model_from_environment(prompts.provider())?,
+            prompts,
+            emails: aws.queue("EMAIL_QUEUE_URL")?,
+            guard: Dependency::new(breaker, Bulkhead::from_environment(breaker::MODEL, "POOL_MODEL")?),
+        })
     }
 
-    /// Opens the connections and reads the key.
-    pub async fn preconnect(&self) {
+    /// Opens the connections and reads the model's key.
+    async fn warm_up(&self) {
         let key = async {
             let _read_again_when_needed = self.key().await;
         };
         tokio::join!(self.records.table().preconnect(), self.model.preconnect(), key);
     }
+}
 
-    /// Works on one suggestion.
-    pub async fn handle(&self, job: SuggestionJob, invocation: Invocation) -> Outcome {
+impl Worker for SuggestionWorker {
+    type Message = SuggestionJob;
+
+    async fn handle(&self, job: SuggestionJob, invocation: Invocation) -> Outcome {
         match self.work(&job, invocation).await {
             Ok(outcome) => outcome,
             Err(error) => error.outcome(),
         }
     }
+}
 
+impl SuggestionWorker {
     async fn work(&self, job: &SuggestionJob, invocation: Invocation) -> Result<Outcome, AwsError> {
         self.guard.guard(invocation, async |verdict| self.claim_and_ask(job, invocation, verdict).await).await
     }

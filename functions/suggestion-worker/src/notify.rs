@@ -8,12 +8,12 @@ use domain::notification::{ApplicationReceived, Notification, NotificationKind, 
 use domain::organisation::Organisation;
 use store::records::Created;
 
-use crate::Worker;
+use crate::SuggestionWorker;
 
 /// Longest name and title that a mail shows.
 const LONGEST_NAME: usize = 200;
 
-impl Worker {
+impl SuggestionWorker {
     /// Makes the one notification of this suggestion and puts it on the queue, unless that was done before.
     pub(crate) async fn notify(
         &self,

@@ -3,8 +3,10 @@
 //! The message is sent before the due time is pushed. Whoever dies between the two leaves a second message behind, which finds
 //! nothing that is due; the other order could lose a run until the grace time has passed.
 
+use aws::clients::Aws;
 use aws::clock;
 use aws::error::AwsError;
+use aws::function::{Function, Scheduled, StartError};
 use aws::queue::Queue;
 use domain::FORMAT_VERSION;
 use domain::message::SyncJob;
@@ -25,23 +27,19 @@ pub struct Scheduler {
     runs: Queue,
 }
 
-impl Scheduler {
-    /// A scheduler on this table, sending to the queue of runs.
-    #[must_use]
-    pub fn new(syncs: Syncs, runs: Queue) -> Self {
-        Self { syncs, runs }
+impl Function for Scheduler {
+    fn from_environment(aws: &Aws) -> Result<Self, StartError> {
+        Ok(Self { syncs: Syncs::new(aws.table("CONTROL_TABLE")?), runs: aws.queue("SYNC_QUEUE_URL")? })
     }
 
-    /// Opens the connections.
-    pub async fn preconnect(&self) {
+    async fn warm_up(&self) {
         let _ignored = tokio::join!(self.syncs.table().preconnect(), self.runs.waiting());
     }
+}
 
+impl Scheduled for Scheduler {
     /// Enqueues what is due and says how many. A failure ends the tick; what it did not reach is due again in a minute.
-    ///
-    /// # Errors
-    /// When the table or the queue cannot be reached.
-    pub async fn tick(&self) -> Result<Value, AwsError> {
+    async fn tick(&self) -> Result<Value, AwsError> {
         let mut enqueued = 0_usize;
         for shard in 0..DUE_SHARDS {
             enqueued += self.shard(shard).await?;
@@ -49,7 +47,9 @@ impl Scheduler {
         tracing::info!(enqueued, "scheduler tick");
         Ok(json!({"enqueued": enqueued}))
     }
+}
 
+impl Scheduler {
     async fn shard(&self, shard: u8) -> Result<usize, AwsError> {
         let now = clock::now();
         let mut after = None;

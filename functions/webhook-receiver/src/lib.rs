@@ -3,7 +3,9 @@
 //! One SQS send a delivery, and one read of the secret a minute. What must never be here: a table, a third party, or any
 //! parsing before the signature has been verified.
 
+use aws::clients::Aws;
 use aws::clock;
+use aws::function::{Function, StartError};
 use aws::queue::Queue;
 use aws::secrets::Secrets;
 use axum::Router;
@@ -31,18 +33,17 @@ pub struct Receiver {
     queue: Queue,
 }
 
-impl Receiver {
-    /// A receiver that reads these secrets and sends to this queue.
-    #[must_use]
-    pub fn new(secrets: Secrets, queue: Queue) -> Self {
-        Self { secrets, queue }
+impl Function for Receiver {
+    fn from_environment(aws: &Aws) -> Result<Self, StartError> {
+        Ok(Self { secrets: aws.secrets()?, queue: aws.queue("WEBHOOK_QUEUE_URL")? })
     }
 
-    /// Opens both connections.
-    pub async fn preconnect(&self) {
+    async fn warm_up(&self) {
         let _ignored = tokio::join!(self.secrets.read("orgs/-/connections/-/webhook_secret"), self.queue.waiting());
     }
+}
 
+impl Receiver {
     /// The routes.
     pub fn routes(self) -> Router {
         Router::new()

@@ -1,18 +1,7 @@
-//! Wires the webhook receiver.
-
-use std::time::Instant;
-
-use aws::clients::{Aws, preconnect};
-use aws::telemetry;
-use webhook_receiver::Receiver;
+//! The process of the webhook receiver.
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
-    let begin = Instant::now();
-    telemetry::init();
-    let aws = Aws::from_environment()?;
-    let receiver = Receiver::new(aws.secrets()?, aws.queue("WEBHOOK_QUEUE_URL")?);
-    preconnect(receiver.preconnect()).await;
-    telemetry::started(begin);
-    lambda_http::run(web::app(receiver.routes())).await
+    let api = aws::function::start::<webhook_receiver::Receiver>().await?;
+    lambda_http::run(web::app(api.routes())).await
 }

@@ -8,8 +8,10 @@ mod mail_events;
 use std::time::Duration;
 
 use aws::batch::Invocation;
+use aws::clients::Aws;
 use aws::clock;
 use aws::error::AwsError;
+use aws::function::{Function, StartError, Worker};
 use aws::queue::Queue;
 use aws::random;
 use aws::work::{Claim, expire};
@@ -33,38 +35,45 @@ const AGAIN: Schedule = Schedule { base: Duration::from_secs(4), cap: Duration::
 /// After so many tries an event whose object the provider does not let us ask for is dead.
 const GIVE_UP: u32 = 6;
 
-/// The worker and what it needs.
+/// The worker of webhook deliveries.
 #[derive(Debug, Clone)]
-pub struct Worker {
+pub struct WebhookWorker {
     engine: Engine,
     control: Control,
     suggestions: Queue,
     emails: EmailQueues,
 }
 
-impl Worker {
-    /// A worker that applies events by this engine and sends to the queues of suggestions and of e-mails.
-    #[must_use]
-    pub fn new(engine: Engine, control: Control, suggestions: Queue, emails: EmailQueues) -> Self {
-        Self { engine, control, suggestions, emails }
+impl Function for WebhookWorker {
+    fn from_environment(aws: &Aws) -> Result<Self, StartError> {
+        Ok(Self {
+            engine: Engine::from_environment(aws)?,
+            control: Control::new(aws.table("CONTROL_TABLE")?),
+            suggestions: aws.queue("SUGGESTION_QUEUE_URL")?,
+            emails: EmailQueues::from_environment(aws)?,
+        })
     }
 
-    /// Opens the connections.
-    pub async fn preconnect(&self) {
+    async fn warm_up(&self) {
         self.engine.preconnect().await;
     }
+}
 
-    pub(crate) fn records(&self) -> &Records {
-        &self.engine.records
-    }
+impl Worker for WebhookWorker {
+    type Message = WebhookDelivery;
 
-    /// Works on one delivery.
-    pub async fn handle(&self, delivery: WebhookDelivery, invocation: Invocation) -> Outcome {
+    async fn handle(&self, delivery: WebhookDelivery, invocation: Invocation) -> Outcome {
         let worked = match &delivery.sender {
             Sender::Deployment => self.mail_events(&delivery).await,
             Sender::Connection(connection) => self.of_connection(connection, &delivery, invocation).await,
         };
         worked.unwrap_or_else(|error| try_again(&error, invocation))
+    }
+}
+
+impl WebhookWorker {
+    pub(crate) fn records(&self) -> &Records {
+        &self.engine.records
     }
 
     async fn of_connection(

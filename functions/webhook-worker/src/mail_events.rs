@@ -13,7 +13,7 @@ use resilience::batch::Outcome;
 use resilience::delivery::after_event;
 use store::delivery::{AppliedEvent, Deliveries};
 
-use crate::Worker;
+use crate::WebhookWorker;
 
 /// The event of the highest rank of each mail: one lookup confirms all.
 fn strongest(events: &[MailEvent]) -> Vec<(&MailReference, MailEventKind)> {
@@ -27,7 +27,7 @@ fn strongest(events: &[MailEvent]) -> Vec<(&MailReference, MailEventKind)> {
     found.into_values().map(|(reference, kind, _)| (reference, kind)).collect()
 }
 
-impl Worker {
+impl WebhookWorker {
     /// Works on the events of one delivery. Each may come again: a recorded one is a duplicate, and a second lookup is harmless.
     pub(crate) async fn mail_events(&self, delivery: &WebhookDelivery) -> Result<Outcome, AwsError> {
         let found = providers::catalog::find(&delivery.provider).and_then(|spec| Some((spec, spec.mail_events?)));

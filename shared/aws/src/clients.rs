@@ -94,11 +94,3 @@ impl Aws {
         Ok(Secrets::new(self.ssm.clone(), prefix))
     }
 }
-
-/// Runs the first call of each client at once, in INIT, where a function has full CPU: connections are open and TLS is
-/// negotiated before the first event. Bounded and without consequence: a failure here shows again in the first event.
-pub async fn preconnect<F: Future<Output = ()>>(calls: F) {
-    if tokio::time::timeout(Duration::from_millis(1500), calls).await.is_err() {
-        tracing::warn!("pre-connect took too long; the first event pays for the connections");
-    }
-}

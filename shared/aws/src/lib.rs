@@ -13,6 +13,7 @@ pub mod dependency;
 pub mod environment;
 pub mod error;
 pub mod fault;
+pub mod function;
 pub mod item;
 pub mod lease;
 pub mod limit;

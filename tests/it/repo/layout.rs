@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use toml::{Table, Value};
 
 const MAX_FILE_LINES: usize = 400;
-const MAX_MAIN_LINES: usize = 40;
+const MAX_MAIN_LINES: usize = 20;
 const ROOMS: [&str; 4] = ["shared", "functions", "xtask", "tests"];
 /// Names that say nothing about what a thing is for.
 const EMPTY_NAMES: [&str; 8] = ["util", "utils", "helper", "helpers", "common", "misc", "manager", "managers"];
