@@ -1,6 +1,4 @@
-//! What follows from a try: rules, and nothing that asks or writes.
-
-use std::time::Duration;
+//! What follows from a try of an action: rules, and nothing that calls or writes.
 
 use aws::breaker::Verdict;
 use aws::error::AwsError;
@@ -8,78 +6,61 @@ use domain::action::{Action, ActionState, UNKNOWN};
 use domain::failure::Failure;
 use domain::write_back::ChangeKind;
 use resilience::retry::{ACTION, Next, WORKER};
+use store::jobs::{End, Step, Wait};
 use sync::{Changed, Halt};
 
 /// The provider refused the change.
 const REFUSED: &str = "provider-refused";
-/// The connection or the provider does not allow it; nobody was asked.
+/// The connection or the provider does not allow it; no request was made.
 const NOT_POSSIBLE: &str = "not-possible";
 /// It may be asked for again later.
 const UNAVAILABLE: &str = "unavailable";
-/// Somebody has to repair the connection first.
+/// A person has to repair the connection first.
 const CONNECTION_FAILED: &str = "connection-failed";
 /// The provider asked to wait, or our own budget of requests does.
 const RATE_LIMITED: &str = "rate-limited";
 
-/// What becomes of an action after a try.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Step {
-    /// This is its end.
-    End(ActionState, Option<Failure>),
-    /// It waits for its next try.
-    Wait {
-        /// Why.
-        failure: Failure,
-        /// How long.
-        after: Duration,
-        /// What becomes of its message, and whether that was a try.
-        how: Wait,
-    },
-}
-
-/// How an action waits.
+/// The mark of an action that ended in need of a person: it is counted once that is recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wait {
-    /// It was a try, and its message comes again.
-    Tried,
-    /// Nobody was asked because of AWS: its message comes again, and the tries are those that there were.
-    Blameless,
-    /// Nobody could be asked: a copy of its message comes later, which costs no receive, and the tries are those that there
-    /// were.
-    Postponed,
+pub struct NeedsReview;
+
+/// The end of an action in that state.
+pub(crate) fn end(state: ActionState, failure: Option<Failure>) -> Step<NeedsReview> {
+    let follow_up = (state == ActionState::NeedsReview).then_some(NeedsReview);
+    Step::End(End { follow_up, ..End::new(state.as_str(), failure) })
 }
 
-/// What follows from a try of an action; `doubt` says that an earlier one may have been made, `chance` is a random number in
-/// 0..1. Gives what the breaker hears, too.
+/// What follows from a try of an action; `unknown` says that an earlier one may have been made, `chance` is a random number in
+/// 0..1. Gives the breaker's verdict, too.
 ///
 /// # Errors
 /// When AWS refuses for good.
 pub(crate) fn follow(
     made: Result<Changed, Halt>,
     action: &Action,
-    doubt: bool,
+    unknown: bool,
     chance: f64,
-) -> Result<(Verdict, Step), AwsError> {
+) -> Result<(Verdict, Step<NeedsReview>), AwsError> {
     let kind = action.change.kind();
     // What may have been made is never called certainly not made.
     let certain = |code: &str, detail: String| {
-        if doubt {
-            Step::End(ActionState::NeedsReview, Some(Failure::new(UNKNOWN, detail)))
+        if unknown {
+            end(ActionState::NeedsReview, Some(Failure::new(UNKNOWN, detail)))
         } else {
-            Step::End(ActionState::Failed, Some(Failure::new(code, detail)))
+            end(ActionState::Failed, Some(Failure::new(code, detail)))
         }
     };
-    let review = |detail: String| Step::End(ActionState::NeedsReview, Some(Failure::new(UNKNOWN, detail)));
-    let waiting = |code: &str, detail: String| Failure::new(if doubt { UNKNOWN } else { code }, detail);
+    let review = |detail: String| end(ActionState::NeedsReview, Some(Failure::new(UNKNOWN, detail)));
+    let waiting = |code: &str, detail: String| Failure::new(if unknown { UNKNOWN } else { code }, detail);
     let changed = match made {
         Ok(changed) => changed,
         Err(halt) => return halted(halt, action, chance, (&certain, &waiting)),
     };
     Ok(match changed {
-        Changed::Made => (Verdict::Works, Step::End(ActionState::Succeeded, None)),
+        Changed::Made => (Verdict::Works, end(ActionState::Succeeded, None)),
         // What says how something is to be was looked at and cannot be so; of what adds something nobody knows.
         Changed::Refused(detail) if !kind.adds() => {
-            (Verdict::Works, Step::End(ActionState::Failed, Some(Failure::new(REFUSED, detail))))
+            (Verdict::Works, end(ActionState::Failed, Some(Failure::new(REFUSED, detail))))
         }
         Changed::Refused(detail) => (Verdict::Works, certain(REFUSED, detail)),
         Changed::Barred(detail) => (Verdict::NotTried, certain(NOT_POSSIBLE, detail)),
@@ -88,7 +69,7 @@ pub(crate) fn follow(
         Changed::Unknown(detail) if kind == ChangeKind::Submit => (Verdict::Failed, review(detail)),
         Changed::Unknown(detail) => {
             let step = match ACTION.next(action.attempts, chance, None) {
-                Next::After(after) => Step::Wait { failure: Failure::new(UNKNOWN, detail), after, how: Wait::Tried },
+                Next::After(after) => Step::Wait { failure: Failure::new(UNKNOWN, detail), after, wait: Wait::Tried },
                 Next::GiveUp => review(detail),
             };
             (Verdict::Failed, step)
@@ -96,7 +77,7 @@ pub(crate) fn follow(
     })
 }
 
-type Certain<'a> = &'a dyn Fn(&str, String) -> Step;
+type Certain<'a> = &'a dyn Fn(&str, String) -> Step<NeedsReview>;
 type Waiting<'a> = &'a dyn Fn(&str, String) -> Failure;
 
 /// What follows when it was certainly not made this time.
@@ -105,9 +86,9 @@ fn halted(
     action: &Action,
     chance: f64,
     (certain, waiting): (Certain<'_>, Waiting<'_>),
-) -> Result<(Verdict, Step), AwsError> {
+) -> Result<(Verdict, Step<NeedsReview>), AwsError> {
     let again = |detail: String| match ACTION.next(action.attempts, chance, None) {
-        Next::After(after) => Step::Wait { failure: waiting(UNAVAILABLE, detail), after, how: Wait::Tried },
+        Next::After(after) => Step::Wait { failure: waiting(UNAVAILABLE, detail), after, wait: Wait::Tried },
         Next::GiveUp => certain(UNAVAILABLE, detail),
     };
     Ok(match halt {
@@ -115,18 +96,18 @@ fn halted(
             let failure = waiting(RATE_LIMITED, halt.to_string());
             // A provider may not say how long, and is not to be asked each second.
             let (verdict, least) = if ours { (Verdict::NotTried, WORKER.base) } else { (Verdict::Works, ACTION.base) };
-            (verdict, Step::Wait { failure, after: wait.max(least), how: Wait::Postponed })
+            (verdict, Step::Wait { failure, after: wait.max(least), wait: Wait::Postponed })
         }
         Halt::OutOfTime | Halt::Lost => {
             let failure = waiting(UNAVAILABLE, halt.to_string());
-            (Verdict::NotTried, Step::Wait { failure, after: WORKER.base, how: Wait::Postponed })
+            (Verdict::NotTried, Step::Wait { failure, after: WORKER.base, wait: Wait::Postponed })
         }
         Halt::Failed(detail) | Halt::Reauthorise(detail) => (Verdict::Works, certain(CONNECTION_FAILED, detail)),
         Halt::Unreadable(detail) | Halt::PlaceLost(detail) => (Verdict::Works, again(detail)),
         Halt::Unavailable(detail) => (Verdict::Failed, again(detail)),
         Halt::Platform(error) if error.retry() => {
             let failure = waiting(UNAVAILABLE, "the records could not be reached; it is tried again".to_owned());
-            (Verdict::NotTried, Step::Wait { failure, after: WORKER.cap, how: Wait::Blameless })
+            (Verdict::NotTried, Step::Wait { failure, after: WORKER.cap, wait: Wait::Blameless })
         }
         Halt::Platform(error) => return Err(error),
     })
@@ -134,6 +115,8 @@ fn halted(
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use domain::id::ActionId;
     use domain::write_back::Change;
     use jiff::Timestamp;
@@ -166,16 +149,16 @@ mod tests {
         }
     }
 
-    fn step(made: Result<Changed, Halt>, change: Change, attempts: u32, doubt: bool) -> (Verdict, Step) {
-        follow(made, &action(change, attempts), doubt, 0.5).expect("AWS did its part")
+    fn step(made: Result<Changed, Halt>, change: Change, attempts: u32, unknown: bool) -> (Verdict, Step<NeedsReview>) {
+        follow(made, &action(change, attempts), unknown, 0.5).expect("AWS did its part")
     }
 
-    fn code(step: &Step) -> (&'static str, Option<&str>) {
+    fn code(step: &Step<NeedsReview>) -> (&'static str, Option<&str>) {
         match step {
-            Step::End(state, failure) => (state.as_str(), failure.as_ref().map(|failure| failure.code.as_str())),
-            Step::Wait { failure, how: Wait::Tried, .. } => ("tried", Some(&failure.code)),
-            Step::Wait { failure, how: Wait::Blameless, .. } => ("blameless", Some(&failure.code)),
-            Step::Wait { failure, how: Wait::Postponed, .. } => ("postponed", Some(&failure.code)),
+            Step::End(End { state, failure, .. }) => (state, failure.as_ref().map(|failure| failure.code.as_str())),
+            Step::Wait { failure, wait: Wait::Tried, .. } => ("tried", Some(&failure.code)),
+            Step::Wait { failure, wait: Wait::Blameless, .. } => ("blameless", Some(&failure.code)),
+            Step::Wait { failure, wait: Wait::Postponed, .. } => ("postponed", Some(&failure.code)),
         }
     }
 

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use aws::bulkhead::Bulkhead;
 use aws::cache::Cache;
+use aws::clock;
 use aws::secrets::Secrets;
-use aws::table::{Key, Table, Write, text};
+use aws::table::{Key, Table, Write, number, text};
 use domain::ats::{Application, Origin};
 use domain::connection::{Connection, ConnectionStatus, LoginMethod};
 use domain::id::ActionId;
@@ -24,7 +25,7 @@ use simulators::control::Control;
 use simulators::faults::{Matching, Spec};
 use simulators::lever;
 use simulators::world::{Account as _, Chance, Clock};
-use store::records::Records;
+use store::records::key_of;
 use sync::Outside;
 use uuid::Uuid;
 
@@ -139,7 +140,7 @@ impl House {
     async fn die(&self, job: &ActionJob) {
         let Key { pk, sk } = key_of::<Action>(&job.org, &job.action.to_string());
         let write = Write::when("attribute_exists(pk)")
-            .set("state", text(HELD))
+            .set("state", text(ActionWorker::HELD))
             .set("owner", text("dead"))
             .set("lease_until", number(1))
             .set("attempts", number(1));

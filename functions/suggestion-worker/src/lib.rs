@@ -1,4 +1,4 @@
-//! Makes suggestions: claim, ask the model once, record, tell recruiting staff.
+//! Makes suggestions: claim, ask the model once, record, notify recruiting staff.
 //!
 //! The model may be asked twice when a worker dies; the result is recorded once, and its mail has one id. What must never
 //! be here: the wire format of a model, or anything that decides which host is asked (`providers::access`).
@@ -6,6 +6,7 @@
 mod notify;
 pub mod prompt;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws::batch::Invocation;
@@ -18,34 +19,34 @@ use aws::error::AwsError;
 use aws::function::{Function, StartError, Worker};
 use aws::queue::Queue;
 use aws::secrets::Secrets;
-use aws::table::{Item, to_item};
-use aws::work::{Claim, ClaimTerms, HeldLease, claim, finish, release, state_attributes};
+use aws::table::to_item;
 use aws::{clock, random, table};
 use domain::ats::{Application, ApplicationInFull};
 use domain::failure::Failure;
 use domain::id::{ApplicationId, OrgId};
 use domain::message::SuggestionJob;
 use domain::stage::Stage;
-use domain::suggestion::{ApplicationReview, Generation, Suggestion, SuggestionState};
+use domain::suggestion::{ApplicationReview, Generation, Suggestion};
 use providers::model::client::ModelClient;
 use providers::model::port::{Again, Generated, ModelError};
 use providers::transport::access::{AccessError, model_access};
 use providers::transport::http::{Outbound, SendError};
 use resilience::batch::Outcome;
 use resilience::breaker::POLICY;
-use resilience::retry::{MODEL, Next, WORKER};
-use resilience::work::{self, Fenced, Refusal};
-use store::records::{Records, key_of};
+use resilience::retry::{MODEL, Next};
+use store::jobs::{self, Attempt, End, LeasedJob, Step, Tried, Wait};
+use store::records::Records;
 
+use crate::notify::Notice;
 use crate::prompt::Prompts;
 
-const READY: &str = "accepted";
-const HELD: &str = "running";
+const SUCCEEDED: &str = "succeeded";
+const FAILED: &str = "failed";
 /// Longest wait for an answer of the model.
 const LONGEST_ANSWER: Duration = Duration::from_secs(20);
-/// What is kept of the invocation's time to record the answer.
+/// The part of the invocation's time that recording the answer needs.
 const TO_RECORD: Duration = Duration::from_secs(4);
-/// Most points of a list and most characters of a text that are kept of an answer.
+/// The most points of a list and characters of a text that are recorded of an answer.
 const MOST_POINTS: usize = 10;
 const LONGEST_TEXT: usize = 2_000;
 
@@ -87,10 +88,10 @@ pub struct SuggestionWorker {
     model: ModelClient,
     prompts: Prompts,
     emails: Queue,
-    guard: Dependency,
+    model_api: Arc<Dependency>,
 }
 
-/// How asking the model ended.
+/// The model's answer, or when to ask again.
 enum Answer {
     Given(ApplicationReview, Generation),
     NotNow { wait: Duration, failure: Failure },
@@ -107,7 +108,7 @@ impl Function for SuggestionWorker {
             model: model_from_environment(prompts.provider())?,
             prompts,
             emails: aws.queue("EMAIL_QUEUE_URL")?,
-            guard: Dependency::new(breaker, Bulkhead::from_environment(breaker::MODEL, "POOL_MODEL")?),
+            model_api: Arc::new(Dependency::new(breaker, Bulkhead::from_environment(breaker::MODEL, "POOL_MODEL")?)),
         })
     }
 
@@ -124,98 +125,81 @@ impl Worker for SuggestionWorker {
     type Message = SuggestionJob;
 
     async fn handle(&self, job: SuggestionJob, invocation: Invocation) -> Outcome {
-        match self.work(&job, invocation).await {
-            Ok(outcome) => outcome,
-            Err(error) => error.outcome(),
-        }
+        jobs::work(self, job, invocation).await
+    }
+}
+
+impl LeasedJob for SuggestionWorker {
+    type Message = SuggestionJob;
+    type Record = Suggestion;
+    type FollowUp = Notice;
+
+    const NAME: &'static str = "suggestion";
+    const SUBJECT: &'static str = "suggestion";
+    const READY: &'static str = "accepted";
+    const HELD: &'static str = "running";
+    const FAILED: &'static str = FAILED;
+
+    fn records(&self) -> &Records {
+        &self.records
+    }
+
+    fn key(job: &SuggestionJob) -> (&OrgId, String) {
+        (&job.org, job.suggestion.to_string())
+    }
+
+    fn dependency(&self, _job: &SuggestionJob) -> Option<Arc<Dependency>> {
+        Some(Arc::clone(&self.model_api))
+    }
+
+    async fn attempt(&self, attempt: Attempt<'_, SuggestionJob, Suggestion>) -> Result<Tried<Notice>, AwsError> {
+        let Attempt { message: job, record: suggestion, invocation, .. } = attempt;
+        let Some(application) = self.application(&job.org, suggestion.application_id).await? else {
+            let failure = Failure::new("application-missing", "the application was removed");
+            let step = Step::End(End::new(FAILED, Some(failure)));
+            return Ok(Tried { verdict: Verdict::NotTried, step });
+        };
+        let (verdict, answer) = self.ask(&application, invocation).await;
+        let mut summary = None;
+        let end = match answer {
+            Answer::Given(review, generation) => {
+                let mut end = End::new(SUCCEEDED, None);
+                end.set.insert("result".to_owned(), table::map(to_item(&review)?));
+                end.set.insert("generation".to_owned(), table::map(to_item(&generation)?));
+                summary = Some(review.summary);
+                end
+            }
+            Answer::NotNow { wait, failure } => match MODEL.next(suggestion.attempts, random::chance(), Some(wait)) {
+                Next::After(after) => {
+                    return Ok(Tried { verdict, step: Step::Wait { failure, after, wait: Wait::Tried } });
+                }
+                Next::GiveUp => End::new(FAILED, Some(failure)),
+            },
+            Answer::Never(failure) => End::new(FAILED, Some(failure)),
+        };
+        let follow_up = suggestion.notify.then_some(Notice { application, summary });
+        Ok(Tried { verdict, step: Step::End(End { follow_up, ..end }) })
+    }
+
+    async fn follow_up(&self, job: &SuggestionJob, notice: Notice) -> Result<(), AwsError> {
+        self.notify(job, notice).await
+    }
+
+    /// A worker may have died between the result and the mail; the mail has one id, so asking for it again is harmless.
+    async fn finished(&self, job: &SuggestionJob) -> Result<(), AwsError> {
+        let suggestion: Option<Suggestion> = self.records.get(&job.org, &job.suggestion.to_string()).await?;
+        let Some(suggestion) = suggestion.filter(|suggestion| suggestion.notify) else { return Ok(()) };
+        let Some(application) = self.application(&job.org, suggestion.application_id).await? else { return Ok(()) };
+        self.notify(job, Notice { application, summary: suggestion.result.map(|result| result.summary) }).await
     }
 }
 
 impl SuggestionWorker {
-    async fn work(&self, job: &SuggestionJob, invocation: Invocation) -> Result<Outcome, AwsError> {
-        self.guard.guard(invocation, async |verdict| self.claim_and_ask(job, invocation, verdict).await).await
-    }
-
-    async fn claim_and_ask(
-        &self,
-        job: &SuggestionJob,
-        invocation: Invocation,
-        verdict: &mut Verdict,
-    ) -> Result<Outcome, AwsError> {
-        let id = job.suggestion.to_string();
-        let terms = ClaimTerms {
-            condition: work::CLAIM_RECORDED,
-            ready: Some(READY),
-            held: HELD,
-            lease_until: invocation.deadline,
-            set: Item::new(),
-            once: Item::new(),
-        };
-        let key = key_of::<Suggestion>(&job.org, &id);
-        let (hold, suggestion) = match claim::<Suggestion>(self.records.table(), key, terms, clock::now()).await? {
-            Claim::Held(hold, suggestion) => (hold, suggestion),
-            Claim::Refused(Refusal::Busy(after)) => return Ok(Outcome::retry(after, "another worker has it")),
-            Claim::Refused(Refusal::Missing) => return Ok(Outcome::dead("there is no such suggestion")),
-            // A worker may have died between the result and the mail; the mail has one id, so asking again is harmless.
-            Claim::Refused(Refusal::Finished) => return self.finished(job, &id).await,
-            // Cannot be: this claim takes over what was left.
-            Claim::Refused(Refusal::Abandoned) => return Ok(Outcome::retry(WORKER.base, "the lease has just passed")),
-        };
-        let Some(application) = self.application(&job.org, suggestion.application_id).await? else {
-            let failure = Failure::new("application-missing", "the application was removed");
-            return Ok(match self.record(&hold, ended(SuggestionState::Failed, Some(failure))?).await? {
-                Fenced::Written => Outcome::Done,
-                Fenced::LeaseLost => not_recorded(),
-            });
-        };
-        let (state, set, summary) = match self.ask(&application, invocation, verdict).await {
-            Answer::Given(review, generation) => {
-                let mut set = ended(SuggestionState::Succeeded, None)?;
-                set.insert("result".to_owned(), table::map(to_item(&review)?));
-                set.insert("generation".to_owned(), table::map(to_item(&generation)?));
-                (SuggestionState::Succeeded, set, Some(review.summary))
-            }
-            Answer::NotNow { wait, failure } => match MODEL.next(suggestion.attempts, random::chance(), Some(wait)) {
-                Next::After(after) => {
-                    let detail = failure.detail.clone();
-                    let set = ended(SuggestionState::Accepted, Some(failure))?;
-                    // When the lease had passed, its next holder has set what is right.
-                    let (Fenced::Written | Fenced::LeaseLost) =
-                        release(self.records.table(), &hold, set, after, clock::now()).await?;
-                    return Ok(Outcome::retry(after, detail));
-                }
-                Next::GiveUp => (SuggestionState::Failed, ended(SuggestionState::Failed, Some(failure))?, None),
-            },
-            Answer::Never(failure) => (SuggestionState::Failed, ended(SuggestionState::Failed, Some(failure))?, None),
-        };
-        if self.record(&hold, set).await? == Fenced::LeaseLost {
-            return Ok(not_recorded());
-        }
-        tracing::info!(org = %job.org, suggestion.id = id, suggestion.state = ?state, "suggestion ended");
-        if suggestion.notify {
-            self.notify(job, &application, summary).await?;
-        }
-        Ok(Outcome::Done)
-    }
-
-    async fn finished(&self, job: &SuggestionJob, id: &str) -> Result<Outcome, AwsError> {
-        let suggestion: Option<Suggestion> = self.records.get(&job.org, id).await?;
-        let Some(suggestion) = suggestion.filter(|suggestion| suggestion.notify) else { return Ok(Outcome::Done) };
-        if let Some(application) = self.application(&job.org, suggestion.application_id).await? {
-            self.notify(job, &application, suggestion.result.map(|result| result.summary)).await?;
-        }
-        Ok(Outcome::Done)
-    }
-
     /// The application with the names of its candidate and job. Three calls.
     async fn application(&self, org: &OrgId, id: ApplicationId) -> Result<Option<ApplicationInFull>, AwsError> {
         let application: Option<Application> = self.records.get(org, &id.to_string()).await?;
         let Some(application) = application else { return Ok(None) };
         Ok(self.records.in_full(org, vec![application]).await?.pop())
-    }
-
-    async fn record(&self, hold: &HeldLease, set: Item) -> Result<Fenced, AwsError> {
-        finish(self.records.table(), hold, set, clock::now()).await
     }
 
     /// The model's key; none for the mock, which needs none.
@@ -224,29 +208,33 @@ impl SuggestionWorker {
         self.secrets.read(name).await.map_err(|error| Failure::new("key-unavailable", format!("failed to {error}")))
     }
 
-    async fn ask(&self, application: &ApplicationInFull, invocation: Invocation, verdict: &mut Verdict) -> Answer {
+    /// Asks the model, and says what its reply says of the API.
+    async fn ask(&self, application: &ApplicationInFull, invocation: Invocation) -> (Verdict, Answer) {
         let rendered = match self.prompts.application_review(application) {
             Ok(rendered) => rendered,
-            Err(error) => return Answer::Never(Failure::new("prompt-unusable", format!("failed to {error}"))),
+            Err(error) => {
+                let failure = Failure::new("prompt-unusable", format!("failed to {error}"));
+                return (Verdict::NotTried, Answer::Never(failure));
+            }
         };
         let key = match self.key().await {
             Ok(key) => key,
-            Err(failure) => return Answer::NotNow { wait: Duration::ZERO, failure },
+            Err(failure) => return (Verdict::NotTried, Answer::NotNow { wait: Duration::ZERO, failure }),
         };
         let Some(timeout) = invocation.allows(TO_RECORD, LONGEST_ANSWER) else {
             let failure = Failure::new("out-of-time", "there was no time left to wait for the model");
-            return Answer::NotNow { wait: Duration::ZERO, failure };
+            return (Verdict::NotTried, Answer::NotNow { wait: Duration::ZERO, failure });
         };
         let begin = clock::now();
         let asked = self.model.ask(&rendered.prompt, key.as_ref(), timeout, begin).await;
-        *verdict = match &asked {
+        let verdict = match &asked {
             Err(ModelError::Unavailable(_) | ModelError::Malformed(_)) => Verdict::Failed,
-            // Whatever else it says, the API answered.
+            // Any other reply shows that the API works.
             Ok(_) | Err(_) => Verdict::Works,
         };
         let duration = clock::now().duration_since(begin).as_millis();
         let duration_ms = u64::try_from(duration).unwrap_or(0);
-        match asked.and_then(|generated| Ok((read(&generated)?, generated))) {
+        let answer = match asked.and_then(|generated| Ok((read(&generated)?, generated))) {
             Ok((review, Generated { value: _, model, input_tokens, output_tokens })) => Answer::Given(
                 review,
                 Generation {
@@ -267,13 +255,9 @@ impl SuggestionWorker {
                     Again::Never => Answer::Never(failure),
                 }
             }
-        }
+        };
+        (verdict, answer)
     }
-}
-
-/// Only a message that comes again can settle what this lease did not: it may be the last one.
-fn not_recorded() -> Outcome {
-    Outcome::retry(Duration::ZERO, "the lease had passed before the result could be recorded")
 }
 
 /// Reads the answer as the review that the schema asks for; a model may still say something else.
@@ -289,14 +273,4 @@ fn read(generated: &Generated) -> Result<ApplicationReview, ModelError> {
         concerns: few(concerns),
         next_step: short(next_step),
     })
-}
-
-fn ended(state: SuggestionState, failure: Option<Failure>) -> Result<Item, AwsError> {
-    let state = match state {
-        SuggestionState::Accepted => READY,
-        SuggestionState::Running => HELD,
-        SuggestionState::Succeeded => "succeeded",
-        SuggestionState::Failed => "failed",
-    };
-    state_attributes(state, failure.as_ref())
 }

@@ -1,4 +1,4 @@
-//! Tells recruiting staff of a new application, once.
+//! Notifies recruiting staff of a new application, once.
 
 use aws::clock;
 use aws::error::AwsError;
@@ -10,20 +10,26 @@ use store::records::Created;
 
 use crate::SuggestionWorker;
 
-/// Longest name and title that a mail shows.
+/// The longest name and title that a mail shows, in characters.
 const LONGEST_NAME: usize = 200;
+
+/// The application that a notification is about, with the model's summary where there is one.
+#[derive(Debug)]
+pub struct Notice {
+    pub(crate) application: ApplicationInFull,
+    pub(crate) summary: Option<String>,
+}
 
 impl SuggestionWorker {
     /// Makes the one notification of this suggestion and puts it on the queue, unless that was done before.
     pub(crate) async fn notify(
         &self,
         job: &SuggestionJob,
-        application: &ApplicationInFull,
-        summary: Option<String>,
+        Notice { application, summary }: Notice,
     ) -> Result<(), AwsError> {
         let organisation: Option<Organisation> = self.records.get(&job.org, job.org.as_str()).await?;
         let Some(organisation) = organisation else {
-            tracing::warn!(org = %job.org, "the organisation has no profile; nobody is told");
+            tracing::warn!(org = %job.org, "the organisation has no profile; no notification is sent");
             return Ok(());
         };
         let short = |text: &str, otherwise: &str| {

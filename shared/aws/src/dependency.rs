@@ -1,16 +1,16 @@
-//! A third party that a worker asks: how many may ask at once, and whether anybody may at present.
+//! A third party that a worker calls: how many calls may be in flight, and whether one may be made at present.
 
 use std::time::Duration;
 
 use resilience::batch::Outcome;
 
 use crate::batch::Invocation;
-use crate::breaker::{SharedBreaker, Verdict};
-use crate::bulkhead::Bulkhead;
+use crate::breaker::{Permit, SharedBreaker, Verdict};
+use crate::bulkhead::{Bulkhead, Slot};
 use crate::clock;
 use crate::error::AwsError;
 
-/// A message that waits for a breaker waits at least this long.
+/// The shortest delay of a message that waits for a breaker.
 const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 
 /// A third party behind its bulkhead and its breaker.
@@ -20,14 +20,48 @@ pub struct Dependency {
     calls: Bulkhead,
 }
 
+/// The right to call a third party, and the duty to settle with its breaker.
+#[derive(Debug)]
+pub struct Admission<'a> {
+    breaker: &'a SharedBreaker,
+    permit: Permit,
+    _slot: Slot,
+}
+
+/// The result of asking for admission.
+#[derive(Debug)]
+pub enum Admitted<'a> {
+    /// A call may be made.
+    Call(Admission<'a>),
+    /// The breaker is open: the message waits for its probe time.
+    Wait(Outcome),
+}
+
 impl Dependency {
-    /// What asks it goes through both.
+    /// A third party behind both.
     #[must_use]
     pub fn new(breaker: SharedBreaker, calls: Bulkhead) -> Self {
         Self { breaker, calls }
     }
 
-    /// Does work that asks the third party, and tells the breaker what the work says of it. Where there is no room, or the
+    /// Admits one piece of work that calls the third party, as soon as there is room and unless the breaker is open.
+    ///
+    /// # Errors
+    /// When there is no room in time.
+    pub async fn admit(&self, invocation: Invocation) -> Result<Admitted<'_>, AwsError> {
+        let slot = self.calls.enter().await?;
+        let now = clock::now();
+        Ok(match self.breaker.permit(invocation.deadline, now).await {
+            Ok(permit) => Admitted::Call(Admission { breaker: &self.breaker, permit, _slot: slot }),
+            Err(until) => {
+                let wait = Duration::try_from(until.duration_since(now)).unwrap_or(Duration::ZERO);
+                let reason = format!("the breaker `{}` is open", self.breaker.name());
+                Admitted::Wait(Outcome::postpone(wait.max(SHORTEST_WAIT), reason))
+            }
+        })
+    }
+
+    /// Does work that calls the third party, and settles with the breaker by the work's verdict. Where there is no room, or the
     /// breaker is open, neither the work nor the message is touched: the message waits until a call may be made.
     ///
     /// # Errors
@@ -36,19 +70,20 @@ impl Dependency {
     where
         W: AsyncFnOnce(&mut Verdict) -> Result<Outcome, AwsError>,
     {
-        let _slot = self.calls.enter().await?;
-        let now = clock::now();
-        let permit = match self.breaker.permit(invocation.deadline, now).await {
-            Ok(permit) => permit,
-            Err(until) => {
-                let wait = Duration::try_from(until.duration_since(now)).unwrap_or(Duration::ZERO);
-                let reason = format!("the breaker `{}` is open", self.breaker.name());
-                return Ok(Outcome::postpone(wait.max(SHORTEST_WAIT), reason));
-            }
+        let admission = match self.admit(invocation).await? {
+            Admitted::Call(admission) => admission,
+            Admitted::Wait(outcome) => return Ok(outcome),
         };
         let mut verdict = Verdict::NotTried;
         let outcome = work(&mut verdict).await;
-        self.breaker.settle(&permit, verdict, clock::now()).await;
+        admission.settle(verdict).await;
         outcome
+    }
+}
+
+impl Admission<'_> {
+    /// Settles with the breaker by what the call says of the third party.
+    pub async fn settle(self, verdict: Verdict) {
+        self.breaker.settle(&self.permit, verdict, clock::now()).await;
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use domain::failure::Failure;
+use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use resilience::outbox::{self, WAITING_SHARD, WAITING_SINCE};
 use resilience::work::{self, ATTEMPTS, Fenced, LEASE, LeaseStatus, OWNER, Refusal, STATE};
@@ -77,6 +78,15 @@ impl From<Item> for LeaseUpdate {
     fn from(set: Item) -> Self {
         Self { set, history: None }
     }
+}
+
+/// Claims many pieces of work, each with its own result, in their order. One write each, at the same time.
+pub async fn claim_many<T: DeserializeOwned>(
+    table: &Table,
+    claims: Vec<(Key, ClaimTerms)>,
+    now: Timestamp,
+) -> Vec<Result<Claim<T>, AwsError>> {
+    join_all(claims.into_iter().map(|(key, terms)| claim(table, key, terms, now))).await
 }
 
 /// Claims a piece of work; what waited leaves the index `waiting` by the same write. One write.
@@ -197,6 +207,30 @@ pub async fn release(
     ending.set.extend(waiting(&lease.key.sk, now, delay));
     ending.set.insert(STATE.to_owned(), text(ready));
     finish(table, lease, ending, now).await
+}
+
+/// The end of a lease.
+#[derive(Debug)]
+pub enum LeaseEnd {
+    /// The work is finished: see [`finish`].
+    Finish(LeaseUpdate),
+    /// The work is released until its next try after the given time: see [`release`].
+    Release(LeaseUpdate, Duration),
+}
+
+/// Records the ends of many leases, each with its own result, in their order. One write each, at the same time.
+pub async fn record_many(
+    table: &Table,
+    ends: Vec<(&HeldLease, LeaseEnd)>,
+    now: Timestamp,
+) -> Vec<Result<Fenced, AwsError>> {
+    join_all(ends.into_iter().map(|(lease, end)| async move {
+        match end {
+            LeaseEnd::Finish(update) => finish(table, lease, update, now).await,
+            LeaseEnd::Release(update, after) => release(table, lease, update, after, now).await,
+        }
+    }))
+    .await
 }
 
 /// Records a step of work that continues under the same lease. One write. After a lost lease the work must stop.

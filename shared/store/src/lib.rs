@@ -9,6 +9,7 @@ pub mod connections;
 pub mod control;
 pub mod delivery;
 pub mod email_queues;
+pub mod jobs;
 pub mod observed;
 pub mod outbox;
 pub mod records;
