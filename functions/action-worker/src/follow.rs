@@ -230,9 +230,9 @@ mod tests {
             let detail = said("throttled");
             let operation = "read the table";
             Err(Halt::Platform(if retry {
-                AwsError::Unavailable { operation, detail }
+                AwsError::unavailable(operation, detail)
             } else {
-                AwsError::Refused { operation, detail }
+                AwsError::refused(operation, detail)
             }))
         };
         let (verdict, blameless) = step(gone(true), note(), ACTION.tries, false);

@@ -19,6 +19,7 @@ use aws::fault;
 use aws::function::{Function, StartError, Worker};
 use aws::metrics::{self, Unit};
 use aws::random;
+use aws::telemetry::chain;
 use domain::action::{Action, ActionState};
 use domain::connection::ConnectionKey;
 use domain::failure::Failure;
@@ -90,7 +91,7 @@ impl LeasedJob for ActionWorker {
         let unknown = taken_over || action.in_doubt();
         let made = self.make(job, &action, unknown, invocation).await;
         let (verdict, step) = follow(made, &action, unknown, random::chance()).unwrap_or_else(|error| {
-            tracing::error!(org = %job.org, action.id = %job.action, %error, "an action cannot be carried out");
+            tracing::error!(org = %job.org, action.id = %job.action, error = %chain(&error), "an action cannot be carried out");
             let failure = Failure::new("not-recordable", "the action cannot be carried out as it is recorded");
             let state = if unknown { ActionState::NeedsReview } else { ActionState::Failed };
             (Verdict::NotTried, follow::end(state, Some(failure)))

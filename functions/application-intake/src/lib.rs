@@ -15,6 +15,7 @@ use aws::function::{Function, StartError};
 use aws::limit::SharedLimiter;
 use aws::queue::Queue;
 use aws::random;
+use aws::telemetry::chain;
 use axum::extract::{FromRequest, Path, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -197,6 +198,6 @@ async fn read(
 
 /// What a caller is told when AWS did not do its part. The cause goes into the log.
 fn unavailable(error: &AwsError) -> Problem {
-    tracing::error!(%error, "a request failed");
+    tracing::error!(error = %chain(error), "a request failed");
     Problem::data_failed(error.retry())
 }

@@ -65,7 +65,7 @@ pub(crate) async fn list<R: CachedList + Send>(
         let (found, next) = api.records.list::<R>(&identity.org, page.limit, after.as_ref()).await?;
         let items = R::render(&api.records, &identity.org, found).await?;
         serde_json::to_string(&list_of(items, next))
-            .map_err(|error| AwsError::Unreadable { operation: "write a list as JSON", detail: error.to_string() })
+            .map_err(|error| AwsError::unreadable("write a list as JSON", error))
     };
     let answer = api.cache.answer(&key, ask, clock::now(), load).await.map_err(|e| unavailable(&e))?;
     let Answer { content, etag, age, fresh, outcome } = answer;

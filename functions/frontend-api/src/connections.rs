@@ -12,6 +12,7 @@ use std::collections::HashMap;
 
 use aws::clock;
 use aws::error::AwsError;
+use aws::telemetry::chain;
 use axum::extract::{Path, State};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
@@ -162,6 +163,6 @@ async fn request_sync(api: &Api, org: &OrgId, connection: &Connection, request: 
 async fn send(api: &Api, org: &OrgId, connection: &ConnectionId) {
     let job = SyncJob { v: FORMAT_VERSION, org: org.clone(), connection: connection.clone() };
     if let Err(error) = api.sync_queue.send(&job).await {
-        tracing::warn!(%org, %connection, %error, "a due connection could not be enqueued");
+        tracing::warn!(%org, %connection, error = %chain(&error), "a due connection could not be enqueued");
     }
 }

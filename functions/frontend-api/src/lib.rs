@@ -27,6 +27,7 @@ use aws::error::AwsError;
 use aws::function::{Function, StartError};
 use aws::queue::Queue;
 use aws::secrets::Secrets;
+use aws::telemetry::chain;
 use axum::extract::{Path, State};
 use axum::{Json, Router};
 use mail_templates::Templates;
@@ -125,7 +126,7 @@ impl Api {
 
 /// What a caller is told when AWS did not do its part. The cause goes into the log.
 fn unavailable(error: &AwsError) -> Problem {
-    tracing::error!(%error, "a request failed");
+    tracing::error!(error = %chain(error), "a request failed");
     Problem::data_failed(error.retry())
 }
 

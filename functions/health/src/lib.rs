@@ -14,6 +14,7 @@ use aws::error::AwsError;
 use aws::function::{Function, StartError};
 use aws::queue::Queue;
 use aws::table::{Key, Table};
+use aws::telemetry::chain;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -72,7 +73,7 @@ impl Health {
         let stored = match tokio::time::timeout(LONGEST, of_deployment(&self.control)).await {
             Ok(Ok(stored)) => stored,
             Ok(Err(error)) => {
-                tracing::error!(%error, "the breakers could not be read");
+                tracing::error!(error = %chain(&error), "the breakers could not be read");
                 return Vec::new();
             }
             Err(_) => return Vec::new(),
@@ -115,7 +116,7 @@ async fn check(name: &'static str, call: BoxFuture<'_, Result<(), AwsError>>) ->
     let status = match result {
         Ok(Ok(())) => "ok",
         Ok(Err(error)) => {
-            tracing::error!(check = name, %error, "a check failed");
+            tracing::error!(check = name, error = %chain(&error), "a check failed");
             "failed"
         }
         Err(_) => "timed-out",

@@ -20,6 +20,7 @@ use aws::function::{Function, StartError, Worker};
 use aws::queue::Queue;
 use aws::secrets::Secrets;
 use aws::table::to_item;
+use aws::telemetry::chain;
 use aws::{clock, random, table};
 use domain::ats::{Application, ApplicationInFull};
 use domain::failure::Failure;
@@ -205,7 +206,10 @@ impl SuggestionWorker {
     /// The model's key; none for the mock, which needs none.
     async fn key(&self) -> Result<Option<secrecy::SecretString>, Failure> {
         let Some(name) = self.model.secret() else { return Ok(None) };
-        self.secrets.read(name).await.map_err(|error| Failure::new("key-unavailable", format!("failed to {error}")))
+        self.secrets.read(name).await.map_err(|error| {
+            tracing::warn!(error = %chain(&error), "the model's key could not be read");
+            Failure::new("key-unavailable", format!("failed to {error}"))
+        })
     }
 
     /// Asks the model, and says what its reply says of the API.
@@ -248,7 +252,7 @@ impl SuggestionWorker {
                 },
             ),
             Err(error) => {
-                tracing::warn!(model.error = error.code(), duration_ms, %error, "the model gave no answer");
+                tracing::warn!(model.error = error.code(), duration_ms, error = %chain(&error), "the model gave no answer");
                 let failure = Failure::new(error.code(), format!("failed to {error}"));
                 match error.again() {
                     Again::After(wait) => Answer::NotNow { wait, failure },

@@ -41,8 +41,7 @@ impl SuggestionWorker {
             job_title: short(application.job.as_ref().map_or("", |job| &job.title), "no particular job"),
             summary,
         };
-        let data = serde_json::to_value(&data)
-            .map_err(|e| AwsError::Refused { operation: "write the notification", detail: e.to_string() })?;
+        let data = serde_json::to_value(&data).map_err(|e| AwsError::refused("write the notification", e))?;
         let id = id_for_suggestion(&job.org, job.suggestion);
         let kind = NotificationKind::ApplicationReceived;
         let notification = Notification::queued(id, kind, organisation.notify_email, data, clock::now());

@@ -8,6 +8,7 @@ use aws::clock;
 use aws::function::{Function, StartError};
 use aws::queue::Queue;
 use aws::secrets::Secrets;
+use aws::telemetry::chain;
 use axum::Router;
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
@@ -71,7 +72,7 @@ async fn receive(
     let headers = request.headers().clone();
     let body = bytes_up_to(request, BODY_LIMIT).await?;
     let secret = receiver.secrets.of_connection(&key, source.secret()).await.map_err(|error| {
-        tracing::error!(%org, %connection, %error, "the webhook secret could not be read");
+        tracing::error!(%org, %connection, error = %chain(&error), "the webhook secret could not be read");
         Problem::unavailable("the delivery cannot be checked now; send it again", RETRY_AFTER_SECONDS)
     })?;
     let secret = secret.ok_or_else(refused)?;
@@ -99,7 +100,7 @@ async fn receive_mail_events(
     let mut secrets = Vec::with_capacity(source.secrets().len());
     for name in source.secrets() {
         let secret = receiver.secrets.read(name).await.map_err(|error| {
-            tracing::error!(mail.provider = spec.id, %error, "a secret of mail events could not be read");
+            tracing::error!(mail.provider = spec.id, error = %chain(&error), "a secret of mail events could not be read");
             Problem::unavailable("the delivery cannot be checked now; send it again", RETRY_AFTER_SECONDS)
         })?;
         secrets.push(secret.ok_or_else(refused)?);
@@ -118,7 +119,7 @@ impl Receiver {
         let provider = provider.to_owned();
         let delivery = WebhookDelivery { v, sender, provider, event_id, received_at, body: body.to_vec() };
         self.queue.send(&delivery).await.map_err(|error| {
-            tracing::error!(provider = delivery.provider, sender = ?delivery.sender, %error, "a delivery could not be enqueued");
+            tracing::error!(provider = delivery.provider, sender = ?delivery.sender, error = %chain(&error), "a delivery could not be enqueued");
             Problem::unavailable("the delivery was not taken; send it again", RETRY_AFTER_SECONDS)
         })?;
         // Greenhouse counts 200 as success, and nothing else.

@@ -14,6 +14,7 @@ use aws::error::AwsError;
 use aws::function::{Function, StartError, Worker};
 use aws::queue::Queue;
 use aws::random;
+use aws::telemetry::chain;
 use aws::work::{Claim, expire};
 use domain::FORMAT_VERSION;
 use domain::ats::{Origin, content_hash};
@@ -195,11 +196,12 @@ fn postponed(halt: Halt, invocation: Invocation) -> Result<Outcome, AwsError> {
 
 /// What to do with a message when AWS did not do its part.
 fn try_again(error: &AwsError, invocation: Invocation) -> Outcome {
+    let reason = format!("failed to {}", chain(error));
     if !error.retry() {
-        return Outcome::dead(format!("failed to {error}"));
+        return Outcome::dead(reason);
     }
     match WORKER.next(invocation.receive_count.min(WORKER.tries - 1), random::chance(), None) {
-        Next::After(after) => Outcome::retry(after, format!("failed to {error}")),
-        Next::GiveUp => Outcome::retry(WORKER.cap, format!("failed to {error}")),
+        Next::After(after) => Outcome::retry(after, reason),
+        Next::GiveUp => Outcome::retry(WORKER.cap, reason),
     }
 }

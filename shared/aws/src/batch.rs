@@ -20,6 +20,7 @@ use crate::clock;
 use crate::environment::EnvironmentError;
 use crate::metrics::{self, Unit};
 use crate::queue::Queue;
+use crate::telemetry::chain;
 
 /// The delay of a message whose handler panicked.
 const AFTER_PANIC: Duration = Duration::from_secs(30);
@@ -175,7 +176,7 @@ impl SourceQueues {
         let invocation = Invocation { deadline, receive_count: received };
         let begin = clock::now();
         let handled = match domain::message::read::<M>(&body) {
-            Err(error) => Handled::Ended(Outcome::dead(format!("failed to {error}"))),
+            Err(error) => Handled::Ended(Outcome::dead(format!("failed to {}", chain(&error)))),
             Ok(_) if invocation.left() < RESERVE => {
                 Handled::Ended(Outcome::retry(Duration::ZERO, "the invocation is about to end"))
             }
@@ -210,7 +211,7 @@ impl SourceQueues {
                 }
                 // Only after its copy is durable may the message go.
                 Err(error) => {
-                    let reason = format!("{reason}; failed to {error}");
+                    let reason = format!("{reason}; failed to {}", chain(&error));
                     let receipt = message.receipt_handle.unwrap_or_default();
                     (End::Retried, retry_later(source, &id, received, &receipt, after, &reason).await)
                 }
@@ -226,7 +227,7 @@ impl SourceQueues {
                 match dead_letters.send_dead_letter(&body, &reason, &id).await {
                     Ok(()) => (End::DeadLetter, None),
                     Err(error) => {
-                        tracing::error!(message.id = id, %error, "the dead letter was not taken; the message stays");
+                        tracing::error!(message.id = id, error = %chain(&error), "the dead letter was not taken; the message stays");
                         (End::Retried, Some(failure(id)))
                     }
                 }
@@ -271,7 +272,7 @@ async fn retry_later(
     );
     if let Err(error) = source.hide(receipt, after).await {
         // Harmless: the queue's own visibility timeout brings the message back, only later.
-        tracing::warn!(message.id = id, %error, "the message comes back later than asked");
+        tracing::warn!(message.id = id, error = %chain(&error), "the message comes back later than asked");
     }
     Some(failure(id.to_owned()))
 }

@@ -13,6 +13,7 @@ use crate::error::AwsError;
 use crate::metrics::{self, Unit};
 use crate::random;
 use crate::table::{Key, Query, Table, Write, Written, from_item, number, text};
+use crate::telemetry::chain;
 
 /// Name of the breaker of the model, whichever provider it is.
 pub const MODEL: &str = "model";
@@ -133,7 +134,7 @@ impl SharedBreaker {
             }
         }
         let detail = "it changed each time; try again".to_owned();
-        Err(AwsError::Unavailable { operation: "write the breaker", detail })
+        Err(AwsError::unavailable("write the breaker", detail))
     }
 
     /// Until when it is open; none when a call is possible now. At most one read in five seconds, none while open.
@@ -185,7 +186,7 @@ impl SharedBreaker {
         };
         if let Err(error) = written {
             // Fail open: the breaker protects the work, and must not stop it. A probe is free again after its lease.
-            tracing::warn!(breaker = self.key.sk, %error, "the breaker could not be written");
+            tracing::warn!(breaker = self.key.sk, error = %chain(&error), "the breaker could not be written");
             self.emit("BreakerStoreFailed");
         }
     }
@@ -308,7 +309,7 @@ impl SharedBreaker {
         let state = match self.table.get::<Breaker>(&self.key).await {
             Ok(state) => state.unwrap_or_default(),
             Err(error) => {
-                tracing::warn!(breaker = self.key.sk, %error, "the breaker could not be read; calls are made");
+                tracing::warn!(breaker = self.key.sk, error = %chain(&error), "the breaker could not be read; calls are made");
                 self.emit("BreakerStoreFailed");
                 Breaker::default()
             }
@@ -354,7 +355,7 @@ async fn stored(table: &Table, pk: String) -> Result<Vec<(String, Breaker)>, Aws
         .into_iter()
         .map(read)
         .collect::<Result<_, serde_json::Error>>()
-        .map_err(|e| AwsError::Unreadable { operation: "read the breakers", detail: e.to_string() })
+        .map_err(|e| AwsError::unreadable("read the breakers", e))
 }
 
 fn of_organisation(org: &OrgId) -> String {

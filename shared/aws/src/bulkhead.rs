@@ -74,7 +74,7 @@ impl Bulkhead {
                 self.refused.fetch_add(1, Ordering::Relaxed);
                 metrics::emit(Some(("dependency", self.name)), &[("CallsRefusedByBulkhead", 1, Unit::Count)]);
                 let detail = format!("{} calls to the {} are in flight", self.size, self.name);
-                Err(AwsError::Unavailable { operation: "begin the call", detail })
+                Err(AwsError::unavailable("begin the call", detail))
             }
         }
     }

@@ -20,10 +20,9 @@ pub fn from_item<T: DeserializeOwned>(item: Item) -> Result<T, AwsError> {
     let version = item.get("v").and_then(|v| v.as_n().ok()).and_then(|n| n.parse::<u64>().ok());
     if let Some(version) = version.filter(|version| *version > u64::from(FORMAT_VERSION)) {
         let detail = format!("its format version {version} is newer than {FORMAT_VERSION}");
-        return Err(AwsError::Unreadable { operation: "read the table", detail });
+        return Err(AwsError::unreadable("read the table", detail));
     }
-    serde_dynamo::from_item(item)
-        .map_err(|e| AwsError::Unreadable { operation: "read the table", detail: e.to_string() })
+    serde_dynamo::from_item(item).map_err(|e| AwsError::unreadable("read the table", e))
 }
 
 /// Writes a value as an item.
@@ -31,7 +30,7 @@ pub fn from_item<T: DeserializeOwned>(item: Item) -> Result<T, AwsError> {
 /// # Errors
 /// When the value is not a struct or map.
 pub fn to_item<T: Serialize>(value: &T) -> Result<Item, AwsError> {
-    serde_dynamo::to_item(value).map_err(|e| AwsError::Refused { operation: "write the table", detail: e.to_string() })
+    serde_dynamo::to_item(value).map_err(|e| AwsError::refused("write the table", e))
 }
 
 /// A text attribute.

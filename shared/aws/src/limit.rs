@@ -12,6 +12,7 @@ use serde::Deserialize;
 use crate::error::AwsError;
 use crate::metrics::{self, Unit};
 use crate::table::{Item, Key, Query, Table, Write, Written, from_item, number};
+use crate::telemetry::chain;
 
 /// How many subjects are remembered. One that is forgotten costs one more write.
 const AT_MOST: u64 = 10_000;
@@ -78,7 +79,7 @@ impl SharedLimiter {
             match self.write(&key, policy, step).await {
                 Ok(answer) => asking.answered(answer),
                 Err(error) => {
-                    tracing::error!(%org, limit = self.name, %error, "the limit could not be asked; the request is let through");
+                    tracing::error!(%org, limit = self.name, error = %chain(&error), "the limit could not be asked; the request is let through");
                     self.emit("LimitStoreFailed");
                     return None;
                 }
@@ -107,7 +108,7 @@ impl SharedLimiter {
             Ok((subject, Window::deserialize(item)?))
         };
         let items = table.query(query).await?.items.into_iter().map(read).collect::<Result<_, serde_json::Error>>();
-        items.map_err(|e| AwsError::Unreadable { operation: "read the limits", detail: e.to_string() })
+        items.map_err(|e| AwsError::unreadable("read the limits", e))
     }
 
     /// Lets a subject begin anew: what it asked for is forgotten. Gives what stood there; none when it asked for nothing. A

@@ -33,8 +33,7 @@ impl Queue {
     /// # Errors
     /// When the queue did not take it.
     pub async fn send<T: Serialize + Sync>(&self, message: &T) -> Result<(), AwsError> {
-        let body = serde_json::to_string(message)
-            .map_err(|e| AwsError::Refused { operation: "write the message", detail: e.to_string() })?;
+        let body = serde_json::to_string(message).map_err(|e| AwsError::refused("write the message", e))?;
         self.client
             .send_message()
             .queue_url(&self.url)
@@ -42,7 +41,7 @@ impl Queue {
             .send()
             .await
             .map(|_| ())
-            .map_err(|e| AwsError::from_sdk("send to the queue", &e))
+            .map_err(|e| AwsError::from_sdk("send to the queue", e))
     }
 
     /// Sends a copy of a received message that becomes visible after the given time.
@@ -58,7 +57,7 @@ impl Queue {
             .send()
             .await
             .map(|_| ())
-            .map_err(|e| AwsError::from_sdk("postpone the message", &e))
+            .map_err(|e| AwsError::from_sdk("postpone the message", e))
     }
 
     /// Sends a message that will not be worked on to a dead-letter queue, with the reason beside it.
@@ -72,9 +71,7 @@ impl Queue {
             let value = if value.is_empty() { "unknown".to_owned() } else { value };
             MessageAttributeValue::builder().data_type("String").string_value(value).build()
         };
-        let attribute = |value| {
-            text(value).map_err(|e| AwsError::Refused { operation: "write the dead letter", detail: e.to_string() })
-        };
+        let attribute = |value| text(value).map_err(|e| AwsError::refused("write the dead letter", e));
         self.client
             .send_message()
             .queue_url(&self.url)
@@ -84,7 +81,7 @@ impl Queue {
             .send()
             .await
             .map(|_| ())
-            .map_err(|e| AwsError::from_sdk("send to the dead-letter queue", &e))
+            .map_err(|e| AwsError::from_sdk("send to the dead-letter queue", e))
     }
 
     /// Hides a received message for the given time.
@@ -100,7 +97,7 @@ impl Queue {
             .send()
             .await
             .map(|_| ())
-            .map_err(|e| AwsError::from_sdk("hide the message", &e))
+            .map_err(|e| AwsError::from_sdk("hide the message", e))
     }
 
     /// Messages that wait, roughly. One call; also opens the connection.
@@ -115,7 +112,7 @@ impl Queue {
             .attribute_names(QueueAttributeName::ApproximateNumberOfMessages)
             .send()
             .await
-            .map_err(|e| AwsError::from_sdk("ask the queue", &e))?;
+            .map_err(|e| AwsError::from_sdk("ask the queue", e))?;
         let count = answer.attributes().and_then(|a| a.get(&QueueAttributeName::ApproximateNumberOfMessages));
         Ok(count.and_then(|text| text.parse().ok()).unwrap_or(0))
     }

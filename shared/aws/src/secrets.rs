@@ -104,7 +104,7 @@ impl Secrets {
             Store::Service(client) => {
                 let put = client.put_parameter().name(full).value(value.expose_secret());
                 let put = put.r#type(ParameterType::SecureString).overwrite(true);
-                put.send().await.map(|_| ()).map_err(|error| AwsError::from_sdk("write a secret", &error))
+                put.send().await.map(|_| ()).map_err(|error| AwsError::from_sdk("write a secret", error))
             }
             #[cfg(debug_assertions)]
             Store::Memory(secrets) => {
@@ -127,7 +127,7 @@ impl Secrets {
                 Store::Service(client) => match client.delete_parameter().name(full).send().await {
                     Ok(_) => {}
                     Err(SdkError::ServiceError(service)) if service.err().is_parameter_not_found() => {}
-                    Err(error) => return Err(AwsError::from_sdk("remove a secret", &error)),
+                    Err(error) => return Err(AwsError::from_sdk("remove a secret", error)),
                 },
                 #[cfg(debug_assertions)]
                 Store::Memory(secrets) => {
@@ -153,7 +153,7 @@ impl Secrets {
         match client.get_parameter().name(name).with_decryption(true).send().await {
             Ok(answer) => Ok(answer.parameter.and_then(|p| p.value).map(SecretString::from)),
             Err(SdkError::ServiceError(service)) if service.err().is_parameter_not_found() => Ok(None),
-            Err(error) => Err(AwsError::from_sdk("read a secret", &error)),
+            Err(error) => Err(AwsError::from_sdk("read a secret", error)),
         }
     }
 }

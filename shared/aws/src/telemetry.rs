@@ -1,5 +1,7 @@
 //! Logs: one JSON line an event, to standard output. No bodies, no personal data.
 
+use std::error::Error;
+use std::fmt;
 use std::time::Instant;
 
 use tracing_subscriber::EnvFilter;
@@ -26,4 +28,24 @@ pub fn started(begin: Instant) {
     let name = environment::optional("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|| "unknown".to_owned());
     let init_ms = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
     tracing::info!(function.name = name, init_ms, "cold start");
+}
+
+/// An error with all its causes in one line, for the log.
+#[must_use]
+pub fn chain(error: &dyn Error) -> impl fmt::Display {
+    Chain(error)
+}
+
+struct Chain<'a>(&'a dyn Error);
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)?;
+        let mut cause = self.0.source();
+        while let Some(inner) = cause {
+            write!(f, ": {inner}")?;
+            cause = inner.source();
+        }
+        Ok(())
+    }
 }

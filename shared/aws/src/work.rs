@@ -200,7 +200,7 @@ pub async fn release(
 ) -> Result<Fenced, AwsError> {
     let Some(ready) = lease.ready else {
         let detail = "this work has no waiting state".to_owned();
-        return Err(AwsError::Refused { operation: "release work", detail });
+        return Err(AwsError::refused("release work", detail));
     };
     let delay = SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX);
     let mut ending = ending.into();

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::records::{Cursor, newest_by_id};
 use aws::error::AwsError;
 use aws::table::{Key, Table, Write, Written, number, text, to_item};
+use aws::telemetry::chain;
 
 /// How long entries are kept.
 const KEPT: SignedDuration = SignedDuration::from_hours(400 * 24);
@@ -46,7 +47,7 @@ impl Audit {
             Written::Applied(_) => Ok(Pending(key)),
             Written::Refused(_) => {
                 let detail = format!("there is an entry {} already", key.sk);
-                Err(AwsError::Refused { operation: "write the audit", detail })
+                Err(AwsError::refused("write the audit", detail))
             }
         }
     }
@@ -64,7 +65,7 @@ impl Audit {
             write = write.set("before", text(before)).set("after", text(after));
         }
         if let Err(error) = self.table.update(key, write, false).await {
-            tracing::error!(audit.id = key.sk, %error, "an audit entry could not be completed");
+            tracing::error!(audit.id = key.sk, error = %chain(&error), "an audit entry could not be completed");
         }
     }
 

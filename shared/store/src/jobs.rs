@@ -14,6 +14,7 @@ use aws::dependency::{Admission, Admitted, Dependency};
 use aws::error::AwsError;
 use aws::random;
 use aws::table::{Item, number};
+use aws::telemetry::chain;
 use aws::work::{Claim, ClaimTerms, HeldLease, LeaseEnd, claim_many, record_many, state_attributes};
 use domain::failure::Failure;
 use domain::id::OrgId;
@@ -310,11 +311,11 @@ async fn try_once<J: LeasedJob>(
 /// is tried at the longest delay, and when its message is used up the sweep sends another.
 fn after_error<J: LeasedJob>(error: &AwsError, (org, id): (&OrgId, &str), attempts: u32) -> Step<J::FollowUp> {
     if !error.retry() {
-        tracing::error!(%org, job.kind = J::NAME, job.id = id, %error, "a job cannot be recorded");
+        tracing::error!(%org, job.kind = J::NAME, job.id = id, error = %chain(error), "a job cannot be recorded");
         let failure = Failure::new("not-recordable", format!("the {} cannot be recorded as it is", J::SUBJECT));
         return Step::End(End::new(J::FAILED, Some(failure)));
     }
-    tracing::warn!(%org, job.kind = J::NAME, job.id = id, %error, "a job is tried again");
+    tracing::warn!(%org, job.kind = J::NAME, job.id = id, error = %chain(error), "a job is tried again");
     let after = match WORKER.next(attempts.min(WORKER.tries - 1), random::chance(), None) {
         Next::After(after) => after,
         Next::GiveUp => WORKER.cap,

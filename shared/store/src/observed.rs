@@ -152,7 +152,7 @@ impl Records {
             }
         }
         let detail = "a record changed each time it was to be written".to_owned();
-        Err(AwsError::Unavailable { operation: "write the table", detail })
+        Err(AwsError::unavailable("write the table", detail))
     }
 
     /// Buries objects that were found to be gone: what they said is erased, and that they are gone stays known. One read for
@@ -218,7 +218,7 @@ impl Records {
             }
         }
         let detail = "a record changed each time it was to be buried".to_owned();
-        Err(AwsError::Unavailable { operation: "write the table", detail })
+        Err(AwsError::unavailable("write the table", detail))
     }
 
     /// A page of the provider ids of what a connection has of a kind, without what is gone. One call.

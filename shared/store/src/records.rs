@@ -270,7 +270,7 @@ fn listed_at<T: Stored>(record: &T, now: Timestamp) -> String {
 }
 
 fn recorded<T: Stored>(item: serde_json::Value) -> Result<Recorded<T>, AwsError> {
-    let unreadable = |e: serde_json::Error| AwsError::Unreadable { operation: "read the table", detail: e.to_string() };
+    let unreadable = |e: serde_json::Error| AwsError::unreadable("read the table", e);
     let Times { created_at, updated_at } = Times::deserialize(&item).map_err(unreadable)?;
     let value = serde_json::from_value(item).map_err(unreadable)?;
     Ok(Recorded { value, created_at, updated_at: updated_at.unwrap_or(created_at) })

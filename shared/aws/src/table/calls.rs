@@ -44,7 +44,7 @@ impl Calls {
             .consistent_read(true)
             .send()
             .await
-            .map_err(|e| AwsError::from_sdk("read the table", &e))?;
+            .map_err(|e| AwsError::from_sdk("read the table", e))?;
         Ok(answer.item)
     }
 
@@ -61,7 +61,7 @@ impl Calls {
                 }
                 if turn == AGAIN {
                     let detail = "the table had no capacity for all keys".to_owned();
-                    return Err(AwsError::Unavailable { operation: "read the table", detail });
+                    return Err(AwsError::unavailable("read the table", detail));
                 }
                 tokio::time::sleep(FIRST_PAUSE * 2_u32.pow(turn)).await;
             }
@@ -71,14 +71,13 @@ impl Calls {
 
     /// Reads up to a hundred items; gives what was found and the keys that there was no capacity for.
     async fn batch(&self, keys: Vec<Item>, only: &[&'static str]) -> Result<(Vec<Item>, Vec<Item>), AwsError> {
-        let refused = |detail: String| AwsError::Refused { operation: "read the table", detail };
         let mut asked = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true);
         if !only.is_empty() {
             let expression: Vec<String> = only.iter().map(|name| format!("#{name}")).collect();
             let expression = expression.join(", ");
             asked = asked.set_expression_attribute_names(Some(names_in(&expression))).projection_expression(expression);
         }
-        let asked = asked.build().map_err(|e| refused(e.to_string()))?;
+        let asked = asked.build().map_err(|e| AwsError::refused("read the table", e))?;
         let _slot = self.bulkhead.enter().await?;
         let answer = self
             .client
@@ -86,7 +85,7 @@ impl Calls {
             .request_items(&self.name, asked)
             .send()
             .await
-            .map_err(|e| AwsError::from_sdk("read the table", &e))?;
+            .map_err(|e| AwsError::from_sdk("read the table", e))?;
         let items = answer.responses.unwrap_or_default().remove(&self.name).unwrap_or_default();
         let left = answer.unprocessed_keys.unwrap_or_default().remove(&self.name);
         Ok((items, left.map(|left| left.keys).unwrap_or_default()))
@@ -113,9 +112,9 @@ impl Calls {
             Ok(answer) => Ok(Written::Applied(answer.attributes.unwrap_or_default())),
             Err(SdkError::ServiceError(service)) => match service.err() {
                 UpdateItemError::ConditionalCheckFailedException(failed) => Ok(Written::Refused(failed.item.clone())),
-                _ => Err(AwsError::from_sdk("write the table", &SdkError::ServiceError(service))),
+                _ => Err(AwsError::from_sdk("write the table", SdkError::ServiceError(service))),
             },
-            Err(error) => Err(AwsError::from_sdk("write the table", &error)),
+            Err(error) => Err(AwsError::from_sdk("write the table", error)),
         }
     }
 
@@ -143,16 +142,16 @@ impl Calls {
             Ok(_) => Ok(Written::Applied(Item::new())),
             Err(SdkError::ServiceError(service)) => match service.err() {
                 PutItemError::ConditionalCheckFailedException(failed) => Ok(Written::Refused(failed.item.clone())),
-                _ => Err(AwsError::from_sdk("write the table", &SdkError::ServiceError(service))),
+                _ => Err(AwsError::from_sdk("write the table", SdkError::ServiceError(service))),
             },
-            Err(error) => Err(AwsError::from_sdk("write the table", &error)),
+            Err(error) => Err(AwsError::from_sdk("write the table", error)),
         }
     }
 
     pub(super) async fn remove(&self, key: &Key) -> Result<(), AwsError> {
         let _slot = self.bulkhead.enter().await?;
         let sent = self.client.delete_item().table_name(&self.name).set_key(Some(attributes(key))).send().await;
-        sent.map(|_| ()).map_err(|e| AwsError::from_sdk("write the table", &e))
+        sent.map(|_| ()).map_err(|e| AwsError::from_sdk("write the table", e))
     }
 
     pub(super) async fn query(&self, query: Query) -> Result<(Vec<Item>, Option<Item>), AwsError> {
@@ -177,7 +176,7 @@ impl Calls {
             .set_exclusive_start_key(query.after)
             .send()
             .await
-            .map_err(|e| AwsError::from_sdk("list from the table", &e))?;
+            .map_err(|e| AwsError::from_sdk("list from the table", e))?;
         Ok((answer.items.unwrap_or_default(), answer.last_evaluated_key))
     }
 }

@@ -97,7 +97,7 @@ impl Deliveries {
             }
         }
         let detail = "the notification changes all the time".to_owned();
-        Err(AwsError::Unavailable { operation: "record an event", detail })
+        Err(AwsError::unavailable("record an event", detail))
     }
 }
 

@@ -190,13 +190,13 @@ async fn a_failure_of_aws_ends_no_work_unless_trying_again_cannot_help() {
     let job = Scripted::new();
     let message = job.recorded(1).await;
     let (operation, detail) = ("read the table", || "for a test".to_owned());
-    let gone = || Err(AwsError::Unavailable { operation, detail: detail() });
+    let gone = || Err(AwsError::unavailable(operation, detail()));
     for attempts in 1..=WORKER.tries + 1 {
         assert!(matches!(job.work(&message, gone()).await, Outcome::Retry { .. }));
         let unavailable = Some("unavailable".to_owned());
         assert_eq!(job.state(&message).await, (SuggestionState::Accepted, attempts, unavailable));
     }
-    let refused = Err(AwsError::Refused { operation, detail: detail() });
+    let refused = Err(AwsError::refused(operation, detail()));
     assert_eq!(job.work(&message, refused).await, Outcome::Done);
     let (state, _, code) = job.state(&message).await;
     assert_eq!((state, code.as_deref()), (SuggestionState::Failed, Some("not-recordable")));
