@@ -14,18 +14,18 @@ use crate::metrics::{self, Unit};
 use crate::table::{Item, Key, Query, Table, Write, Written, from_item, number};
 use crate::telemetry::chain;
 
-/// How many subjects are remembered. One that is forgotten costs one more write.
+/// The number of subjects that are remembered. One that is forgotten costs one more write.
 const AT_MOST: u64 = 10_000;
-/// How many writes a request may cost. The second succeeds unless another process writes between the two; after so many in
+/// The number of writes that a request may cost. The second succeeds unless another process writes between the two; after so many in
 /// a row the request is refused, because letting it through could exceed the limit.
 const MOST_WRITES: usize = 6;
-/// When a request that lost against all these others may come again, in milliseconds.
+/// The time after which a request that lost against all these others may come again, in milliseconds.
 const AFTER_CONTENTION_MS: i64 = 1_000;
 
 /// An organisation has few API keys and connections.
 const MOST_LISTED: u16 = 1000;
 
-/// Who is limited, and by which limit.
+/// The subject of a limit, with the limit's name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subject {
     /// The limit's name.
@@ -40,7 +40,7 @@ pub struct SharedLimiter {
     table: Table,
     name: &'static str,
     known: Cache<Key, Window>,
-    /// Whether a request that is not admitted is refused, or waits for its turn.
+    /// Whether a request that is not admitted is refused, rather than made later.
     refuses: bool,
 }
 
@@ -48,12 +48,12 @@ impl SharedLimiter {
     /// The limit of a name in the table `Control`. One name has one length of window.
     #[must_use]
     pub fn new(table: Table, name: &'static str, window: Duration) -> Self {
-        // What a process knows is of use for two windows.
+        // A remembered window is of use for two windows.
         let known = Cache::builder().max_capacity(AT_MOST).time_to_idle(window.saturating_mul(2)).build();
         Self { table, name, known, refuses: true }
     }
 
-    /// One whose requests wait for their turn: that is how it works and nothing to count.
+    /// The same limit for requests that are made later when they are not admitted: then a refusal is nothing to count.
     #[must_use]
     pub fn waiting(self) -> Self {
         Self { refuses: false, ..self }
@@ -64,28 +64,28 @@ impl SharedLimiter {
         self.table.preconnect().await;
     }
 
-    /// Asks for a request of a subject. One write when it is admitted, a second one at its first request here and where
+    /// Decides about a request of a subject. One write when it is admitted, a second one at its first request here and where
     /// another process began the window; none when it is known to be refused.
     ///
     /// None when the table cannot be reached: the limit protects the work and must not stop it, so the request is let through.
     pub async fn admit(&self, org: &OrgId, subject: &str, policy: Policy, now: Timestamp) -> Option<Decision> {
         let key = Key { pk: of(org), sk: format!("{}#{subject}", self.name) };
-        let mut asking = Asking::new(policy, self.known.get(&key).await, now.as_millisecond());
+        let mut request = AdmissionRequest::new(policy, self.known.get(&key).await, now.as_millisecond());
         let decision = loop {
-            let step = match asking.next() {
-                Turn::Decided(decision) => break decision,
-                Turn::Write(step) => step,
+            let step = match request.next() {
+                NextStep::Decided(decision) => break decision,
+                NextStep::Write(step) => step,
             };
             match self.write(&key, policy, step).await {
-                Ok(answer) => asking.answered(answer),
+                Ok(result) => request.record(result),
                 Err(error) => {
-                    tracing::error!(%org, limit = self.name, error = %chain(&error), "the limit could not be asked; the request is let through");
+                    tracing::error!(%org, limit = self.name, error = %chain(&error), "the limit could not be checked; the request is let through");
                     self.emit("LimitStoreFailed");
                     return None;
                 }
             }
         };
-        if let Some(known) = asking.known {
+        if let Some(known) = request.known {
             self.known.insert(key, known).await;
         }
         if !decision.allowed && self.refuses {
@@ -94,7 +94,7 @@ impl SharedLimiter {
         Some(decision)
     }
 
-    /// All subjects of an organisation that asked in the last minutes, under every name. One call.
+    /// All subjects of an organisation with requests in the last minutes, under every name. One call.
     ///
     /// # Errors
     /// When the table cannot be reached.
@@ -111,8 +111,8 @@ impl SharedLimiter {
         items.map_err(|e| AwsError::unreadable("read the limits", e))
     }
 
-    /// Lets a subject begin anew: what it asked for is forgotten. Gives what stood there; none when it asked for nothing. A
-    /// process that remembers a refusal believes it until its time, at most two windows. One write.
+    /// Resets the count of a subject. Gives the window before that; none when the subject made no request. A process that
+    /// remembers a refusal keeps to it until its time, at most two windows. One write.
     ///
     /// # Errors
     /// When the table cannot be reached.
@@ -130,7 +130,7 @@ impl SharedLimiter {
         metrics::emit(Some(("limit", self.name)), &[(metric, 1, Unit::Count)]);
     }
 
-    async fn write(&self, key: &Key, policy: Policy, step: Step) -> Result<Answer, AwsError> {
+    async fn write(&self, key: &Key, policy: Policy, step: Step) -> Result<WriteResult, AwsError> {
         let begin = |write: Write, next: Window| {
             let Window { window, count, previous } = next;
             // Two windows after its begin nothing of it counts any more.
@@ -144,7 +144,7 @@ impl SharedLimiter {
             ]))
         };
         let write = match step {
-            Step::Deny { .. } => return Ok(Answer::Refused(None)),
+            Step::Deny { .. } => return Ok(WriteResult::Refused(None)),
             Step::Admit { window, allow } => Write::when(limit::ADMIT)
                 .value("window", number(window))
                 .value("allow", number(i64::from(allow)))
@@ -158,8 +158,8 @@ impl SharedLimiter {
             Step::Start { idle_ms, next } => begin(Write::when(limit::START).value("idle", number(idle_ms)), next),
         };
         match self.table.update(key, write, true).await? {
-            Written::Applied(item) => Ok(Answer::Applied(from_item(item)?)),
-            Written::Refused(item) => Ok(Answer::Refused(item.map(from_item).transpose()?)),
+            Written::Applied(item) => Ok(WriteResult::Applied(from_item(item)?)),
+            Written::Refused(item) => Ok(WriteResult::Refused(item.map(from_item).transpose()?)),
         }
     }
 }
@@ -173,59 +173,59 @@ fn of(org: &OrgId) -> String {
     format!("ORG#{org}#limit")
 }
 
-/// What a write says about the stored item.
+/// The result of one write, with the stored window.
 #[derive(Debug)]
-enum Answer {
-    /// It happened, and this stands now.
+enum WriteResult {
+    /// The write was made; the window as it is now.
     Applied(Window),
-    /// It did not, because this stands.
+    /// The condition did not hold; the window as it was found, if there is one.
     Refused(Option<Window>),
 }
 
-/// What comes next for a request.
+/// The next step of a request.
 #[derive(Debug)]
-enum Turn {
-    /// It is decided.
+enum NextStep {
+    /// The request is decided.
     Decided(Decision),
-    /// This is to be written.
+    /// A write has to be made before the decision.
     Write(Step),
 }
 
-/// One request on its way through the steps, apart from the calls.
+/// One request on its way to a decision, apart from the calls.
 #[derive(Debug)]
-struct Asking {
+struct AdmissionRequest {
     policy: Policy,
     now_ms: i64,
-    /// What this process knows of the item.
+    /// The window as this process saw it last.
     known: Option<Window>,
     writes: usize,
     admitted: bool,
 }
 
-impl Asking {
+impl AdmissionRequest {
     fn new(policy: Policy, known: Option<Window>, now_ms: i64) -> Self {
         Self { policy, now_ms, known, writes: 0, admitted: false }
     }
 
-    fn next(&mut self) -> Turn {
-        if let Some(stands) = self.known.filter(|_| self.admitted) {
-            return Turn::Decided(self.policy.decision(&stands, true, self.now_ms));
+    fn next(&mut self) -> NextStep {
+        if let Some(window) = self.known.filter(|_| self.admitted) {
+            return NextStep::Decided(self.policy.decision(&window, true, self.now_ms));
         }
-        let denied = |reset_ms| Turn::Decided(Decision { allowed: false, remaining: 0, reset_ms });
+        let denied = |reset_ms| NextStep::Decided(Decision { allowed: false, remaining: 0, reset_ms });
         match self.policy.step(self.known.as_ref(), self.now_ms) {
             Step::Deny { until_ms } => denied(until_ms.saturating_sub(self.now_ms)),
             _ if self.writes >= MOST_WRITES => denied(AFTER_CONTENTION_MS),
             step @ (Step::Admit { .. } | Step::Roll { .. } | Step::Start { .. }) => {
                 self.writes += 1;
-                Turn::Write(step)
+                NextStep::Write(step)
             }
         }
     }
 
-    fn answered(&mut self, answer: Answer) {
-        (self.known, self.admitted) = match answer {
-            Answer::Applied(stands) => (Some(stands), true),
-            Answer::Refused(stands) => (stands, false),
+    fn record(&mut self, result: WriteResult) {
+        (self.known, self.admitted) = match result {
+            WriteResult::Applied(window) => (Some(window), true),
+            WriteResult::Refused(window) => (window, false),
         };
     }
 }
@@ -239,7 +239,7 @@ mod tests {
     const MINUTE: i64 = 60_000;
 
     /// The table with the conditions of `resilience::limit`.
-    fn write(item: &mut Option<Window>, step: Step) -> Answer {
+    fn write(item: &mut Option<Window>, step: Step) -> WriteResult {
         let next = match (step, *item) {
             (Step::Admit { window, allow }, Some(item)) if item.window == window && item.count < allow => {
                 Some(Window { count: item.count + 1, ..item })
@@ -253,9 +253,9 @@ mod tests {
         match next {
             Some(next) => {
                 *item = Some(next);
-                Answer::Applied(next)
+                WriteResult::Applied(next)
             }
-            None => Answer::Refused(*item),
+            None => WriteResult::Refused(*item),
         }
     }
 
@@ -264,17 +264,17 @@ mod tests {
         let mut seen = [0; 4];
         let processes = memories.len();
         for at in 0..requests {
-            let mut asking = Asking::new(POLICY, memories[at % processes], now);
+            let mut request = AdmissionRequest::new(POLICY, memories[at % processes], now);
             let decision = loop {
-                match asking.next() {
-                    Turn::Decided(decision) => break decision,
-                    Turn::Write(step) => asking.answered(write(item, step)),
+                match request.next() {
+                    NextStep::Decided(decision) => break decision,
+                    NextStep::Write(step) => request.record(write(item, step)),
                 }
             };
-            memories[at % processes] = asking.known;
+            memories[at % processes] = request.known;
             let (number, spent) = if decision.allowed { (0, 2) } else { (1, 3) };
             seen[number] += 1;
-            seen[spent] += asking.writes;
+            seen[spent] += request.writes;
             assert!(decision.allowed || decision.reset_ms > 0, "{decision:?}");
         }
         seen
@@ -305,18 +305,18 @@ mod tests {
     }
 
     #[test]
-    fn who_never_gets_its_turn_is_refused_and_not_let_through() {
-        let mut asking = Asking::new(POLICY, None, MINUTE);
+    fn a_request_that_always_loses_is_refused_and_not_let_through() {
+        let mut request = AdmissionRequest::new(POLICY, None, MINUTE);
         let decision = loop {
-            match asking.next() {
-                Turn::Decided(decision) => break decision,
-                Turn::Write(_) => {
-                    asking.answered(Answer::Refused(Some(Window { window: MINUTE, count: 1, previous: 0 })));
+            match request.next() {
+                NextStep::Decided(decision) => break decision,
+                NextStep::Write(_) => {
+                    request.record(WriteResult::Refused(Some(Window { window: MINUTE, count: 1, previous: 0 })));
                 }
             }
         };
         assert_eq!((decision.allowed, decision.reset_ms), (false, AFTER_CONTENTION_MS));
-        assert_eq!(asking.writes, MOST_WRITES);
+        assert_eq!(request.writes, MOST_WRITES);
     }
 
     #[tokio::test]
