@@ -18,14 +18,14 @@ use crate::telemetry::chain;
 /// Name of the breaker of the model, whichever provider it is.
 pub const MODEL: &str = "model";
 
-/// How long a closed breaker is believed without asking.
-const BELIEVED: Duration = Duration::from_secs(5);
-/// How long an open one is believed, or until its probe time if that is sooner: an operator may have closed it.
-const BELIEVED_OPEN: Duration = Duration::from_secs(30);
-/// How often an order is given again when the breaker changed while it was given.
+/// The time that a closed breaker is remembered before it is read again.
+const CLOSED_REMEMBERED: Duration = Duration::from_secs(5);
+/// The same of an open one, or until its probe time if that is sooner: an operator may have closed it.
+const OPEN_REMEMBERED: Duration = Duration::from_secs(30);
+/// The number of times that an order is tried when the breaker changes meanwhile.
 const ORDER_TRIES: u32 = 4;
 
-/// Where breakers are kept whose API is called with the deployment's credentials.
+/// The partition of breakers whose API is called with the deployment's credentials.
 const DEPLOYMENT: &str = "DEPLOYMENT#breaker";
 /// An organisation has few connections, each with at most one breaker.
 const MOST_LISTED: u16 = 1000;
@@ -39,37 +39,38 @@ pub struct SharedBreaker {
     seen: Mutex<Option<(Breaker, Timestamp)>>,
 }
 
-/// The right to make one call, and the duty to say how it went.
+/// The right to make one call, and the duty to settle by its verdict.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Permit {
-    /// The breaker was closed in this epoch.
+    /// A call while the breaker is closed.
     Call {
-        /// The epoch.
+        /// The epoch that the breaker was closed in.
         epoch: u64,
         /// Whether failures had been counted, so that a success has something to reset.
         after_failures: bool,
     },
-    /// An operator forced it closed: the call is made, and nothing is counted.
+    /// A call while an operator forces the breaker closed: nothing is counted.
     Forced,
-    /// This is the one probe.
+    /// The one probe of a half-open breaker.
     Probe {
-        /// Its epoch.
+        /// The epoch of the probe.
         epoch: u64,
-        /// Its token.
+        /// The random token of the probe's owner.
         owner: String,
-        /// How often the breaker opened before.
+        /// The number of times that the breaker opened before.
         reopened: u32,
     },
 }
 
-/// How a call went, as far as the API is to blame. Blocked prompts, refused requests and rate limits are answers.
+/// The verdict of a call on its API. Blocked prompts, refused requests and rate limits are answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// The API answered.
+    /// The API answered the call.
     Works,
-    /// It did not.
+    /// The API did not answer, and is to blame.
     Failed,
-    /// It answered that no call will do until somebody acts: it does not let us in, or our account is suspended or used up.
+    /// The API answered that it takes no call until a person acts: our credentials are refused, or our account is suspended or
+    /// used up.
     Stopped,
     /// No call was made.
     NotTried,
@@ -90,13 +91,13 @@ impl SharedBreaker {
         Self { table, key, policy, seen: Mutex::new(None) }
     }
 
-    /// Its name: of the API, or of the connection.
+    /// The name of the API, or of the connection.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.key.sk
     }
 
-    /// How it stands, freshly read. One call.
+    /// The stored state, freshly read. One call.
     ///
     /// # Errors
     /// When the table cannot be reached.
@@ -104,7 +105,7 @@ impl SharedBreaker {
         Ok(self.table.get(&self.key).await?.unwrap_or_default())
     }
 
-    /// Carries out an operator's order, and gives what stands before and after it. One read and one write; again when the
+    /// Carries out an operator's order, and gives the state before and after it. One read and one write; again when the
     /// breaker changed in between.
     ///
     /// # Errors
@@ -137,7 +138,7 @@ impl SharedBreaker {
         Err(AwsError::unavailable("write the breaker", detail))
     }
 
-    /// Until when it is open; none when a call is possible now. At most one read in five seconds, none while open.
+    /// The time until which it is open; none when a call is possible now. At most one read in five seconds, none while open.
     pub async fn open_until(&self, now: Timestamp) -> Option<Timestamp> {
         match self.view(now).await.admit(now.as_millisecond()) {
             Admission::Allow | Admission::Probe => None,
@@ -145,7 +146,7 @@ impl SharedBreaker {
         }
     }
 
-    /// Asks for the right to call. `lease_until` is when this process will have ended.
+    /// A permit for one call. `lease_until` is the time by which this process will have ended.
     ///
     /// # Errors
     /// The time before which no call may be made.
@@ -158,7 +159,7 @@ impl SharedBreaker {
         }
     }
 
-    /// Says how the call went. A success in the closed state without failures before it writes nothing.
+    /// Settles a permit by the verdict of its call. A success in the closed state without failures before it writes nothing.
     pub async fn settle(&self, permit: &Permit, verdict: Verdict, now: Timestamp) {
         let written = match (permit, verdict) {
             (Permit::Forced, _)
@@ -272,7 +273,7 @@ impl SharedBreaker {
         match state.admit(now.as_millisecond()) {
             Admission::Allow => Ok(to_call(&state)),
             Admission::Refuse { until_ms } => Err(Timestamp::from_millisecond(until_ms).unwrap_or(now)),
-            // Somebody took it and gave it back within this call; the next message tries again.
+            // Another process probed and settled within this call; the next message tries again.
             Admission::Probe => Err(now),
         }
     }
@@ -281,7 +282,7 @@ impl SharedBreaker {
         Write::when(condition).value("epoch", number(i64::try_from(epoch).unwrap_or(i64::MAX)))
     }
 
-    /// Writes, and gives and remembers what stands there now, whether the write happened or not.
+    /// Writes, and gives and remembers the stored state, whether the write was made or refused.
     async fn write(&self, write: Write, now: Timestamp) -> Result<Breaker, AwsError> {
         let state: Breaker = match self.table.update(&self.key, write, true).await? {
             Written::Applied(item) | Written::Refused(Some(item)) => from_item(item)?,
@@ -302,7 +303,7 @@ impl SharedBreaker {
         if let Some((state, at)) = seen {
             let age = Duration::try_from(now.duration_since(at)).unwrap_or(Duration::ZERO);
             let refuses = matches!(state.admit(now.as_millisecond()), Admission::Refuse { .. });
-            if age < if refuses { BELIEVED_OPEN } else { BELIEVED } {
+            if age < if refuses { OPEN_REMEMBERED } else { CLOSED_REMEMBERED } {
                 return state;
             }
         }

@@ -28,16 +28,16 @@ pub struct Slot {
     _permit: OwnedSemaphorePermit,
 }
 
-/// How a bulkhead of this process stands.
+/// The occupancy of a bulkhead in this process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Occupancy {
-    /// Name of the dependency.
+    /// The name of the dependency.
     pub name: &'static str,
-    /// Most calls at once.
+    /// The largest number of calls at once.
     pub limit: usize,
-    /// Calls at this moment.
+    /// The number of calls in flight at this moment.
     pub in_flight: usize,
-    /// Calls that were refused since this process began.
+    /// The number of calls that were refused since this process began.
     pub refused: u64,
 }
 
@@ -49,7 +49,7 @@ impl Bulkhead {
         Self { name, size, longest_wait, slots, refused: Arc::new(AtomicU64::new(0)) }
     }
 
-    /// A bulkhead whose size stands in the variable; [`bulkhead::SIZE`] when it is not set.
+    /// A bulkhead whose size the variable holds; [`bulkhead::SIZE`] when it is not set.
     ///
     /// # Errors
     /// When the variable is not a size.
@@ -62,7 +62,7 @@ impl Bulkhead {
         Ok(Self::new(name, size, bulkhead::LONGEST_WAIT))
     }
 
-    /// Waits for its turn, briefly.
+    /// Waits briefly for a slot.
     ///
     /// # Errors
     /// When all calls in flight took longer than the longest wait: the caller may come again later.
@@ -79,7 +79,7 @@ impl Bulkhead {
         }
     }
 
-    /// How it stands.
+    /// The occupancy at this moment.
     #[must_use]
     pub fn occupancy(&self) -> Occupancy {
         Occupancy {

@@ -14,11 +14,11 @@ use crate::queue::Queue;
 use crate::secrets::Secrets;
 use crate::table::Table;
 
-/// Longest wait for a connection.
+/// The longest wait for a connection.
 const CONNECT: Duration = Duration::from_secs(2);
-/// Longest wait for one try of a call; the largest page of a table takes a small part of it.
+/// The longest wait for one try of a call; the largest page of a table takes a small part of it.
 const ATTEMPT: Duration = Duration::from_secs(4);
-/// Longest wait for a call with its tries, well under every function's timeout.
+/// The longest wait for a call with its tries, well under every function's timeout.
 const OPERATION: Duration = Duration::from_secs(10);
 
 /// One client for each service; what is made from it shares its connections.
@@ -61,7 +61,7 @@ impl Aws {
         })
     }
 
-    /// The table whose name stands in the variable.
+    /// The table whose name the variable holds.
     ///
     /// # Errors
     /// When the variable is not set.
@@ -70,13 +70,13 @@ impl Aws {
         Ok(Table::new(self.dynamodb.clone(), name, self.database.clone()))
     }
 
-    /// How the calls to the tables stand in this process.
+    /// The occupancy of the bulkhead of the tables in this process.
     #[must_use]
     pub fn database(&self) -> Occupancy {
         self.database.occupancy()
     }
 
-    /// The queue whose URL stands in the variable.
+    /// The queue whose URL the variable holds.
     ///
     /// # Errors
     /// When the variable is not set.

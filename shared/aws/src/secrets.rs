@@ -1,4 +1,4 @@
-//! Secrets from the parameter store: read once, kept for a minute, never printed.
+//! Secrets from the parameter store: read once, cached for a minute, never printed.
 
 #[cfg(debug_assertions)]
 use std::collections::HashMap;
@@ -16,9 +16,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::error::AwsError;
 
-/// How long a read secret is used; so a rotated one is in force after this time.
-const KEPT: Duration = Duration::from_secs(60);
-/// How many are kept, absent ones included: whoever tries names cannot fill the memory.
+/// The time that a secret is cached; a rotated one is in force after it.
+const CACHED: Duration = Duration::from_secs(60);
+/// The number of secrets that are cached, absent ones included: a caller who tries names cannot fill the memory.
 const AT_MOST: u64 = 2_000;
 
 /// The parameters below one prefix.
@@ -26,13 +26,13 @@ const AT_MOST: u64 = 2_000;
 pub struct Secrets {
     store: Store,
     prefix: String,
-    kept: Cache<String, Option<SecretString>>,
+    cache: Cache<String, Option<SecretString>>,
 }
 
-/// Where they are.
+/// The store of the secrets.
 #[derive(Debug, Clone)]
 enum Store {
-    /// The service.
+    /// The parameter store of AWS.
     Service(Client),
     /// In this process, for proofs. A release has none.
     #[cfg(debug_assertions)]
@@ -41,17 +41,17 @@ enum Store {
 
 impl Secrets {
     pub(crate) fn new(client: Client, prefix: String) -> Self {
-        let kept = Cache::builder().max_capacity(AT_MOST).time_to_live(KEPT).build();
-        Self { store: Store::Service(client), prefix, kept }
+        let cache = Cache::builder().max_capacity(AT_MOST).time_to_live(CACHED).build();
+        Self { store: Store::Service(client), prefix, cache }
     }
 
     /// Secrets that are in this process only.
     #[cfg(debug_assertions)]
     #[must_use]
     pub fn in_memory() -> Self {
-        // Nothing is kept beside them: a proof's time passes faster than the cache's.
-        let kept = Cache::builder().max_capacity(0).build();
-        Self { store: Store::Memory(Arc::default()), prefix: String::new(), kept }
+        // Nothing is cached beside them: a proof's time passes faster than the cache's.
+        let cache = Cache::builder().max_capacity(0).build();
+        Self { store: Store::Memory(Arc::default()), prefix: String::new(), cache }
     }
 
     /// A secret of one connection, for example `webhook_secret`. None when there is no such connection or secret.
@@ -72,7 +72,7 @@ impl Secrets {
     /// When the store cannot be reached or refuses.
     pub async fn read(&self, name: &str) -> Result<Option<SecretString>, Arc<AwsError>> {
         let full = format!("{}/{name}", self.prefix);
-        self.kept.try_get_with(full.clone(), self.fetch(full)).await
+        self.cache.try_get_with(full.clone(), self.fetch(full)).await
     }
 
     /// A secret of one connection as it is now, also when another process has just changed it. One call.
@@ -99,7 +99,7 @@ impl Secrets {
         value: &SecretString,
     ) -> Result<(), AwsError> {
         let full = self.full(connection, name);
-        self.kept.invalidate(&full).await;
+        self.cache.invalidate(&full).await;
         match &self.store {
             Store::Service(client) => {
                 let put = client.put_parameter().name(full).value(value.expose_secret());
@@ -122,7 +122,7 @@ impl Secrets {
     pub async fn remove_of_connection(&self, connection: &ConnectionKey, names: &[&str]) -> Result<(), AwsError> {
         for name in names {
             let full = self.full(connection, name);
-            self.kept.invalidate(&full).await;
+            self.cache.invalidate(&full).await;
             match &self.store {
                 Store::Service(client) => match client.delete_parameter().name(full).send().await {
                     Ok(_) => {}
