@@ -20,14 +20,14 @@ pub async fn during<T>(_name: &str, _work: &str, call: impl Future<Output = T>) 
     call.await
 }
 
-/// A third party is being called: whatever it does meanwhile, nobody hears of it.
+/// A third party is being called: the process ends without its reply.
 pub const CALLING: &str = "work.calling";
 
 /// Before the write that claims work.
 pub const CLAIMING: &str = "work.claiming";
 /// The claim is written, nothing was done yet.
 pub const CLAIMED: &str = "work.claimed";
-/// What an ATS told is applied, the checkpoint is not moved yet.
+/// A page or an event of an ATS is applied, the checkpoint is not moved yet.
 pub const APPLIED: &str = "sync.applied";
 /// The checkpoint is moved.
 pub const SAVED: &str = "sync.saved";

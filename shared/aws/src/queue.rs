@@ -1,4 +1,4 @@
-//! A queue to send to, and what a worker does with its own queue.
+//! One SQS queue: its senders' side, and what a worker does with the messages of its own.
 
 use std::time::Duration;
 
@@ -100,10 +100,10 @@ impl Queue {
             .map_err(|e| AwsError::from_sdk("hide the message", e))
     }
 
-    /// Messages that wait, roughly. One call; also opens the connection.
+    /// The number of messages that wait, roughly. One call; also opens the connection.
     ///
     /// # Errors
-    /// When the queue cannot be reached or asked.
+    /// When the queue cannot be reached.
     pub async fn waiting(&self) -> Result<u64, AwsError> {
         let answer = self
             .client
@@ -112,7 +112,7 @@ impl Queue {
             .attribute_names(QueueAttributeName::ApproximateNumberOfMessages)
             .send()
             .await
-            .map_err(|e| AwsError::from_sdk("ask the queue", e))?;
+            .map_err(|e| AwsError::from_sdk("read the length of the queue", e))?;
         let count = answer.attributes().and_then(|a| a.get(&QueueAttributeName::ApproximateNumberOfMessages));
         Ok(count.and_then(|text| text.parse().ok()).unwrap_or(0))
     }

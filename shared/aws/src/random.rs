@@ -23,7 +23,7 @@ pub fn owner_token() -> String {
     Uuid::new_v4().simple().to_string()
 }
 
-/// A secret of 48 hex digits, which nobody can guess.
+/// A secret of 48 hex digits, which cannot be guessed.
 #[must_use]
 pub fn secret() -> String {
     // The last 48 bits of a version 4 UUID are all random.

@@ -270,7 +270,7 @@ impl Table {
         match &self.store {
             Store::Service(calls) => calls.item(key).await,
             #[cfg(debug_assertions)]
-            Store::Memory(memory) => Ok(memory.turn(|memory| memory.item(key)).await),
+            Store::Memory(memory) => Ok(memory.carry_out(|memory| memory.item(key)).await),
         }
     }
 
@@ -284,7 +284,7 @@ impl Table {
             Store::Service(calls) => calls.items(keys, only).await,
             #[cfg(debug_assertions)]
             Store::Memory(memory) => {
-                Ok(memory.turn(|memory| keys.iter().filter_map(|key| memory.item(key)).collect()).await)
+                Ok(memory.carry_out(|memory| keys.iter().filter_map(|key| memory.item(key)).collect()).await)
             }
         }
     }
@@ -304,7 +304,7 @@ impl Table {
         match &self.store {
             Store::Service(calls) => calls.update(key, write, all_new).await,
             #[cfg(debug_assertions)]
-            Store::Memory(memory) => Ok(memory.turn(|memory| memory.update(key, &write, all_new)).await),
+            Store::Memory(memory) => Ok(memory.carry_out(|memory| memory.update(key, &write, all_new)).await),
         }
     }
 
@@ -329,7 +329,7 @@ impl Table {
         match &self.store {
             Store::Service(calls) => calls.put(item, condition, values).await,
             #[cfg(debug_assertions)]
-            Store::Memory(memory) => Ok(memory.turn(|memory| memory.put(item, condition, values)).await),
+            Store::Memory(memory) => Ok(memory.carry_out(|memory| memory.put(item, condition, values)).await),
         }
     }
 
@@ -342,7 +342,7 @@ impl Table {
             Store::Service(calls) => calls.remove(key).await,
             #[cfg(debug_assertions)]
             Store::Memory(memory) => {
-                memory.turn(|memory| memory.remove(key)).await;
+                memory.carry_out(|memory| memory.remove(key)).await;
                 Ok(())
             }
         }
@@ -356,7 +356,7 @@ impl Table {
         let (items, next) = match &self.store {
             Store::Service(calls) => calls.query(query).await?,
             #[cfg(debug_assertions)]
-            Store::Memory(memory) => memory.turn(|memory| memory.query(&query)).await,
+            Store::Memory(memory) => memory.carry_out(|memory| memory.query(&query)).await,
         };
         let items = items.into_iter().map(from_item).collect::<Result<_, _>>()?;
         Ok(Page { items, next })

@@ -14,11 +14,11 @@ use crate::bulkhead::Bulkhead;
 use crate::error::AwsError;
 use crate::item::Item;
 
-/// Most keys of one read.
+/// The largest number of keys of one read.
 const MOST_KEYS: usize = 100;
-/// How often keys that the service had no capacity for are asked for again.
-const AGAIN: u32 = 5;
-/// Pause before the first of these; each is twice as long as the one before.
+/// The number of times that keys are read again which the service had no capacity for.
+const REREADS: u32 = 5;
+/// The pause before the first of these; each is twice as long as the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
 /// A table of the service.
@@ -52,18 +52,18 @@ impl Calls {
         let mut found = Vec::with_capacity(keys.len());
         for chunk in keys.chunks(MOST_KEYS) {
             let mut wanted: Vec<Item> = chunk.iter().map(attributes).collect();
-            for turn in 0..=AGAIN {
+            for reread in 0..=REREADS {
                 let (items, left) = self.batch(wanted, only).await?;
                 found.extend(items);
                 wanted = left;
                 if wanted.is_empty() {
                     break;
                 }
-                if turn == AGAIN {
+                if reread == REREADS {
                     let detail = "the table had no capacity for all keys".to_owned();
                     return Err(AwsError::unavailable("read the table", detail));
                 }
-                tokio::time::sleep(FIRST_PAUSE * 2_u32.pow(turn)).await;
+                tokio::time::sleep(FIRST_PAUSE * 2_u32.pow(reread)).await;
             }
         }
         Ok(found)

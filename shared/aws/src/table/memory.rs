@@ -43,8 +43,8 @@ impl Memory {
         self.items.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Carries out a call: whoever waits for it may be gone before it, or after it without its answer, as with the service.
-    pub(super) async fn turn<T>(&self, call: impl FnOnce(&Self) -> T) -> T {
+    /// Carries out a call: its caller may be dropped before it, or after it without its answer, as with the service.
+    pub(super) async fn carry_out<T>(&self, call: impl FnOnce(&Self) -> T) -> T {
         tokio::task::yield_now().await;
         let answer = call(self);
         tokio::task::yield_now().await;
