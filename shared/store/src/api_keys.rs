@@ -11,22 +11,22 @@ use crate::records::Records;
 use aws::error::AwsError;
 
 /// How long a read key is used: so a revoked one is refused after this time at the latest.
-const KEPT: Duration = Duration::from_secs(60);
-/// How many are kept, unknown ones included: whoever tries keys cannot fill the memory.
+const CACHED: Duration = Duration::from_secs(60);
+/// The number of keys that are cached, unknown ones included: a caller who tries keys cannot fill the memory.
 const AT_MOST: u64 = 10_000;
 
 /// The API keys of all organisations, by their hash.
 #[derive(Debug, Clone)]
 pub struct ApiKeys {
     records: Records,
-    kept: Cache<PresentedKey, Option<ApiKey>>,
+    cache: Cache<PresentedKey, Option<ApiKey>>,
 }
 
 impl ApiKeys {
     /// The keys among these records.
     #[must_use]
     pub fn new(records: Records) -> Self {
-        Self { records, kept: Cache::builder().max_capacity(AT_MOST).time_to_live(KEPT).build() }
+        Self { records, cache: Cache::builder().max_capacity(AT_MOST).time_to_live(CACHED).build() }
     }
 
     /// The record of a key; none when it is unknown to the organisation that it names, or revoked. At most one call a minute
@@ -36,7 +36,7 @@ impl ApiKeys {
     /// When the table cannot be reached or the record is not readable.
     pub async fn find(&self, key: &PresentedKey, now: Timestamp) -> Result<Option<ApiKey>, Arc<AwsError>> {
         let read = self.records.get::<ApiKey>(key.org(), key.hash());
-        let found = self.kept.try_get_with_by_ref(key, read).await?;
+        let found = self.cache.try_get_with_by_ref(key, read).await?;
         Ok(found.filter(|key| key.is_valid(now)))
     }
 }

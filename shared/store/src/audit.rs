@@ -9,8 +9,8 @@ use aws::error::AwsError;
 use aws::table::{Key, Table, Write, Written, number, text, to_item};
 use aws::telemetry::chain;
 
-/// How long entries are kept.
-const KEPT: SignedDuration = SignedDuration::from_hours(400 * 24);
+/// The retention of entries.
+const RETENTION: SignedDuration = SignedDuration::from_hours(400 * 24);
 
 /// Completing an entry. Guards: an entry is completed once.
 const COMPLETE: &str = "#state = :requested";
@@ -39,7 +39,7 @@ impl Audit {
     pub async fn begin(&self, org: &OrgId, entry: &AuditEntry) -> Result<Pending, AwsError> {
         let key = Key { pk: of(org), sk: entry.id.to_string() };
         let mut item = to_item(entry)?;
-        let expires_at = entry.at.saturating_add(KEPT).unwrap_or(Timestamp::MAX).as_second();
+        let expires_at = entry.at.saturating_add(RETENTION).unwrap_or(Timestamp::MAX).as_second();
         item.insert("pk".to_owned(), text(key.pk.clone()));
         item.insert("sk".to_owned(), text(key.sk.clone()));
         item.insert("expires_at".to_owned(), number(expires_at));
@@ -52,7 +52,7 @@ impl Audit {
         }
     }
 
-    /// Says what became of the order. One write. An entry that cannot be completed stays `requested`, and says so.
+    /// Records the result of the order. One write. An entry that cannot be completed stays `requested`, and says so.
     pub async fn complete(&self, pending: &Pending, state: AuditState, change: Option<(String, String)>) {
         let Pending(key) = pending;
         let word = match state {

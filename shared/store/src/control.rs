@@ -15,9 +15,9 @@ use aws::table::{Item, Key, Query, Table, from_item, number, text, to_item};
 use aws::work::{Claim, ClaimTerms, HeldLease, claim, finish};
 
 /// How long webhook events are kept, and so how late a repeated delivery is still recognised.
-const EVENTS_KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
-/// Largest body that is kept to be applied again: an item holds 400 KB, and base64 makes a third more of it.
-const KEPT_BODY: usize = 200 * 1024;
+const EVENT_RETENTION: SignedDuration = SignedDuration::from_hours(30 * 24);
+/// The largest body that is recorded so that it can be applied again: an item holds 400 KB, and base64 makes a third more of it.
+const MAX_RECORDED_BODY: usize = 200 * 1024;
 /// The held and final states of an event.
 const EVENT_HELD: &str = "running";
 const EVENT_DONE: &str = "done";
@@ -59,10 +59,10 @@ impl Control {
             outcome: None,
             detail: None,
             received_at: delivery.received_at,
-            replayable: delivery.body.len() <= KEPT_BODY,
-            body: (delivery.body.len() <= KEPT_BODY).then(|| STANDARD.encode(&delivery.body)),
+            replayable: delivery.body.len() <= MAX_RECORDED_BODY,
+            body: (delivery.body.len() <= MAX_RECORDED_BODY).then(|| STANDARD.encode(&delivery.body)),
         };
-        let expires_at = now.saturating_add(EVENTS_KEPT).unwrap_or(Timestamp::MAX).as_second();
+        let expires_at = now.saturating_add(EVENT_RETENTION).unwrap_or(Timestamp::MAX).as_second();
         let mut set = to_item(&event)?;
         set.insert("expires_at".to_owned(), number(expires_at));
         set.insert("listed_at".to_owned(), text(format!("{}#{}", sortable(delivery.received_at), delivery.event_id)));
@@ -177,7 +177,7 @@ mod tests {
         let (control, now) = (Control::new(Table::in_memory()), Timestamp::UNIX_EPOCH);
         let key = ConnectionKey { org: "acme".parse().expect("slug"), connection: "one".parse().expect("slug") };
         let at = |second: i64| Timestamp::from_second(second).expect("a time");
-        for (id, second, length) in [("b", 1, 2), ("a", 2, KEPT_BODY + 1), ("c", 2, 2), ("d", 3, 2)] {
+        for (id, second, length) in [("b", 1, 2), ("a", 2, MAX_RECORDED_BODY + 1), ("c", 2, 2), ("d", 3, 2)] {
             let delivery = WebhookDelivery {
                 v: FORMAT_VERSION,
                 sender: Sender::Connection(key.clone()),

@@ -104,14 +104,14 @@ struct Times {
     updated_at: Option<Timestamp>,
 }
 
-/// What became of a new record.
+/// The result of creating a record.
 #[derive(Debug)]
 pub enum Created<T> {
-    /// It was not there.
+    /// The record is new.
     New,
-    /// It was there, made by the same request.
+    /// The record was there, made by the same request.
     Same(T),
-    /// It was there, made by another request.
+    /// The record was there, made by another request.
     Other,
 }
 
@@ -152,7 +152,7 @@ impl Records {
         item.filter(|item| !is_gone(item)).map(|item| recorded(from_item(item)?)).transpose()
     }
 
-    /// Writes a record that must not exist. `request` is a hash of what asked for it: the same request finds its own record.
+    /// Writes a record that must not exist. `request` is a hash of the request for it: the same request finds its own record.
     /// A record that waits for a worker is in the index `waiting` by the same write. One call.
     ///
     /// # Errors
@@ -276,7 +276,7 @@ fn recorded<T: Stored>(item: serde_json::Value) -> Result<Recorded<T>, AwsError>
     Ok(Recorded { value, created_at, updated_at: updated_at.unwrap_or(created_at) })
 }
 
-/// Where a list goes on. It names no organisation: that always comes from the caller's own identity.
+/// The place at which a list continues. It names no organisation: that always comes from the caller's own identity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cursor {
     sk: String,
@@ -294,7 +294,7 @@ impl Cursor {
     pub(crate) fn from_key(key: &Item) -> Option<Self> {
         let field = |name: &str| key.get(name).and_then(|v| v.as_s().ok()).cloned();
         let sk = field("sk")?;
-        // A list along the table itself goes on by its ids.
+        // A list along the table itself continues by its ids.
         let listed_at = field("listed_at").unwrap_or_else(|| sk.clone());
         Some(Self { sk, listed_at })
     }
