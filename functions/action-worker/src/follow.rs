@@ -13,7 +13,7 @@ use sync::{Changed, Halt};
 const REFUSED: &str = "provider-refused";
 /// The connection or the provider does not allow it; no request was made.
 const NOT_POSSIBLE: &str = "not-possible";
-/// It may be asked for again later.
+/// The action could not be carried out for now.
 const UNAVAILABLE: &str = "unavailable";
 /// A person has to repair the connection first.
 const CONNECTION_FAILED: &str = "connection-failed";
@@ -58,7 +58,7 @@ pub(crate) fn follow(
     };
     Ok(match changed {
         Changed::Made => (Verdict::Works, end(ActionState::Succeeded, None)),
-        // What says how something is to be was looked at and cannot be so; of what adds something nobody knows.
+        // A change that says how something is to be was looked up and cannot be made; one that adds something may have been.
         Changed::Refused(detail) if !kind.adds() => {
             (Verdict::Works, end(ActionState::Failed, Some(Failure::new(REFUSED, detail))))
         }
@@ -94,7 +94,7 @@ fn halted(
     Ok(match halt {
         Halt::RateLimited { wait, ours } => {
             let failure = waiting(RATE_LIMITED, halt.to_string());
-            // A provider may not say how long, and is not to be asked each second.
+            // A provider may not say how long, and is not to be called each second.
             let (verdict, least) = if ours { (Verdict::NotTried, WORKER.base) } else { (Verdict::Works, ACTION.base) };
             (verdict, Step::Wait { failure, after: wait.max(least), wait: Wait::Postponed })
         }

@@ -131,7 +131,7 @@ impl House {
     }
 
     /// State, tries and the code of the failure.
-    async fn stands(&self, job: &ActionJob) -> (&'static str, u32, Option<String>) {
+    async fn state(&self, job: &ActionJob) -> (&'static str, u32, Option<String>) {
         let action = self.action(job).await;
         (action.state.as_str(), action.attempts, action.failure.map(|failure| failure.code))
     }
@@ -185,7 +185,7 @@ async fn a_stage_is_moved_once_and_our_record_follows() {
     let (id, name) = stage();
     let job = house.move_to(id).await;
     assert_eq!(house.work(&job).await, Outcome::Done);
-    assert_eq!(house.stands(&job).await, ("succeeded", 1, None));
+    assert_eq!(house.state(&job).await, ("succeeded", 1, None));
     assert_eq!(house.changes(), 1);
     let application = house.origin.application(&house.application).to_string();
     let application: Application =
@@ -196,7 +196,7 @@ async fn a_stage_is_moved_once_and_our_record_follows() {
     assert_eq!(house.work(&job).await, Outcome::Done);
     let again = house.move_to(id).await;
     assert_eq!(house.work(&again).await, Outcome::Done);
-    assert_eq!(house.stands(&again).await, ("succeeded", 1, None));
+    assert_eq!(house.state(&again).await, ("succeeded", 1, None));
     assert_eq!(house.changes(), 1);
 }
 
@@ -208,9 +208,9 @@ async fn a_note_whose_reply_was_lost_is_found_and_not_added_again() {
     house.fault("POST", Spec { status: Some(502), acts_first: true, ..Spec::default() });
     let Outcome::Retry { after, .. } = house.work(&job).await else { panic!("it is tried again") };
     assert!(after <= ACTION.base);
-    assert_eq!(house.stands(&job).await, ("accepted", 1, Some("unknown".to_owned())));
+    assert_eq!(house.state(&job).await, ("accepted", 1, Some("unknown".to_owned())));
     assert_eq!(house.work(&job).await, Outcome::Done);
-    assert_eq!(house.stands(&job).await, ("succeeded", 2, None));
+    assert_eq!(house.state(&job).await, ("succeeded", 2, None));
     assert_eq!((house.notes() - before, house.changes()), (1, 1));
 }
 
@@ -222,7 +222,7 @@ async fn a_note_whose_request_was_lost_is_added_by_the_next_try() {
     house.fault("POST", Spec { status: Some(500), ..Spec::default() });
     assert!(matches!(house.work(&job).await, Outcome::Retry { .. }));
     assert_eq!(house.work(&job).await, Outcome::Done);
-    assert_eq!(house.stands(&job).await, ("succeeded", 2, None));
+    assert_eq!(house.state(&job).await, ("succeeded", 2, None));
     assert_eq!(house.notes() - before, 1);
 }
 
@@ -232,14 +232,14 @@ async fn an_application_whose_reply_was_lost_waits_for_a_person() {
     let job = house.submit().await;
     house.fault("POST", Spec { status: Some(502), acts_first: true, ..Spec::default() });
     assert_eq!(house.work(&job).await, Outcome::Done);
-    assert_eq!(house.stands(&job).await, ("needs-review", 1, Some("unknown".to_owned())));
+    assert_eq!(house.state(&job).await, ("needs-review", 1, Some("unknown".to_owned())));
     assert_eq!(house.work(&job).await, Outcome::Done);
     assert_eq!((house.handed_in(), house.changes()), (1, 1));
 
     let house = House::build().await;
     let job = house.submit().await;
     assert_eq!(house.work(&job).await, Outcome::Done);
-    assert_eq!(house.stands(&job).await, ("succeeded", 1, None));
+    assert_eq!(house.state(&job).await, ("succeeded", 1, None));
     assert_eq!((house.handed_in(), house.changes()), (1, 1));
 }
 
@@ -251,14 +251,14 @@ async fn what_a_dead_worker_left_is_looked_for_or_a_person_has_to() {
     for job in [&moved, &note] {
         house.die(job).await;
         assert_eq!(house.work(job).await, Outcome::Done);
-        assert_eq!(house.stands(job).await, ("succeeded", 2, None));
+        assert_eq!(house.state(job).await, ("succeeded", 2, None));
     }
     assert_eq!((house.notes() - before, house.changes()), (1, 2));
     house.die(&submit).await;
-    let asked = house.requests();
+    let requests = house.requests();
     assert_eq!(house.work(&submit).await, Outcome::Done);
-    assert_eq!(house.stands(&submit).await, ("needs-review", 2, Some("unknown".to_owned())));
-    assert_eq!((house.requests(), house.handed_in()), (asked, 0), "nobody was asked");
+    assert_eq!(house.state(&submit).await, ("needs-review", 2, Some("unknown".to_owned())));
+    assert_eq!((house.requests(), house.handed_in()), (requests, 0), "no request was made");
 }
 
 #[tokio::test]
@@ -280,9 +280,9 @@ async fn a_limit_postpones_the_message_and_is_no_try() {
     house.fault("GET", Spec { status: Some(429), headers, ..Spec::default() });
     let Outcome::Postpone { after, .. } = house.work(&job).await else { panic!("it is postponed") };
     assert!(after >= Duration::from_secs(1));
-    assert_eq!(house.stands(&job).await, ("accepted", 0, Some("rate-limited".to_owned())));
+    assert_eq!(house.state(&job).await, ("accepted", 0, Some("rate-limited".to_owned())));
     assert_eq!(house.work(&job).await, Outcome::Done);
-    assert_eq!(house.stands(&job).await, ("succeeded", 1, None));
+    assert_eq!(house.state(&job).await, ("succeeded", 1, None));
 }
 
 #[tokio::test]
@@ -291,7 +291,7 @@ async fn without_the_time_to_record_the_end_nothing_begins() {
     let job = house.note().await;
     let outcome = house.work_for(&job, SignedDuration::from_secs(20)).await;
     assert!(matches!(outcome, Outcome::Postpone { .. }), "{outcome:?}");
-    assert_eq!(house.stands(&job).await, ("accepted", 0, Some("unavailable".to_owned())));
+    assert_eq!(house.state(&job).await, ("accepted", 0, Some("unavailable".to_owned())));
     assert_eq!(house.requests(), 0);
 }
 
@@ -304,26 +304,26 @@ async fn a_provider_that_is_down_is_left_alone_and_the_action_waits() {
     let threshold = POLICY.threshold;
     for tried in 1..=threshold {
         assert!(matches!(house.work(&job).await, Outcome::Retry { .. }));
-        assert_eq!(house.stands(&job).await, ("accepted", tried, Some("unavailable".to_owned())));
+        assert_eq!(house.state(&job).await, ("accepted", tried, Some("unavailable".to_owned())));
     }
-    let asked = house.requests();
+    let requests = house.requests();
     assert!(matches!(house.work(&job).await, Outcome::Postpone { .. }), "the breaker is open");
-    assert_eq!((house.requests(), house.stands(&job).await.1), (asked, threshold));
+    assert_eq!((house.requests(), house.state(&job).await.1), (requests, threshold));
     assert_eq!(house.changes(), 0);
 }
 
 #[tokio::test]
 async fn what_is_not_there_or_not_possible_ends_at_once() {
     let house = House::build().await;
-    let nobody = ActionJob { action: ActionId::fresh(Uuid::now_v7()), ..house.note().await };
-    assert_eq!(house.work(&nobody).await, Outcome::dead("there is no such action"));
+    let missing = ActionJob { action: ActionId::fresh(Uuid::now_v7()), ..house.note().await };
+    assert_eq!(house.work(&missing).await, Outcome::dead("there is no such action"));
 
     let job = house.note().await;
     let key = key_of::<Connection>(&job.org, job.connection.as_str());
     let write = Write::when("attribute_exists(pk)").set("status", text("paused"));
     house.records().table().update(&key, write, false).await.expect("written");
     assert_eq!(house.work(&job).await, Outcome::Done);
-    assert_eq!(house.stands(&job).await, ("failed", 1, Some("not-possible".to_owned())));
+    assert_eq!(house.state(&job).await, ("failed", 1, Some("not-possible".to_owned())));
 
     let job = house.note().await;
     let key = key_of::<Action>(&job.org, &job.action.to_string());

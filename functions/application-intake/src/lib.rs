@@ -196,7 +196,7 @@ async fn read(
     found.map(|intake| Json(IntakeResponse::from(intake))).ok_or_else(missing)
 }
 
-/// What a caller is told when AWS did not do its part. The cause goes into the log.
+/// The problem for a caller when AWS did not do its part. The cause goes into the log.
 fn unavailable(error: &AwsError) -> Problem {
     tracing::error!(error = %chain(error), "a request failed");
     Problem::data_failed(error.retry())

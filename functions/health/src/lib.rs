@@ -1,6 +1,6 @@
-//! Says whether the product can do its work: tables readable, queues reachable; and which third parties are left alone.
+//! Says whether the product can do its work: tables readable, queues reachable; and which third parties are not called at present.
 //!
-//! A third party that does not answer does not make the product fail: its work waits. So a breaker is told and changes no status.
+//! A third party that does not answer does not make the product fail: its work waits. So an open breaker is part of the answer and changes no status.
 //! It is public, so it says what is wrong by name and nothing more; causes and numbers are in the log.
 
 use std::collections::BTreeSet;
@@ -68,7 +68,7 @@ impl Health {
         Router::new().route("/api/health", get(answer)).with_state(self)
     }
 
-    /// The third parties that all organisations share, as their breakers stand; none when that cannot be read.
+    /// The third parties that all organisations share, with the state of their breakers; none when that cannot be read.
     async fn dependencies(&self) -> Vec<Value> {
         let stored = match tokio::time::timeout(LONGEST, of_deployment(&self.control)).await {
             Ok(Ok(stored)) => stored,

@@ -160,7 +160,7 @@ impl Sweep {
         Ok(true)
     }
 
-    /// Sends the message of a notification, which waits to be sent or to be asked about. Its queue follows from its kind, which
+    /// Sends the message of a notification, which waits to be sent or to be looked up. Its queue follows from its kind, which
     /// the index does not hold.
     async fn send_notification(&self, org: OrgId, id: NotificationId) -> Result<(), AwsError> {
         let record: Option<Notification> = self.records.get(&org, &id.to_string()).await?;

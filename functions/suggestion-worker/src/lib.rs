@@ -1,7 +1,7 @@
 //! Makes suggestions: claim, ask the model once, record, notify recruiting staff.
 //!
 //! The model may be asked twice when a worker dies; the result is recorded once, and its mail has one id. What must never
-//! be here: the wire format of a model, or anything that decides which host is asked (`providers::access`).
+//! be here: the wire format of a model, or anything that decides which host is called (`providers::transport::access`).
 
 mod notify;
 pub mod prompt;
@@ -230,15 +230,15 @@ impl SuggestionWorker {
             return (Verdict::NotTried, Answer::NotNow { wait: Duration::ZERO, failure });
         };
         let begin = clock::now();
-        let asked = self.model.ask(&rendered.prompt, key.as_ref(), timeout, begin).await;
-        let verdict = match &asked {
+        let reply = self.model.ask(&rendered.prompt, key.as_ref(), timeout, begin).await;
+        let verdict = match &reply {
             Err(ModelError::Unavailable(_) | ModelError::Malformed(_)) => Verdict::Failed,
             // Any other reply shows that the API works.
             Ok(_) | Err(_) => Verdict::Works,
         };
         let duration = clock::now().duration_since(begin).as_millis();
         let duration_ms = u64::try_from(duration).unwrap_or(0);
-        let answer = match asked.and_then(|generated| Ok((read(&generated)?, generated))) {
+        let answer = match reply.and_then(|generated| Ok((read(&generated)?, generated))) {
             Ok((review, Generated { value: _, model, input_tokens, output_tokens })) => Answer::Given(
                 review,
                 Generation {

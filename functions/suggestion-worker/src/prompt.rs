@@ -50,7 +50,7 @@ struct Entry {
 
 /// An application as templates see it.
 #[derive(Serialize)]
-struct Shown<'a> {
+struct PromptApplication<'a> {
     candidate: &'a CandidateRef,
     job: Option<&'a JobRef>,
     status: ApplicationStatus,
@@ -58,7 +58,7 @@ struct Shown<'a> {
     applied_at: Option<Timestamp>,
 }
 
-impl<'a> From<&'a ApplicationInFull> for Shown<'a> {
+impl<'a> From<&'a ApplicationInFull> for PromptApplication<'a> {
     fn from(in_full: &'a ApplicationInFull) -> Self {
         let ApplicationInFull { application, candidate, job } = in_full;
         Self {
@@ -158,10 +158,10 @@ impl Prompts {
             .find(|known| known.id == APPLICATION_REVIEW)
             .ok_or_else(|| PromptError::Missing(APPLICATION_REVIEW.to_owned()))?;
         let Known { id, version, model, temperature, max_output_tokens, schema } = known;
-        let shown = Shown::from(application);
+        let view = PromptApplication::from(application);
         let render = |part: &str| {
             let template = self.templates.get_template(&format!("{id}/{part}"))?;
-            template.render(context! { application => Serde(&shown) })
+            template.render(context! { application => Serde(&view) })
         };
         Ok(Rendered {
             id: id.clone(),

@@ -22,12 +22,12 @@ use serde_json::json;
 use web::body::bytes_up_to;
 use web::problem::Problem;
 
-/// Most bytes of a delivery: in base64 and with its envelope it fits into one queue message (1 MiB).
+/// The most bytes of a delivery: in base64 and with its envelope it fits into one queue message (1 MiB).
 const BODY_LIMIT: usize = 512 * 1024;
 /// After how many seconds a sender may try again when the queue did not take the delivery.
 const RETRY_AFTER_SECONDS: u32 = 30;
 
-/// The receiver and what it needs.
+/// The receiver of webhook deliveries.
 #[derive(Debug, Clone)]
 pub struct Receiver {
     secrets: Secrets,
@@ -83,7 +83,7 @@ async fn receive(
     receiver.accept(spec.id, Sender::Connection(key), event_id, &body).await
 }
 
-/// Takes what a mail provider tells of the deployment's mails.
+/// Takes a mail provider's events of the deployment's mails.
 async fn receive_mail_events(
     State(receiver): State<Receiver>,
     Path(provider): Path<String>,
