@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure};
 
-use super::{Key, Query, Write, Written, names_in};
+use super::request::{Key, Query, Write, Written, names_in};
 use crate::bulkhead::Bulkhead;
 use crate::error::AwsError;
 use crate::item::Item;

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use aws_sdk_dynamodb::types::AttributeValue;
 use resilience::condition::Condition;
 
-use super::{Key, Query, Write, Written};
+use super::request::{Key, Query, Write, Written};
 use crate::item::Item;
 
 /// A table.
@@ -189,7 +189,7 @@ fn added(before: Option<&AttributeValue>, by: &AttributeValue) -> AttributeValue
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table::{number, text};
+    use crate::item::{number, text};
 
     #[test]
     fn conditions_updates_and_pages_are_as_the_service_has_them() {
