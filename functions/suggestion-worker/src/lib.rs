@@ -183,7 +183,7 @@ impl LeasedJob for SuggestionWorker {
     }
 
     async fn follow_up(&self, job: &SuggestionJob, notice: Notice) -> Result<(), AwsError> {
-        self.notify(job, notice).await
+        notice.enqueue(job, &self.records, &self.emails).await
     }
 
     /// A worker may have died between the result and the mail; the mail has one id, so asking for it again is harmless.
@@ -191,7 +191,8 @@ impl LeasedJob for SuggestionWorker {
         let suggestion: Option<Suggestion> = self.records.get(&job.org, &job.suggestion.to_string()).await?;
         let Some(suggestion) = suggestion.filter(|suggestion| suggestion.notify) else { return Ok(()) };
         let Some(application) = self.application(&job.org, suggestion.application_id).await? else { return Ok(()) };
-        self.notify(job, Notice { application, summary: suggestion.result.map(|result| result.summary) }).await
+        let notice = Notice { application, summary: suggestion.result.map(|result| result.summary) };
+        notice.enqueue(job, &self.records, &self.emails).await
     }
 }
 

@@ -2,13 +2,12 @@
 
 use aws::clock;
 use aws::error::AwsError;
+use aws::queue::Queue;
 use domain::ats::{ApplicationInFull, content_hash};
 use domain::message::{EmailJob, SuggestionJob};
 use domain::notification::{ApplicationReceived, Notification, NotificationKind, NotificationState, id_for_suggestion};
 use domain::organisation::Organisation;
-use store::records::Created;
-
-use crate::SuggestionWorker;
+use store::records::{Created, Records};
 
 /// The longest name and title that a mail shows, in characters.
 const LONGEST_NAME: usize = 200;
@@ -20,14 +19,11 @@ pub struct Notice {
     pub(crate) summary: Option<String>,
 }
 
-impl SuggestionWorker {
-    /// Makes the one notification of this suggestion and puts it on the queue, unless that was done before.
-    pub(crate) async fn notify(
-        &self,
-        job: &SuggestionJob,
-        Notice { application, summary }: Notice,
-    ) -> Result<(), AwsError> {
-        let organisation: Option<Organisation> = self.records.get(&job.org, job.org.as_str()).await?;
+impl Notice {
+    /// Records the one notification of this suggestion and enqueues it, unless that was done before.
+    pub(crate) async fn enqueue(self, job: &SuggestionJob, records: &Records, emails: &Queue) -> Result<(), AwsError> {
+        let Self { application, summary } = self;
+        let organisation: Option<Organisation> = records.get(&job.org, job.org.as_str()).await?;
         let Some(organisation) = organisation else {
             tracing::warn!(org = %job.org, "the organisation has no profile; no notification is sent");
             return Ok(());
@@ -46,13 +42,13 @@ impl SuggestionWorker {
         let kind = NotificationKind::ApplicationReceived;
         let notification = Notification::queued(id, kind, organisation.notify_email, data, clock::now());
         let request = content_hash(&job.suggestion);
-        let waiting = match self.records.create(&job.org, &notification, &request, clock::now()).await? {
+        let waiting = match records.create(&job.org, &notification, &request, clock::now()).await? {
             Created::New => true,
             Created::Same(existing) => existing.state == NotificationState::Queued,
             Created::Other => false,
         };
         if waiting {
-            self.emails.send(&EmailJob::to_send(job.org.clone(), id)).await?;
+            emails.send(&EmailJob::to_send(job.org.clone(), id)).await?;
         }
         Ok(())
     }
