@@ -250,7 +250,7 @@ impl EmailWorker {
             return self.end(attempt, step(NotificationState::Rejected, Some(failure), entry)).await;
         };
         let step = step(NotificationState::Queued, Some(Failure::new("not-sent", detail)), entry);
-        Ok(match self.deliveries.give_back(hold, step, after, clock::now()).await? {
+        Ok(match self.deliveries.release(hold, step, after, clock::now()).await? {
             Fenced::Written => Outcome::retry(after, "not sent yet; the notification says why"),
             Fenced::LeaseLost => unrecorded(),
         })
@@ -280,7 +280,7 @@ impl EmailWorker {
             AfterUnknown::Resend => match MAIL.next(notification.attempts, random::chance(), None) {
                 Next::After(after) => {
                     let step = step(NotificationState::Queued);
-                    Ok(match self.deliveries.give_back(hold, step, after, clock::now()).await? {
+                    Ok(match self.deliveries.release(hold, step, after, clock::now()).await? {
                         Fenced::Written => {
                             Outcome::retry(after, "it is unknown whether the mail was sent; it is sent again")
                         }

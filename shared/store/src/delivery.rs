@@ -148,7 +148,7 @@ impl Deliveries {
     ///
     /// # Errors
     /// When the table cannot be reached.
-    pub async fn give_back(
+    pub async fn release(
         &self,
         hold: &HeldLease,
         step: Step,

@@ -25,7 +25,7 @@ struct Rules {
     mode: Mode,
     claim: Condition,
     complete: Condition,
-    give_back: Condition,
+    release: Condition,
     /// A refused claim leaves its message in the queue while a worker holds the work.
     keeps_message_of_busy: bool,
     /// A worker that could not record its end keeps its message.
@@ -48,7 +48,7 @@ impl Rules {
             mode,
             claim: Condition::read(claim),
             complete: Condition::read(FENCE),
-            give_back: Condition::read(FENCE),
+            release: Condition::read(FENCE),
             keeps_message_of_busy: true,
             keeps_message_unrecorded: true,
             one_effect_in_a_lease: true,
@@ -257,7 +257,7 @@ fn steps(world: &World, rules: &Rules, lease: i8) -> Result<Vec<Step<World>>, &'
                 next.push(Step::Progress(world.with(at, Worker::Idle, rules.keeps_message_unrecorded)));
             }
         }
-        if effects == 0 && may_write(&rules.give_back)? {
+        if effects == 0 && may_write(&rules.release)? {
             let item = if rules.mode == Mode::First { Item::Held(-1) } else { Item::Ready };
             next.push(Step::Progress(World { item, ..world.with(at, Worker::Idle, true) }));
         }
@@ -294,8 +294,8 @@ type Mutation = (Mode, fn(&mut Rules), &'static [&'static str]);
 const MUTATIONS: [Mutation; 14] = [
     // The end is recorded, or the work given back, without a condition: a worker that outlived its lease disturbs another.
     (Mode::TakeOver, |rules| rules.complete = Condition::read("attribute_exists(pk)"), OVERWRITTEN),
-    (Mode::TakeOver, |rules| rules.give_back = Condition::read("attribute_exists(pk)"), OVERWRITTEN),
-    (Mode::First, |rules| rules.give_back = Condition::read("attribute_exists(pk)"), OVERWRITTEN),
+    (Mode::TakeOver, |rules| rules.release = Condition::read("attribute_exists(pk)"), OVERWRITTEN),
+    (Mode::First, |rules| rules.release = Condition::read("attribute_exists(pk)"), OVERWRITTEN),
     // The same with a part of the fence.
     (Mode::TakeOver, |rules| rules.complete = Condition::read("#state = :held AND #lease_until >= :now"), OVERWRITTEN),
     (Mode::TakeOver, |rules| rules.complete = Condition::read("#state = :held AND #owner = :owner"), OVERWRITTEN),
