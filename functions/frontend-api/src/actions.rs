@@ -1,7 +1,7 @@
-//! Changes at an applicant tracking system: asked for here, made by a worker.
+//! Changes at an applicant tracking system: requested here, made by a worker.
 //!
-//! What the provider does not offer is refused here, where somebody can still choose something else. What must never be here: a
-//! question to a provider.
+//! A change that the provider does not offer is refused here, where the caller can still choose another one. What must never be
+//! here: a request to a provider.
 
 use aws::clock;
 
@@ -29,12 +29,15 @@ use web::body::Checked;
 use web::identity::Identity;
 use web::problem::Problem;
 
-use crate::{Api, id, list, not_found, read, unavailable};
+use crate::api::Api;
+use crate::records::{FromRecord, list, read};
+use crate::request::id;
+use crate::response::{not_found, unavailable};
 
-/// What is to be done with an application.
+/// The name of a change to an application.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum Word {
+enum ActionName {
     MoveStage,
     Note,
     Reject,
@@ -46,7 +49,7 @@ enum Word {
 #[serde(deny_unknown_fields)]
 struct CreateActionRequest {
     #[garde(skip)]
-    action: Word,
+    action: ActionName,
     /// The provider's id of the stage.
     #[garde(inner(length(chars, max = 200), custom(one_line)))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -82,9 +85,9 @@ fn not_blank(value: &str, _: &()) -> garde::Result {
     if value.trim().is_empty() { Err(garde::Error::new("a text is expected")) } else { Ok(()) }
 }
 
-/// What is to be done, checked as a whole.
+/// A requested change, validated as a whole.
 #[derive(Debug, PartialEq, Eq)]
-enum Wanted {
+enum RequestedChange {
     MoveStage(String),
     Note(String),
     Reject(Option<String>),
@@ -92,28 +95,28 @@ enum Wanted {
 }
 
 impl CreateActionRequest {
-    /// What is to be done, with the fields that it takes and no others.
-    fn wanted(self) -> Result<Wanted, Problem> {
+    /// The requested change, with the fields that it takes and no others.
+    fn change(self) -> Result<RequestedChange, Problem> {
         let Self { action, stage, text, reason } = self;
         let foreign = |field: &str, given: bool| {
             if given { Err(Problem::invalid_field(field, "unknown", "this action does not take it")) } else { Ok(()) }
         };
-        foreign("stage", stage.is_some() && action != Word::MoveStage)?;
-        foreign("text", text.is_some() && action != Word::Note)?;
-        foreign("reason", reason.is_some() && action != Word::Reject)?;
+        foreign("stage", stage.is_some() && action != ActionName::MoveStage)?;
+        foreign("text", text.is_some() && action != ActionName::Note)?;
+        foreign("reason", reason.is_some() && action != ActionName::Reject)?;
         let needed = |field: &str, value: Option<String>| {
             value.ok_or_else(|| Problem::invalid_field(field, "missing", "this action needs it"))
         };
         Ok(match action {
-            Word::MoveStage => Wanted::MoveStage(needed("stage", stage)?),
-            Word::Note => Wanted::Note(needed("text", text)?),
-            Word::Reject => Wanted::Reject(reason),
-            Word::Hire => Wanted::Hire,
+            ActionName::MoveStage => RequestedChange::MoveStage(needed("stage", stage)?),
+            ActionName::Note => RequestedChange::Note(needed("text", text)?),
+            ActionName::Reject => RequestedChange::Reject(reason),
+            ActionName::Hire => RequestedChange::Hire,
         })
     }
 }
 
-impl Wanted {
+impl RequestedChange {
     const fn kind(&self) -> ChangeKind {
         match self {
             Self::MoveStage(_) => ChangeKind::MoveStage,
@@ -138,18 +141,25 @@ struct ActionResponse {
     updated_at: Timestamp,
 }
 
-impl From<Action> for ActionResponse {
-    fn from(action: Action) -> Self {
-        let Action { v: _, id, connection, application, change, state, attempts, failure, created_at, updated_at } =
-            action;
-        Self { id, connection, application_id: application, change, state, attempts, failure, created_at, updated_at }
+/// Renders an action, which holds its times itself.
+fn action_response(action: Action) -> ActionResponse {
+    let Action { v: _, id, connection, application, change, state, attempts, failure, created_at, updated_at } = action;
+    ActionResponse {
+        id,
+        connection,
+        application_id: application,
+        change,
+        state,
+        attempts,
+        failure,
+        created_at,
+        updated_at,
     }
 }
 
-impl From<Recorded<Action>> for ActionResponse {
-    fn from(recorded: Recorded<Action>) -> Self {
-        // An action keeps its times itself.
-        recorded.value.into()
+impl FromRecord<Action> for ActionResponse {
+    fn from_record(recorded: Recorded<Action>) -> Self {
+        action_response(recorded.value)
     }
 }
 
@@ -171,13 +181,13 @@ async fn act(
     let Identity { org, .. } = identity;
     let application: ApplicationId = id(&text, "application")?;
     let request = content_hash(&(application, &new));
-    let wanted = new.wanted()?;
+    let requested = new.change()?;
     let id = id_for(&headers, &org, || ActionId::fresh(random::fresh_id()), ActionId::derived)?;
     let found = api.records.get::<Application>(&org, &application.to_string()).await.map_err(|e| unavailable(&e))?;
     let Application { candidate, source, .. } = found.ok_or_else(|| not_found("application"))?;
     let candidate = candidate.to_string();
     let person = async {
-        if wanted.kind() != ChangeKind::Note {
+        if requested.kind() != ChangeKind::Note {
             return Ok(None);
         }
         api.records.get::<Candidate>(&org, &candidate).await
@@ -188,18 +198,18 @@ async fn act(
     let Some(connection) = connection else {
         return Err(Problem::conflict("this application is of no applicant tracking system that is connected"));
     };
-    offered(&connection, wanted.kind())?;
+    offered(&connection, requested.kind())?;
     let at_provider = source.provider_id;
-    let change = match wanted {
-        Wanted::MoveStage(stage) => Change::MoveStage { application: at_provider, stage },
-        Wanted::Note(text) => {
+    let change = match requested {
+        RequestedChange::MoveStage(stage) => Change::MoveStage { application: at_provider, stage },
+        RequestedChange::Note(text) => {
             let Some(Candidate { source, .. }) = person else {
                 return Err(Problem::conflict("nothing is known of the candidate of this application yet"));
             };
             Change::Note { application: at_provider, candidate: source.provider_id, text, reference: id }
         }
-        Wanted::Reject(reason) => Change::Reject { application: at_provider, reason },
-        Wanted::Hire => Change::Hire { application: at_provider },
+        RequestedChange::Reject(reason) => Change::Reject { application: at_provider, reason },
+        RequestedChange::Hire => Change::Hire { application: at_provider },
     };
     let action = Action::accepted(id, connection.id, Some(application), change, clock::now());
     record(&api, org, action, &request).await
@@ -239,10 +249,10 @@ async fn record(api: &Api, org: OrgId, action: Action, request: &str) -> Result<
         let job = ActionJob { v: FORMAT_VERSION, org, connection: action.connection.clone(), action: id };
         api.action_queue.send(&job).await.map_err(|e| not_enqueued(&e))?;
     }
-    Ok(accepted(&format!("/api/actions/{id}"), &ActionResponse::from(action)))
+    Ok(accepted(&format!("/api/actions/{id}"), &action_response(action)))
 }
 
-/// Refuses a change that cannot be made by a connection, and says which can.
+/// Refuses a change that a connection cannot make, and lists the changes that it can.
 fn offered(connection: &Connection, kind: ChangeKind) -> Result<(), Problem> {
     let spec = providers::catalog::find(&connection.provider);
     let name = spec.map_or(connection.provider.as_str(), |spec| spec.name);
@@ -276,8 +286,8 @@ mod tests {
 
     use super::*;
 
-    fn wanted(body: Value) -> Result<Wanted, Problem> {
-        parse::<CreateActionRequest>(body.to_string().as_bytes(), "")?.wanted()
+    fn wanted(body: Value) -> Result<RequestedChange, Problem> {
+        parse::<CreateActionRequest>(body.to_string().as_bytes(), "")?.change()
     }
 
     #[track_caller]
@@ -290,11 +300,14 @@ mod tests {
     #[test]
     fn an_action_takes_its_own_fields_and_no_others() {
         let good = |body: Value| wanted(body).expect("an action");
-        assert_eq!(good(json!({"action": "move-stage", "stage": "3"})), Wanted::MoveStage("3".to_owned()));
-        assert_eq!(good(json!({"action": "note", "text": "Call\nback"})), Wanted::Note("Call\nback".to_owned()));
-        assert_eq!(good(json!({"action": "reject"})), Wanted::Reject(None));
-        assert_eq!(good(json!({"action": "reject", "reason": "7"})), Wanted::Reject(Some("7".to_owned())));
-        assert_eq!(good(json!({"action": "hire"})), Wanted::Hire);
+        assert_eq!(good(json!({"action": "move-stage", "stage": "3"})), RequestedChange::MoveStage("3".to_owned()));
+        assert_eq!(
+            good(json!({"action": "note", "text": "Call\nback"})),
+            RequestedChange::Note("Call\nback".to_owned())
+        );
+        assert_eq!(good(json!({"action": "reject"})), RequestedChange::Reject(None));
+        assert_eq!(good(json!({"action": "reject", "reason": "7"})), RequestedChange::Reject(Some("7".to_owned())));
+        assert_eq!(good(json!({"action": "hire"})), RequestedChange::Hire);
         blamed(wanted(json!({"action": "move-stage"})), "stage", "missing");
         blamed(wanted(json!({"action": "note", "reason": "7"})), "reason", "unknown");
         blamed(wanted(json!({"action": "note"})), "text", "missing");

@@ -13,8 +13,10 @@ use store::records::{Recorded, Records, Stored as _};
 use web::identity::Identity;
 use web::problem::Problem;
 
+use crate::api::Api;
 use crate::cached_list::{self, CachedList};
-use crate::{Api, id, not_found, unavailable};
+use crate::request::id;
+use crate::response::{not_found, unavailable};
 
 /// An application with its candidate and its job, as the API shows it.
 #[derive(Debug, Serialize)]
@@ -34,37 +36,39 @@ pub(crate) struct ApplicationResponse {
     updated_at: Timestamp,
 }
 
-impl ApplicationResponse {
-    fn new(in_full: ApplicationInFull, (created_at, updated_at): (Timestamp, Timestamp)) -> Self {
-        let ApplicationInFull { application, candidate, job } = in_full;
-        let Application {
-            v: _,
-            id,
-            candidate: _,
-            job: _,
-            status,
-            provider_status,
-            stage,
-            applied_at,
-            rejection_reason,
-            history,
-            source,
-        } = application;
-        let history = history.unwrap_or_default();
-        Self {
-            id,
-            candidate,
-            job,
-            status,
-            provider_status,
-            stage,
-            rejection_reason,
-            history,
-            source,
-            applied_at,
-            created_at,
-            updated_at,
-        }
+/// Renders an application with its candidate and its job.
+fn application_response(
+    in_full: ApplicationInFull,
+    (created_at, updated_at): (Timestamp, Timestamp),
+) -> ApplicationResponse {
+    let ApplicationInFull { application, candidate, job } = in_full;
+    let Application {
+        v: _,
+        id,
+        candidate: _,
+        job: _,
+        status,
+        provider_status,
+        stage,
+        applied_at,
+        rejection_reason,
+        history,
+        source,
+    } = application;
+    let history = history.unwrap_or_default();
+    ApplicationResponse {
+        id,
+        candidate,
+        job,
+        status,
+        provider_status,
+        stage,
+        rejection_reason,
+        history,
+        source,
+        applied_at,
+        created_at,
+        updated_at,
     }
 }
 
@@ -81,7 +85,7 @@ impl CachedList for Application {
         let (applications, times): (Vec<Self>, Vec<_>) =
             found.into_iter().map(|r| (r.value, (r.created_at, r.updated_at))).unzip();
         let in_full = records.in_full(org, applications).await?;
-        Ok(in_full.into_iter().zip(times).map(|(in_full, times)| ApplicationResponse::new(in_full, times)).collect())
+        Ok(in_full.into_iter().zip(times).map(|(in_full, times)| application_response(in_full, times)).collect())
     }
 }
 

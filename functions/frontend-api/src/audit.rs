@@ -15,7 +15,9 @@ use web::identity::{Identity, Role};
 use web::page::{List, PageRequest};
 use web::problem::Problem;
 
-use crate::{Api, cursor, page_of, unavailable};
+use crate::api::Api;
+use crate::request::cursor;
+use crate::response::{list_of, unavailable};
 
 /// The reason that a caller gives for an action, for the audit. At most 500 characters.
 #[derive(Debug, Default, Serialize, Deserialize, Validate)]
@@ -80,11 +82,10 @@ pub(crate) struct Change<T> {
     pub(crate) result: T,
 }
 
-impl From<AuditEntry> for AuditEntryResponse {
-    fn from(entry: AuditEntry) -> Self {
-        let AuditEntry { v: _, id, at, subject, action, target, reason, state, before, after } = entry;
-        Self { id, at, subject, action, target, reason, state, before, after }
-    }
+/// Renders an entry of the audit.
+fn entry_response(entry: AuditEntry) -> AuditEntryResponse {
+    let AuditEntry { v: _, id, at, subject, action, target, reason, state, before, after } = entry;
+    AuditEntryResponse { id, at, subject, action, target, reason, state, before, after }
 }
 
 pub(crate) fn routes() -> Router<Api> {
@@ -132,7 +133,8 @@ async fn list(
     identity.at_least(Role::Admin)?;
     let after = cursor(&page)?;
     let found = api.audit.list(&identity.org, page.limit, after.as_ref()).await;
-    Ok(page_of(found.map_err(|e| unavailable(&e))?))
+    let (entries, next) = found.map_err(|e| unavailable(&e))?;
+    Ok(Json(list_of(entries.into_iter().map(entry_response).collect(), next)))
 }
 
 #[cfg(test)]

@@ -17,7 +17,9 @@ use web::identity::Identity;
 use web::page::PageRequest;
 use web::problem::Problem;
 
-use crate::{Api, cursor, list_of, unavailable};
+use crate::api::Api;
+use crate::request::cursor;
+use crate::response::{list_of, unavailable};
 
 /// A kind of record whose lists are cached.
 pub(crate) trait CachedList: Stored {

@@ -1,4 +1,4 @@
-//! Integrations: which systems there are, what each can do, and what a connection to it takes.
+//! Integrations: the systems that can be connected, their capabilities, and the input that a connection to them takes.
 
 use std::collections::HashMap;
 
@@ -15,10 +15,11 @@ use web::identity::Identity;
 use web::page::List;
 use web::problem::Problem;
 
-use crate::{Api, unavailable};
+use crate::api::Api;
+use crate::response::unavailable;
 
-/// An organisation has few connections; more than these are not counted.
-const MOST_COUNTED: u16 = 1_000;
+/// The most connections that are counted; an organisation has few.
+const MAX_COUNTED: u16 = 1_000;
 
 /// A system that can be integrated, as the API shows it.
 #[derive(Debug, Serialize)]
@@ -26,33 +27,33 @@ struct IntegrationResponse {
     id: &'static str,
     name: &'static str,
     category: &'static str,
-    /// How records come in: `webhook`, `polling`, or `manual` where none do.
+    /// The way in which records arrive: `webhook`, `polling`, or `manual` where none do.
     method: &'static str,
     interval_minutes: Option<IntervalResponse>,
-    /// Who creates its webhooks: `by-hand` (in the system's settings), `automatic`, or null without webhooks.
+    /// The way in which webhooks are created: `by-hand` (in the system's settings), `automatic`, or null without webhooks.
     webhooks: Option<&'static str>,
     two_way: bool,
     changes: &'static [ChangeKind],
-    /// Whether everything that it has is read, and not only what happens.
+    /// Whether all records of the system are read, and not only its events.
     bulk: bool,
     rate_limit: Option<RateLimitResponse>,
     logins: Vec<LoginResponse>,
     account_required: bool,
     settings: Vec<SettingResponse>,
     documentation: &'static str,
-    /// Connections of the caller's organisation.
+    /// The number of the organisation's connections to the system.
     connections: usize,
 }
 
-/// Longest times between two polls.
+/// The longest times between two polls, in minutes.
 #[derive(Debug, Serialize)]
 struct IntervalResponse {
     contract: i64,
-    /// While webhooks arrive.
+    /// The longest time while webhooks arrive.
     reconcile: Option<i64>,
 }
 
-/// How much is asked of it for one connection.
+/// The budget of requests of one connection.
 #[derive(Debug, Serialize)]
 struct RateLimitResponse {
     requests: u32,
@@ -79,61 +80,58 @@ pub(crate) fn routes() -> Router<Api> {
 }
 
 async fn list(State(api): State<Api>, identity: Identity) -> Result<Json<List<IntegrationResponse>>, Problem> {
-    let found = api.records.list::<Connection>(&identity.org, MOST_COUNTED, None).await;
+    let found = api.records.list::<Connection>(&identity.org, MAX_COUNTED, None).await;
     let mut counts: HashMap<String, usize> = HashMap::new();
     for connection in found.map_err(|e| unavailable(&e))?.0 {
         *counts.entry(connection.value.provider).or_default() += 1;
     }
-    let view = |spec: &&'static Spec| IntegrationResponse::new(spec, counts.get(spec.id).copied().unwrap_or_default());
-    Ok(Json(List { items: providers::catalog::ALL.iter().map(view).collect(), next_cursor: None }))
+    let render = |spec: &&'static Spec| integration_response(spec, counts.get(spec.id).copied().unwrap_or_default());
+    Ok(Json(List { items: providers::catalog::ALL.iter().map(render).collect(), next_cursor: None }))
 }
 
-impl IntegrationResponse {
-    fn new(spec: &'static Spec, connections: usize) -> Self {
-        let category = match spec.category {
-            Category::Ats => "ats",
-            Category::Model => "model",
-            Category::Mail => "mail",
-        };
-        let minutes = |contract: SignedDuration, reconcile: Option<SignedDuration>| {
-            Some(IntervalResponse {
-                contract: contract.as_mins(),
-                reconcile: reconcile.map(|reconcile| reconcile.as_mins()),
-            })
-        };
-        let (method, interval_minutes) = match spec.sync {
-            SyncMethod::Webhook { reconcile, contract } => ("webhook", minutes(contract, Some(reconcile))),
-            SyncMethod::Polled { contract } => ("polling", minutes(contract, None)),
-            SyncMethod::None => ("manual", None),
-        };
-        let webhooks = match (webhooks_by_us(spec), webhooks_by_hand(spec)) {
-            (true, _) => Some("automatic"),
-            (false, true) => Some("by-hand"),
-            (false, false) => None,
-        };
-        let changes = spec.ats.and_then(Ats::write_back).map(WriteBack::changes).unwrap_or_default();
-        let budget = spec.ats.map(Ats::budget);
-        let logins = logins(spec).into_iter().map(|(method, secrets)| LoginResponse { method, secrets });
-        let settings = spec.ats.map(Ats::settings).unwrap_or_default().iter();
-        Self {
-            id: spec.id,
-            name: spec.name,
-            category,
-            method,
-            interval_minutes,
-            webhooks,
-            two_way: !changes.is_empty(),
-            changes,
-            bulk: spec.category == Category::Ats,
-            rate_limit: budget.map(|b| RateLimitResponse { requests: b.requests, window_s: b.window.as_secs() }),
-            logins: logins.collect(),
-            account_required: needs_account(spec),
-            settings: settings
-                .map(|s| SettingResponse { name: s.name, required: s.required, about: s.about })
-                .collect(),
-            documentation: spec.reference,
-            connections,
-        }
+/// Renders a provider with the number of the organisation's connections to it.
+fn integration_response(spec: &'static Spec, connections: usize) -> IntegrationResponse {
+    let category = match spec.category {
+        Category::Ats => "ats",
+        Category::Model => "model",
+        Category::Mail => "mail",
+    };
+    let minutes = |contract: SignedDuration, reconcile: Option<SignedDuration>| {
+        Some(IntervalResponse {
+            contract: contract.as_mins(),
+            reconcile: reconcile.map(|reconcile| reconcile.as_mins()),
+        })
+    };
+    let (method, interval_minutes) = match spec.sync {
+        SyncMethod::Webhook { reconcile, contract } => ("webhook", minutes(contract, Some(reconcile))),
+        SyncMethod::Polled { contract } => ("polling", minutes(contract, None)),
+        SyncMethod::None => ("manual", None),
+    };
+    let webhooks = match (webhooks_by_us(spec), webhooks_by_hand(spec)) {
+        (true, _) => Some("automatic"),
+        (false, true) => Some("by-hand"),
+        (false, false) => None,
+    };
+    let changes = spec.ats.and_then(Ats::write_back).map(WriteBack::changes).unwrap_or_default();
+    let budget = spec.ats.map(Ats::budget);
+    let logins = logins(spec).into_iter().map(|(method, secrets)| LoginResponse { method, secrets });
+    let settings = spec.ats.map(Ats::settings).unwrap_or_default().iter();
+    IntegrationResponse {
+        id: spec.id,
+        name: spec.name,
+        category,
+        method,
+        interval_minutes,
+        webhooks,
+        two_way: !changes.is_empty(),
+        changes,
+        bulk: spec.category == Category::Ats,
+        rate_limit: budget.map(|b| RateLimitResponse { requests: b.requests, window_s: b.window.as_secs() }),
+        logins: logins.collect(),
+        account_required: needs_account(spec),
+        settings: settings.map(|s| SettingResponse { name: s.name, required: s.required, about: s.about }).collect(),
+        documentation: spec.reference,
+        connections,
     }
 }
 
@@ -174,8 +172,7 @@ mod tests {
     use super::*;
 
     fn shown(id: &str) -> Value {
-        serde_json::to_value(IntegrationResponse::new(providers::catalog::find(id).expect("a provider"), 2))
-            .expect("JSON")
+        serde_json::to_value(integration_response(providers::catalog::find(id).expect("a provider"), 2)).expect("JSON")
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Jobs: those that an ATS brought and those made here.
+//! Jobs: those of applicant tracking systems, and those created here.
 
 use aws::clock;
 
@@ -22,8 +22,10 @@ use web::body::Checked;
 use web::identity::Identity;
 use web::problem::Problem;
 
+use crate::api::Api;
 use crate::cached_list::{self, CachedList};
-use crate::{Api, not_found, read, unavailable};
+use crate::records::{FromRecord, read};
+use crate::response::{not_found, unavailable};
 
 /// The body of a request to create a job.
 #[derive(Debug, Serialize, Deserialize, Validate)]
@@ -56,8 +58,8 @@ pub(crate) struct JobResponse {
     updated_at: Timestamp,
 }
 
-impl From<Recorded<Job>> for JobResponse {
-    fn from(recorded: Recorded<Job>) -> Self {
+impl FromRecord<Job> for JobResponse {
+    fn from_record(recorded: Recorded<Job>) -> Self {
         let Recorded { value, created_at, updated_at } = recorded;
         let Job {
             v: _,
@@ -95,7 +97,7 @@ impl CachedList for Job {
     type Item = JobResponse;
 
     async fn render(_: &Records, _: &OrgId, found: Vec<Recorded<Self>>) -> Result<Vec<JobResponse>, AwsError> {
-        Ok(found.into_iter().map(JobResponse::from).collect())
+        Ok(found.into_iter().map(JobResponse::from_record).collect())
     }
 }
 
@@ -118,7 +120,7 @@ async fn create(
         v: FORMAT_VERSION,
         id,
         title,
-        // Whoever makes a job here wants it to be applied to.
+        // A job that is created here takes applications at once.
         status: JobStatus::Open,
         provider_status: None,
         department,
@@ -130,7 +132,7 @@ async fn create(
     };
     let now = clock::now();
     let created = api.records.create(&identity.org, &job, &request, now).await.map_err(|e| unavailable(&e))?;
-    // Also when the job was there: whoever made it may have ended before this line.
+    // Also for an existing job: the request that created it may have ended before this line.
     api.cache.wrote(&identity.org, &[Kind::Jobs]).await;
     let job = match created {
         Created::New => Recorded { value: job, created_at: now, updated_at: now },
@@ -141,5 +143,5 @@ async fn create(
         Created::Other => return Err(Problem::key_reused()),
     };
     let location = [(header::LOCATION, format!("/api/jobs/{id}"))];
-    Ok((StatusCode::CREATED, location, Json(JobResponse::from(job))).into_response())
+    Ok((StatusCode::CREATED, location, Json(JobResponse::from_record(job))).into_response())
 }

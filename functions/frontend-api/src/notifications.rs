@@ -1,4 +1,4 @@
-//! Notifications: asked for here, sent by a worker.
+//! Notifications: requested here, sent by a worker.
 
 mod preview;
 
@@ -32,11 +32,14 @@ use web::identity::{Identity, Role};
 use web::page::List;
 use web::problem::Problem;
 
+use crate::api::Api;
 use crate::audit::{AuditedAction, Change, ReasonRequest, audited};
-use crate::{Api, id, known, list, not_found, read, unavailable};
+use crate::records::{FromRecord, list, read};
+use crate::request::{id, word};
+use crate::response::{not_found, unavailable};
 
-/// The state of a notification that a decision is about, as it is stored.
-const OPEN: &str = NotificationState::NeedsReview.as_str();
+/// The stored name of the state in which a notification waits for a decision.
+const WAITING: &str = NotificationState::NeedsReview.as_str();
 
 /// The body of a request for a notification. The kind decides what `data` must hold.
 #[derive(Debug, Serialize, Deserialize, Validate)]
@@ -65,66 +68,64 @@ struct NotificationResponse {
     attempts: u32,
     provider: Option<String>,
     provider_message_id: Option<String>,
-    /// Its Message-ID, from the first attempt on.
+    /// The Message-ID of the mail, from the first attempt on.
     message_id: Option<String>,
     failure: Option<Failure>,
-    /// Not sent any more after this time.
+    /// The time after which the mail is not sent any more.
     send_before: Option<Timestamp>,
-    /// What happened, oldest first.
+    /// The events of the delivery, the oldest first.
     history: Vec<HistoryEntry>,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
 
-impl From<Notification> for NotificationResponse {
-    fn from(notification: Notification) -> Self {
-        let Notification {
-            v: _,
-            id,
-            kind,
-            to,
-            language,
-            data: _,
-            send_before,
-            state,
-            attempts,
-            provider,
-            provider_message_id,
-            failure,
-            message_id,
-            lookups: _,
-            tried_at: _,
-            history,
-            created_at,
-            updated_at,
-        } = notification;
-        Self {
-            id,
-            kind,
-            to,
-            language,
-            state,
-            attempts,
-            provider,
-            provider_message_id,
-            message_id,
-            failure,
-            send_before,
-            history,
-            created_at,
-            updated_at,
-        }
+/// Renders a notification, which holds its times itself.
+fn notification_response(notification: Notification) -> NotificationResponse {
+    let Notification {
+        v: _,
+        id,
+        kind,
+        to,
+        language,
+        data: _,
+        send_before,
+        state,
+        attempts,
+        provider,
+        provider_message_id,
+        failure,
+        message_id,
+        lookups: _,
+        tried_at: _,
+        history,
+        created_at,
+        updated_at,
+    } = notification;
+    NotificationResponse {
+        id,
+        kind,
+        to,
+        language,
+        state,
+        attempts,
+        provider,
+        provider_message_id,
+        message_id,
+        failure,
+        send_before,
+        history,
+        created_at,
+        updated_at,
     }
 }
 
-impl From<Recorded<Notification>> for NotificationResponse {
-    fn from(recorded: Recorded<Notification>) -> Self {
-        // A notification keeps its times itself.
-        recorded.value.into()
+impl FromRecord<Notification> for NotificationResponse {
+    fn from_record(recorded: Recorded<Notification>) -> Self {
+        notification_response(recorded.value)
     }
 }
 
-/// What a person decides about a notification of which nobody knows whether it was sent.
+/// The decision of a person about a notification of which it is unknown whether it was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Decision {
@@ -173,26 +174,26 @@ async fn create(
         let job = EmailJob::to_send(org, id);
         api.email_queues.send(&job, kind.priority()).await.map_err(|e| not_enqueued(&e))?;
     }
-    Ok(accepted(&format!("/api/notifications/{id}"), &NotificationResponse::from(notification)))
+    Ok(accepted(&format!("/api/notifications/{id}"), &notification_response(notification)))
 }
 
-/// The caller's notifications that wait for a decision, longest first, at most a hundred.
+/// Lists the caller's notifications that wait for a decision, the oldest first, at most a hundred.
 async fn needing_review(
     State(api): State<Api>,
     identity: Identity,
 ) -> Result<Json<List<NotificationResponse>>, Problem> {
     let found = api.deliveries().needing_review(&identity.org).await.map_err(|e| unavailable(&e))?;
-    Ok(Json(List { items: found.into_iter().map(NotificationResponse::from).collect(), next_cursor: None }))
+    Ok(Json(List { items: found.into_iter().map(notification_response).collect(), next_cursor: None }))
 }
 
 /// Carries out a person's decision about a notification in `needs_review`; it is in the audit.
 async fn decide(
     State(api): State<Api>,
     identity: Identity,
-    Path((text, word)): Path<(String, String)>,
+    Path((text, decision)): Path<(String, String)>,
     Checked(ReasonRequest { reason }): Checked<ReasonRequest>,
 ) -> Result<Response, Problem> {
-    let decision: Decision = known(&word)?;
+    let decision: Decision = word(&decision)?;
     identity.at_least(Role::Admin)?;
     let notification: NotificationId = id(&text, Notification::KIND)?;
     let org = identity.org.clone();
@@ -211,22 +212,22 @@ async fn decide(
         let decided = api.deliveries().decide(&key, state, detail, now).await;
         let after = state.as_str();
         match decided.map_err(|e| unavailable(&e))? {
-            Some(result) => Ok(Change { before: OPEN.to_owned(), after: after.to_owned(), result }),
-            None => Err(undecidable(&api, &org, &key.sk).await),
+            Some(result) => Ok(Change { before: WAITING.to_owned(), after: after.to_owned(), result }),
+            None => Err(not_waiting(&api, &org, &key.sk).await),
         }
     };
     let (_, decided) = audited(&api, identity, action, carry_out).await?;
     if decision == Decision::MarkAsSent {
-        return Ok(Json(NotificationResponse::from(decided)).into_response());
+        return Ok(Json(notification_response(decided)).into_response());
     }
     let job = EmailJob::to_send(org, notification);
-    // It is in the index of what waits: when the queue does not take it now, the sweep sends it.
+    // The record is in the index of overdue work: when the queue does not take the message now, the sweep sends it.
     api.email_queues.send(&job, decided.kind.priority()).await.map_err(|e| not_enqueued(&e))?;
-    Ok(accepted(&format!("/api/notifications/{notification}"), &NotificationResponse::from(decided)))
+    Ok(accepted(&format!("/api/notifications/{notification}"), &notification_response(decided)))
 }
 
-/// Why there was nothing to decide.
-async fn undecidable(api: &Api, org: &OrgId, id: &str) -> Problem {
+/// The refusal of a decision about a notification that does not wait for one.
+async fn not_waiting(api: &Api, org: &OrgId, id: &str) -> Problem {
     match api.records.get::<Notification>(org, id).await {
         Ok(Some(_)) => Problem::conflict("only a notification in the state needs_review waits for a decision"),
         Ok(None) => not_found(Notification::KIND),
@@ -234,7 +235,7 @@ async fn undecidable(api: &Api, org: &OrgId, id: &str) -> Problem {
     }
 }
 
-/// Checks the data of a kind, so that what is stored can be rendered.
+/// Validates the data of a kind, so that every stored notification can be rendered.
 fn checked(kind: NotificationKind, data: &Value) -> Result<Value, Problem> {
     fn with<T: DeserializeOwned + Serialize + Validate<Context = ()>>(data: &Value) -> Result<Value, Problem> {
         let value: T = parse(data.to_string().as_bytes(), "data")?;

@@ -8,7 +8,7 @@ mod limits;
 
 use axum::Router;
 
-use crate::Api;
+use crate::api::Api;
 
 pub(crate) fn routes() -> Router<Api> {
     Router::new().merge(breakers::routes()).merge(limits::routes())

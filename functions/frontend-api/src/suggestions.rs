@@ -1,4 +1,4 @@
-//! Suggestions: asked for here, made by a worker.
+//! Suggestions: requested here, made by a worker.
 
 use aws::clock;
 
@@ -23,7 +23,9 @@ use web::body::Checked;
 use web::identity::Identity;
 use web::problem::Problem;
 
-use crate::{Api, list, not_found, read, unavailable};
+use crate::api::Api;
+use crate::records::{FromRecord, list, read};
+use crate::response::{not_found, unavailable};
 
 /// The body of a request for a suggestion.
 #[derive(Debug, Serialize, Deserialize, Validate)]
@@ -50,30 +52,39 @@ struct SuggestionResponse {
     updated_at: Timestamp,
 }
 
-impl From<Suggestion> for SuggestionResponse {
-    fn from(suggestion: Suggestion) -> Self {
-        let Suggestion {
-            v: _,
-            id,
-            kind,
-            application_id,
-            notify: _,
-            state,
-            attempts,
-            result,
-            failure,
-            generation,
-            created_at,
-            updated_at,
-        } = suggestion;
-        Self { id, kind, application_id, state, attempts, result, failure, generation, created_at, updated_at }
+/// Renders a suggestion, which holds its times itself.
+fn suggestion_response(suggestion: Suggestion) -> SuggestionResponse {
+    let Suggestion {
+        v: _,
+        id,
+        kind,
+        application_id,
+        notify: _,
+        state,
+        attempts,
+        result,
+        failure,
+        generation,
+        created_at,
+        updated_at,
+    } = suggestion;
+    SuggestionResponse {
+        id,
+        kind,
+        application_id,
+        state,
+        attempts,
+        result,
+        failure,
+        generation,
+        created_at,
+        updated_at,
     }
 }
 
-impl From<Recorded<Suggestion>> for SuggestionResponse {
-    fn from(recorded: Recorded<Suggestion>) -> Self {
-        // A suggestion keeps its times itself.
-        recorded.value.into()
+impl FromRecord<Suggestion> for SuggestionResponse {
+    fn from_record(recorded: Recorded<Suggestion>) -> Self {
+        suggestion_response(recorded.value)
     }
 }
 
@@ -119,5 +130,5 @@ async fn create(
         let job = SuggestionJob { v: FORMAT_VERSION, org, suggestion: id };
         api.suggestion_queue.send(&job).await.map_err(|e| not_enqueued(&e))?;
     }
-    Ok(accepted(&format!("/api/suggestions/{id}"), &SuggestionResponse::from(suggestion)))
+    Ok(accepted(&format!("/api/suggestions/{id}"), &suggestion_response(suggestion)))
 }

@@ -1,4 +1,4 @@
-//! Addresses that are not written to any more, and how a person lifts that.
+//! Suppressions: addresses that get no mail any more, until a person lifts the suppression.
 
 use aws::clock;
 use axum::extract::{Path, State};
@@ -10,15 +10,17 @@ use domain::suppression::Suppression;
 use jiff::Timestamp;
 use serde::Serialize;
 use store::records::Recorded;
-use store::suppression::lift;
+use store::suppression;
 use web::body::Checked;
 use web::identity::{Identity, Role};
 use web::problem::Problem;
 
+use crate::api::Api;
 use crate::audit::{AuditedAction, Change, ReasonRequest, audited};
-use crate::{Api, list, not_found, unavailable};
+use crate::records::{FromRecord, list};
+use crate::response::{not_found, unavailable};
 
-/// What a suppression is called in answers.
+/// The word for a suppression in answers and in the audit.
 const KIND: &str = "suppression";
 
 /// A suppression, as the API shows it.
@@ -30,13 +32,12 @@ struct SuppressionResponse {
     /// The notification whose mail bounced or was complained about.
     notification_id: NotificationId,
     since: Timestamp,
-    /// When a person lifted it; null while it holds.
+    /// The time at which a person lifted the suppression; null while it is in force.
     lifted_at: Option<Timestamp>,
 }
 
-impl From<Recorded<Suppression>> for SuppressionResponse {
-    fn from(recorded: Recorded<Suppression>) -> Self {
-        // A suppression keeps its times itself.
+impl FromRecord<Suppression> for SuppressionResponse {
+    fn from_record(recorded: Recorded<Suppression>) -> Self {
         let Suppression { v: _, id, address, reason, notification, since, lifted_at } = recorded.value;
         Self { id, address, reason, notification_id: notification, since, lifted_at }
     }
@@ -45,18 +46,18 @@ impl From<Recorded<Suppression>> for SuppressionResponse {
 pub(crate) fn routes() -> Router<Api> {
     Router::new()
         .route("/api/suppressions", get(list::<Suppression, SuppressionResponse>))
-        .route("/api/suppressions/{id}/lift", post(order))
+        .route("/api/suppressions/{id}/lift", post(lift))
 }
 
-/// Lifts a suppression; it is in the audit. Workers know of it within half a minute.
-async fn order(
+/// Lifts a suppression. Workers follow within half a minute.
+async fn lift(
     State(api): State<Api>,
     identity: Identity,
     Path(id): Path<String>,
     Checked(ReasonRequest { reason }): Checked<ReasonRequest>,
 ) -> Result<Json<SuppressionResponse>, Problem> {
     identity.at_least(Role::Admin)?;
-    // The id is a hash: what is none names nothing, and gets into no key.
+    // The id is a hash: no other text becomes a part of a key.
     if id.len() != 64 || !id.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Err(not_found(KIND));
     }
@@ -64,7 +65,7 @@ async fn order(
     let find = async || api.records.get_recorded::<Suppression>(&org, &id).await.map_err(|e| unavailable(&e));
     let action = AuditedAction { action: "suppression.lift", target: format!("{KIND}/{id}"), reason };
     let carry_out = async {
-        let lifted = lift(&api.records, &org, &id, clock::now()).await.map_err(|e| unavailable(&e))?;
+        let lifted = suppression::lift(&api.records, &org, &id, clock::now()).await.map_err(|e| unavailable(&e))?;
         let found = find().await?.ok_or_else(|| not_found(KIND))?;
         if !lifted {
             return Err(Problem::conflict("this suppression was lifted before"));
@@ -72,7 +73,7 @@ async fn order(
         Ok(Change {
             before: "suppressed".to_owned(),
             after: "lifted".to_owned(),
-            result: SuppressionResponse::from(found),
+            result: SuppressionResponse::from_record(found),
         })
     };
     let (_, view) = audited(&api, identity, action, carry_out).await?;

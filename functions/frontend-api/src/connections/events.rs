@@ -12,82 +12,34 @@ use axum::{Json, Router};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use domain::FORMAT_VERSION;
-use domain::connection::{Connection, ConnectionKey, EventOutcome, WebhookEvent};
-use domain::id::{ConnectionId, OrgId};
+use domain::connection::{Connection, ConnectionKey, WebhookEvent};
 use domain::message::{Sender, WebhookDelivery};
 use futures::stream::{self, StreamExt as _};
-use garde::Validate;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use web::body::{Checked, MaybeBody};
 use web::identity::{Identity, Role};
 use web::page::{List, PageRequest};
 use web::problem::Problem;
 
-use super::{KIND, working};
-use crate::audit::{AuditedAction, Change, OptionalReasonRequest, Reason, audited};
-use crate::{Api, cursor, id, not_found, page_of, unavailable};
+use super::load::{KIND, connection_key, load_connection, require_working};
+use super::types::{ReplayEventResponse, ReplayEventsRequest, ReplayEventsResponse, WebhookEventResponse};
+use crate::api::Api;
+use crate::audit::{AuditedAction, Change, OptionalReasonRequest, audited};
+use crate::request::cursor;
+use crate::response::{list_of, not_found, unavailable};
 
-/// Most events of one order.
-const MOST: u16 = 500;
+/// The most events that one request replays.
+const MAX_EVENTS: u16 = 500;
 /// Bodies that are read at once: each may have 200 KB, and an answer of the table 16 MB.
-const AT_ONCE: usize = 25;
+const READ_BATCH: usize = 25;
 /// Messages that are sent at once.
-const SENT_AT_ONCE: usize = 10;
-/// After this time no more bodies are read: the function has ten seconds.
-const LONGEST: Duration = Duration::from_secs(6);
-/// What tells the id of a replay from that of its event.
+const SEND_CONCURRENCY: usize = 10;
+/// The time after which no more bodies are read, because the function has ten seconds.
+const READ_DEADLINE: Duration = Duration::from_secs(6);
+/// The separator between an event's id and the random digits of its replay.
 const REPLAY: &str = ".r";
+/// The number of random digits of a replay.
 const REPLAY_DIGITS: usize = 8;
-
-/// A webhook delivery and its outcome, as the API shows it.
-#[derive(Debug, Serialize)]
-struct WebhookEventResponse {
-    event_id: String,
-    action: Option<String>,
-    outcome: Option<EventOutcome>,
-    detail: Option<String>,
-    received_at: Timestamp,
-    /// Whether the event can be applied again.
-    replayable: bool,
-}
-
-/// The body of a request to apply the events of a time again.
-#[derive(Debug, Deserialize, Validate)]
-#[serde(deny_unknown_fields)]
-struct ReplayEventsRequest {
-    #[garde(skip)]
-    from: Timestamp,
-    #[garde(skip)]
-    to: Timestamp,
-    #[garde(dive)]
-    #[serde(default)]
-    reason: Reason,
-}
-
-/// The result of the replay of one event.
-#[derive(Debug, Serialize)]
-struct ReplayEventResponse {
-    /// The id of the replay, under which the list of events will show its outcome.
-    event_id: String,
-}
-
-/// The result of the replay of the events of a time.
-#[derive(Debug, Default, Serialize)]
-struct ReplayEventsResponse {
-    enqueued: usize,
-    /// Events without a body, and events that are replays themselves.
-    skipped: usize,
-    /// The begin of the next request, when there are more events in that time.
-    next_from: Option<Timestamp>,
-}
-
-impl From<WebhookEvent> for WebhookEventResponse {
-    fn from(event: WebhookEvent) -> Self {
-        let WebhookEvent { v: _, event_id, action, outcome, detail, received_at, replayable, body: _ } = event;
-        Self { event_id, action, outcome, detail, received_at, replayable }
-    }
-}
 
 pub(super) fn routes() -> Router<Api> {
     Router::new()
@@ -96,24 +48,27 @@ pub(super) fn routes() -> Router<Api> {
         .route("/api/connections/{id}/events/{event_id}/replay", post(replay))
 }
 
+/// Lists the webhook events of a connection, newest first.
 async fn events(
     State(api): State<Api>,
     identity: Identity,
     Path(text): Path<String>,
     page: PageRequest,
 ) -> Result<Json<List<WebhookEventResponse>>, Problem> {
-    let id: ConnectionId = id(&text, KIND)?;
-    let key = ConnectionKey::new(&identity.org, &id);
+    let key = connection_key(&identity, &text)?;
     let after = cursor(&page)?;
-    let (connection, found) = tokio::try_join!(
-        api.records.get::<Connection>(&identity.org, id.as_str()),
+    let (connection, (found, next)) = tokio::try_join!(
+        api.records.get::<Connection>(&key.org, key.connection.as_str()),
         api.control.events(&key, page.limit, after.as_ref()),
     )
     .map_err(|e| unavailable(&e))?;
-    if connection.is_none() {
-        return Err(not_found(KIND));
-    }
-    Ok(page_of(found))
+    connection.ok_or_else(|| not_found(KIND))?;
+    Ok(Json(list_of(found.into_iter().map(event_response).collect(), next)))
+}
+
+fn event_response(event: WebhookEvent) -> WebhookEventResponse {
+    let WebhookEvent { v: _, event_id, action, outcome, detail, received_at, replayable, body: _ } = event;
+    WebhookEventResponse { event_id, action, outcome, detail, received_at, replayable }
 }
 
 /// Applies one event again.
@@ -124,33 +79,32 @@ async fn replay(
     MaybeBody(OptionalReasonRequest { reason }): MaybeBody<OptionalReasonRequest>,
 ) -> Result<Response, Problem> {
     identity.at_least(Role::Admin)?;
-    let (id, org) = (id::<ConnectionId>(&text, KIND)?, identity.org.clone());
+    let key = connection_key(&identity, &text)?;
     if !is_event_id(&event_id) {
         return Err(not_found("event"));
     }
-    let key = ConnectionKey::new(&org, &id);
-    let (connection, event) =
-        tokio::try_join!(api.records.get::<Connection>(&org, id.as_str()), api.control.event(&key, &event_id),)
-            .map_err(|e| unavailable(&e))?;
+    let (connection, event) = tokio::try_join!(
+        api.records.get::<Connection>(&key.org, key.connection.as_str()),
+        api.control.event(&key, &event_id),
+    )
+    .map_err(|e| unavailable(&e))?;
     let connection = connection.ok_or_else(|| not_found(KIND))?;
-    working(&connection)?;
-    let delivery = again(&org, &connection, event.ok_or_else(|| not_found("event"))?);
+    require_working(&connection)?;
+    let delivery = replay_of(&key, &connection.provider, event.ok_or_else(|| not_found("event"))?);
     let delivery = delivery.ok_or_else(|| Problem::conflict("the body of this event was not kept"))?;
-    let action = AuditedAction { action: "event.replay", target: format!("{KIND}/{id}/events/{event_id}"), reason };
+    let target = format!("{KIND}/{}/events/{event_id}", key.connection);
+    let action = AuditedAction { action: "event.replay", target, reason };
     let carry_out = async {
         api.webhook_queue.send(&delivery).await.map_err(|e| unavailable(&e))?;
-        let new_id = delivery.event_id;
-        Ok(Change {
-            before: String::new(),
-            after: format!("enqueued as {new_id}"),
-            result: ReplayEventResponse { event_id: new_id },
-        })
+        let after = format!("enqueued as {}", delivery.event_id);
+        let result = ReplayEventResponse { event_id: delivery.event_id };
+        Ok(Change { before: String::new(), after, result })
     };
-    let (_, replayed) = audited(&api, identity, action, carry_out).await?;
-    Ok((StatusCode::ACCEPTED, Json(replayed)).into_response())
+    let (_, response) = audited(&api, identity, action, carry_out).await?;
+    Ok((StatusCode::ACCEPTED, Json(response)).into_response())
 }
 
-/// Applies the events of a time again, oldest first.
+/// Applies the events of a time span again, oldest first.
 async fn replay_span(
     State(api): State<Api>,
     identity: Identity,
@@ -158,41 +112,41 @@ async fn replay_span(
     Checked(ReplayEventsRequest { from, to, reason }): Checked<ReplayEventsRequest>,
 ) -> Result<Response, Problem> {
     identity.at_least(Role::Admin)?;
-    let (id, org) = (id::<ConnectionId>(&text, KIND)?, identity.org.clone());
+    let key = connection_key(&identity, &text)?;
     if to < from {
         return Err(Problem::invalid_field("to", "range", "not before `from`"));
     }
-    let connection = api.records.get::<Connection>(&org, id.as_str()).await.map_err(|e| unavailable(&e))?;
-    let connection = connection.ok_or_else(|| not_found(KIND))?;
-    working(&connection)?;
-    let action =
-        AuditedAction { action: "event.replay", target: format!("{KIND}/{id}/events of {from} to {to}"), reason };
+    let connection = load_connection(&api, &key).await?;
+    require_working(&connection)?;
+    let target = format!("{KIND}/{}/events of {from} to {to}", key.connection);
+    let action = AuditedAction { action: "event.replay", target, reason };
     let carry_out = async {
-        let result = enqueue(&api, &org, &connection, (from, to)).await.map_err(|e| unavailable(&e))?;
+        let replayed = enqueue_replays(&api, &key, &connection.provider, (from, to)).await;
+        let result = replayed.map_err(|e| unavailable(&e))?;
         let after = format!("enqueued {}, skipped {}", result.enqueued, result.skipped);
         Ok(Change { before: String::new(), after, result })
     };
-    let (_, replayed) = audited(&api, identity, action, carry_out).await?;
-    Ok((StatusCode::ACCEPTED, Json(replayed)).into_response())
+    let (_, response) = audited(&api, identity, action, carry_out).await?;
+    Ok((StatusCode::ACCEPTED, Json(response)).into_response())
 }
 
-/// Puts the events of a time on the queue again. One read of the list, and one for each 25 bodies.
-async fn enqueue(
+/// Enqueues replays of the events of a time span. One read of the list, and one for each 25 bodies.
+async fn enqueue_replays(
     api: &Api,
-    org: &OrgId,
-    connection: &Connection,
+    key: &ConnectionKey,
+    provider: &str,
     span: (Timestamp, Timestamp),
 ) -> Result<ReplayEventsResponse, AwsError> {
-    let (begin, key) = (Instant::now(), ConnectionKey::new(org, &connection.id));
-    // One more than is replayed tells where to go on.
-    let found = api.control.received_between(&key, span, MOST + 1).await?;
-    let (first, rest) = found.split_at(found.len().min(usize::from(MOST)));
+    let begin = Instant::now();
+    // One event more than is replayed says where the next request begins.
+    let found = api.control.received_between(key, span, MAX_EVENTS + 1).await?;
+    let (first, rest) = found.split_at(found.len().min(usize::from(MAX_EVENTS)));
     let mut replayed = ReplayEventsResponse {
         next_from: rest.first().map(|event| event.received_at),
         ..ReplayEventsResponse::default()
     };
-    for events in first.chunks(AT_ONCE) {
-        if begin.elapsed() > LONGEST {
+    for events in first.chunks(READ_BATCH) {
+        if begin.elapsed() > READ_DEADLINE {
             replayed.next_from = events.first().map(|event| event.received_at);
             break;
         }
@@ -201,13 +155,14 @@ async fn enqueue(
             .filter(|event| event.replayable && !is_replay(&event.event_id))
             .map(|event| event.event_id.as_str())
             .collect();
-        let mut with_bodies = api.control.with_bodies(&key, &wanted).await?;
+        let mut with_bodies = api.control.with_bodies(key, &wanted).await?;
         with_bodies
             .sort_by(|left, right| (left.received_at, &left.event_id).cmp(&(right.received_at, &right.event_id)));
         let deliveries: Vec<WebhookDelivery> =
-            with_bodies.into_iter().filter_map(|event| again(org, connection, event)).collect();
+            with_bodies.into_iter().filter_map(|event| replay_of(key, provider, event)).collect();
         let send = async |delivery: WebhookDelivery| api.webhook_queue.send(&delivery).await;
-        let sent: Vec<Result<(), AwsError>> = stream::iter(deliveries).map(send).buffered(SENT_AT_ONCE).collect().await;
+        let sent: Vec<Result<(), AwsError>> =
+            stream::iter(deliveries).map(send).buffered(SEND_CONCURRENCY).collect().await;
         replayed.enqueued += sent.len();
         replayed.skipped += events.len() - sent.len();
         sent.into_iter().collect::<Result<(), _>>()?;
@@ -215,24 +170,24 @@ async fn enqueue(
     Ok(replayed)
 }
 
-/// The delivery that applies an event again. It was received when the event was, so that what came since stays newer. None for
-/// an event without a body.
-fn again(org: &OrgId, connection: &Connection, event: WebhookEvent) -> Option<WebhookDelivery> {
+/// The delivery that applies an event again; none for an event without a body. It keeps the time at which the event was
+/// received, so that what the provider sent since then stays newer.
+fn replay_of(key: &ConnectionKey, provider: &str, event: WebhookEvent) -> Option<WebhookDelivery> {
     let body = BASE64_STANDARD.decode(event.body?).ok()?;
     let digits: String = random::secret().chars().take(REPLAY_DIGITS).collect();
-    let original = event.event_id.strip_suffix(suffix(&event.event_id)).unwrap_or(&event.event_id);
+    let original = event.event_id.strip_suffix(replay_suffix(&event.event_id)).unwrap_or(&event.event_id);
     Some(WebhookDelivery {
         v: FORMAT_VERSION,
-        sender: Sender::Connection(ConnectionKey::new(org, &connection.id)),
-        provider: connection.provider.clone(),
+        sender: Sender::Connection(key.clone()),
+        provider: provider.to_owned(),
         event_id: format!("{original}{REPLAY}{digits}"),
         received_at: event.received_at,
         body,
     })
 }
 
-/// What a replay's id has after its event's; empty for another id.
-fn suffix(event_id: &str) -> &str {
+/// The part of a replay's id that follows the id of its event; empty for the id of no replay.
+fn replay_suffix(event_id: &str) -> &str {
     let Some(at) = event_id.rfind(REPLAY) else { return "" };
     let (_, end) = event_id.split_at(at);
     let digits = end.strip_prefix(REPLAY).unwrap_or_default();
@@ -241,10 +196,10 @@ fn suffix(event_id: &str) -> &str {
 }
 
 fn is_replay(event_id: &str) -> bool {
-    !suffix(event_id).is_empty()
+    !replay_suffix(event_id).is_empty()
 }
 
-/// What may be the id of an event: no other text gets into a key.
+/// Whether a text may be the id of an event; no other text becomes a part of a key.
 fn is_event_id(text: &str) -> bool {
     !text.is_empty() && text.len() <= 160 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b))
 }
@@ -268,24 +223,21 @@ mod tests {
 
     #[test]
     fn a_replay_has_an_id_of_its_own_and_everything_else_of_its_event() {
-        let org: OrgId = "acme".parse().expect("slug");
-        let connection: Connection = serde_json::from_value(serde_json::json!({
-            "v": 1, "id": "gh", "provider": "greenhouse", "status": "active", "created_at": "2026-11-22T10:00:00Z",
-        }))
-        .expect("a connection");
-        let first = again(&org, &connection, event("e-1", Some("e30="))).expect("a delivery");
+        let key = ConnectionKey { org: "acme".parse().expect("slug"), connection: "gh".parse().expect("slug") };
+        let again = |event| replay_of(&key, "greenhouse", event);
+        let first = again(event("e-1", Some("e30="))).expect("a delivery");
         assert_eq!((first.provider.as_str(), first.body.as_slice()), ("greenhouse", b"{}".as_slice()));
         assert_eq!((first.received_at, first.event_id.len()), (Timestamp::UNIX_EPOCH, "e-1.r12345678".len()));
         assert!(first.event_id.starts_with("e-1.r") && is_replay(&first.event_id) && is_event_id(&first.event_id));
-        let second = again(&org, &connection, event(&first.event_id, Some("e30="))).expect("a delivery");
+        let second = again(event(&first.event_id, Some("e30="))).expect("a delivery");
         assert!(second.event_id.starts_with("e-1.r") && second.event_id.len() == first.event_id.len());
         assert_ne!(first.event_id, second.event_id);
-        assert!(again(&org, &connection, event("e-1", None)).is_none());
-        assert!(again(&org, &connection, event("e-1", Some("?"))).is_none());
+        assert!(again(event("e-1", None)).is_none());
+        assert!(again(event("e-1", Some("?"))).is_none());
     }
 
     #[test]
-    fn ids_of_replays_are_told_from_others() {
+    fn ids_of_replays_are_recognised() {
         for id in ["e-1", "e.rest", "e.r1234567", "e.r123456789", "e.rABCDEFGX", ".r12345678", ""] {
             assert!(!is_replay(id), "{id}");
         }

@@ -13,7 +13,7 @@ use web::identity::Identity;
 use web::problem::Problem;
 
 use super::checked;
-use crate::Api;
+use crate::api::Api;
 
 /// The body of a request for a preview. The kind decides what `data` must hold.
 #[derive(Debug, Deserialize, Validate)]

@@ -1,4 +1,4 @@
-//! Breakers: how they stand, and orders about them.
+//! Breakers: their states, and what operators and administrators may do with them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,23 +20,25 @@ use web::identity::{Identity, Role};
 use web::page::List;
 use web::problem::Problem;
 
+use crate::api::Api;
 use crate::audit::{AuditedAction, Change, ReasonRequest, audited};
-use crate::{Api, id, known, not_found, unavailable};
+use crate::request::{id, word};
+use crate::response::{not_found, unavailable};
 
-/// Whose credentials an API is called with, and so who may give orders about its breaker.
+/// The owner of the credentials with which an API is called, which decides the role that may act on its breaker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Scope {
-    /// The deployment's.
+    /// The credentials are the deployment's.
     Deployment,
-    /// Those of one of the caller's connections.
+    /// The credentials are those of one of the caller's connections.
     Connection,
 }
 
-/// What is ordered, as the path says it.
+/// An action on a breaker, as the path names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum Ordered {
+enum BreakerAction {
     ForceOpen,
     ForceClosed,
     Lift,
@@ -52,7 +54,7 @@ struct BreakerResponse {
     forced: Option<Forced>,
     /// Failures in a row while closed.
     failures: u32,
-    /// When the next call may be made; null when calls are made now, or only an operator can say.
+    /// The time of the next call; null when calls are made now, and when only an operator can end a forced state.
     next_call_at: Option<Timestamp>,
     epoch: u64,
 }
@@ -64,21 +66,20 @@ struct BreakerActionResponse {
     breaker: BreakerResponse,
 }
 
-impl BreakerResponse {
-    fn of(scope: Scope, name: String, breaker: Breaker) -> Self {
-        let Breaker { phase, epoch, failures, reopened: _, next_probe_ms, probe_owner: _, probe_until_ms, forced } =
-            breaker;
-        let next_call_ms = match (forced, phase) {
-            (Some(_), _) | (None, Phase::Closed) => None,
-            (None, Phase::Open) => Some(next_probe_ms),
-            (None, Phase::HalfOpen) => Some(probe_until_ms),
-        };
-        let next_call_at = next_call_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
-        Self { scope, name, phase, forced, failures, next_call_at, epoch }
-    }
+/// Renders a breaker.
+fn breaker_response(scope: Scope, name: String, breaker: Breaker) -> BreakerResponse {
+    let Breaker { phase, epoch, failures, reopened: _, next_probe_ms, probe_owner: _, probe_until_ms, forced } =
+        breaker;
+    let next_call_ms = match (forced, phase) {
+        (Some(_), _) | (None, Phase::Closed) => None,
+        (None, Phase::Open) => Some(next_probe_ms),
+        (None, Phase::HalfOpen) => Some(probe_until_ms),
+    };
+    let next_call_at = next_call_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    BreakerResponse { scope, name, phase, forced, failures, next_call_at, epoch }
 }
 
-impl Ordered {
+impl BreakerAction {
     const fn order(self) -> Order {
         match self {
             Self::ForceOpen => Order::Force(Forced::Open),
@@ -88,7 +89,7 @@ impl Ordered {
         }
     }
 
-    const fn action(self) -> &'static str {
+    const fn name(self) -> &'static str {
         match self {
             Self::ForceOpen => "breaker.force-open",
             Self::ForceClosed => "breaker.force-closed",
@@ -106,7 +107,7 @@ impl Scope {
         }
     }
 
-    /// The least role that may give orders.
+    /// The role that an action takes.
     const fn role(self) -> Role {
         match self {
             Self::Deployment => Role::Operator,
@@ -117,12 +118,12 @@ impl Scope {
 
 pub(super) fn routes() -> Router<Api> {
     Router::new()
-        .route("/api/admin/breakers", get(breakers))
-        .route("/api/admin/breakers/{scope}/{name}/{order}", post(order))
+        .route("/api/admin/breakers", get(list))
+        .route("/api/admin/breakers/{scope}/{name}/{action}", post(act))
 }
 
-/// All breakers that the caller may see: the deployment's, and those of the caller's connections.
-async fn breakers(State(api): State<Api>, identity: Identity) -> Result<Json<List<BreakerResponse>>, Problem> {
+/// Lists the breakers of the deployment and of the caller's connections.
+async fn list(State(api): State<Api>, identity: Identity) -> Result<Json<List<BreakerResponse>>, Problem> {
     identity.at_least(Role::Admin)?;
     let table = api.control.table();
     let (shared, own) =
@@ -132,34 +133,34 @@ async fn breakers(State(api): State<Api>, identity: Identity) -> Result<Json<Lis
     for name in providers::catalog::breakers() {
         shared.entry(name).or_default();
     }
-    let shared = shared.into_iter().map(|(name, breaker)| BreakerResponse::of(Scope::Deployment, name, breaker));
-    let own = own.into_iter().map(|(name, breaker)| BreakerResponse::of(Scope::Connection, name, breaker));
+    let shared = shared.into_iter().map(|(name, breaker)| breaker_response(Scope::Deployment, name, breaker));
+    let own = own.into_iter().map(|(name, breaker)| breaker_response(Scope::Connection, name, breaker));
     Ok(Json(List { items: shared.chain(own).collect(), next_cursor: None }))
 }
 
-/// Carries out an order about a breaker.
-async fn order(
+/// Forces, lifts or resets a breaker.
+async fn act(
     State(api): State<Api>,
     identity: Identity,
-    Path((scope, name, ordered)): Path<(String, String, String)>,
+    Path((scope, name, action)): Path<(String, String, String)>,
     Checked(ReasonRequest { reason }): Checked<ReasonRequest>,
 ) -> Result<Json<BreakerActionResponse>, Problem> {
-    let (scope, ordered) = (known::<Scope>(&scope)?, known::<Ordered>(&ordered)?);
+    let (scope, command) = (word::<Scope>(&scope)?, word::<BreakerAction>(&action)?);
     identity.at_least(scope.role())?;
     let breaker = find(&api, &identity, scope, &name).await?;
     let carry_out = async {
-        let (before, after) = breaker.order(ordered.order(), clock::now()).await.map_err(|e| unavailable(&e))?;
-        Ok(Change { before: in_a_word(&before), after: in_a_word(&after), result: after })
+        let (before, after) = breaker.order(command.order(), clock::now()).await.map_err(|e| unavailable(&e))?;
+        Ok(Change { before: state_name(&before), after: state_name(&after), result: after })
     };
-    let action = AuditedAction { action: ordered.action(), target: format!("{}/{name}", scope.as_str()), reason };
+    let action = AuditedAction { action: command.name(), target: format!("{}/{name}", scope.as_str()), reason };
     let (audit_id, after) = audited(&api, identity, action, carry_out).await?;
-    Ok(Json(BreakerActionResponse { audit_id, breaker: BreakerResponse::of(scope, name, after) }))
+    Ok(Json(BreakerActionResponse { audit_id, breaker: breaker_response(scope, name, after) }))
 }
 
 async fn find(api: &Api, identity: &Identity, scope: Scope, name: &str) -> Result<Arc<SharedBreaker>, Problem> {
     let table = api.control.table().clone();
     match scope {
-        // This process asks the model's breaker itself, and shall see the order at once.
+        // This process consults the model's breaker itself, and must see the change at once.
         Scope::Deployment if name == api.model_breaker.name() => Ok(api.model_breaker.clone()),
         Scope::Deployment if providers::catalog::breakers().contains(name) => {
             Ok(Arc::new(SharedBreaker::of_deployment(table, name, POLICY)))
@@ -174,7 +175,7 @@ async fn find(api: &Api, identity: &Identity, scope: Scope, name: &str) -> Resul
     }
 }
 
-fn in_a_word(breaker: &Breaker) -> String {
+fn state_name(breaker: &Breaker) -> String {
     match breaker.forced {
         Some(forced) => format!("forced {}", forced.as_str()),
         None => breaker.phase.as_str().to_owned(),

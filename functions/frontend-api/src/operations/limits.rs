@@ -1,4 +1,4 @@
-//! Limits: who asked how often in this minute and the last, and a fresh begin for one of them.
+//! Limits: the requests of each subject in this minute and in the last one, and the reset of a count.
 
 use aws::limit::{SharedLimiter, Subject};
 use axum::extract::{Path, State};
@@ -13,11 +13,12 @@ use web::identity::{Identity, Role};
 use web::page::List;
 use web::problem::Problem;
 
+use crate::api::Api;
 use crate::audit::{AuditedAction, Change, ReasonRequest, audited};
-use crate::{Api, not_found, unavailable};
+use crate::response::{not_found, unavailable};
 
-/// Most characters of a limit's name or subject.
-const LONGEST: usize = 200;
+/// The most characters of a limit's name or subject.
+const MAX_CHARS: usize = 200;
 
 /// The count of a subject's requests under a limit, as the API shows it to operators.
 #[derive(Debug, Serialize)]
@@ -26,11 +27,11 @@ struct LimitResponse {
     name: String,
     /// The SHA-256 of the API key, or the connection.
     subject: String,
-    /// Begin of the minute that was counted last.
+    /// The begin of the minute that was counted last.
     window_start: Option<Timestamp>,
-    /// Requests in it.
+    /// The number of requests in that minute.
     count: u32,
-    /// Requests in the minute before it.
+    /// The number of requests in the minute before.
     previous: u32,
 }
 
@@ -41,28 +42,27 @@ struct LimitResetResponse {
     limit: LimitResponse,
 }
 
-impl LimitResponse {
-    fn of(subject: Subject, window: Window) -> Self {
-        let Subject { name, subject } = subject;
-        let Window { window, count, previous } = window;
-        Self { name, subject, window_start: Timestamp::from_millisecond(window).ok(), count, previous }
-    }
+/// Renders the count of a subject.
+fn limit_response(subject: Subject, window: Window) -> LimitResponse {
+    let Subject { name, subject } = subject;
+    let Window { window, count, previous } = window;
+    LimitResponse { name, subject, window_start: Timestamp::from_millisecond(window).ok(), count, previous }
 }
 
 pub(super) fn routes() -> Router<Api> {
-    Router::new().route("/api/admin/limits", get(limits)).route("/api/admin/limits/{name}/{subject}/reset", post(reset))
+    Router::new().route("/api/admin/limits", get(list)).route("/api/admin/limits/{name}/{subject}/reset", post(reset))
 }
 
-/// All subjects of the caller's organisation that asked in the last minutes.
-async fn limits(State(api): State<Api>, identity: Identity) -> Result<Json<List<LimitResponse>>, Problem> {
+/// Lists the subjects of the caller's organisation that made requests in the last minutes.
+async fn list(State(api): State<Api>, identity: Identity) -> Result<Json<List<LimitResponse>>, Problem> {
     identity.at_least(Role::Admin)?;
     let found = SharedLimiter::of_organisation(api.control.table(), &identity.org).await;
     let found =
-        found.map_err(|e| unavailable(&e))?.into_iter().map(|(subject, window)| LimitResponse::of(subject, window));
+        found.map_err(|e| unavailable(&e))?.into_iter().map(|(subject, window)| limit_response(subject, window));
     Ok(Json(List { items: found.collect(), next_cursor: None }))
 }
 
-/// Lets a subject begin anew.
+/// Resets the count of a subject.
 async fn reset(
     State(api): State<Api>,
     identity: Identity,
@@ -70,7 +70,7 @@ async fn reset(
     Checked(ReasonRequest { reason }): Checked<ReasonRequest>,
 ) -> Result<Json<LimitResetResponse>, Problem> {
     identity.at_least(Role::Admin)?;
-    if name.len() > LONGEST || subject.len() > LONGEST {
+    if name.len() > MAX_CHARS || subject.len() > MAX_CHARS {
         return Err(not_found("limit"));
     }
     let action = AuditedAction { action: "limit.reset", target: format!("{name}/{subject}"), reason };
@@ -79,9 +79,9 @@ async fn reset(
         let before = SharedLimiter::reset(api.control.table(), &org, &subject).await.map_err(|e| unavailable(&e))?;
         let before = before.ok_or_else(|| not_found("limit"))?;
         let after = Window { count: 0, previous: 0, ..before };
-        let asked = |window: &Window| format!("{} requests, {} before", window.count, window.previous);
-        Ok(Change { before: asked(&before), after: asked(&after), result: after })
+        let counted = |window: &Window| format!("{} requests, {} before", window.count, window.previous);
+        Ok(Change { before: counted(&before), after: counted(&after), result: after })
     };
     let (audit_id, after) = audited(&api, identity, action, carry_out).await?;
-    Ok(Json(LimitResetResponse { audit_id, limit: LimitResponse::of(subject, after) }))
+    Ok(Json(LimitResetResponse { audit_id, limit: limit_response(subject, after) }))
 }

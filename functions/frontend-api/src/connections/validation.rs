@@ -1,4 +1,4 @@
-//! Checks what somebody enters for a connection against what its provider says of itself. No IO.
+//! Validates the input for a connection against the capabilities of its provider. No IO.
 
 use std::collections::BTreeMap;
 
@@ -8,45 +8,52 @@ use providers::ats::port::Setting;
 use providers::catalog::{Category, Spec};
 use providers::transport::access::{AccessError, Hosts};
 use secrecy::SecretString;
-use web::problem::FieldError;
+use web::problem::{FieldError, Problem};
 
 use crate::integrations::{logins, needs_account, webhook_secret, webhooks_by_us};
 
-/// Most bytes of the credentials as they are stored.
-const LONGEST_CREDENTIALS: usize = 4_096;
-/// Most bytes of a value.
-const LONGEST_SETTING: usize = 1_000;
-const LONGEST_SECRET: usize = 4_096;
-/// Bytes of a secret that webhooks are signed with.
-const SHORTEST_WEBHOOK_SECRET: usize = 8;
-const LONGEST_WEBHOOK_SECRET: usize = 1_000;
+/// The most bytes of the credentials in their stored form.
+const MAX_CREDENTIALS_BYTES: usize = 4_096;
+/// The most bytes of the value of a setting.
+const MAX_SETTING_BYTES: usize = 1_000;
+/// The most bytes of one secret.
+const MAX_SECRET_BYTES: usize = 4_096;
+/// The fewest bytes of a secret that webhooks are signed with.
+const MIN_WEBHOOK_SECRET_BYTES: usize = 8;
+/// The most bytes of a secret that webhooks are signed with.
+const MAX_WEBHOOK_SECRET_BYTES: usize = 1_000;
 
-/// Secrets as they are stored.
-pub(super) struct Entered {
-    /// The credentials as JSON; none where the login has none.
+/// The secrets of a connection in their stored form.
+pub(super) struct ConnectionSecrets {
+    /// The credentials as JSON; none for a login without credentials.
     pub(super) credentials: Option<SecretString>,
-    /// What webhooks are signed with, when it was given.
+    /// The secret that webhooks are signed with, if one was given.
     pub(super) webhook: Option<SecretString>,
 }
 
-/// What was entered, besides secrets.
-pub(super) struct Given<'a> {
+/// The input for a connection, apart from its secrets.
+pub(super) struct ConnectionInput<'a> {
     pub(super) login: LoginMethod,
     pub(super) account: Option<&'a str>,
     pub(super) settings: &'a BTreeMap<String, String>,
 }
 
-/// Collects what is wrong.
+/// The errors of a request, one for each field that breaks a rule.
 #[derive(Default)]
-pub(super) struct Errors(pub(super) Vec<FieldError>);
+pub(super) struct Errors(Vec<FieldError>);
 
 impl Errors {
     fn add(&mut self, field: impl Into<String>, rule: &'static str, detail: impl Into<String>) {
         self.0.push(FieldError { field: field.into(), rule, detail: detail.into() });
     }
+
+    /// 400 with all errors; no problem when there are none.
+    pub(super) fn into_result(self) -> Result<(), Problem> {
+        if self.0.is_empty() { Ok(()) } else { Err(Problem::invalid(self.0)) }
+    }
 }
 
-/// The provider of that id, when organisations connect to it.
+/// The provider with an id, if organisations connect to it.
 pub(super) fn provider(id: &str) -> Result<&'static Spec, FieldError> {
     let connectable = |spec: &&&'static Spec| spec.category == Category::Ats;
     let known =
@@ -58,12 +65,12 @@ pub(super) fn provider(id: &str) -> Result<&'static Spec, FieldError> {
     })
 }
 
-/// Checks login, account and settings. `webhook_path` is where this connection's webhooks are taken.
-pub(super) fn settings(spec: &Spec, given: &Given<'_>, webhook_path: &str, errors: &mut Errors) {
-    let Given { login, account: _, settings } = given;
+/// Validates login, account and settings. `webhook_path` is the path that takes this connection's webhooks.
+pub(super) fn settings(spec: &Spec, given: &ConnectionInput<'_>, webhook_path: &str, errors: &mut Errors) {
+    let ConnectionInput { login, account: _, settings } = given;
     let offered = logins(spec);
     if !offered.iter().any(|(method, _)| method == login) {
-        let offered: Vec<String> = offered.iter().map(|(method, _)| word(*method)).collect();
+        let offered: Vec<String> = offered.iter().map(|(method, _)| method_name(*method)).collect();
         errors.add("login", "unknown-value", format!("{} offers: {}", spec.name, offered.join(", ")));
     }
     let known: &[Setting] = spec.ats.map(|ats| ats.settings()).unwrap_or_default();
@@ -78,8 +85,8 @@ pub(super) fn settings(spec: &Spec, given: &Given<'_>, webhook_path: &str, error
         } else if setting.is_none() {
             let names: Vec<&str> = known.iter().map(|setting| setting.name).collect();
             errors.add(field, "unknown", format!("{} has these settings: {}", spec.name, names.join(", ")));
-        } else if value.is_empty() || value.len() > LONGEST_SETTING {
-            errors.add(field, "range", format!("1 to {LONGEST_SETTING} bytes"));
+        } else if value.is_empty() || value.len() > MAX_SETTING_BYTES {
+            errors.add(field, "range", format!("1 to {MAX_SETTING_BYTES} bytes"));
         } else if value.chars().any(char::is_control) || value.trim() != value {
             errors.add(field, "invalid", "one line without spaces around it");
         } else if let Some(Err(wrong)) = setting.map(|setting| (setting.check)(value)) {
@@ -92,8 +99,8 @@ pub(super) fn settings(spec: &Spec, given: &Given<'_>, webhook_path: &str, error
     account(spec, given, errors);
 }
 
-/// Checks the account's name, and with the setting `host` that both lead to hosts of the provider.
-fn account(spec: &Spec, given: &Given<'_>, errors: &mut Errors) {
+/// Validates the name of the account, and that it leads to a host of the provider, together with the setting `host`.
+fn account(spec: &Spec, given: &ConnectionInput<'_>, errors: &mut Errors) {
     let named = |c: u8| c.is_ascii_alphanumeric() || b"-_.".contains(&c);
     match given.account {
         None if needs_account(spec) => {
@@ -105,7 +112,7 @@ fn account(spec: &Spec, given: &Given<'_>, errors: &mut Errors) {
         None | Some(_) => {}
     }
     let host = given.settings.get("host").map(String::as_str);
-    // The hosts of production are the ones that count, whatever stands in for them on this machine.
+    // The hosts of production count, whatever replaces them on this machine.
     let hosts = Hosts::resolve(Stage::Prod, (spec.id, spec.hosts), (given.account.unwrap_or_default(), host), None);
     match hosts {
         Err(AccessError::Account(_)) => errors.add("account", "invalid", "1 to 63 letters, digits and hyphens"),
@@ -116,74 +123,74 @@ fn account(spec: &Spec, given: &Given<'_>, errors: &mut Errors) {
     }
 }
 
-/// Checks secrets. All that the login takes must be there, and nothing else but the webhooks' secret.
+/// Validates secrets: all those of the login are required, and besides them only the webhooks' secret is allowed.
 pub(super) fn secrets(
     spec: &Spec,
     login: LoginMethod,
     given: &BTreeMap<String, String>,
     errors: &mut Errors,
-) -> Entered {
+) -> ConnectionSecrets {
     let offered = logins(spec);
     let Some((_, wanted)) = offered.into_iter().find(|(method, _)| *method == login) else {
-        // What is wrong is the login, which is said elsewhere.
-        return Entered { credentials: None, webhook: None };
+        // The error is in the login, and `settings` reports it.
+        return ConnectionSecrets { credentials: None, webhook: None };
     };
     let webhook_name = webhook_secret(spec);
     for name in wanted.iter().filter(|name| !given.contains_key(**name)) {
-        errors.add(format!("secrets.{name}"), "missing", format!("the login {} takes it", word(login)));
+        errors.add(format!("secrets.{name}"), "missing", format!("the login {} takes it", method_name(login)));
     }
     let (mut credentials, mut webhook) = (BTreeMap::new(), None);
     for (name, value) in given {
         let field = format!("secrets.{name}");
         if wanted.contains(&name.as_str()) {
-            if value.is_empty() || value.len() > LONGEST_SECRET {
-                errors.add(field, "range", format!("1 to {LONGEST_SECRET} bytes"));
+            if value.is_empty() || value.len() > MAX_SECRET_BYTES {
+                errors.add(field, "range", format!("1 to {MAX_SECRET_BYTES} bytes"));
             } else if value.trim() != value || value.contains('\0') {
                 errors.add(field, "invalid", "there must be no spaces or line breaks around it");
             }
             credentials.insert(name.as_str(), value.as_str());
         } else if webhook_name == Some(name.as_str()) {
-            check_webhook_secret(spec, value, &field, errors);
+            webhook_secret_value(spec, value, &field, errors);
             webhook = Some(SecretString::from(value.clone()));
         } else {
             let mut names = wanted.to_vec();
             names.extend(webhook_name);
-            errors.add(field, "unknown", format!("the login {} takes: {}", word(login), names.join(", ")));
+            errors.add(field, "unknown", format!("the login {} takes: {}", method_name(login), names.join(", ")));
         }
     }
-    // Texts by name are always JSON.
+    // A map of texts can always be written as JSON.
     let json = serde_json::to_string(&credentials).unwrap_or_default();
-    if json.len() > LONGEST_CREDENTIALS {
-        errors.add("secrets", "range", format!("at most {LONGEST_CREDENTIALS} bytes of JSON in all"));
+    if json.len() > MAX_CREDENTIALS_BYTES {
+        errors.add("secrets", "range", format!("at most {MAX_CREDENTIALS_BYTES} bytes of JSON in all"));
     }
     let credentials = (!credentials.is_empty()).then(|| SecretString::from(json));
-    Entered { credentials, webhook }
+    ConnectionSecrets { credentials, webhook }
 }
 
-fn check_webhook_secret(spec: &Spec, value: &str, field: &str, errors: &mut Errors) {
-    // Where each webhook has a secret of its own, each is a line.
+fn webhook_secret_value(spec: &Spec, value: &str, field: &str, errors: &mut Errors) {
+    // A provider whose webhooks each have a secret of their own gives one on each line.
     let one = !webhooks_by_us(spec);
     let plain = |c: char| !c.is_control() || (c == '\n' && !one);
-    if !(SHORTEST_WEBHOOK_SECRET..=LONGEST_WEBHOOK_SECRET).contains(&value.len()) {
-        errors.add(field, "range", format!("{SHORTEST_WEBHOOK_SECRET} to {LONGEST_WEBHOOK_SECRET} bytes"));
+    if !(MIN_WEBHOOK_SECRET_BYTES..=MAX_WEBHOOK_SECRET_BYTES).contains(&value.len()) {
+        errors.add(field, "range", format!("{MIN_WEBHOOK_SECRET_BYTES} to {MAX_WEBHOOK_SECRET_BYTES} bytes"));
     } else if value.trim() != value || !value.chars().all(plain) {
         errors.add(field, "invalid", if one { "one line without spaces around it" } else { "a secret in each line" });
     }
 }
 
-/// Whether an address is this connection's, below whatever base this API has.
+/// Whether an address ends at this connection's path, whatever base address this API has.
 fn leads_here(address: &str, webhook_path: &str) -> bool {
     let host_and_path = address.strip_prefix("https://").unwrap_or_default();
     let host = host_and_path.split('/').next().unwrap_or_default();
     let in_url = |b: u8| b.is_ascii_alphanumeric() || b"-._~:/%".contains(&b);
     !host.is_empty()
-        && address.len() <= LONGEST_SETTING
+        && address.len() <= MAX_SETTING_BYTES
         && host_and_path.bytes().all(in_url)
         && host_and_path.ends_with(webhook_path)
 }
 
-/// A login method as it is written.
-fn word(login: LoginMethod) -> String {
+/// The name of a login method in JSON.
+fn method_name(login: LoginMethod) -> String {
     serde_json::to_value(login).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 

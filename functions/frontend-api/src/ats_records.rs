@@ -1,4 +1,4 @@
-//! What applicant tracking systems brought besides applications and jobs, as it is on record.
+//! The records of applicant tracking systems besides applications and jobs, as they are recorded.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -11,15 +11,16 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use store::records::{Recorded, Stored};
 
-use crate::{Api, list, read};
+use crate::api::Api;
+use crate::records::{FromRecord, list, read};
 
-/// A record as it is, with its times and without its format version.
+/// A record as it is recorded, with its times and without its format version.
 #[derive(Debug, PartialEq, Serialize)]
 #[serde(transparent)]
 struct RecordResponse(Map<String, Value>);
 
-impl<R: Stored> From<Recorded<R>> for RecordResponse {
-    fn from(recorded: Recorded<R>) -> Self {
+impl<R: Stored> FromRecord<R> for RecordResponse {
+    fn from_record(recorded: Recorded<R>) -> Self {
         let Recorded { value, created_at, updated_at } = recorded;
         // A record is an object, and has no map whose keys are not texts.
         let mut fields = match serde_json::to_value(value) {
@@ -46,7 +47,7 @@ pub(crate) fn routes() -> Router<Api> {
         .merge(of::<User, UserId>("/api/users"))
 }
 
-/// The list and the read of a kind.
+/// The routes of the list and of the read of a kind.
 fn of<R, I>(path: &str) -> Router<Api>
 where
     R: Stored + Send + 'static,
@@ -68,17 +69,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_is_shown_as_it_is_without_its_version_and_with_its_times() {
+    fn a_record_is_rendered_without_its_version_and_with_its_times() {
         let org: OrgId = "acme".parse().expect("slug");
         let id = OfficeId::derived(&org, &["1"]);
         let connection = "gh".parse().expect("slug");
         let source = Source { provider: "greenhouse".into(), connection, provider_id: "1".into() };
         let office = Office { v: FORMAT_VERSION, id, name: "Kew".into(), location: None, parent: None, source };
         let at = Timestamp::UNIX_EPOCH;
-        let view = RecordResponse::from(Recorded { value: office, created_at: at, updated_at: at });
+        let response = RecordResponse::from_record(Recorded { value: office, created_at: at, updated_at: at });
         let source = json!({"provider": "greenhouse", "connection": "gh", "provider_id": "1"});
-        let shown = json!({"id": id, "name": "Kew", "location": null, "parent": null, "source": source,
+        let expected = json!({"id": id, "name": "Kew", "location": null, "parent": null, "source": source,
                            "created_at": "1970-01-01T00:00:00Z", "updated_at": "1970-01-01T00:00:00Z"});
-        assert_eq!(serde_json::to_value(view).expect("JSON"), shown);
+        assert_eq!(serde_json::to_value(response).expect("JSON"), expected);
     }
 }
