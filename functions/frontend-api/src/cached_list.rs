@@ -2,7 +2,7 @@
 //!
 //! What must never be here: reads by id, and lists of what callers poll for a state (suggestions, notifications, connections).
 
-use aws::cache::{Answer, Ask, Key};
+use aws::cache::{Answer, Key, ReadFrom};
 use aws::clock;
 use aws::error::AwsError;
 use aws::metrics::{self, Unit};
@@ -62,14 +62,14 @@ pub(crate) async fn list<R: CachedList + Send>(
     let mut query = vec![("limit", limit.as_str())];
     query.extend(from.as_deref().map(|cursor| ("cursor", cursor)));
     let key = Key::new(&identity.org, R::CACHE_KIND, R::ROUTE, &query);
-    let ask = if preconditions.origin { Ask::Origin } else { Ask::Kept };
+    let from = if preconditions.origin { ReadFrom::Origin } else { ReadFrom::Cache };
     let load = async move {
         let (found, next) = api.records.list::<R>(&identity.org, page.limit, after.as_ref()).await?;
         let items = R::render(&api.records, &identity.org, found).await?;
         serde_json::to_string(&list_of(items, next))
             .map_err(|error| AwsError::unreadable("write a list as JSON", error))
     };
-    let answer = api.cache.answer(&key, ask, clock::now(), load).await.map_err(|e| unavailable(&e))?;
+    let answer = api.cache.answer(&key, from, clock::now(), load).await.map_err(|e| unavailable(&e))?;
     let Answer { content, etag, age, fresh, outcome } = answer;
     metrics::emit(Some(("kind", R::CACHE_KIND.as_str())), &[(metric(outcome), 1, Unit::Count)]);
     Ok(Representation { content, etag, age, fresh, outcome }.respond(&preconditions))

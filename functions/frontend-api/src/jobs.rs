@@ -133,7 +133,7 @@ async fn create(
     let now = clock::now();
     let created = api.records.create(&identity.org, &job, &request, now).await.map_err(|e| unavailable(&e))?;
     // Also for an existing job: the request that created it may have ended before this line.
-    api.cache.wrote(&identity.org, &[Kind::Jobs]).await;
+    api.cache.invalidate(&identity.org, &[Kind::Jobs]).await;
     let job = match created {
         Created::New => Recorded { value: job, created_at: now, updated_at: now },
         Created::Same(_) => {

@@ -111,7 +111,7 @@ impl IntakeWorker {
             Origin { org: job.org.clone(), provider: PROVIDER.to_owned(), connection: self.connection.clone() };
         self.records.observe(&origin, &observations, (*version_ms, i64::MAX), clock::now()).await?;
         let kinds: &[Kind] = if external.is_some() { &[Kind::Applicants, Kind::Jobs] } else { &[Kind::Applicants] };
-        self.cache.wrote(&job.org, kinds).await;
+        self.cache.invalidate(&job.org, kinds).await;
         let ids = [("candidate_id", candidate.id.to_string()), ("application_id", application.id.to_string())];
         let set = ids.into_iter().map(|(name, id)| (name.to_owned(), text(id))).collect();
         Ok(End { set, ..End::new(SUCCEEDED, None) })

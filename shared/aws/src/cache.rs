@@ -1,14 +1,14 @@
-//! Answers that are kept so that the tables need not be asked again: in this process, and in a tier that all processes share
-//! when `CACHE_URL` is set. What may be kept for how long decides `resilience::cache`.
+//! The cache of answers: in this process, and in a tier that all processes share when `CACHE_URL` is set. `resilience::cache`
+//! decides how long an answer may be cached.
 //!
 //! Invariants:
-//! - An answer is used only in the generation (see `shared.rs`) in which its reading began. A write begins a new generation
-//!   after it was written, so nobody gets an answer from before it, not even one whose reading was slow.
-//! - While the shared tier cannot be asked, nobody can say which generation it is: the origin answers. The cache then makes
+//! - An answer is used only in the generation (see `shared.rs`) in which its read began. A write begins a new generation
+//!   after it is stored, so no request gets an answer from before it, not even one whose read was slow.
+//! - While the shared tier is unreachable, the generation is not known and the origin answers. The cache then makes
 //!   requests slower, never wrong.
-//! - Errors are not kept. What is kept is bounded in bytes.
-//! - A refresh beside a request may be frozen with its process and go on much later: what it keeps then bears the time and
-//!   the generation of its begin.
+//! - Errors are not cached. The cache is bounded in bytes.
+//! - A background refresh may be frozen with its process and continue much later: its entry then bears the time and the
+//!   generation of its begin.
 
 mod entry;
 mod key;
@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use domain::id::OrgId;
 use jiff::Timestamp;
-use resilience::cache::{Kind, Lifetime, Outcome, Reach, Verdict};
+use resilience::cache::{Freshness, Kind, Lifetime, Outcome, Reach};
 
 use crate::clock;
 use crate::environment::{self, EnvironmentError};
@@ -33,14 +33,14 @@ use self::shared::{Generation, Shared, Unreachable};
 use self::statistics::Counts;
 pub use self::statistics::Statistics;
 
-/// Most bytes of the answers that one process keeps: a small part of the smallest function's memory (256 MB).
-const BYTES: u64 = 16 * 1024 * 1024;
-/// Of how many organisations and kinds the generation is remembered. Forgetting one costs a miss.
-const SCOPES: usize = 10_000;
-/// Longest time for a refresh beside a request.
-const REFRESH: Duration = Duration::from_secs(5);
+/// The most bytes that one process caches: a small part of the smallest function's memory (256 MB).
+const MAX_BYTES: u64 = 16 * 1024 * 1024;
+/// The most scopes whose generation a process remembers. Forgetting one costs a miss.
+const MAX_SCOPES: usize = 10_000;
+/// The longest time for a background refresh.
+const REFRESH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Why there is no cache. Completes "failed to …".
+/// The reason why a cache cannot be set up. Completes "failed to …".
 #[derive(Debug, thiserror::Error)]
 pub enum CacheError {
     /// A variable is missing or wrong.
@@ -51,31 +51,31 @@ pub enum CacheError {
     Address,
 }
 
-/// What a request wants.
+/// The source from which a request accepts its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ask {
-    /// A kept answer is welcome.
-    Kept,
-    /// The origin must answer, and its answer is kept.
+pub enum ReadFrom {
+    /// The cache, and the origin where that has no answer.
+    Cache,
+    /// The origin only; its answer is cached.
     Origin,
 }
 
-/// An answer.
+/// An answer, from the cache or from the origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// What the origin said.
+    /// The content, as the origin returned it.
     pub content: Arc<str>,
-    /// A strong validator in quotes: the same for the same content, whoever read it.
+    /// A strong validator in quotes: the same for the same content, whichever process read it.
     pub etag: Arc<str>,
-    /// How long ago the origin was read.
+    /// The time since the origin was read.
     pub age: Duration,
-    /// Up to which age it is fresh.
+    /// The age up to which the answer is fresh.
     pub fresh: Duration,
-    /// Where it came from.
+    /// The source of the answer.
     pub outcome: Outcome,
 }
 
-/// The cache. Clones share what is kept.
+/// The cache. Clones share its entries.
 #[derive(Debug, Clone)]
 pub struct Cache {
     inner: Arc<Inner>,
@@ -83,9 +83,9 @@ pub struct Cache {
 
 #[derive(Debug)]
 struct Inner {
-    kept: moka::future::Cache<String, Entry>,
+    entries: moka::future::Cache<String, Entry>,
     shared: Option<Shared>,
-    /// The generations of this process; with a shared tier those that it last saw there.
+    /// The generations of this process; with a shared tier those that it last read there.
     generations: Mutex<HashMap<Scope, Generation>>,
     refreshing: Mutex<HashSet<String>>,
     counts: Counts,
@@ -95,16 +95,16 @@ impl Cache {
     /// A cache of this process alone.
     #[must_use]
     pub fn of_process() -> Self {
-        Self::with(None, BYTES)
+        Self::with(None, MAX_BYTES)
     }
 
-    /// A cache whose answers and generations all share that use this server and this prefix. Nothing is connected yet.
+    /// A cache that shares its answers and generations with all processes of this server and prefix. It is not connected yet.
     ///
     /// # Errors
     /// When the address is not one of Redis.
     pub fn of_fleet(url: &str, prefix: &str) -> Result<Self, CacheError> {
         let shared = Shared::new(url, prefix.to_owned()).map_err(|_| CacheError::Address)?;
-        Ok(Self::with(Some(shared), BYTES))
+        Ok(Self::with(Some(shared), MAX_BYTES))
     }
 
     /// Shared when `CACHE_URL` is set, apart from other stages by `STAGE`.
@@ -120,13 +120,13 @@ impl Cache {
     }
 
     fn with(shared: Option<Shared>, bytes: u64) -> Self {
-        let kept = moka::future::Cache::builder()
+        let entries = moka::future::Cache::builder()
             .max_capacity(bytes)
             .weigher(|key: &String, entry: &Entry| u32::try_from(key.len() + entry.bytes()).unwrap_or(u32::MAX))
-            .time_to_live(longest_lifetime())
+            .time_to_live(max_lifetime())
             .build();
         let (generations, refreshing, counts) = (Mutex::default(), Mutex::default(), Counts::default());
-        Self { inner: Arc::new(Inner { kept, shared, generations, refreshing, counts }) }
+        Self { inner: Arc::new(Inner { entries, shared, generations, refreshing, counts }) }
     }
 
     /// Opens the connection to the shared tier, if there is one.
@@ -136,16 +136,16 @@ impl Cache {
         }
     }
 
-    /// What this cache did since its process began.
+    /// The counts since the process began.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
         self.inner.counts.read(self.inner.shared.as_ref().map_or(0, |shared| shared.errors.get()))
     }
 
-    /// Says that records of these kinds were written, after they were. At most one call to the shared tier, for less than a
-    /// second, and without consequence for the caller when it fails: what could not be told is told before the
-    /// next question of this process, and until then other processes may use kept answers to their end.
-    pub async fn wrote(&self, org: &OrgId, kinds: &[Kind]) {
+    /// Invalidates the answers of these kinds, after records of them were written. At most one call to the shared tier, for
+    /// less than a second, and without consequence for the caller when it fails: the invalidation is repeated before the next
+    /// read of this process, and until then other processes may use their cached answers to the end of their lifetime.
+    pub async fn invalidate(&self, org: &OrgId, kinds: &[Kind]) {
         if kinds.is_empty() {
             return;
         }
@@ -153,79 +153,79 @@ impl Cache {
         let scopes: Vec<Scope> = kinds.iter().map(|kind| Scope { org: org.clone(), kind: *kind }).collect();
         for scope in &scopes {
             self.inner.counts.invalidations.add();
-            self.inner.remember(scope, Generation::written(now));
+            self.inner.set_generation(scope, Generation::written(now));
         }
         if let Some(shared) = &self.inner.shared {
-            // It is logged and remembered there.
-            let _ignored = shared.written(&scopes, now).await;
+            // A failure is logged and remembered there.
+            let _ignored = shared.invalidate(&scopes, now).await;
         }
     }
 
-    /// Answers a request. `load` reads the origin and is polled only when it has to; all who wait for the same answer at once
-    /// wait for one of them. `now` is the time of the request.
+    /// Answers a request. `load` reads the origin and is polled only when the cache has no answer; of concurrent requests for
+    /// the same answer one reads and the others wait for it (single flight). `now` is the time of the request.
     ///
     /// # Errors
-    /// Those of `load`, which are not kept.
-    pub async fn answer<F, E>(&self, key: &Key, ask: Ask, now: Timestamp, load: F) -> Result<Answer, Arc<E>>
+    /// Those of `load`, which are not cached.
+    pub async fn answer<F, E>(&self, key: &Key, from: ReadFrom, now: Timestamp, load: F) -> Result<Answer, Arc<E>>
     where
         F: Future<Output = Result<String, E>> + Send + 'static,
         E: Send + Sync + 'static,
     {
         let inner = &self.inner;
-        let Ok((generation, found)) = inner.look_up(key, ask, now).await else {
+        let Ok((generation, found)) = inner.look_up(key, from, now).await else {
             inner.counts.bypassed.add();
             let entry = Entry::new(load.await?, now, Lifetime::of(key.scope().kind, Reach::Process, None));
             return Ok(answer(&entry, now, Outcome::Bypass));
         };
-        let place = place(key, &generation);
-        if ask == Ask::Origin {
+        let entry_key = entry_key(key, &generation);
+        if from == ReadFrom::Origin {
             inner.counts.bypassed.add();
             let entry = inner.read(key, &generation, now, load).await?;
-            inner.keep(key, &generation, place, &entry).await;
+            inner.insert(key, &generation, entry_key, &entry).await;
             return Ok(answer(&entry, now, Outcome::Bypass));
         }
-        match found.map(|entry| (entry.decide(now), entry)) {
-            Some((Verdict::Fresh, entry)) => {
+        match found.map(|entry| (entry.freshness(now), entry)) {
+            Some((Freshness::Fresh, entry)) => {
                 inner.counts.hits.add();
                 return Ok(answer(&entry, now, Outcome::Hit));
             }
-            Some((Verdict::Stale, entry)) => {
+            Some((Freshness::Stale, entry)) => {
                 inner.counts.stale.add();
-                self.refresh(key, &generation, place, now, load);
+                self.refresh(key, &generation, entry_key, now, load);
                 return Ok(answer(&entry, now, Outcome::Stale));
             }
-            Some((Verdict::Gone, _)) => inner.kept.invalidate(&place).await,
+            Some((Freshness::Expired, _)) => inner.entries.invalidate(&entry_key).await,
             None => {}
         }
-        let mut asked = false;
-        let reading = async {
-            asked = true;
+        let mut loaded = false;
+        let read = async {
+            loaded = true;
             inner.read(key, &generation, now, load).await
         };
-        let entry = inner.kept.try_get_with(place, reading).await?;
-        if asked {
+        let entry = inner.entries.try_get_with(entry_key, read).await?;
+        if loaded {
             inner.counts.misses.add();
-            inner.share(key, &generation, &entry).await;
+            inner.store_shared(key, &generation, &entry).await;
         } else {
             inner.counts.coalesced.add();
         }
         Ok(answer(&entry, now, Outcome::Miss))
     }
 
-    /// Makes an answer anew beside the request, once at a time.
-    fn refresh<F, E>(&self, key: &Key, generation: &Generation, place: String, now: Timestamp, load: F)
+    /// Refreshes an answer in the background, unless another task is refreshing it.
+    fn refresh<F, E>(&self, key: &Key, generation: &Generation, entry_key: String, now: Timestamp, load: F)
     where
         F: Future<Output = Result<String, E>> + Send + 'static,
         E: Send + Sync + 'static,
     {
-        let Some(turn) = Turn::take(&self.inner, &place) else { return };
+        let Some(permit) = RefreshPermit::acquire(&self.inner, &entry_key) else { return };
         let (key, generation) = (key.clone(), generation.clone());
         tokio::spawn(async move {
-            let inner = &turn.inner;
-            let refreshed = tokio::time::timeout(REFRESH, async {
-                // An error is not kept, and its cause is logged where requests meet it: the next one tries again.
+            let inner = &permit.inner;
+            let refreshed = tokio::time::timeout(REFRESH_TIMEOUT, async {
+                // An error is not cached. Its cause is logged where a request meets it: the next one reads the origin.
                 if let Ok(entry) = inner.read(&key, &generation, now, load).await {
-                    inner.keep(&key, &generation, place, &entry).await;
+                    inner.insert(&key, &generation, entry_key, &entry).await;
                 }
             });
             if refreshed.await.is_err() {
@@ -236,49 +236,54 @@ impl Cache {
 }
 
 impl Inner {
-    /// The generation, and what is kept in it: in this process, else in the shared tier.
-    async fn look_up(&self, key: &Key, ask: Ask, now: Timestamp) -> Result<(Generation, Option<Entry>), Unreachable> {
+    /// The generation, and its entry: of this process, else of the shared tier.
+    async fn look_up(
+        &self,
+        key: &Key,
+        from: ReadFrom,
+        now: Timestamp,
+    ) -> Result<(Generation, Option<Entry>), Unreachable> {
         let scope = key.scope();
         let Some(shared) = &self.shared else {
-            let generation = self.begun(scope);
-            let entry = self.kept.get(&place(key, &generation)).await;
+            let generation = self.local_generation(scope);
+            let entry = self.entries.get(&entry_key(key, &generation)).await;
             return Ok((generation, entry));
         };
-        let known = self.begun(scope);
-        let own = self.trusted(shared, place(key, &known)).await;
-        // With a fresh copy here, only the generation must be asked for.
-        if ask == Ask::Origin || own.as_ref().is_some_and(|entry| entry.decide(now) == Verdict::Fresh) {
-            let generation = self.remember(scope, shared.generation(scope).await?);
-            if ask == Ask::Origin || generation == known {
+        let known = self.local_generation(scope);
+        let own = self.trusted(shared, entry_key(key, &known)).await;
+        // A fresh entry of this process only needs the generation to be checked.
+        if from == ReadFrom::Origin || own.as_ref().is_some_and(|entry| entry.freshness(now) == Freshness::Fresh) {
+            let generation = self.set_generation(scope, shared.generation(scope).await?);
+            if from == ReadFrom::Origin || generation == known {
                 return Ok((generation, own));
             }
         }
         let (generation, entry) = shared.look_up(key).await?;
         let entry = entry.filter(|entry| shared.trusts(entry));
-        let own = if generation == known { own } else { self.trusted(shared, place(key, &generation)).await };
-        self.remember(scope, generation.clone());
+        let own = if generation == known { own } else { self.trusted(shared, entry_key(key, &generation)).await };
+        self.set_generation(scope, generation.clone());
         match (entry, own) {
-            // What is kept here may be newer: it may be too large to be shared, or the tier could not take it.
+            // The entry of this process may be newer: it may be too large to be shared, or the tier was unreachable.
             (Some(entry), own) if own.as_ref().is_none_or(|own| own.read_at < entry.read_at) => {
                 self.counts.shared_hits.add();
-                self.kept.insert(place(key, &generation), entry.clone()).await;
+                self.entries.insert(entry_key(key, &generation), entry.clone()).await;
                 Ok((generation, Some(entry)))
             }
             (_, own) => Ok((generation, own)),
         }
     }
 
-    /// What is kept in this process and can be trusted; what cannot is forgotten.
-    async fn trusted(&self, shared: &Shared, place: String) -> Option<Entry> {
-        let entry = self.kept.get(&place).await?;
+    /// The entry of this process, if it can be trusted; one that cannot is removed.
+    async fn trusted(&self, shared: &Shared, entry_key: String) -> Option<Entry> {
+        let entry = self.entries.get(&entry_key).await?;
         if shared.trusts(&entry) {
             return Some(entry);
         }
-        self.kept.invalidate(&place).await;
+        self.entries.invalidate(&entry_key).await;
         None
     }
 
-    /// Reads the origin.
+    /// Reads the origin, and gives its answer the lifetime that follows from the last write.
     async fn read<E>(
         &self,
         key: &Key,
@@ -291,59 +296,61 @@ impl Inner {
         Ok(Entry::new(load.await?, now, lifetime))
     }
 
-    async fn keep(&self, key: &Key, generation: &Generation, place: String, entry: &Entry) {
-        self.kept.insert(place, entry.clone()).await;
-        self.share(key, generation, entry).await;
+    async fn insert(&self, key: &Key, generation: &Generation, entry_key: String, entry: &Entry) {
+        self.entries.insert(entry_key, entry.clone()).await;
+        self.store_shared(key, generation, entry).await;
     }
 
-    async fn share(&self, key: &Key, generation: &Generation, entry: &Entry) {
+    async fn store_shared(&self, key: &Key, generation: &Generation, entry: &Entry) {
         if let Some(shared) = &self.shared {
-            // It is logged there; the answer is right without it.
+            // A failure is logged there, and the answer is right without it.
             let _ignored = shared.store(key, generation, entry).await;
         }
     }
 
     /// The generation of this process; a first one when it has none.
-    fn begun(&self, scope: &Scope) -> Generation {
+    fn local_generation(&self, scope: &Scope) -> Generation {
         self.generations().entry(scope.clone()).or_insert_with(Generation::unwritten).clone()
     }
 
-    fn remember(&self, scope: &Scope, generation: Generation) -> Generation {
+    fn set_generation(&self, scope: &Scope, generation: Generation) -> Generation {
         self.generations().insert(scope.clone(), generation.clone());
         generation
     }
 
-    /// The generations, never more than so many.
+    /// The generations, at most [`MAX_SCOPES`] of them.
     fn generations(&self) -> MutexGuard<'_, HashMap<Scope, Generation>> {
         let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
-        if generations.len() >= SCOPES {
+        if generations.len() >= MAX_SCOPES {
             generations.clear();
         }
         generations
     }
 }
 
-/// The right to refresh one answer, until it is dropped.
-struct Turn {
+/// The permit to refresh one entry; it ends when it is dropped.
+struct RefreshPermit {
     inner: Arc<Inner>,
-    place: String,
+    entry_key: String,
 }
 
-impl Turn {
-    fn take(inner: &Arc<Inner>, place: &str) -> Option<Self> {
+impl RefreshPermit {
+    fn acquire(inner: &Arc<Inner>, entry_key: &str) -> Option<Self> {
         let mut refreshing = inner.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
-        refreshing.insert(place.to_owned()).then(|| Self { inner: Arc::clone(inner), place: place.to_owned() })
+        refreshing
+            .insert(entry_key.to_owned())
+            .then(|| Self { inner: Arc::clone(inner), entry_key: entry_key.to_owned() })
     }
 }
 
-impl Drop for Turn {
+impl Drop for RefreshPermit {
     fn drop(&mut self) {
-        self.inner.refreshing.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.place);
+        self.inner.refreshing.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.entry_key);
     }
 }
 
-/// Where an answer is kept in this process: the generation is a part of it.
-fn place(key: &Key, generation: &Generation) -> String {
+/// The key of an entry in this process. The generation is a part of it.
+fn entry_key(key: &Key, generation: &Generation) -> String {
     format!("{} {}", generation.as_str(), key.text())
 }
 
@@ -353,9 +360,9 @@ fn answer(entry: &Entry, now: Timestamp, outcome: Outcome) -> Answer {
     Answer { content, etag, age: entry.age(now), fresh: lifetime.fresh(), outcome }
 }
 
-/// After this nothing is worth keeping.
-fn longest_lifetime() -> Duration {
-    let lifetimes = Kind::ALL.map(|kind| Lifetime::of(kind, Reach::Fleet, None).whole());
+/// The longest lifetime of any answer.
+fn max_lifetime() -> Duration {
+    let lifetimes = Kind::ALL.map(|kind| Lifetime::of(kind, Reach::Fleet, None).total());
     lifetimes.into_iter().max().unwrap_or_default()
 }
 

@@ -1,18 +1,18 @@
-//! How long an answer may be kept, and what it is worth at an age.
+//! The lifetime of a cached answer, and its freshness at an age.
 //!
-//! An answer is fresh, then stale, then gone. A stale one is answered at once while it is made anew beside the request. How
-//! long each lasts depends on the kind of data, on whether the cache hears of writes, and on how short before the answer
-//! was read somebody wrote.
+//! An answer is fresh, then stale, then expired. A stale one is returned at once and refreshed in the background. The lifetime
+//! depends on the kind of data, on the processes whose writes invalidate the cache, and on the time from the last write to
+//! the read of the answer.
 //!
-//! Invariants: nobody gets an answer that is gone; a cache that does not hear of other processes' writes keeps nothing that
-//! users edit for longer than [`LOCAL_CAP`]; an answer that was read within [`SETTLING`] after a write is not kept for
+//! Invariants: an expired answer is never returned; a cache that other processes' writes do not invalidate holds nothing that
+//! users edit for longer than [`LOCAL_CAP`]; an answer that was read within [`SETTLING`] after a write is not cached for
 //! longer than [`UNSETTLED`].
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// What an answer is about. A write to a kind makes all answers of that kind and organisation worthless.
+/// The kind of data of an answer. A write to a kind invalidates all answers of that kind and organisation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// Lists of jobs.
@@ -30,7 +30,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// All kinds.
+    /// All kinds, each once.
     pub const ALL: [Self; 6] =
         [Self::Jobs, Self::Applicants, Self::Interviews, Self::Analytics, Self::DashboardStats, Self::Other];
 
@@ -47,7 +47,7 @@ impl Kind {
         }
     }
 
-    /// How long an answer is fresh, as long as nobody writes.
+    /// The time for which an answer is fresh, unless a write invalidates it.
     #[must_use]
     pub const fn ttl(self) -> Duration {
         Duration::from_secs(match self {
@@ -68,47 +68,47 @@ impl Kind {
     }
 }
 
-/// Which writes a cache hears of.
+/// The processes whose writes invalidate a cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
-    /// Those of all processes, through the shared tier.
+    /// All processes, through the shared tier.
     Fleet,
-    /// Those of its own process only.
+    /// The cache's own process only.
     Process,
 }
 
-/// The longest time for which a cache that hears of its own process's writes only keeps what users edit. Another process may
-/// have written a moment after the answer was read; ten seconds is about what a person takes for a slow page and not for
-/// a wrong one, and still saves most calls of a frontend that polls.
+/// The longest time for which a cache that only its own process's writes invalidate holds data that users edit. Another process
+/// may have written a moment after the answer was read; a person takes ten seconds for a slow page and not for a wrong one,
+/// and they still save most calls of a frontend that polls.
 pub const LOCAL_CAP: Duration = Duration::from_secs(10);
 
-/// For how long after a write an answer is not trusted. Lists are read from an index that follows its table within about a
-/// second: an answer that was read sooner may lack the write that made the former answer worthless.
+/// The time after a write during which an answer is not trusted. Lists are read from an index that follows its table within about a
+/// second: an answer that was read sooner may lack the write that invalidated the former answer.
 pub const SETTLING: Duration = Duration::from_secs(5);
 
-/// For how long an answer that was read within [`SETTLING`] after a write is fresh.
+/// The time for which an answer that was read within [`SETTLING`] after a write is fresh.
 pub const UNSETTLED: Duration = Duration::from_secs(1);
 
-/// How long an answer is fresh, and how long after that it is stale.
+/// The time for which an answer is fresh, and the time after that for which it is stale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lifetime {
     fresh_ms: u64,
     stale_ms: u64,
 }
 
-/// What an answer is worth.
+/// The freshness of a cached answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// Answer with it.
+pub enum Freshness {
+    /// The answer is returned.
     Fresh,
-    /// Answer with it, and make it anew beside the request.
+    /// The answer is returned, and refreshed in the background.
     Stale,
-    /// Make it anew first.
-    Gone,
+    /// The origin must answer.
+    Expired,
 }
 
 impl Lifetime {
-    /// The lifetime of an answer that was read so long after the last known write; none when no write is known.
+    /// The lifetime of an answer. `since_write` is the time from the last write to its read; none when no write is known.
     #[must_use]
     pub fn of(kind: Kind, reach: Reach, since_write: Option<Duration>) -> Self {
         let ttl = kind.ttl();
@@ -127,41 +127,41 @@ impl Lifetime {
         Self { fresh_ms: ms(fresh), stale_ms: ms(stale) }
     }
 
-    /// How long the answer is fresh.
+    /// The time for which the answer is fresh.
     #[must_use]
     pub const fn fresh(&self) -> Duration {
         Duration::from_millis(self.fresh_ms)
     }
 
-    /// How long the answer may be used at all.
+    /// The time for which the answer may be used at all, fresh or stale.
     #[must_use]
-    pub const fn whole(&self) -> Duration {
+    pub const fn total(&self) -> Duration {
         Duration::from_millis(self.fresh_ms.saturating_add(self.stale_ms))
     }
 
-    /// What the answer is worth at an age.
+    /// The freshness of the answer at an age.
     #[must_use]
-    pub fn decide(&self, age: Duration) -> Verdict {
+    pub fn freshness(&self, age: Duration) -> Freshness {
         if age < self.fresh() {
-            Verdict::Fresh
-        } else if age < self.whole() {
-            Verdict::Stale
+            Freshness::Fresh
+        } else if age < self.total() {
+            Freshness::Stale
         } else {
-            Verdict::Gone
+            Freshness::Expired
         }
     }
 }
 
-/// How a request was answered.
+/// The way in which a request was answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// By a fresh answer that was kept.
+    /// By a fresh entry of the cache.
     Hit,
-    /// By a stale one, which is made anew.
+    /// By a stale entry, which is being refreshed.
     Stale,
-    /// By the origin, and the answer is kept.
+    /// By the origin; the answer is cached.
     Miss,
-    /// By the origin, because the caller wanted that or because nobody could say whether the kept answer is still right.
+    /// By the origin, because the caller required it or because the generation is not known.
     Bypass,
 }
 
@@ -192,32 +192,40 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_is_fresh_as_long_as_promised_and_stale_as_long_again() {
+    fn each_kind_is_fresh_as_promised_and_stale_as_long_again() {
         let promised = [(5 * 60), (2 * 60), 60, (10 * 60), (5 * 60), 30];
         for (kind, ttl) in Kind::ALL.into_iter().zip(promised) {
             let lifetime = Lifetime::of(kind, Reach::Fleet, None);
-            let at = |age| lifetime.decide(age);
+            let at = |age| lifetime.freshness(age);
             let moment = Duration::from_millis(1);
-            assert_eq!((at(Duration::ZERO), at(seconds(ttl) - moment)), (Verdict::Fresh, Verdict::Fresh), "{kind:?}");
-            assert_eq!((at(seconds(ttl)), at(seconds(2 * ttl) - moment)), (Verdict::Stale, Verdict::Stale), "{kind:?}");
-            assert_eq!((at(seconds(2 * ttl)), at(Duration::MAX)), (Verdict::Gone, Verdict::Gone), "{kind:?}");
+            assert_eq!(
+                (at(Duration::ZERO), at(seconds(ttl) - moment)),
+                (Freshness::Fresh, Freshness::Fresh),
+                "{kind:?}"
+            );
+            assert_eq!(
+                (at(seconds(ttl)), at(seconds(2 * ttl) - moment)),
+                (Freshness::Stale, Freshness::Stale),
+                "{kind:?}"
+            );
+            assert_eq!((at(seconds(2 * ttl)), at(Duration::MAX)), (Freshness::Expired, Freshness::Expired), "{kind:?}");
         }
     }
 
     #[test]
-    fn a_cache_that_hears_nothing_keeps_what_users_edit_for_ten_seconds_at_most() {
+    fn without_a_shared_tier_edited_data_is_cached_for_ten_seconds() {
         for kind in Kind::ALL {
             let lifetime = Lifetime::of(kind, Reach::Process, None);
             assert!(lifetime.fresh() <= LOCAL_CAP, "{kind:?}");
-            assert_eq!(lifetime.whole() > LOCAL_CAP, !kind.edited(), "{kind:?}");
+            assert_eq!(lifetime.total() > LOCAL_CAP, !kind.edited(), "{kind:?}");
         }
     }
 
     #[test]
-    fn what_was_read_right_after_a_write_is_asked_for_again_soon() {
+    fn an_answer_that_was_read_right_after_a_write_expires_soon() {
         for (kind, reach) in Kind::ALL.into_iter().flat_map(|kind| REACHES.map(|reach| (kind, reach))) {
             for since in [Duration::ZERO, SETTLING - Duration::from_millis(1)] {
-                assert_eq!(Lifetime::of(kind, reach, Some(since)).whole(), UNSETTLED, "{kind:?} {reach:?}");
+                assert_eq!(Lifetime::of(kind, reach, Some(since)).total(), UNSETTLED, "{kind:?} {reach:?}");
             }
             assert_eq!(
                 Lifetime::of(kind, reach, Some(SETTLING)),
@@ -230,14 +238,14 @@ mod tests {
     #[test]
     fn an_answer_never_becomes_better_with_age() {
         let rank = |verdict| match verdict {
-            Verdict::Fresh => 0,
-            Verdict::Stale => 1,
-            Verdict::Gone => 2,
+            Freshness::Fresh => 0,
+            Freshness::Stale => 1,
+            Freshness::Expired => 2,
         };
         for (kind, reach) in Kind::ALL.into_iter().flat_map(|kind| REACHES.map(|reach| (kind, reach))) {
             for since in [None, Some(seconds(1)), Some(seconds(60))] {
                 let lifetime = Lifetime::of(kind, reach, since);
-                let ranks: Vec<u8> = (0..1_300).map(|age| rank(lifetime.decide(seconds(age)))).collect();
+                let ranks: Vec<u8> = (0..1_300).map(|age| rank(lifetime.freshness(seconds(age)))).collect();
                 assert!(ranks.is_sorted() && ranks.last() == Some(&2), "{kind:?} {reach:?} {since:?}");
             }
         }

@@ -68,7 +68,7 @@ impl Engine {
             }
         }
         if !kinds.is_empty() {
-            self.cache.wrote(org, &kinds).await;
+            self.cache.invalidate(org, &kinds).await;
         }
     }
 }

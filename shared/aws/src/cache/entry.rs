@@ -1,26 +1,26 @@
-//! A kept answer, and how it is written in the shared tier.
+//! An entry of the cache, and its stored form in the shared tier.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::FORMAT_VERSION;
 use jiff::Timestamp;
-use resilience::cache::{Lifetime, Verdict};
+use resilience::cache::{Freshness, Lifetime};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::key::Key;
 
-/// A kept answer.
+/// A cached answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
-    /// The answer.
+    /// The content of the answer.
     pub(super) content: Arc<str>,
     /// A strong validator: a hash of the answer.
     pub(super) etag: Arc<str>,
-    /// When the reading of the origin began: what was written later is not in it.
+    /// The time at which the read of the origin began. Later writes are not in the answer.
     pub(super) read_at: Timestamp,
-    /// How long it may be kept.
+    /// The time for which the answer may be cached.
     pub(super) lifetime: Lifetime,
 }
 
@@ -31,13 +31,13 @@ impl Entry {
         Self { content: content.into(), etag: etag.into(), read_at, lifetime }
     }
 
-    /// How old it is; one from the future (clocks differ) is new.
+    /// The age of the entry; zero for one from the future, because clocks differ.
     pub(super) fn age(&self, now: Timestamp) -> Duration {
         now.duration_since(self.read_at).try_into().unwrap_or(Duration::ZERO)
     }
 
-    pub(super) fn decide(&self, now: Timestamp) -> Verdict {
-        self.lifetime.decide(self.age(now))
+    pub(super) fn freshness(&self, now: Timestamp) -> Freshness {
+        self.lifetime.freshness(self.age(now))
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -45,10 +45,10 @@ impl Entry {
     }
 }
 
-/// An entry as it is written: with the request that it answers, so that it can answer no other one, and the generation in
+/// The stored form of an entry: with the request that it answers, so that it can answer no other one, and the generation in
 /// which it was read.
 #[derive(Serialize, Deserialize)]
-struct Written {
+struct StoredEntry {
     v: u8,
     key: String,
     generation: String,
@@ -57,10 +57,10 @@ struct Written {
     content: String,
 }
 
-/// Writes an entry for the shared tier; none when it cannot be written as JSON.
+/// The stored form of an entry; none when it cannot be written as JSON.
 pub(super) fn write(entry: &Entry, key: &Key, generation: &str) -> Option<String> {
     let Entry { content, etag: _, read_at, lifetime } = entry;
-    let written = Written {
+    let stored = StoredEntry {
         v: FORMAT_VERSION,
         key: key.text().to_owned(),
         generation: generation.to_owned(),
@@ -68,13 +68,13 @@ pub(super) fn write(entry: &Entry, key: &Key, generation: &str) -> Option<String
         lifetime: *lifetime,
         content: content.as_ref().to_owned(),
     };
-    serde_json::to_string(&written).ok()
+    serde_json::to_string(&stored).ok()
 }
 
-/// Reads what the shared tier holds. None for what another version wrote, what answers another request, and what was read
-/// in another generation: each is as good as nothing.
+/// Parses the stored form of an entry. None for an entry of another format version, of another request or of another
+/// generation.
 pub(super) fn read(text: &str, key: &Key, generation: &str) -> Option<Entry> {
-    let Written { v, key: of, generation: in_generation, read_at, lifetime, content } =
+    let StoredEntry { v, key: of, generation: in_generation, read_at, lifetime, content } =
         serde_json::from_str(text).ok()?;
     let ours = v == FORMAT_VERSION && of == key.text() && in_generation == generation;
     ours.then(|| Entry::new(content, read_at, lifetime))

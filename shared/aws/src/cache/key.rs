@@ -1,19 +1,19 @@
-//! What an answer is kept under.
+//! Keys of the cache.
 
 use domain::id::OrgId;
 use resilience::cache::Kind;
 use sha2::{Digest, Sha256};
 
-/// Whose data of which kind: what a write makes worthless.
+/// An organisation's data of one kind: the unit of invalidation.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Scope {
-    /// The organisation.
+    /// The organisation that owns the data.
     pub(super) org: OrgId,
-    /// The kind.
+    /// The kind of the data.
     pub(super) kind: Kind,
 }
 
-/// A request whose answer may be kept: organisation, kind, route and canonical query. Two requests have the same key exactly
+/// A request whose answer may be cached: organisation, kind, route and canonical query. Two requests have the same key exactly
 /// when they have the same answer, so two organisations never share one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
@@ -22,8 +22,8 @@ pub struct Key {
 }
 
 impl Key {
-    /// The key of a request. The query is sorted here; what the client left out must be filled in by the caller, so that a
-    /// default that is spelt out has the same key.
+    /// The key of a request. The query is sorted here. The caller must fill in defaults, so that a default that is spelt out
+    /// has the same key.
     #[must_use]
     pub fn new(org: &OrgId, kind: Kind, route: &str, query: &[(&str, &str)]) -> Self {
         let mut query = query.to_vec();
@@ -37,12 +37,12 @@ impl Key {
         &self.scope
     }
 
-    /// The whole key as text.
+    /// The whole key, as text.
     pub(super) fn text(&self) -> &str {
         &self.text
     }
 
-    /// A name of fixed length: a cursor makes the text long.
+    /// A hash of the key: a cursor can make the text long.
     pub(super) fn digest(&self) -> String {
         hex::encode(Sha256::digest(&self.text))
     }

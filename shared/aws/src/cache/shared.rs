@@ -1,8 +1,8 @@
 //! The tier that all processes share: Redis or Valkey.
 //!
-//! For each organisation and kind it holds a generation, a token that every write replaces; a kept answer names the
-//! generation in which it was read and is worth nothing in another one. Tokens are random, so a server that lost its memory
-//! cannot bring an old one back. Nothing here waits for long, and after a failure the tier is left alone for a while.
+//! For each organisation and kind it holds a generation, a token that every write replaces; an entry names the generation in
+//! which it was read and is invalid in another one. Tokens are random, so a server that lost its memory cannot bring an old
+//! one back. Every wait is bounded, and after a failure the tier is not called for a while.
 
 use std::collections::BTreeSet;
 use std::pin::pin;
@@ -18,24 +18,24 @@ use super::entry::{self, Entry};
 use super::key::{Key, Scope};
 use super::statistics::Count;
 
-/// Longest waits of a reader: the origin is its way out, so it is soon tired of waiting.
+/// The longest waits of a reader: short, because the origin can answer instead.
 const READER: Limits = Limits { connect: Duration::from_millis(150), answer: Duration::from_millis(100) };
-/// Longest waits of a writer: what it cannot tell leaves others with an old answer for minutes.
+/// The longest waits of a writer: longer, because a failed invalidation leaves other processes with an old answer for minutes.
 const WRITER: Limits = Limits { connect: Duration::from_millis(300), answer: Duration::from_millis(500) };
-/// How much longer an answer may take when the time is over: this process itself may have been late, and the answer there.
+/// The extra time for an answer after its limit: this process itself may have been slow, and the answer may have arrived.
 const GRACE: Duration = Duration::from_millis(25);
-/// Longest wait for a connection in INIT, where it is not on anybody's way and the first TLS session costs the most.
+/// The longest wait for a connection in INIT, where no request waits for it and the first TLS session costs the most.
 const FIRST_CONNECT: Duration = Duration::from_secs(1);
-/// For how long the tier is not asked after a failure, so that an outage costs one wait in this time and not one a request.
-const LEFT_ALONE: Duration = Duration::from_secs(3);
-/// How long a generation is kept, in seconds: much longer than any answer that names it. A new one only costs a miss.
-const GENERATION_KEPT: u64 = 24 * 60 * 60;
-/// Most bytes of an answer that is shared. A larger one would not arrive in time over a busy network.
-const LARGEST: usize = 512 * 1024;
-/// How many writes that the tier was not told of are remembered.
-const LOST_AT_MOST: usize = 1_000;
+/// The time without calls after a failure, so that an outage costs one wait in this time and not one a request.
+const BACKOFF: Duration = Duration::from_secs(3);
+/// The lifetime of a generation in seconds: much longer than that of any entry in it. A new one only costs a miss.
+const GENERATION_TTL_SECONDS: u64 = 24 * 60 * 60;
+/// The most bytes of a shared entry. A larger one would not arrive in time over a busy network.
+const MAX_ENTRY_BYTES: usize = 512 * 1024;
+/// The most invalidations that wait for the tier to be reachable again.
+const MAX_PENDING: usize = 1_000;
 
-/// The tier cannot be asked now. Why is in the log, once for each time that it is left alone.
+/// The tier cannot be called now. The cause is in the log, once for each backoff.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Unreachable;
 
@@ -45,12 +45,12 @@ pub(super) struct Unreachable;
 pub(super) struct Generation(Arc<str>);
 
 impl Generation {
-    /// After a write.
+    /// The generation that a write at this time begins.
     pub(super) fn written(at: Timestamp) -> Self {
         Self(format!("{}-{}", at.as_millisecond(), Uuid::new_v4().simple()).into())
     }
 
-    /// Without a known write.
+    /// The first generation, without a known write.
     pub(super) fn unwritten() -> Self {
         Self::written(Timestamp::UNIX_EPOCH)
     }
@@ -59,7 +59,7 @@ impl Generation {
         &self.0
     }
 
-    /// How long before a time the write was; none when no write is known.
+    /// The time from the write to `now`; none when no write is known.
     pub(super) fn since_write(&self, now: Timestamp) -> Option<Duration> {
         let at = self.0.split('-').next()?.parse().ok().filter(|ms| *ms > 0)?;
         let since = now.duration_since(Timestamp::from_millisecond(at).ok()?);
@@ -67,29 +67,29 @@ impl Generation {
     }
 }
 
-/// How long somebody waits. A network round trip takes about one millisecond.
+/// The longest waits of a call. A network round trip takes about one millisecond.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Limits {
     connect: Duration,
     answer: Duration,
 }
 
-/// The last failure.
+/// The last failure, and the backoff that follows from it.
 #[derive(Debug, Clone, Copy)]
 struct Failed {
     at: Timestamp,
     readers_wait_until: Instant,
-    /// Only the failure of a writer keeps writers off: readers are impatient.
+    /// Set by the failure of a writer only: a reader gives up earlier.
     writers_wait_until: Option<Instant>,
 }
 
-/// The shared tier.
+/// A client of the shared tier.
 pub(super) struct Shared {
     client: redis::Client,
     prefix: String,
     connection: tokio::sync::Mutex<Option<MultiplexedConnection>>,
     failed: Mutex<Option<Failed>>,
-    lost: Mutex<BTreeSet<Scope>>,
+    pending: Mutex<BTreeSet<Scope>>,
     pub(super) errors: Count,
 }
 
@@ -107,119 +107,126 @@ impl Shared {
             prefix,
             connection: tokio::sync::Mutex::default(),
             failed: Mutex::default(),
-            lost: Mutex::default(),
+            pending: Mutex::default(),
             errors: Count::default(),
         })
     }
 
-    /// Opens the connection.
+    /// Opens the connection to the server.
     pub(super) async fn preconnect(&self) {
-        // Failing is without consequence: the first event tries again.
+        // A failure has no consequence: the first request connects again.
         let _ignored = self.connect(Limits { connect: FIRST_CONNECT, ..READER }).await;
     }
 
     /// The generation of an organisation and kind. One round trip.
     pub(super) async fn generation(&self, scope: &Scope) -> Result<Generation, Unreachable> {
-        self.tell_what_was_lost().await?;
+        self.flush_pending().await?;
         let mut pipeline = Pipeline::new();
         pipeline.get(self.generation_key(scope));
-        let (generation,): (Option<String>,) = self.ask(&pipeline, READER).await?;
+        let (generation,): (Option<String>,) = self.call(&pipeline, READER).await?;
         match generation {
             Some(generation) => Ok(Generation(generation.into())),
             None => self.begin(scope).await,
         }
     }
 
-    /// The generation and the kept answer. One round trip; two when there is no generation yet.
+    /// The generation and the entry. One round trip; two when there is no generation yet.
     pub(super) async fn look_up(&self, key: &Key) -> Result<(Generation, Option<Entry>), Unreachable> {
-        self.tell_what_was_lost().await?;
+        self.flush_pending().await?;
         let mut pipeline = Pipeline::new();
         pipeline.mget([self.generation_key(key.scope()), self.value_key(key)].as_slice());
-        let ((generation, value),): ((Option<String>, Option<Vec<u8>>),) = self.ask(&pipeline, READER).await?;
+        let ((generation, value),): ((Option<String>, Option<Vec<u8>>),) = self.call(&pipeline, READER).await?;
         let Some(generation) = generation else { return Ok((self.begin(key.scope()).await?, None)) };
         let text = value.as_deref().and_then(|bytes| std::str::from_utf8(bytes).ok());
         let entry = text.and_then(|text| entry::read(text, key, &generation));
         Ok((Generation(generation.into()), entry))
     }
 
-    /// Makes the first generation; when another process was first, takes its.
+    /// Begins the first generation, or returns the one that another process has begun meanwhile.
     async fn begin(&self, scope: &Scope) -> Result<Generation, Unreachable> {
         let key = self.generation_key(scope);
         let mut pipeline = Pipeline::new();
-        pipeline.cmd("SET").arg(&key).arg(Generation::unwritten().as_str()).arg("NX").arg("EX").arg(GENERATION_KEPT);
+        pipeline
+            .cmd("SET")
+            .arg(&key)
+            .arg(Generation::unwritten().as_str())
+            .arg("NX")
+            .arg("EX")
+            .arg(GENERATION_TTL_SECONDS);
         pipeline.ignore().get(&key);
-        let (generation,): (String,) = self.ask(&pipeline, READER).await?;
+        let (generation,): (String,) = self.call(&pipeline, READER).await?;
         Ok(Generation(generation.into()))
     }
 
-    /// Keeps an answer under the generation that was read before the origin was. One round trip.
+    /// Stores an entry under the generation that was read before the origin was. One round trip.
     pub(super) async fn store(&self, key: &Key, generation: &Generation, entry: &Entry) -> Result<(), Unreachable> {
-        let Some(text) = entry::write(entry, key, generation.as_str()).filter(|text| text.len() <= LARGEST) else {
+        let Some(text) = entry::write(entry, key, generation.as_str()).filter(|text| text.len() <= MAX_ENTRY_BYTES)
+        else {
             return Ok(());
         };
-        let kept = u64::try_from(entry.lifetime.whole().as_millis()).unwrap_or(u64::MAX);
+        let ttl_ms = u64::try_from(entry.lifetime.total().as_millis()).unwrap_or(u64::MAX);
         let mut pipeline = Pipeline::new();
-        pipeline.pset_ex(self.value_key(key), text, kept).ignore();
-        self.ask(&pipeline, READER).await
+        pipeline.pset_ex(self.value_key(key), text, ttl_ms).ignore();
+        self.call(&pipeline, READER).await
     }
 
-    /// Begins new generations, those of writes that could not be told before included. One round trip. What cannot be told
-    /// now is remembered and told before the next question of this process.
-    pub(super) async fn written(&self, scopes: &[Scope], now: Timestamp) -> Result<(), Unreachable> {
+    /// Begins new generations, also those whose invalidation failed before. One round trip. After a failure the invalidation
+    /// is pending, and is repeated before the next read of this process.
+    pub(super) async fn invalidate(&self, scopes: &[Scope], now: Timestamp) -> Result<(), Unreachable> {
         let due: Vec<Scope> = {
-            let mut lost = self.lost();
-            lost.extend(scopes.iter().cloned());
-            lost.iter().cloned().collect()
+            let mut pending = self.pending();
+            pending.extend(scopes.iter().cloned());
+            pending.iter().cloned().collect()
         };
         let mut pipeline = Pipeline::new();
         for scope in &due {
             let token = Generation::written(now);
-            pipeline.set_ex(self.generation_key(scope), token.as_str(), GENERATION_KEPT).ignore();
+            pipeline.set_ex(self.generation_key(scope), token.as_str(), GENERATION_TTL_SECONDS).ignore();
         }
-        let told: Result<(), Unreachable> = self.ask(&pipeline, WRITER).await;
-        let mut lost = self.lost();
-        match told {
-            Ok(()) => lost.retain(|scope| !due.contains(scope)),
-            // Another task may have told of an earlier write meanwhile, and not of this one.
+        let result: Result<(), Unreachable> = self.call(&pipeline, WRITER).await;
+        let mut pending = self.pending();
+        match result {
+            Ok(()) => pending.retain(|scope| !due.contains(scope)),
+            // Another task may have removed a scope meanwhile for an earlier write, and not for this one.
             Err(Unreachable) => {
-                lost.extend(due);
-                while lost.len() > LOST_AT_MOST {
-                    lost.pop_first();
+                pending.extend(due);
+                while pending.len() > MAX_PENDING {
+                    pending.pop_first();
                 }
             }
         }
-        told
+        result
     }
 
-    async fn tell_what_was_lost(&self) -> Result<(), Unreachable> {
-        if self.lost().is_empty() {
+    async fn flush_pending(&self) -> Result<(), Unreachable> {
+        if self.pending().is_empty() {
             return Ok(());
         }
-        self.written(&[], crate::clock::now()).await
+        self.invalidate(&[], crate::clock::now()).await
     }
 
     /// Sends commands and waits for their answers, for a bounded time.
-    async fn ask<T: FromRedisValue>(&self, pipeline: &Pipeline, limits: Limits) -> Result<T, Unreachable> {
-        let (connection, kept) = self.connect(limits).await?;
+    async fn call<T: FromRedisValue>(&self, pipeline: &Pipeline, limits: Limits) -> Result<T, Unreachable> {
+        let (connection, reused) = self.connect(limits).await?;
         match send(connection, pipeline, limits).await {
             Ok(answer) => Ok(answer),
             // The server closes connections that are idle, and a frozen process does not notice: that is no outage.
-            Err(Failure::Dropped(_)) if kept => {
+            Err(Failure::Dropped(_)) if reused => {
                 self.connection.lock().await.take();
                 let (connection, _) = self.connect(limits).await?;
                 match send(connection, pipeline, limits).await {
                     Ok(answer) => Ok(answer),
-                    Err(failure) => Err(self.failed(&failure.to_string(), limits).await),
+                    Err(failure) => Err(self.fail(&failure.to_string(), limits).await),
                 }
             }
-            Err(failure) => Err(self.failed(&failure.to_string(), limits).await),
+            Err(failure) => Err(self.fail(&failure.to_string(), limits).await),
         }
     }
 
-    /// The connection, and whether it was there before. All who need one at once wait for the same.
+    /// The connection, and whether it was open before. Concurrent callers wait for one connection.
     async fn connect(&self, limits: Limits) -> Result<(MultiplexedConnection, bool), Unreachable> {
         let mut place = self.connection.lock().await;
-        if self.left_alone(limits) {
+        if self.backs_off(limits) {
             return Err(Unreachable);
         }
         if let Some(connection) = place.as_ref() {
@@ -233,27 +240,27 @@ impl Shared {
                 *place = Some(connection.clone());
                 Ok((connection, false))
             }
-            Ok(Err(error)) => Err(self.leave_alone(&error.to_string(), limits)),
-            Err(_) => Err(self.leave_alone("no connection in time", limits)),
+            Ok(Err(error)) => Err(self.back_off(&error.to_string(), limits)),
+            Err(_) => Err(self.back_off("no connection in time", limits)),
         }
     }
 
-    async fn failed(&self, why: &str, limits: Limits) -> Unreachable {
-        let unreachable = self.leave_alone(why, limits);
-        // A late answer on the old connection must not be taken for the answer to a later question.
+    async fn fail(&self, why: &str, limits: Limits) -> Unreachable {
+        let unreachable = self.back_off(why, limits);
+        // A late answer on the old connection must not be taken for the answer to a later call.
         self.connection.lock().await.take();
         unreachable
     }
 
-    fn leave_alone(&self, why: &str, limits: Limits) -> Unreachable {
+    fn back_off(&self, why: &str, limits: Limits) -> Unreachable {
         self.errors.add();
         tracing::warn!(
             cache.error = why,
-            left_alone_s = LEFT_ALONE.as_secs(),
-            "the shared tier of the cache cannot be asked"
+            cache.backoff_s = BACKOFF.as_secs(),
+            "the shared tier of the cache cannot be reached"
         );
         let now = Instant::now();
-        let until = now.checked_add(LEFT_ALONE).unwrap_or(now);
+        let until = now.checked_add(BACKOFF).unwrap_or(now);
         let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         let before = failed.and_then(|failed| failed.writers_wait_until);
         let writers_wait_until = if limits == WRITER { Some(until) } else { before };
@@ -261,21 +268,21 @@ impl Shared {
         Unreachable
     }
 
-    fn left_alone(&self, limits: Limits) -> bool {
+    fn backs_off(&self, limits: Limits) -> bool {
         let Some(failed) = *self.failed.lock().unwrap_or_else(PoisonError::into_inner) else { return false };
         let until = if limits == WRITER { failed.writers_wait_until } else { Some(failed.readers_wait_until) };
         until.is_some_and(|until| Instant::now() < until)
     }
 
-    /// Whether an answer was read after the last failure. When this process could not ask, others may have been unable to
-    /// tell of their writes: what was read before that is not trusted any more.
+    /// Whether an entry was read after the last failure. While this process could not reach the tier, others may have been
+    /// unable to invalidate: an entry from before that is not trusted any more.
     pub(super) fn trusts(&self, entry: &Entry) -> bool {
         let failed = *self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         failed.is_none_or(|failed| entry.read_at > failed.at)
     }
 
-    fn lost(&self) -> std::sync::MutexGuard<'_, BTreeSet<Scope>> {
-        self.lost.lock().unwrap_or_else(PoisonError::into_inner)
+    fn pending(&self) -> std::sync::MutexGuard<'_, BTreeSet<Scope>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn generation_key(&self, Scope { org, kind }: &Scope) -> String {
@@ -287,7 +294,7 @@ impl Shared {
     }
 }
 
-/// Why commands were not answered. Completes "failed to …".
+/// The reason why commands were not answered. Completes "failed to …".
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error("answer in time")]
@@ -303,10 +310,10 @@ async fn send<T: FromRedisValue>(
     pipeline: &Pipeline,
     limits: Limits,
 ) -> Result<T, Failure> {
-    let mut asking = pin!(pipeline.query_async(&mut connection));
-    let answer = match tokio::time::timeout(limits.answer, &mut asking).await {
+    let mut query = pin!(pipeline.query_async(&mut connection));
+    let answer = match tokio::time::timeout(limits.answer, &mut query).await {
         Ok(answer) => answer,
-        Err(_) => tokio::time::timeout(GRACE, asking).await.map_err(|_| Failure::Late)?,
+        Err(_) => tokio::time::timeout(GRACE, query).await.map_err(|_| Failure::Late)?,
     };
     answer
         .map_err(|error| if error.is_connection_dropped() { Failure::Dropped(error) } else { Failure::Refused(error) })

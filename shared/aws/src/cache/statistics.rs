@@ -1,25 +1,25 @@
-//! What a cache did since its process began.
+//! Counts of a cache since its process began.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Counts since the process began. Each request is one of `hits`, `stale`, `misses`, `coalesced` and `bypassed`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Statistics {
-    /// Answered by a fresh kept answer.
+    /// Requests that a fresh entry answered.
     pub hits: u64,
-    /// Answered by a stale one.
+    /// Requests that a stale entry answered.
     pub stale: u64,
-    /// Answered by the origin.
+    /// Requests that the origin answered.
     pub misses: u64,
-    /// Answered by what another request of this process had asked the origin for already.
+    /// Requests that waited for another request's read of the origin.
     pub coalesced: u64,
-    /// Answered by the origin without the cache.
+    /// Requests that the origin answered without the cache.
     pub bypassed: u64,
-    /// How many of the kept answers came from the shared tier.
+    /// Entries that came from the shared tier.
     pub shared_hits: u64,
-    /// Writes that this process told the cache of.
+    /// Invalidations by this process.
     pub invalidations: u64,
-    /// Calls to the shared tier that failed.
+    /// Failed calls to the shared tier.
     pub shared_errors: u64,
 }
 

@@ -30,7 +30,7 @@ impl Origin {
 }
 
 async fn ask(cache: &Cache, key: &Key, at: Timestamp, origin: &Origin) -> (String, Outcome) {
-    let answer = cache.answer(key, Ask::Kept, at, origin.clone().read()).await.expect("an answer");
+    let answer = cache.answer(key, ReadFrom::Cache, at, origin.clone().read()).await.expect("an answer");
     (answer.content.as_ref().to_owned(), answer.outcome)
 }
 
@@ -39,7 +39,7 @@ fn after(now: Timestamp, time: Duration) -> Timestamp {
 }
 
 #[tokio::test]
-async fn fifty_who_ask_at_once_cause_one_read() {
+async fn fifty_concurrent_requests_cause_one_read() {
     let (cache, origin, now) = (Cache::of_process(), Origin::default(), clock::now());
     let key = list("acme", Kind::Jobs);
     let answers = join_all((0..50).map(|_| ask(&cache, &key, now, &origin))).await;
@@ -51,18 +51,18 @@ async fn fifty_who_ask_at_once_cause_one_read() {
 }
 
 #[tokio::test]
-async fn what_users_edit_is_kept_for_ten_seconds_without_a_shared_tier() {
+async fn without_a_shared_tier_edited_data_is_cached_for_ten_seconds() {
     let (cache, origin, now) = (Cache::of_process(), Origin::default(), clock::now());
     let key = list("acme", Kind::Jobs);
     ask(&cache, &key, now, &origin).await;
     let last = after(now, LOCAL_CAP - Duration::from_millis(1));
-    let answer = cache.answer(&key, Ask::Kept, last, origin.clone().read()).await.expect("an answer");
+    let answer = cache.answer(&key, ReadFrom::Cache, last, origin.clone().read()).await.expect("an answer");
     assert_eq!((answer.outcome, answer.fresh, answer.age), (Outcome::Hit, LOCAL_CAP, Duration::from_millis(9_999)));
     assert_eq!(ask(&cache, &key, after(now, LOCAL_CAP), &origin).await, ("2".to_owned(), Outcome::Miss));
 }
 
 #[tokio::test]
-async fn a_stale_answer_is_given_at_once_and_made_anew_once() {
+async fn a_stale_answer_is_returned_at_once_and_refreshed_once() {
     let (cache, origin, now) = (Cache::of_process(), Origin::default(), clock::now());
     let key = list("acme", Kind::Analytics);
     ask(&cache, &key, now, &origin).await;
@@ -74,72 +74,72 @@ async fn a_stale_answer_is_given_at_once_and_made_anew_once() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), refreshed).await.expect("made anew");
+    tokio::time::timeout(Duration::from_secs(20), refreshed).await.expect("refreshed");
     assert_eq!(origin.reads(), 2, "once");
 }
 
 #[tokio::test]
-async fn a_write_in_this_process_is_seen_at_once_and_by_its_organisation_and_kind_only() {
+async fn a_write_invalidates_only_its_organisation_and_kind() {
     let (cache, origin, now) = (Cache::of_process(), Origin::default(), clock::now());
     let keys = [list("acme", Kind::Jobs), list("acme", Kind::Applicants), list("globex", Kind::Jobs)];
     for key in &keys {
         ask(&cache, key, now, &origin).await;
     }
-    cache.wrote(&org("acme"), &[Kind::Jobs]).await;
+    cache.invalidate(&org("acme"), &[Kind::Jobs]).await;
     let mut outcomes = Vec::new();
     for key in &keys {
         outcomes.push(ask(&cache, key, now, &origin).await);
     }
     let hit = |content: &str| (content.to_owned(), Outcome::Hit);
     assert_eq!(outcomes, [("4".to_owned(), Outcome::Miss), hit("2"), hit("3")]);
-    // What was read right after the write may lack it, so it is asked for again soon.
+    // A read right after the write may lack it, so its answer expires soon.
     let [jobs, ..] = &keys;
     assert_eq!(ask(&cache, jobs, after(now, UNSETTLED), &origin).await, ("5".to_owned(), Outcome::Miss));
 }
 
 #[tokio::test]
-async fn a_reading_that_began_before_a_write_is_not_kept_for_those_who_ask_after_it() {
+async fn a_read_that_began_before_a_write_answers_no_later_request() {
     let (cache, origin, now) = (Cache::of_process(), Origin::default(), clock::now());
     let key = list("acme", Kind::Jobs);
     let acme = org("acme");
-    let ((before, _), ()) = tokio::join!(ask(&cache, &key, now, &origin), cache.wrote(&acme, &[Kind::Jobs]));
+    let ((before, _), ()) = tokio::join!(ask(&cache, &key, now, &origin), cache.invalidate(&acme, &[Kind::Jobs]));
     assert_eq!(before, "1", "it was asked before the write");
     assert_eq!(ask(&cache, &key, now, &origin).await, ("2".to_owned(), Outcome::Miss));
 }
 
 #[tokio::test]
-async fn who_wants_the_origin_gets_it_and_others_get_its_answer() {
+async fn a_bypass_reads_the_origin_and_refreshes_the_cache() {
     let (cache, origin, now) = (Cache::of_process(), Origin::default(), clock::now());
     let key = list("acme", Kind::Jobs);
     ask(&cache, &key, now, &origin).await;
-    let answer = cache.answer(&key, Ask::Origin, now, origin.clone().read()).await.expect("an answer");
+    let answer = cache.answer(&key, ReadFrom::Origin, now, origin.clone().read()).await.expect("an answer");
     assert_eq!((answer.content.as_ref(), answer.outcome), ("2", Outcome::Bypass));
     assert_eq!(ask(&cache, &key, now, &origin).await, ("2".to_owned(), Outcome::Hit));
 }
 
 #[tokio::test]
-async fn an_error_is_not_kept() {
+async fn an_error_is_not_cached() {
     let (cache, origin, now) = (Cache::of_process(), Origin::default(), clock::now());
     let key = list("acme", Kind::Jobs);
-    let failed = cache.answer(&key, Ask::Kept, now, async { Err::<String, _>("down".to_owned()) }).await;
+    let failed = cache.answer(&key, ReadFrom::Cache, now, async { Err::<String, _>("down".to_owned()) }).await;
     assert_eq!(failed, Err(Arc::new("down".to_owned())));
     assert_eq!(ask(&cache, &key, now, &origin).await, ("1".to_owned(), Outcome::Miss));
 }
 
 #[tokio::test]
-async fn what_is_kept_is_bounded_in_bytes_and_an_answer_that_is_too_large_is_given_all_the_same() {
+async fn the_cache_is_bounded_and_answers_too_large_for_it_are_returned() {
     let (cache, now) = (Cache::with(None, 100_000), clock::now());
     let mut largest = 0;
     for at in 0..100 {
         let key = Key::new(&org("acme"), Kind::Jobs, "/api/list", &[("cursor", &at.to_string())]);
         let load = async { Ok::<_, String>("x".repeat(10_000)) };
-        assert_eq!(cache.answer(&key, Ask::Kept, now, load).await.map(|answer| answer.content.len()), Ok(10_000));
-        cache.inner.kept.run_pending_tasks().await;
-        largest = largest.max(cache.inner.kept.weighted_size());
+        assert_eq!(cache.answer(&key, ReadFrom::Cache, now, load).await.map(|answer| answer.content.len()), Ok(10_000));
+        cache.inner.entries.run_pending_tasks().await;
+        largest = largest.max(cache.inner.entries.weighted_size());
     }
     assert!((50_000..=100_000).contains(&largest), "{largest}");
     let load = async { Ok::<_, String>("x".repeat(200_000)) };
-    let answer = cache.answer(&list("acme", Kind::Jobs), Ask::Kept, now, load).await;
+    let answer = cache.answer(&list("acme", Kind::Jobs), ReadFrom::Cache, now, load).await;
     assert_eq!(answer.map(|answer| answer.content.len()), Ok(200_000));
 }
 
@@ -150,19 +150,19 @@ async fn check_unreachable(url: &str) {
     let begin = std::time::Instant::now();
     cache.preconnect().await;
     for n in ["1", "2", "3"] {
-        cache.wrote(&org("acme"), &[Kind::Jobs]).await;
+        cache.invalidate(&org("acme"), &[Kind::Jobs]).await;
         assert_eq!(ask(&cache, &key, now, &origin).await, (n.to_owned(), Outcome::Bypass), "{url}");
     }
     let taken = begin.elapsed().as_secs();
     assert!(taken < 10, "{url}: {taken} s");
     let counts = cache.statistics();
     assert_eq!((counts.bypassed, counts.invalidations), (3, 3));
-    // Readers and writers try once each, and then leave it alone for three seconds.
+    // Readers and writers try once each, and then back off for three seconds.
     assert!((1..=2 + 2 * (taken / 3)).contains(&counts.shared_errors), "{url}: {counts:?}");
 }
 
 #[tokio::test]
-async fn while_the_shared_tier_cannot_be_asked_the_origin_answers_and_nobody_waits_long() {
+async fn an_unreachable_shared_tier_makes_the_origin_answer_soon() {
     // Nothing listens there any more.
     let gone = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
     // Something listens there and says nothing: no greeting of Redis, no TLS.
@@ -174,7 +174,7 @@ async fn while_the_shared_tier_cannot_be_asked_the_origin_answers_and_nobody_wai
 }
 
 #[test]
-fn an_address_of_something_else_is_refused_without_printing_it() {
+fn another_kind_of_address_is_refused_without_printing_it() {
     for bad in ["", "http://cache:6379", "cache", "redis//"] {
         let error = Cache::of_fleet(bad, "test").expect_err("refused");
         assert!(error.to_string().contains("CACHE_URL"), "{error}");

@@ -1,4 +1,4 @@
-//! Lists are kept: who writes is seen at the next read, headers tell the truth, and Redis that is down makes requests slower and
+//! Lists are cached: a write is seen at the next read, headers tell the truth, and Redis that is down makes requests slower and
 //! never wrong.
 
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use aws::cache::{Ask, Cache, Key};
+use aws::cache::{Cache, Key, ReadFrom};
 use aws::clock;
 use reqwest::Method;
 use reqwest::header::HeaderMap;
@@ -128,16 +128,16 @@ fn a_kept_list_tells_its_age_and_validator_and_belongs_to_its_organisation() {
         assert!(first.status == 200 && first.body.contains(&title), "a write is seen by the next read: {first:?}");
         assert!(!first.is("hit") && first.header("vary").contains("Authorization"), "{first:?}");
 
-        // Right after a write the answer is asked for again soon; then it is kept for the whole time.
-        let kept = |reply: &Reply| reply.is("hit") && reply.header("cache-control") == "private, max-age=300";
-        let young = until(&globex, "/api/jobs", &[], kept).await;
-        let old = until(&globex, "/api/jobs", &[], |reply| kept(reply) && reply.number("age") >= 2).await;
+        // Right after a write the answer expires soon; then it is cached for its whole lifetime.
+        let cached = |reply: &Reply| reply.is("hit") && reply.header("cache-control") == "private, max-age=300";
+        let young = until(&globex, "/api/jobs", &[], cached).await;
+        let old = until(&globex, "/api/jobs", &[], |reply| cached(reply) && reply.number("age") >= 2).await;
         assert!(young.number("age") < 300 && old.number("age") < 300, "{young:?} {old:?}");
 
         // The default spelt out is the same list; what the client has is not sent again, unless it changed meanwhile.
         let begin = Instant::now();
         let tag = loop {
-            let spelt = until(&globex, "/api/jobs?limit=25", &[], kept).await;
+            let spelt = until(&globex, "/api/jobs?limit=25", &[], cached).await;
             let tag = spelt.header("etag").to_owned();
             assert!(tag.len() > 10 && tag.starts_with('"') && spelt.body.contains(&title), "{spelt:?}");
             let again = get(&globex, "/api/jobs", &[("if-none-match", &tag)]).await;
@@ -167,7 +167,7 @@ fn an_application_of_a_webhook_is_in_the_kept_list_as_soon_as_its_event_is_done(
         let stack = Stack::open();
         let acme = stack.org("acme");
         for _ in 0..3 {
-            // Somebody reads the list all the time, so it is kept.
+            // A client reads the list all the time, so it is cached.
             get(&acme, "/api/applications?limit=100", &[]).await;
             let number = fresh_number();
             let mut event = simulators::greenhouse::new_candidate_application(number, fresh_number(), number);
@@ -204,7 +204,7 @@ fn while_redis_does_not_answer_requests_are_right_and_bounded_and_afterwards_the
             assert!(titles.iter().all(|title| list.body.contains(title)), "{list:?}");
         }
         held.let_go().await;
-        // What was written meanwhile is told before the next question of the process that wrote it.
+        // The invalidation is repeated before the next read of the process that wrote.
         let title = new_job(&acme).await;
         titles.push(title);
         let right = |reply: &Reply| {
@@ -225,7 +225,7 @@ struct Origin {
 impl Origin {
     async fn write(&self, cache: &Cache, org: &str) {
         self.written.fetch_add(1, Ordering::SeqCst);
-        cache.wrote(&org.parse().expect("an organisation"), &[Kind::Jobs]).await;
+        cache.invalidate(&org.parse().expect("an organisation"), &[Kind::Jobs]).await;
     }
 
     /// What one of the processes answers, and how.
@@ -236,7 +236,7 @@ impl Origin {
             reads.fetch_add(1, Ordering::SeqCst);
             Ok::<_, String>(written.load(Ordering::SeqCst).to_string())
         };
-        let answer = cache.answer(&key, Ask::Kept, clock::now(), load).await.expect("an answer");
+        let answer = cache.answer(&key, ReadFrom::Cache, clock::now(), load).await.expect("an answer");
         (answer.content.parse().expect("a number"), answer.outcome)
     }
 
