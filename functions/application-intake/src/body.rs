@@ -1,4 +1,4 @@
-//! The body of a job application: what is taken, how long it may be, and what belongs together.
+//! The body of a job application: its fields, their bounds, and which of them belong together.
 
 use domain::id::JobId;
 use domain::intake::{Applicant, AppliedJob, Priority, Resume, Submission};
@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use web::problem::Problem;
 
-/// By how much a sender's clock may be ahead.
+/// The time by which a sender's clock may be ahead.
 const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 
 /// A job application. Lengths are in characters, unless they are said to be in bytes.
@@ -32,7 +32,7 @@ pub(crate) struct CreateIntakeRequest {
     applied_at: Option<Timestamp>,
 }
 
-/// Who applies.
+/// The person who applies.
 #[derive(Debug, Serialize, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
 struct CandidateRequest {
@@ -44,7 +44,7 @@ struct CandidateRequest {
     phone: Option<String>,
 }
 
-/// To what: either `id`, or `reference` with or without `title`.
+/// The job that the person applies for: either `id`, or `reference` with or without `title`.
 #[derive(Debug, Serialize, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
 struct AppliedJobRequest {
@@ -56,7 +56,7 @@ struct AppliedJobRequest {
     title: Option<String>,
 }
 
-/// Either `text` or `url`.
+/// The resume: either `text` or `url`.
 #[derive(Debug, Serialize, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
 struct ResumeRequest {
@@ -67,7 +67,7 @@ struct ResumeRequest {
 }
 
 impl CreateIntakeRequest {
-    /// What came in, checked as a whole.
+    /// The submission, validated as a whole.
     ///
     /// # Errors
     /// 400 naming the field.

@@ -55,7 +55,7 @@ pub struct Intakes {
     priority: Queue,
 }
 
-/// Whose key it was.
+/// The organisation of the request's API key.
 #[derive(Debug, Clone)]
 struct Caller(OrgId);
 
@@ -127,7 +127,7 @@ impl Intakes {
     }
 }
 
-/// Asks who sends the request and whether it is within the limit, before anything of its body is read.
+/// Authenticates the request and counts it against its limit, before its body is read.
 async fn admit(State(api): State<Intakes>, mut request: Request, next: Next) -> Result<Response, Problem> {
     let key = api_key::presented(request.headers())?;
     let now = clock::now();
@@ -196,7 +196,7 @@ async fn read(
     found.map(|intake| Json(IntakeResponse::from(intake))).ok_or_else(missing)
 }
 
-/// The problem for a caller when AWS did not do its part. The cause goes into the log.
+/// 500 or 503 for a failed call to AWS. The cause goes into the log.
 fn unavailable(error: &AwsError) -> Problem {
     tracing::error!(error = %chain(error), "a request failed");
     Problem::data_failed(error.retry())

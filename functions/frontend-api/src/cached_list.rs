@@ -12,7 +12,7 @@ use domain::id::OrgId;
 use resilience::cache::{Kind, Outcome};
 use serde::Serialize;
 use store::records::{Recorded, Records, Stored};
-use web::cached::{Preconditions, Representation};
+use web::conditional::{Preconditions, Representation};
 use web::identity::Identity;
 use web::page::PageRequest;
 use web::problem::Problem;

@@ -171,13 +171,13 @@ mod tests {
 
     use super::*;
 
-    fn shown(id: &str) -> Value {
+    fn rendered(id: &str) -> Value {
         serde_json::to_value(integration_response(providers::catalog::find(id).expect("a provider"), 2)).expect("JSON")
     }
 
     #[test]
     fn an_integration_says_what_it_can_do_and_what_a_connection_takes() {
-        let greenhouse = shown("greenhouse");
+        let greenhouse = rendered("greenhouse");
         assert_eq!((&greenhouse["method"], &greenhouse["webhooks"]), (&json!("webhook"), &json!("by-hand")));
         assert_eq!(greenhouse["interval_minutes"], json!({"contract": 30, "reconcile": 360}));
         assert_eq!((&greenhouse["two_way"], &greenhouse["bulk"]), (&json!(true), &json!(true)));
@@ -186,25 +186,25 @@ mod tests {
             json!({"method": "client-credentials", "secrets": ["client_id", "client_secret"]})
         );
         assert_eq!(greenhouse["rate_limit"], json!({"requests": 140, "window_s": 30}));
-        let lever = shown("lever");
+        let lever = rendered("lever");
         assert_eq!(lever["webhooks"], "automatic");
-        let workday = shown("workday");
+        let workday = rendered("workday");
         assert_eq!((&workday["method"], &workday["webhooks"]), (&json!("polling"), &Value::Null));
         assert!(
             workday["settings"]
                 .as_array()
                 .is_some_and(|all| all.iter().any(|s| s["name"] == "host" && s["required"] == true))
         );
-        let bamboohr = shown("bamboohr");
+        let bamboohr = rendered("bamboohr");
         assert_eq!((&bamboohr["account_required"], &bamboohr["connections"]), (&json!(true), &json!(2)));
-        let smtp = shown("smtp");
+        let smtp = rendered("smtp");
         assert_eq!(
             (&smtp["category"], &smtp["method"], &smtp["bulk"]),
             (&json!("mail"), &json!("manual"), &json!(false))
         );
         assert_eq!((&smtp["logins"], &smtp["rate_limit"]), (&json!([]), &Value::Null));
         for spec in providers::catalog::ALL {
-            assert!(shown(spec.id)["documentation"].as_str().is_some_and(|link| link.starts_with("https://")));
+            assert!(rendered(spec.id)["documentation"].as_str().is_some_and(|link| link.starts_with("https://")));
         }
     }
 }

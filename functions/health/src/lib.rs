@@ -1,7 +1,7 @@
-//! Says whether the product can do its work: tables readable, queues reachable; and which third parties are not called at present.
+//! The health of the product: tables readable, queues reachable, and the third parties that a breaker keeps from being called.
 //!
-//! A third party that does not answer does not make the product fail: its work waits. So an open breaker is part of the answer and changes no status.
-//! It is public, so it says what is wrong by name and nothing more; causes and numbers are in the log.
+//! A third party that does not answer does not make the product fail: its work waits. So a breaker is reported and changes no
+//! status. The route is public, so it names failed checks and nothing more; causes and numbers are in the log.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -24,7 +24,7 @@ use http::{StatusCode, header};
 use resilience::breaker::Admission;
 use serde_json::{Value, json};
 
-/// Longest wait for one check.
+/// The longest wait for one check.
 const LONGEST: Duration = Duration::from_secs(2);
 /// The queues, by their name and the variable that holds their URL.
 const QUEUES: [(&str, &str); 8] = [
@@ -38,7 +38,7 @@ const QUEUES: [(&str, &str); 8] = [
     ("action-queue", "ACTION_QUEUE_URL"),
 ];
 
-/// What is checked.
+/// The health check and its dependencies.
 #[derive(Debug, Clone)]
 pub struct Health {
     stage: &'static str,
@@ -68,7 +68,7 @@ impl Health {
         Router::new().route("/api/health", get(answer)).with_state(self)
     }
 
-    /// The third parties that all organisations share, with the state of their breakers; none when that cannot be read.
+    /// The third parties that all organisations share, with the state of their breakers; empty when those cannot be read.
     async fn dependencies(&self) -> Vec<Value> {
         let stored = match tokio::time::timeout(LONGEST, of_deployment(&self.control)).await {
             Ok(Ok(stored)) => stored,

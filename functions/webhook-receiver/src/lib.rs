@@ -1,4 +1,4 @@
-//! Takes webhook deliveries: verify the raw bytes, enqueue, answer.
+//! Receives webhook deliveries: verifies the raw bytes, enqueues them, answers.
 //!
 //! One SQS send a delivery, and one read of the secret a minute. What must never be here: a table, a third party, or any
 //! parsing before the signature has been verified.
@@ -24,7 +24,7 @@ use web::problem::Problem;
 
 /// The most bytes of a delivery: in base64 and with its envelope it fits into one queue message (1 MiB).
 const BODY_LIMIT: usize = 512 * 1024;
-/// After how many seconds a sender may try again when the queue did not take the delivery.
+/// The seconds after which a sender may try again when a delivery could not be taken.
 const RETRY_AFTER_SECONDS: u32 = 30;
 
 /// The receiver of webhook deliveries.
@@ -54,6 +54,7 @@ impl Receiver {
     }
 }
 
+/// Receives the webhooks of a connection.
 async fn receive(
     State(receiver): State<Receiver>,
     Path((provider, org, connection)): Path<(String, String, String)>,
@@ -83,13 +84,13 @@ async fn receive(
     receiver.accept(spec.id, Sender::Connection(key), event_id, &body).await
 }
 
-/// Takes a mail provider's events of the deployment's mails.
+/// Receives the events of a mail provider about the deployment's mails.
 async fn receive_mail_events(
     State(receiver): State<Receiver>,
     Path(provider): Path<String>,
     request: Request,
 ) -> Result<Response, Problem> {
-    // A provider that is not known, or whose events do not come this way, looks like a wrong signature.
+    // An unknown provider, and one without events over this route, look like a wrong signature.
     let refused = || Problem::unauthenticated("the delivery's signature does not fit this address");
     let Some((spec, source)) = providers::catalog::find(&provider).and_then(|spec| Some((spec, spec.mail_events?)))
     else {
@@ -113,7 +114,7 @@ async fn receive_mail_events(
 }
 
 impl Receiver {
-    /// Queues a verified delivery and answers.
+    /// Enqueues a verified delivery and answers.
     async fn accept(&self, provider: &str, sender: Sender, event_id: String, body: &[u8]) -> Result<Response, Problem> {
         let (v, received_at) = (FORMAT_VERSION, clock::now());
         let provider = provider.to_owned();

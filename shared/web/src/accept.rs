@@ -10,10 +10,11 @@ use serde::Serialize;
 use crate::body::idempotency_key;
 use crate::problem::Problem;
 
-/// How many seconds a client may wait before it asks for the state of its work.
+/// The seconds after which a client may read the state of its work.
 const POLL_AFTER_SECONDS: u32 = 1;
 
-/// What becomes of an id: a fresh one, or the one that this key always gives, so that a repeated request finds its record.
+/// The id of a new record: the one that follows from the idempotency key, so that a repeated request finds its record, or a
+/// fresh one without a key.
 ///
 /// # Errors
 /// 400 when the key is not valid.
@@ -29,7 +30,7 @@ pub fn id_for<T>(
     })
 }
 
-/// 202: durable, and on its way. `Location` is where its state can be read.
+/// 202: the work is durable and will be done. `Location` is the path of its state.
 pub fn accepted<T: Serialize>(location: &str, resource: &T) -> Response {
     let mut response = (StatusCode::ACCEPTED, axum::Json(resource)).into_response();
     let headers = response.headers_mut();
@@ -40,8 +41,8 @@ pub fn accepted<T: Serialize>(location: &str, resource: &T) -> Response {
     response
 }
 
-/// 503 after the record was written and the queue did not take the job. The record stays and is enqueued later; the client
-/// is told, because its repetition without the key would be a second piece of work.
+/// 503 when the record was written and the queue did not take the job. The record stays and is enqueued later. The answer says
+/// so, because a repetition without the key would be a second piece of work.
 pub fn not_enqueued(error: &impl Display) -> Problem {
     tracing::error!(%error, "recorded, but not enqueued");
     let detail = "the request is recorded and will be queued within 10 minutes; to hurry it, send it again with the same \

@@ -1,4 +1,4 @@
-//! Who asks with an API key: the header, and the one answer for every key that is not good.
+//! Authentication by API key: the header, and the one answer for every invalid key.
 
 use domain::api_key::PresentedKey;
 use http::HeaderMap;
@@ -8,7 +8,7 @@ use crate::problem::Problem;
 /// The header that holds the key.
 const HEADER: &str = "x-api-key";
 
-/// The key of a request.
+/// The API key of a request.
 ///
 /// # Errors
 /// 401 when there is none, more than one, or something that is not a key.

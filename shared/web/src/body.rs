@@ -8,9 +8,9 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::problem::{FieldError, Problem};
 
-/// Most bytes of a JSON body of the frontend's API.
+/// The most bytes of a JSON body of the frontend's API.
 pub const LIMIT: usize = 64 * 1024;
-/// Most characters of an `Idempotency-Key`.
+/// The most characters of an `Idempotency-Key`.
 pub const KEY_LIMIT: usize = 128;
 
 /// A body that was read and checked.

@@ -1,4 +1,4 @@
-//! Who asks: read from the claims that API Gateway's JWT authorizer has verified.
+//! The caller's identity, from the claims that API Gateway's JWT authorizer has verified.
 
 use axum::extract::FromRequestParts;
 use domain::id::OrgId;
@@ -7,22 +7,22 @@ use lambda_http::request::RequestContext;
 
 use crate::problem::Problem;
 
-/// Claim that names the caller's organisation (a custom attribute of the user pool; only the ID token carries it).
+/// The claim that names the caller's organisation (a custom attribute of the user pool; only the ID token carries it).
 const ORGANISATION: &str = "custom:organisation";
-/// Claim that names the user.
+/// The claim that names the user.
 const SUBJECT: &str = "sub";
 
-/// Claim that names the user's role.
+/// The claim that names the user's role.
 const ROLE: &str = "custom:role";
 
-/// What a user may do besides reading and asking.
+/// The role of a user: what it allows besides reading and requesting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
-    /// Nothing; what every user is whose token names no known role.
+    /// Nothing more; the role of every user whose token names no known role.
     Member,
-    /// May give orders about what belongs to the organisation.
+    /// May also act on what belongs to the organisation.
     Admin,
-    /// May also give orders about what all organisations share.
+    /// May also act on what all organisations share.
     Operator,
 }
 
@@ -33,22 +33,22 @@ pub struct Identity {
     pub org: OrgId,
     /// The user, for the audit.
     pub subject: String,
-    /// What the user may do.
+    /// The role of the user.
     pub role: Role,
 }
 
 impl Identity {
-    /// Refuses everybody below a role.
+    /// Refuses a caller below a role.
     ///
     /// # Errors
-    /// 403.
+    /// 403 that names the role.
     pub fn at_least(&self, role: Role) -> Result<(), Problem> {
-        let wanted = match role {
+        let name = match role {
             Role::Member => "member",
             Role::Admin => "admin",
             Role::Operator => "operator",
         };
-        if self.role >= role { Ok(()) } else { Err(Problem::forbidden(format!("this needs the role `{wanted}`"))) }
+        if self.role >= role { Ok(()) } else { Err(Problem::forbidden(format!("this needs the role `{name}`"))) }
     }
 }
 

@@ -1,12 +1,12 @@
-//! What HTTP functions share: errors as problem+json, the caller's identity, bodies checked once, accepted work, pages,
-//! answers that may be kept, what is said about rate limits.
+//! The shared parts of HTTP functions: errors as problem+json, the caller's identity, bodies that are validated once, accepted
+//! work, pages, conditional requests, rate limits in headers.
 //!
 //! What must never be here: AWS calls, providers, business rules.
 
 pub mod accept;
 pub mod api_key;
 pub mod body;
-pub mod cached;
+pub mod conditional;
 pub mod identity;
 pub mod limit;
 pub mod page;
@@ -19,7 +19,7 @@ use axum::response::Response;
 
 use crate::problem::Problem;
 
-/// Adds to a function's routes what all of them need: clear answers for unknown paths and methods, and one log line a request.
+/// Completes a function's routes with answers for unknown paths and methods, and with one log line for each request.
 pub fn app(routes: Router) -> Router {
     routes
         .fallback(|| async { Problem::not_found("there is nothing at this path") })

@@ -1,23 +1,23 @@
-//! What a caller is told about its rate limit: the headers of draft-ietf-httpapi-ratelimit-headers-10 (`RateLimit-Policy`,
+//! The rate limit of a caller in an answer: the headers of draft-ietf-httpapi-ratelimit-headers-10 (`RateLimit-Policy`,
 //! `RateLimit`), the older `X-RateLimit-*`, and 429 as problem+json with the type that the draft registers.
 //!
-//! They stand on every answer of a limited route, admitted or not. `t`, `Retry-After` and `X-RateLimit-Reset` are seconds
+//! Every answer of a limited route has them, whether the request was admitted or not. `t`, `Retry-After` and `X-RateLimit-Reset` are seconds
 //! from now, rounded up; none of them is a time of day.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::problem::Problem;
 
-/// What became of a request under a policy.
+/// The decision about a request under a rate limit policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quota {
-    /// Name of the policy.
+    /// The name of the policy.
     pub policy: &'static str,
-    /// Requests in a window.
+    /// The number of requests in a window.
     pub limit: u32,
-    /// Length of a window in seconds.
+    /// The length of a window in seconds.
     pub window_seconds: u32,
-    /// Requests that would be admitted now.
+    /// The number of requests that would be admitted now.
     pub remaining: u32,
     /// Milliseconds until there is more: until the next request is admitted when nothing remains.
     pub reset_ms: i64,
@@ -26,8 +26,8 @@ pub struct Quota {
 }
 
 impl Quota {
-    /// Seconds until there is more, rounded up, so that whoever waits for them does not come too early. At least 1 for who
-    /// was refused.
+    /// The seconds until there is more, rounded up, so that a client that waits for them is not refused again. At least 1
+    /// after a refusal.
     #[must_use]
     pub fn reset_seconds(&self) -> u32 {
         let seconds = self.reset_ms.max(0).saturating_add(999) / 1_000;
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn every_answer_says_what_remains_and_when_there_is_more() {
+    fn every_answer_has_what_remains_and_the_time_until_more() {
         let mut headers = HeaderMap::new();
         quota(true, 42, 29_001).write(&mut headers);
         let header = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_names_its_policy_and_is_never_told_to_come_at_once() {
+    fn a_refusal_names_its_policy_and_a_time_that_has_not_come() {
         for (reset_ms, seconds) in [(-5, 1), (0, 1), (1, 1), (1_000, 1), (1_001, 2), (60_600, 61)] {
             let quota = quota(false, 0, reset_ms);
             let problem = quota.exceeded();

@@ -6,24 +6,24 @@ use serde::Serialize;
 
 use crate::problem::Problem;
 
-/// Items of a page when the client does not say.
+/// The number of items of a page when the client does not set one.
 pub const DEFAULT_LIMIT: u16 = 25;
-/// Most items of a page.
+/// The most items of a page.
 pub const MAX_LIMIT: u16 = 100;
-/// Most characters of a cursor.
+/// The most characters of a cursor.
 const CURSOR_LIMIT: usize = 1_000;
 
-/// What a client asks of a list. Other parameters are refused, so that a misspelt one is not silently without effect.
+/// The query of a list. Other parameters are refused, so that a misspelt one is not silently without effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PageRequest {
-    /// Most items, 1 to 100.
+    /// The most items of the page, 1 to 100.
     pub limit: u16,
-    /// Where to go on, as a former answer said.
+    /// The `next_cursor` of a former answer; none for the first page.
     pub cursor: Option<String>,
 }
 
 impl PageRequest {
-    /// Reads a query string.
+    /// Parses a query string.
     ///
     /// # Errors
     /// 400 naming the parameter.
@@ -68,9 +68,9 @@ impl<S: Send + Sync> FromRequestParts<S> for PageRequest {
 /// One page of a list.
 #[derive(Debug, Serialize)]
 pub struct List<T> {
-    /// The items.
+    /// The items of this page.
     pub items: Vec<T>,
-    /// Send it as `cursor` for the next page; null on the last.
+    /// The `cursor` of the next page; null on the last one.
     pub next_cursor: Option<String>,
 }
 
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn limits_are_kept_and_unknown_parameters_refused() {
+    fn limits_are_bounded_and_unknown_parameters_refused() {
         let page = |query: &str| PageRequest::parse(query);
         assert_eq!(page(""), Ok(PageRequest { limit: 25, cursor: None }));
         assert_eq!(page("limit=100&cursor=abc"), Ok(PageRequest { limit: 100, cursor: Some("abc".into()) }));

@@ -4,7 +4,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
-/// One broken rule.
+/// A rule that a field of a request breaks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FieldError {
     /// The field's path, for example `data.reset_url`; `body` for the body as a whole.
@@ -15,22 +15,22 @@ pub struct FieldError {
     pub detail: String,
 }
 
-/// An error answer.
+/// An error answer as problem+json.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
     /// Stable name of the kind of problem, a URI.
     #[serde(rename = "type")]
     kind: Box<str>,
-    /// The same for people.
+    /// The same in words for people.
     title: &'static str,
-    /// HTTP status.
+    /// The HTTP status code.
     status: u16,
-    /// What happened and what to do.
+    /// The cause, and what the caller can do.
     detail: Box<str>,
-    /// Which fields are to blame.
+    /// The fields that break a rule.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
-    /// Which rate limits are to blame.
+    /// The rate limits that are exceeded.
     #[serde(rename = "violated-policies", skip_serializing_if = "Option::is_none")]
     violated_policies: Option<[&'static str; 1]>,
     #[serde(skip)]
@@ -62,31 +62,31 @@ impl Problem {
         problem
     }
 
-    /// 400 for one field.
+    /// 400: one field breaks a rule.
     #[must_use]
     pub fn invalid_field(field: &str, rule: &'static str, detail: impl Into<String>) -> Self {
         Self::invalid(vec![FieldError { field: field.to_owned(), rule, detail: detail.into() }])
     }
 
-    /// 401: nobody known, or a signature that does not fit.
+    /// 401: the caller is not known, or a signature does not match.
     #[must_use]
     pub fn unauthenticated(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", "The caller is not known", detail)
     }
 
-    /// 403: known, but not entitled.
+    /// 403: the caller is known and not entitled.
     #[must_use]
     pub fn forbidden(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, "forbidden", "The caller may not do this", detail)
     }
 
-    /// 404: not there, or not the caller's: from outside both look the same.
+    /// 404: the resource does not exist, or is not the caller's; from outside both look the same.
     #[must_use]
     pub fn not_found(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not-found", "Nothing was found", detail)
     }
 
-    /// 405.
+    /// 405: the path exists, and not with this method.
     #[must_use]
     pub fn method_not_allowed() -> Self {
         Self::new(
@@ -97,7 +97,7 @@ impl Problem {
         )
     }
 
-    /// 413.
+    /// 413: the body exceeds the limit in bytes.
     #[must_use]
     pub fn too_large(limit: usize) -> Self {
         Self::new(
@@ -108,7 +108,7 @@ impl Problem {
         )
     }
 
-    /// 415.
+    /// 415: the body is not declared as JSON.
     #[must_use]
     pub fn not_json() -> Self {
         Self::new(
@@ -152,7 +152,7 @@ impl Problem {
         problem
     }
 
-    /// 503: try again after so many seconds.
+    /// 503: the same request may succeed after so many seconds.
     #[must_use]
     pub fn unavailable(detail: impl Into<String>, retry_after_seconds: u32) -> Self {
         let mut problem =
@@ -161,7 +161,7 @@ impl Problem {
         problem
     }
 
-    /// What a caller is told when the data could not be read or written: 503 when the same request may succeed later, else 500.
+    /// The answer when data could not be read or written: 503 when the same request may succeed later, else 500.
     #[must_use]
     pub fn data_failed(retry: bool) -> Self {
         if retry { Self::unavailable("the data cannot be reached now; try again", 2) } else { Self::internal() }
@@ -180,7 +180,7 @@ impl Problem {
         problem
     }
 
-    /// 500: our fault. The cause is in the log, not in the answer.
+    /// 500: a fault of this service. The cause is in the log, not in the answer.
     #[must_use]
     pub fn internal() -> Self {
         Self::new(
@@ -191,13 +191,13 @@ impl Problem {
         )
     }
 
-    /// The answer's status.
+    /// The HTTP status of the answer.
     #[must_use]
     pub fn status(&self) -> u16 {
         self.status
     }
 
-    /// The broken rules.
+    /// The rules that the request breaks, one for each field.
     #[must_use]
     pub fn errors(&self) -> &[FieldError] {
         &self.errors

@@ -174,7 +174,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_person_ends_the_wait_after_failures_and_never_one_that_a_provider_asked_for() {
+    fn a_person_ends_a_wait_after_failures_and_no_wait_of_a_provider() {
         let now = Timestamp::UNIX_EPOCH;
         let (org, id) = ("acme".parse().expect("slug"), "gh".parse().expect("slug"));
         let free = SyncState::new(ConnectionKey { org, connection: id }, "greenhouse", now);

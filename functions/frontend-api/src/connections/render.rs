@@ -209,7 +209,7 @@ mod tests {
         assert_eq!(outcomes(&turns), [(Mode::Incremental, None), (Mode::Full, None)]);
         let ended = SyncState { full: Some(Progress { running: false, ..progress(Mode::Full, now) }), ..state(now) };
         assert!(outcomes(&ended).is_empty());
-        // What has ended and is not in the history yet is shown once, after what is at work.
+        // An ended run that the history lacks is listed once, after the runs that have not ended.
         let run = |mode| begin(mode, Trigger::Schedule, ago(60));
         let (first, second) = (run(Mode::Full), run(Mode::Incremental));
         let both = SyncState { ended: vec![first.clone(), second.clone()], ..one };

@@ -1,4 +1,4 @@
-//! What a mail would look like. Nothing is stored and nothing is sent.
+//! Previews of mails. Nothing is stored and nothing is sent.
 
 use axum::Json;
 use axum::extract::State;
@@ -53,7 +53,7 @@ fn render(templates: &Templates, request: PreviewRequest) -> Result<PreviewRespo
     let PreviewRequest { kind, language, data } = request;
     let data = checked(kind, &data)?;
     let rendered = templates.render(kind, language.as_ref(), &data).map_err(|error| {
-        // What was checked can be rendered; when not, then the templates and the rules of the data have grown apart.
+        // Validated data can be rendered; if not, the templates and the rules of the data contradict each other.
         tracing::error!(error = aws::error::chain(&error), "a preview failed");
         Problem::internal()
     })?;
@@ -99,25 +99,25 @@ mod tests {
     }
 
     #[test]
-    fn a_mail_of_every_kind_is_shown_in_the_nearest_language() {
+    fn a_mail_of_every_kind_is_rendered_in_the_nearest_language() {
         for body in poor() {
-            let shown = serde_json::to_value(preview(&body).expect("shown")).expect("JSON");
-            let names: Vec<&str> = shown.as_object().expect("object").keys().map(String::as_str).collect();
+            let rendered = serde_json::to_value(preview(&body).expect("rendered")).expect("JSON");
+            let names: Vec<&str> = rendered.as_object().expect("object").keys().map(String::as_str).collect();
             assert_eq!(names, ["html", "kind", "language", "subject", "text", "version"]);
             assert_eq!(
-                (&shown["kind"], &shown["language"], &shown["version"]),
+                (&rendered["kind"], &rendered["language"], &rendered["version"]),
                 (&body["kind"], &json!("de"), &json!(1))
             );
-            assert!(shown["html"].as_str().is_some_and(|html| html.contains("lang=\"de\"")), "{shown}");
+            assert!(rendered["html"].as_str().is_some_and(|html| html.contains("lang=\"de\"")), "{rendered}");
         }
         let mut english = poor()[3].clone();
         english.as_object_mut().expect("object").remove("language");
-        let shown = preview(&english).expect("shown");
-        assert_eq!((shown.language.as_str(), shown.subject.as_str()), ("en", "Choose a new password"));
+        let rendered = preview(&english).expect("rendered");
+        assert_eq!((rendered.language.as_str(), rendered.subject.as_str()), ("en", "Choose a new password"));
     }
 
     #[test]
-    fn what_cannot_be_sent_cannot_be_shown() {
+    fn what_cannot_be_sent_cannot_be_previewed() {
         let with = |field: &str, value: Value| {
             let mut body = poor()[3].clone();
             let (parent, name) = field.rsplit_once('.').unwrap_or(("", field));

@@ -1,4 +1,4 @@
-//! Answers that may be kept, here and by the client: headers that tell the truth about them (RFC 9110, RFC 9111).
+//! Conditional requests and the headers of cached answers (RFC 9110, RFC 9111).
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -11,15 +11,15 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use resilience::cache::Outcome;
 
-/// How the request was answered.
+/// The header that names the source of an answer: `hit`, `stale`, `miss` or `bypass`.
 const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 
-/// What a client says about kept answers.
+/// The conditions that a client sets on its answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Preconditions {
-    /// Whether it wants an answer of the origin (`Cache-Control: no-cache`).
+    /// Whether the origin must answer (`Cache-Control: no-cache`).
     pub origin: bool,
-    /// The `If-None-Match` that it sent: validators of the answers that it has.
+    /// The validators of the answers that the client has (`If-None-Match`).
     known: Vec<String>,
 }
 
@@ -33,9 +33,9 @@ impl Preconditions {
         Self { origin, known: listed(header::IF_NONE_MATCH) }
     }
 
-    /// Whether the client has this answer. `If-None-Match` compares weakly (RFC 9110, section 13.1.2): some proxies weaken
+    /// Whether the client has the answer with this validator. `If-None-Match` compares weakly (RFC 9110, section 13.1.2): some proxies weaken
     /// a validator when they compress.
-    fn know(&self, etag: &str) -> bool {
+    fn match_etag(&self, etag: &str) -> bool {
         self.known.iter().any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == etag)
     }
 }
@@ -48,28 +48,28 @@ impl<S: Send + Sync> FromRequestParts<S> for Preconditions {
     }
 }
 
-/// A JSON answer that may be kept.
+/// A JSON answer that this service and the client may cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Representation {
-    /// The JSON.
+    /// The JSON text.
     pub content: Arc<str>,
-    /// Its strong validator, in quotes.
+    /// The strong validator of the content, in quotes.
     pub etag: Arc<str>,
-    /// How long ago it was read.
+    /// The time since the content was read.
     pub age: Duration,
-    /// Up to which age it is fresh.
+    /// The age up to which the content is fresh.
     pub fresh: Duration,
-    /// Where it came from.
+    /// The source of the answer.
     pub outcome: Outcome,
 }
 
 impl Representation {
-    /// 200 with the content, or 304 when the client has it. `max-age` counts from when the content was read, as RFC 9111
-    /// wants: a client that subtracts `Age` knows how long it is fresh still.
+    /// 200 with the content, or 304 when the client has it. `max-age` counts from the read of the content, as RFC 9111
+    /// requires: a client subtracts `Age` to learn for how long the content stays fresh.
     #[must_use]
     pub fn respond(self, preconditions: &Preconditions) -> Response {
         let Self { content, etag, age, fresh, outcome } = self;
-        let mut response = if preconditions.know(&etag) {
+        let mut response = if preconditions.match_etag(&etag) {
             StatusCode::NOT_MODIFIED.into_response()
         } else {
             let json = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn the_headers_tell_age_lifetime_validator_and_origin() {
+    fn headers_hold_age_lifetime_validator_and_source() {
         let response = respond(&Preconditions::default());
         assert_eq!(response.status(), 200);
         let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_the_answer_gets_304_with_the_same_headers_and_no_body() {
+    fn a_known_validator_gets_304_with_the_same_headers_and_no_body() {
         for known in ["\"abc\"", "W/\"abc\"", "\"x\", \"abc\"", "*"] {
             let response = respond(&preconditions(&[(header::IF_NONE_MATCH, known)]));
             assert_eq!(response.status(), 304, "{known}");
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn only_no_cache_asks_for_the_origin() {
+    fn only_no_cache_requires_the_origin() {
         for (value, origin) in
             [("no-cache", true), ("max-age=0, No-Cache", true), ("max-age=0", false), ("no-cached", false), ("", false)]
         {
