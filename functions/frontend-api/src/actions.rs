@@ -3,9 +3,7 @@
 //! A change that the provider does not offer is refused here, where the caller can still choose another one. What must never be
 //! here: a request to a provider.
 
-use aws::clock;
-
-use aws::random;
+use aws::{clock, random};
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::response::Response;

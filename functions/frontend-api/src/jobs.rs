@@ -1,7 +1,6 @@
 //! Jobs: those of applicant tracking systems, and those created here.
 
 use aws::clock;
-
 use aws::error::AwsError;
 use aws::random;
 use axum::extract::State;

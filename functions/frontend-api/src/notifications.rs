@@ -1,10 +1,9 @@
 //! Notifications: requested here, sent by a worker.
 
+mod data;
 mod preview;
 
-use aws::clock;
-
-use aws::random;
+use aws::{clock, random};
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
@@ -14,24 +13,21 @@ use domain::failure::Failure;
 use domain::id::{NotificationId, OrgId};
 use domain::language::Language;
 use domain::message::EmailJob;
-use domain::notification::{
-    ApplicationReceived, ApplicationStatusChanged, FlagResolved, HistoryEntry, ImportCompleted, InterviewScheduled,
-    Notification, NotificationKind, NotificationState, PasswordReset, UniversityVerification,
-};
+use domain::notification::{HistoryEntry, Notification, NotificationKind, NotificationState};
 use domain::text::mail_address;
 use garde::Validate;
 use http::HeaderMap;
 use jiff::Timestamp;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::records::{Created, Recorded, Stored as _, key_of};
 use web::accept::{accepted, id_for, not_enqueued};
-use web::body::{Checked, parse};
+use web::body::Checked;
 use web::identity::{Identity, Role};
 use web::page::List;
 use web::problem::Problem;
 
+use self::data::validated;
 use crate::api::Api;
 use crate::audit::{AuditedAction, Change, ReasonRequest, audited};
 use crate::records::{FromRecord, list, read};
@@ -153,7 +149,7 @@ async fn create(
     let Identity { org, .. } = identity;
     let request = content_hash(&new);
     let CreateNotificationRequest { kind, to, language, data } = new;
-    let data = checked(kind, &data)?;
+    let data = validated(kind, &data)?;
     let id = id_for(&headers, &org, || NotificationId::fresh(random::fresh_id()), NotificationId::derived)?;
     let now = clock::now();
     let notification = Notification { language, ..Notification::queued(id, kind, to, data, now) };
@@ -235,26 +231,10 @@ async fn not_waiting(api: &Api, org: &OrgId, id: &str) -> Problem {
     }
 }
 
-/// Validates the data of a kind, so that every stored notification can be rendered.
-fn checked(kind: NotificationKind, data: &Value) -> Result<Value, Problem> {
-    fn with<T: DeserializeOwned + Serialize + Validate<Context = ()>>(data: &Value) -> Result<Value, Problem> {
-        let value: T = parse(data.to_string().as_bytes(), "data")?;
-        serde_json::to_value(value).map_err(|_| Problem::internal())
-    }
-    match kind {
-        NotificationKind::UniversityVerification => with::<UniversityVerification>(data),
-        NotificationKind::ImportCompleted => with::<ImportCompleted>(data),
-        NotificationKind::FlagResolved => with::<FlagResolved>(data),
-        NotificationKind::PasswordReset => with::<PasswordReset>(data),
-        NotificationKind::ApplicationReceived => with::<ApplicationReceived>(data),
-        NotificationKind::InterviewScheduled => with::<InterviewScheduled>(data),
-        NotificationKind::ApplicationStatusChanged => with::<ApplicationStatusChanged>(data),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use web::body::parse;
 
     use super::*;
 

@@ -1,8 +1,6 @@
 //! Suggestions: requested here, made by a worker.
 
-use aws::clock;
-
-use aws::random;
+use aws::{clock, random};
 use axum::Router;
 use axum::extract::State;
 use axum::response::Response;

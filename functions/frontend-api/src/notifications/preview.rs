@@ -12,7 +12,7 @@ use web::body::Checked;
 use web::identity::Identity;
 use web::problem::Problem;
 
-use super::checked;
+use super::data::validated;
 use crate::api::Api;
 
 /// The body of a request for a preview. The kind decides what `data` must hold.
@@ -51,7 +51,7 @@ pub(super) async fn preview(
 
 fn render(templates: &Templates, request: PreviewRequest) -> Result<PreviewResponse, Problem> {
     let PreviewRequest { kind, language, data } = request;
-    let data = checked(kind, &data)?;
+    let data = validated(kind, &data)?;
     let rendered = templates.render(kind, language.as_ref(), &data).map_err(|error| {
         // Validated data can be rendered; if not, the templates and the rules of the data contradict each other.
         tracing::error!(error = aws::error::chain(&error), "a preview failed");
