@@ -40,9 +40,9 @@ pub struct Seen {
     pub part: bool,
 }
 
-/// What is to be done.
+/// The decision about an observed record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
+pub enum Decision {
     /// Write it: there is nothing.
     Create,
     /// Write it over what is there.
@@ -57,7 +57,7 @@ pub enum Step {
     Gone,
 }
 
-impl Step {
+impl Decision {
     /// Whether something is written.
     #[must_use]
     pub const fn writes(self) -> bool {
@@ -67,19 +67,19 @@ impl Step {
 
 /// Decides what becomes of an observed record.
 #[must_use]
-pub fn observe(standing: Option<&Standing>, seen: &Seen) -> Step {
-    let Some(standing) = standing else { return Step::Create };
+pub fn observe(standing: Option<&Standing>, seen: &Seen) -> Decision {
+    let Some(standing) = standing else { return Decision::Create };
     match standing.gone_ms {
-        Some(gone) if seen.part || seen.observed_ms <= gone => return Step::Gone,
-        Some(_) => return Step::Revive,
+        Some(gone) if seen.part || seen.observed_ms <= gone => return Decision::Gone,
+        Some(_) => return Decision::Revive,
         None => {}
     }
     if standing.hash == seen.hash {
-        return Step::Unchanged;
+        return Decision::Unchanged;
     }
     // A part's version may be of another clock than the whole's: the whole, which was asked for, is right.
     let comparable = standing.part == seen.part || seen.part;
-    if comparable && seen.version_ms < standing.version_ms { Step::Older } else { Step::Update }
+    if comparable && seen.version_ms < standing.version_ms { Decision::Older } else { Decision::Update }
 }
 
 /// Decides whether a record is buried that was found to be gone at that time. It is not when it was written after that: then it
@@ -108,25 +108,25 @@ mod tests {
 
     #[test]
     fn a_later_version_wins_in_every_order_and_the_same_costs_nothing() {
-        assert_eq!(observe(None, &seen("a", 5, 9)), Step::Create);
-        assert_eq!(observe(Some(&standing("a", 5)), &seen("a", 7, 9)), Step::Unchanged);
-        assert_eq!(observe(Some(&standing("a", 5)), &seen("b", 5, 9)), Step::Update);
-        assert_eq!(observe(Some(&standing("a", 5)), &seen("b", 4, 9)), Step::Older);
+        assert_eq!(observe(None, &seen("a", 5, 9)), Decision::Create);
+        assert_eq!(observe(Some(&standing("a", 5)), &seen("a", 7, 9)), Decision::Unchanged);
+        assert_eq!(observe(Some(&standing("a", 5)), &seen("b", 5, 9)), Decision::Update);
+        assert_eq!(observe(Some(&standing("a", 5)), &seen("b", 4, 9)), Decision::Older);
     }
 
     #[test]
     fn what_is_gone_comes_back_only_when_all_of_it_is_seen_later() {
         let gone = Standing { gone_ms: Some(10), ..standing("a", 5) };
-        assert_eq!(observe(Some(&gone), &seen("a", 6, 10)), Step::Gone);
-        assert_eq!(observe(Some(&gone), &seen("a", 6, 11)), Step::Revive);
-        assert_eq!(observe(Some(&gone), &Seen { part: true, ..seen("b", 99, 99) }), Step::Gone);
+        assert_eq!(observe(Some(&gone), &seen("a", 6, 10)), Decision::Gone);
+        assert_eq!(observe(Some(&gone), &seen("a", 6, 11)), Decision::Revive);
+        assert_eq!(observe(Some(&gone), &Seen { part: true, ..seen("b", 99, 99) }), Decision::Gone);
     }
 
     #[test]
     fn the_whole_corrects_a_part_whatever_their_clocks_say() {
         let part = Standing { part: true, ..standing("a", 100) };
-        assert_eq!(observe(Some(&part), &seen("b", 5, 200)), Step::Update);
-        assert_eq!(observe(Some(&standing("a", 100)), &Seen { part: true, ..seen("b", 5, 200) }), Step::Older);
+        assert_eq!(observe(Some(&part), &seen("b", 5, 200)), Decision::Update);
+        assert_eq!(observe(Some(&standing("a", 100)), &Seen { part: true, ..seen("b", 5, 200) }), Decision::Older);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use domain::ats::{Extent, Kind, ObjectRef, Observation, Origin, Record};
 use domain::id::OrgId;
 use futures::stream::{self, StreamExt as _};
 use jiff::Timestamp;
-use resilience::observe::{self, Seen, Standing, Step};
+use resilience::observe::{self, Decision, Seen, Standing};
 use serde::Deserialize;
 
 use crate::records::Records;
@@ -107,27 +107,27 @@ impl Records {
         }
         let keys: Vec<Key> = wanted.values().map(|wanted| wanted.key.clone()).collect();
         let standing = self.standing(&keys).await?;
-        let steps: Vec<Result<(Kind, Step, bool), AwsError>> = stream::iter(wanted.into_values())
+        let decisions: Vec<Result<(Kind, Decision, bool), AwsError>> = stream::iter(wanted.into_values())
             .map(|wanted| {
                 let found = standing.get(&(wanted.key.pk.clone(), wanted.key.sk.clone())).cloned();
                 let recent = found.as_ref().and_then(|found| found.written_ms).is_some_and(|at| at >= recent_ms);
                 async move {
-                    let step = self.settle(origin, &wanted, found, now).await?;
-                    Ok((wanted.observation.record.kind(), step, recent))
+                    let decision = self.settle(origin, &wanted, found, now).await?;
+                    Ok((wanted.observation.record.kind(), decision, recent))
                 }
             })
             .buffer_unordered(AT_ONCE)
             .collect()
             .await;
         let mut applied: HashMap<Kind, Applied> = HashMap::new();
-        for step in steps {
-            let (kind, step, recent) = step?;
+        for decision in decisions {
+            let (kind, decision, recent) = decision?;
             let counts = applied.entry(kind).or_default();
-            counts.recent += u64::from(recent && !step.writes());
-            match step {
-                Step::Create | Step::Revive => counts.created += 1,
-                Step::Update => counts.updated += 1,
-                Step::Unchanged | Step::Older | Step::Gone => counts.unchanged += 1,
+            counts.recent += u64::from(recent && !decision.writes());
+            match decision {
+                Decision::Create | Decision::Revive => counts.created += 1,
+                Decision::Update => counts.updated += 1,
+                Decision::Unchanged | Decision::Older | Decision::Gone => counts.unchanged += 1,
             }
         }
         Ok(applied)
@@ -139,15 +139,15 @@ impl Records {
         wanted: &Wanted<'_>,
         mut found: Option<Found>,
         now: Timestamp,
-    ) -> Result<Step, AwsError> {
+    ) -> Result<Decision, AwsError> {
         for _ in 0..TRIES {
-            let step = observe::observe(found.as_ref().map(|found| &found.standing), &wanted.seen);
-            if !step.writes() {
-                return Ok(step);
+            let decision = observe::observe(found.as_ref().map(|found| &found.standing), &wanted.seen);
+            if !decision.writes() {
+                return Ok(decision);
             }
             let standing = found.as_ref().map(|found| &found.standing);
             match self.table().update(&wanted.key, write(origin, wanted, standing, now)?, false).await? {
-                Written::Applied(_) => return Ok(step),
+                Written::Applied(_) => return Ok(decision),
                 Written::Refused(item) => found = item.map(read).transpose()?,
             }
         }
