@@ -17,7 +17,7 @@ use store::delivery::{AppliedEvent, DeliverySnapshot};
 
 use resilience::retry::MAIL;
 
-use crate::record::{count, entry, needs_review, since, step};
+use crate::record::{count, entry, needs_review, since, transition};
 use crate::{EmailWorker, TO_RECORD};
 
 /// The longest time that one lookup may take.
@@ -64,8 +64,8 @@ impl EmailWorker {
             AfterUnknown::Resend | AfterUnknown::Review => (NotificationState::NeedsReview, None),
         };
         let entry = entry(notification, state.as_str(), provider, Some(detail));
-        let step = step(state, Some(failure), entry);
-        if !self.deliveries.mark_unknown(&reference.org, snapshot, step, delay, clock::now()).await? {
+        let transition = transition(state, Some(failure), entry);
+        if !self.deliveries.mark_unknown(&reference.org, snapshot, transition, delay, clock::now()).await? {
             return Ok(Outcome::retry(Duration::ZERO, "another worker recorded the outcome"));
         }
         count("MailInDoubt", provider.unwrap_or("none"));
@@ -122,8 +122,8 @@ impl EmailWorker {
         };
         let what = if next_lookup.is_some() { "asked" } else { state.as_str() };
         let failure = (state != NotificationState::Accepted).then(|| Failure::new("outcome-unknown", detail));
-        let step = step(state, failure, entry(notification, what, provider, Some(detail)));
-        if !self.deliveries.record_lookup(&reference.org, snapshot, step, next_lookup, clock::now()).await? {
+        let transition = transition(state, failure, entry(notification, what, provider, Some(detail)));
+        if !self.deliveries.record_lookup(&reference.org, snapshot, transition, next_lookup, clock::now()).await? {
             return Ok(Outcome::retry(Duration::ZERO, "another worker recorded a lookup"));
         }
         tracing::info!(notification.id = %notification.id, notification.state = state.as_str(), lookup.result = detail, "an unknown mail was looked up");

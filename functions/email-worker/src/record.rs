@@ -9,11 +9,11 @@ use domain::failure::Failure;
 use domain::mail_event::MailReference;
 use domain::notification::{HistoryEntry, Notification, NotificationState};
 use jiff::Timestamp;
-use store::delivery::Step;
+use store::delivery::Transition;
 
-/// A step of the protocol that leads to a state.
-pub(crate) fn step(state: NotificationState, failure: Option<Failure>, entry: HistoryEntry) -> Step {
-    Step { state, failure, entry, set: Item::new() }
+/// A transition of the protocol that leads to a state.
+pub(crate) fn transition(state: NotificationState, failure: Option<Failure>, entry: HistoryEntry) -> Transition {
+    Transition { state, failure, entry, set: Item::new() }
 }
 
 /// An entry of a notification's history.

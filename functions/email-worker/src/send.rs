@@ -22,11 +22,11 @@ use resilience::batch::Outcome;
 use resilience::delivery::{self, AfterUnknown};
 use resilience::retry::{MAIL, Next};
 use resilience::work::Fenced;
-use store::delivery::Step;
+use store::delivery::Transition;
 use store::suppression::Correspondent;
 
 use crate::mailer::Ready;
-use crate::record::{count, entry, needs_review, step};
+use crate::record::{count, entry, needs_review, transition};
 use crate::{EmailWorker, TO_RECORD};
 
 /// The longest time that a provider may take to accept a mail.
@@ -202,7 +202,7 @@ impl EmailWorker {
 
     async fn refuse(&self, attempt: &Attempt<'_>, failure: Failure) -> Result<Outcome, AwsError> {
         let entry = entry(&attempt.notification, NotificationState::Rejected.as_str(), None, Some(&failure.detail));
-        self.end(attempt, step(NotificationState::Rejected, Some(failure), entry)).await
+        self.end(attempt, transition(NotificationState::Rejected, Some(failure), entry)).await
     }
 
     async fn accepted(
@@ -216,9 +216,9 @@ impl EmailWorker {
             provider_message_id: Some(provider_message_id.clone()),
             ..entry(&attempt.notification, state.as_str(), Some(provider.spec.id), None)
         };
-        let mut step = step(state, None, entry);
-        step.set = Item::from([("provider_message_id".to_owned(), text(provider_message_id))]);
-        self.end(attempt, step).await
+        let mut transition = transition(state, None, entry);
+        transition.set = Item::from([("provider_message_id".to_owned(), text(provider_message_id))]);
+        self.end(attempt, transition).await
     }
 
     async fn not_accepted(
@@ -238,7 +238,7 @@ impl EmailWorker {
             MailError::Rejected(detail) => {
                 let entry = entry(NotificationState::Rejected.as_str(), &detail);
                 let failure = Failure::new("rejected", detail);
-                return self.end(attempt, step(NotificationState::Rejected, Some(failure), entry)).await;
+                return self.end(attempt, transition(NotificationState::Rejected, Some(failure), entry)).await;
             }
             MailError::Unknown(detail) => return self.unknown(attempt, provider, detail).await,
             MailError::NotSent(detail) | MailError::Unreachable(detail) | MailError::Stopped(detail) => (detail, None),
@@ -247,10 +247,10 @@ impl EmailWorker {
         let entry = entry("not_sent", &detail);
         let Some(after) = next_try(wait) else {
             let failure = Failure::new("undeliverable", detail);
-            return self.end(attempt, step(NotificationState::Rejected, Some(failure), entry)).await;
+            return self.end(attempt, transition(NotificationState::Rejected, Some(failure), entry)).await;
         };
-        let step = step(NotificationState::Queued, Some(Failure::new("not-sent", detail)), entry);
-        Ok(match self.deliveries.release(hold, step, after, clock::now()).await? {
+        let transition = transition(NotificationState::Queued, Some(Failure::new("not-sent", detail)), entry);
+        Ok(match self.deliveries.release(hold, transition, after, clock::now()).await? {
             Fenced::Written => Outcome::retry(after, "not sent yet; the notification says why"),
             Fenced::LeaseLost => unrecorded(),
         })
@@ -261,16 +261,16 @@ impl EmailWorker {
         let Attempt { hold, notification, .. } = attempt;
         let guarantee = notification.kind.guarantee();
         let failure = Failure::new("outcome-unknown", detail.clone());
-        let step = |state: NotificationState| {
+        let transition = |state: NotificationState| {
             let entry = entry(notification, state.as_str(), Some(provider.spec.id), Some(&detail));
-            step(state, Some(failure.clone()), entry)
+            transition(state, Some(failure.clone()), entry)
         };
         count("MailInDoubt", provider.spec.id);
         match delivery::after_unknown(provider.mailer.asking(), guarantee) {
             AfterUnknown::LookUp => {
                 let after = delivery::lookup_delay(self.settling, 0);
-                let (step, now) = (step(NotificationState::Unknown), clock::now());
-                Ok(match self.deliveries.finish_unknown(hold, notification.id, step, after, now).await? {
+                let (transition, now) = (transition(NotificationState::Unknown), clock::now());
+                Ok(match self.deliveries.finish_unknown(hold, notification.id, transition, after, now).await? {
                     Fenced::Written => {
                         Outcome::postpone(after, "it is unknown whether the mail was sent; it is looked up later")
                     }
@@ -279,29 +279,29 @@ impl EmailWorker {
             }
             AfterUnknown::Resend => match MAIL.next(notification.attempts, random::chance(), None) {
                 Next::After(after) => {
-                    let step = step(NotificationState::Queued);
-                    Ok(match self.deliveries.release(hold, step, after, clock::now()).await? {
+                    let transition = transition(NotificationState::Queued);
+                    Ok(match self.deliveries.release(hold, transition, after, clock::now()).await? {
                         Fenced::Written => {
                             Outcome::retry(after, "it is unknown whether the mail was sent; it is sent again")
                         }
                         Fenced::LeaseLost => unrecorded(),
                     })
                 }
-                Next::GiveUp => self.review(attempt, step(NotificationState::NeedsReview)).await,
+                Next::GiveUp => self.review(attempt, transition(NotificationState::NeedsReview)).await,
             },
-            AfterUnknown::Review => self.review(attempt, step(NotificationState::NeedsReview)).await,
+            AfterUnknown::Review => self.review(attempt, transition(NotificationState::NeedsReview)).await,
         }
     }
 
-    async fn review(&self, attempt: &Attempt<'_>, step: Step) -> Result<Outcome, AwsError> {
+    async fn review(&self, attempt: &Attempt<'_>, transition: Transition) -> Result<Outcome, AwsError> {
         needs_review(attempt.reference);
-        self.end(attempt, step).await
+        self.end(attempt, transition).await
     }
 
-    async fn end(&self, attempt: &Attempt<'_>, step: Step) -> Result<Outcome, AwsError> {
+    async fn end(&self, attempt: &Attempt<'_>, transition: Transition) -> Result<Outcome, AwsError> {
         let Attempt { hold, notification, .. } = attempt;
-        let state = step.state;
-        let recorded = self.deliveries.finish(hold, step, clock::now()).await? == Fenced::Written;
+        let state = transition.state;
+        let recorded = self.deliveries.finish(hold, transition, clock::now()).await? == Fenced::Written;
         tracing::info!(
             notification.id = %notification.id, notification.kind = notification.kind.as_str(),
             notification.state = state.as_str(), notification.attempts = notification.attempts, recorded, "mail settled"

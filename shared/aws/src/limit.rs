@@ -6,7 +6,7 @@ use domain::FORMAT_VERSION;
 use domain::id::OrgId;
 use jiff::Timestamp;
 use moka::future::Cache;
-use resilience::limit::{self, Decision, Policy, Step, Window};
+use resilience::limit::{self, Decision, Policy, Transition, Window};
 use serde::Deserialize;
 
 use crate::error::AwsError;
@@ -130,7 +130,7 @@ impl SharedLimiter {
         metrics::emit(Some(("limit", self.name)), &[(metric, 1, Unit::Count)]);
     }
 
-    async fn write(&self, key: &Key, policy: Policy, step: Step) -> Result<WriteResult, AwsError> {
+    async fn write(&self, key: &Key, policy: Policy, step: Transition) -> Result<WriteResult, AwsError> {
         let begin = |write: Write, next: Window| {
             let Window { window, count, previous } = next;
             // Two windows after its begin nothing of it counts any more.
@@ -144,18 +144,20 @@ impl SharedLimiter {
             ]))
         };
         let write = match step {
-            Step::Deny { .. } => return Ok(WriteResult::Refused(None)),
-            Step::Admit { window, allow } => Write::when(limit::ADMIT)
+            Transition::Deny { .. } => return Ok(WriteResult::Refused(None)),
+            Transition::Admit { window, allow } => Write::when(limit::ADMIT)
                 .value("window", number(window))
                 .value("allow", number(i64::from(allow)))
                 .add("count", 1),
-            Step::Roll { seen, next } => {
+            Transition::Roll { seen, next } => {
                 let write = Write::when(limit::ROLL)
                     .value("window", number(seen.window))
                     .value("count", number(i64::from(seen.count)));
                 begin(write, next)
             }
-            Step::Start { idle_ms, next } => begin(Write::when(limit::START).value("idle", number(idle_ms)), next),
+            Transition::Start { idle_ms, next } => {
+                begin(Write::when(limit::START).value("idle", number(idle_ms)), next)
+            }
         };
         match self.table.update(key, write, true).await? {
             Written::Applied(item) => Ok(WriteResult::Applied(from_item(item)?)),
@@ -188,7 +190,7 @@ enum NextStep {
     /// The request is decided.
     Decided(Decision),
     /// A write has to be made before the decision.
-    Write(Step),
+    Write(Transition),
 }
 
 /// One request on its way to a decision, apart from the calls.
@@ -213,9 +215,9 @@ impl AdmissionRequest {
         }
         let denied = |reset_ms| NextStep::Decided(Decision { allowed: false, remaining: 0, reset_ms });
         match self.policy.step(self.known.as_ref(), self.now_ms) {
-            Step::Deny { until_ms } => denied(until_ms.saturating_sub(self.now_ms)),
+            Transition::Deny { until_ms } => denied(until_ms.saturating_sub(self.now_ms)),
             _ if self.writes >= MOST_WRITES => denied(AFTER_CONTENTION_MS),
-            step @ (Step::Admit { .. } | Step::Roll { .. } | Step::Start { .. }) => {
+            step @ (Transition::Admit { .. } | Transition::Roll { .. } | Transition::Start { .. }) => {
                 self.writes += 1;
                 NextStep::Write(step)
             }
@@ -239,15 +241,15 @@ mod tests {
     const MINUTE: i64 = 60_000;
 
     /// The table with the conditions of `resilience::limit`.
-    fn write(item: &mut Option<Window>, step: Step) -> WriteResult {
+    fn write(item: &mut Option<Window>, step: Transition) -> WriteResult {
         let next = match (step, *item) {
-            (Step::Admit { window, allow }, Some(item)) if item.window == window && item.count < allow => {
+            (Transition::Admit { window, allow }, Some(item)) if item.window == window && item.count < allow => {
                 Some(Window { count: item.count + 1, ..item })
             }
-            (Step::Roll { seen, next }, Some(item)) if item.window == seen.window && item.count == seen.count => {
+            (Transition::Roll { seen, next }, Some(item)) if item.window == seen.window && item.count == seen.count => {
                 Some(next)
             }
-            (Step::Start { idle_ms, next }, item) if item.is_none_or(|item| item.window < idle_ms) => Some(next),
+            (Transition::Start { idle_ms, next }, item) if item.is_none_or(|item| item.window < idle_ms) => Some(next),
             _ => None,
         };
         match next {

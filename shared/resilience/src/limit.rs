@@ -60,9 +60,9 @@ pub const START: &str = "attribute_not_exists(pk) OR #window < :idle";
 /// The condition of an operator's reset. Guards: only what is there is reset; the window stays, so that none is rolled back.
 pub const RESET: &str = "attribute_exists(pk)";
 
-/// What to do with a request.
+/// The write that counts a request, or its refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Step {
+pub enum Transition {
     /// Refuse it without a call; the next one fits at this time (milliseconds since the epoch), not earlier.
     Deny {
         /// The time at which the next request fits.
@@ -119,10 +119,10 @@ impl Policy {
 
     /// Decides about a request at `now_ms` from what this process knows; what it knows may be old, but not invented.
     #[must_use]
-    pub fn step(&self, known: Option<&Window>, now_ms: i64) -> Step {
+    pub fn step(&self, known: Option<&Window>, now_ms: i64) -> Transition {
         let aligned = now_ms.saturating_sub(now_ms.rem_euclid(self.length()));
         let before = aligned.saturating_sub(self.length());
-        let start = Step::Start { idle_ms: before, next: Window { window: aligned, count: 1, previous: 0 } };
+        let start = Transition::Start { idle_ms: before, next: Window { window: aligned, count: 1, previous: 0 } };
         let Some(known) = known else { return start };
         if known.window < before {
             return start;
@@ -131,12 +131,12 @@ impl Policy {
         let current = if rolls { Window { window: aligned, count: 0, previous: known.count } } else { *known };
         let until_ms = self.opens_at(&current);
         if now_ms.max(current.window) < until_ms {
-            return Step::Deny { until_ms };
+            return Transition::Deny { until_ms };
         }
         if rolls {
-            return Step::Roll { seen: *known, next: Window { count: 1, ..current } };
+            return Transition::Roll { seen: *known, next: Window { count: 1, ..current } };
         }
-        Step::Admit { window: current.window, allow: self.allowance(&current, now_ms) }
+        Transition::Admit { window: current.window, allow: self.allowance(&current, now_ms) }
     }
 
     /// The decision that the sender of a request gets; `stored` is the window after the write, or the one that denied it.
@@ -223,9 +223,13 @@ mod tests {
             let stored = window(count, previous);
             let at = POLICY.opens_at(&stored);
             assert_eq!(at, MINUTE + opens, "{stored:?}");
-            assert!(!matches!(POLICY.step(Some(&stored), at), Step::Deny { .. }), "{stored:?} fits at {at}");
+            assert!(!matches!(POLICY.step(Some(&stored), at), Transition::Deny { .. }), "{stored:?} fits at {at}");
             if opens > 0 {
-                assert_eq!(POLICY.step(Some(&stored), at - 1), Step::Deny { until_ms: at }, "{stored:?} not before");
+                assert_eq!(
+                    POLICY.step(Some(&stored), at - 1),
+                    Transition::Deny { until_ms: at },
+                    "{stored:?} not before"
+                );
             }
         }
         let one = Policy::per_minute(1);
@@ -238,16 +242,23 @@ mod tests {
         let known = window(7, 3);
         assert_eq!(
             POLICY.step(None, MINUTE + 5),
-            Step::Start { idle_ms: 0, next: next(MINUTE, 0) },
+            Transition::Start { idle_ms: 0, next: next(MINUTE, 0) },
             "what it does not know may still be stored"
         );
-        assert_eq!(POLICY.step(Some(&known), MINUTE + 5), Step::Admit { window: MINUTE, allow: 97 });
-        assert_eq!(POLICY.step(Some(&known), 2 * MINUTE + 5), Step::Roll { seen: known, next: next(2 * MINUTE, 7) });
+        assert_eq!(POLICY.step(Some(&known), MINUTE + 5), Transition::Admit { window: MINUTE, allow: 97 });
+        assert_eq!(
+            POLICY.step(Some(&known), 2 * MINUTE + 5),
+            Transition::Roll { seen: known, next: next(2 * MINUTE, 7) }
+        );
         assert_eq!(
             POLICY.step(Some(&known), 3 * MINUTE),
-            Step::Start { idle_ms: 2 * MINUTE, next: next(3 * MINUTE, 0) }
+            Transition::Start { idle_ms: 2 * MINUTE, next: next(3 * MINUTE, 0) }
         );
-        assert_eq!(POLICY.step(Some(&known), 5), Step::Admit { window: MINUTE, allow: 97 }, "a clock that is behind");
+        assert_eq!(
+            POLICY.step(Some(&known), 5),
+            Transition::Admit { window: MINUTE, allow: 97 },
+            "a clock that is behind"
+        );
     }
 
     #[test]
@@ -265,10 +276,10 @@ mod tests {
     #[test]
     fn nonsense_is_bounded() {
         let nothing = Policy { limit: 0, window_ms: 0 };
-        assert!(matches!(nothing.step(None, i64::MAX), Step::Start { .. }));
+        assert!(matches!(nothing.step(None, i64::MAX), Transition::Start { .. }));
         let full = window(u32::MAX, u32::MAX);
         assert_eq!(POLICY.allowance(&full, i64::MIN), 0);
-        assert!(matches!(POLICY.step(Some(&full), i64::MIN), Step::Deny { until_ms } if until_ms > MINUTE));
-        assert!(matches!(POLICY.step(Some(&full), i64::MAX), Step::Start { .. }));
+        assert!(matches!(POLICY.step(Some(&full), i64::MIN), Transition::Deny { until_ms } if until_ms > MINUTE));
+        assert!(matches!(POLICY.step(Some(&full), i64::MAX), Transition::Start { .. }));
     }
 }

@@ -5,7 +5,7 @@ use std::hash::Hash;
 
 /// A step of a model.
 #[derive(Debug, Clone)]
-pub(crate) enum Step<W> {
+pub(crate) enum Transition<W> {
     /// What happens by itself, sooner or later.
     Progress(W),
     /// What may happen and need not: a crash, a lost reply, a client that asks again.
@@ -22,7 +22,7 @@ pub(crate) fn explore<W: Clone + Eq + Hash>(
     check: impl Fn(&W) -> Result<(), &'static str>,
     next: impl Fn(&W) -> Result<Vec<W>, &'static str>,
 ) -> Result<usize, &'static str> {
-    let next = |world: &W| Ok(next(world)?.into_iter().map(Step::Progress).collect());
+    let next = |world: &W| Ok(next(world)?.into_iter().map(Transition::Progress).collect());
     explore_to_the_end(first, check, next, |_| true)
 }
 
@@ -34,7 +34,7 @@ pub(crate) fn explore<W: Clone + Eq + Hash>(
 pub(crate) fn explore_to_the_end<W: Clone + Eq + Hash>(
     first: W,
     check: impl Fn(&W) -> Result<(), &'static str>,
-    next: impl Fn(&W) -> Result<Vec<Step<W>>, &'static str>,
+    next: impl Fn(&W) -> Result<Vec<Transition<W>>, &'static str>,
     done: impl Fn(&W) -> bool,
 ) -> Result<usize, &'static str> {
     let mut seen = HashMap::from([(first.clone(), 0)]);
@@ -50,8 +50,8 @@ pub(crate) fn explore_to_the_end<W: Clone + Eq + Hash>(
         }
         for step in next(&world)? {
             let (following, progress) = match step {
-                Step::Progress(following) => (following, true),
-                Step::Fault(following) => (following, false),
+                Transition::Progress(following) => (following, true),
+                Transition::Fault(following) => (following, false),
             };
             let fresh = seen.len();
             let found = *seen.entry(following.clone()).or_insert(fresh);

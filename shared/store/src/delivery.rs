@@ -45,10 +45,10 @@ pub enum Claim {
     Missing,
 }
 
-/// A step of the protocol: the state it leads to, and its entry in the history.
+/// A transition of the protocol: the state it leads to, and its entry in the history.
 #[derive(Debug)]
-pub struct Step {
-    /// The state that the step leads to.
+pub struct Transition {
+    /// The state that the transition leads to.
     pub state: NotificationState,
     /// The failure, if there is one; its code is stable.
     pub failure: Option<Failure>,
@@ -58,7 +58,7 @@ pub struct Step {
     pub set: Item,
 }
 
-impl Step {
+impl Transition {
     fn ending(self) -> Result<LeaseUpdate, AwsError> {
         let Self { state, failure, entry, set } = self;
         let mut all = state_attributes(state.as_str(), failure.as_ref())?;
@@ -130,17 +130,22 @@ impl Deliveries {
         now: Timestamp,
     ) -> Result<Fenced, AwsError> {
         let set = Item::from([("provider".to_owned(), text(provider))]);
-        let step = LeaseUpdate { set, history: Some(to_item(entry)?) };
-        aws::work::checkpoint(self.records.table(), hold, step, now).await
+        let update = LeaseUpdate { set, history: Some(to_item(entry)?) };
+        aws::work::checkpoint(self.records.table(), hold, update, now).await
     }
 
     /// Records the end of an attempt. One write.
     ///
     /// # Errors
     /// When the table cannot be reached.
-    pub async fn finish(&self, hold: &HeldLease, mut step: Step, now: Timestamp) -> Result<Fenced, AwsError> {
-        step.set.extend(for_review(&step, &hold.key().pk, now));
-        aws::work::finish(self.records.table(), hold, step.ending()?, now).await
+    pub async fn finish(
+        &self,
+        hold: &HeldLease,
+        mut transition: Transition,
+        now: Timestamp,
+    ) -> Result<Fenced, AwsError> {
+        transition.set.extend(for_review(&transition, &hold.key().pk, now));
+        aws::work::finish(self.records.table(), hold, transition.ending()?, now).await
     }
 
     /// Gives a notification back after an attempt that certainly sent nothing; its message comes again after the given time.
@@ -151,11 +156,11 @@ impl Deliveries {
     pub async fn release(
         &self,
         hold: &HeldLease,
-        step: Step,
+        transition: Transition,
         after: Duration,
         now: Timestamp,
     ) -> Result<Fenced, AwsError> {
-        aws::work::release(self.records.table(), hold, step.ending()?, after, now).await
+        aws::work::release(self.records.table(), hold, transition.ending()?, after, now).await
     }
 
     /// Records that it is unknown whether an attempt sent a mail, and when to look it up. One write.
@@ -166,12 +171,12 @@ impl Deliveries {
         &self,
         hold: &HeldLease,
         id: NotificationId,
-        mut step: Step,
+        mut transition: Transition,
         lookup_delay: Duration,
         now: Timestamp,
     ) -> Result<Fenced, AwsError> {
-        step.set.extend(lookup_waiting(id, 0, lookup_delay, now));
-        self.finish(hold, step, now).await
+        transition.set.extend(lookup_waiting(id, 0, lookup_delay, now));
+        self.finish(hold, transition, now).await
     }
 
     /// Records what follows from the death of a worker that was sending. One write. False when the item had changed.
@@ -182,7 +187,7 @@ impl Deliveries {
         &self,
         org: &OrgId,
         snapshot: &DeliverySnapshot,
-        mut step: Step,
+        mut transition: Transition,
         lookup_delay: Option<Duration>,
         now: Timestamp,
     ) -> Result<bool, AwsError> {
@@ -191,10 +196,10 @@ impl Deliveries {
             .value("now", number(now.as_millisecond()));
         let id = snapshot.notification.id;
         match lookup_delay {
-            Some(after) => step.set.extend(lookup_waiting(id, 0, after, now)),
-            None => step.set.extend(waiting_again(&step, org, id, now)),
+            Some(after) => transition.set.extend(lookup_waiting(id, 0, after, now)),
+            None => transition.set.extend(waiting_again(&transition, org, id, now)),
         }
-        self.write(org, snapshot, write.remove(LEASE), step, now).await
+        self.write(org, snapshot, write.remove(LEASE), transition, now).await
     }
 
     /// Records the result of a lookup. `next_lookup` is the delay of the next one, and whether this one counts. One write.
@@ -206,7 +211,7 @@ impl Deliveries {
         &self,
         org: &OrgId,
         snapshot: &DeliverySnapshot,
-        mut step: Step,
+        mut transition: Transition,
         next_lookup: Option<(Duration, bool)>,
         now: Timestamp,
     ) -> Result<bool, AwsError> {
@@ -216,18 +221,18 @@ impl Deliveries {
             .value("asked", number(i64::from(lookups)));
         match next_lookup {
             Some((after, counts)) => {
-                step.set.extend(lookup_waiting(id, lookups.saturating_add(u32::from(counts)), after, now));
+                transition.set.extend(lookup_waiting(id, lookups.saturating_add(u32::from(counts)), after, now));
             }
             None => {
                 write = write.remove(LOOKUP_AT);
-                let again = waiting_again(&step, org, id, now);
+                let again = waiting_again(&transition, org, id, now);
                 if again.is_empty() {
                     write = write.remove(WAITING_SHARD).remove(WAITING_SINCE);
                 }
-                step.set.extend(again);
+                transition.set.extend(again);
             }
         }
-        self.write(org, snapshot, write, step, now).await
+        self.write(org, snapshot, write, transition, now).await
     }
 
     async fn write(
@@ -235,10 +240,10 @@ impl Deliveries {
         org: &OrgId,
         snapshot: &DeliverySnapshot,
         write: Write,
-        step: Step,
+        transition: Transition,
         now: Timestamp,
     ) -> Result<bool, AwsError> {
-        let LeaseUpdate { set, history } = step.ending()?;
+        let LeaseUpdate { set, history } = transition.ending()?;
         let owner = snapshot.owner.clone().unwrap_or_default();
         let mut write = write.value("owner", text(owner)).set_all(set).set("updated_at", text(now.to_string()));
         if let Some(entry) = history {
@@ -268,9 +273,9 @@ fn lookup_waiting(id: NotificationId, lookups: u32, after: Duration, now: Timest
 }
 
 /// What goes back to waiting is in the index of what waits, from now on.
-fn waiting_again(step: &Step, org: &OrgId, id: NotificationId, now: Timestamp) -> Item {
-    match step.state {
+fn waiting_again(transition: &Transition, org: &OrgId, id: NotificationId, now: Timestamp) -> Item {
+    match transition.state {
         NotificationState::Queued => waiting(&id.to_string(), now, SignedDuration::ZERO),
-        _ => for_review(step, &key_of::<Notification>(org, "").pk, now),
+        _ => for_review(transition, &key_of::<Notification>(org, "").pk, now),
     }
 }

@@ -5,7 +5,7 @@
 
 use super::*;
 use crate::condition::Condition;
-use crate::model_checker::Step;
+use crate::model_checker::Transition;
 use crate::work::{CLAIM_WAITING, FENCE};
 
 /// Enough mails to see that there are too many.
@@ -197,7 +197,7 @@ fn check(world: &World, rules: &Rules) -> Result<(), &'static str> {
 }
 
 /// Time, the sweep, requests that went astray, and events.
-fn around(world: &World, rules: &Rules, next: &mut Vec<Step<World>>) {
+fn around(world: &World, rules: &Rules, next: &mut Vec<Transition<World>>) {
     let mut later = world.clone();
     later.item.left = (later.item.left - 1).max(-1);
     for worker in &mut later.workers {
@@ -212,30 +212,30 @@ fn around(world: &World, rules: &Rules, next: &mut Vec<Step<World>>) {
         *left -= 1;
     }
     later.astray.retain(|(_, left)| *left >= 0);
-    next.push(Step::Progress(later));
+    next.push(Transition::Progress(later));
     let waits = match world.item.state {
         NotificationState::Queued => true,
         NotificationState::Unknown => world.item.left < 0,
         _ => false,
     };
     if waits && rules.sweeps && world.messages < MESSAGES {
-        next.push(Step::Progress(World { messages: world.messages + 1, ..world.clone() }));
+        next.push(Transition::Progress(World { messages: world.messages + 1, ..world.clone() }));
     }
     for at in 0..world.astray.len() {
         let mut arrived = world.clone();
         let (provider, _) = arrived.astray.remove(at);
-        next.push(Step::Fault(arrived.takes(provider)));
-        next.push(Step::Fault(arrived));
+        next.push(Transition::Fault(arrived.takes(provider)));
+        next.push(Transition::Fault(arrived));
     }
     // An event may come late, more than once, or never.
     let reported = world.taken.iter().any(|(provider, _)| rules.providers[*provider] != DeliveryLookup::Unsupported);
     if reported && let Some(state) = after_event(world.item.state, MailEventKind::Accepted) {
-        next.push(Step::Fault(world.becomes(state, 0, 0)));
+        next.push(Transition::Fault(world.becomes(state, 0, 0)));
     }
 }
 
 /// What an idle worker does with a message.
-fn receive(world: &World, at: usize, rules: &Rules, next: &mut Vec<Step<World>>) -> Result<(), &'static str> {
+fn receive(world: &World, at: usize, rules: &Rules, next: &mut Vec<Transition<World>>) -> Result<(), &'static str> {
     let taken = World { messages: world.messages - 1, ..world.clone() };
     if world.holds(&rules.claim, false, 0) {
         if world.ended() {
@@ -248,10 +248,10 @@ fn receive(world: &World, at: usize, rules: &Rules, next: &mut Vec<Step<World>>)
                 *named = false;
             }
         }
-        next.push(Step::Fault(claimed.clone()));
+        next.push(Transition::Fault(claimed.clone()));
         claimed.messages -= 1;
         let worker = Worker::Sending { named: true, left: rules.lease, provider: 0, attempt: Attempt::Ready };
-        next.push(Step::Progress(claimed.with(at, worker)));
+        next.push(Transition::Progress(claimed.with(at, worker)));
         return Ok(());
     }
     let left = Some(i64::from(world.item.left));
@@ -262,24 +262,27 @@ fn receive(world: &World, at: usize, rules: &Rules, next: &mut Vec<Step<World>>)
             if world.holds(&rules.mark_unknown, true, 0) {
                 let (unknown, message) = world.marked_unknown(rules);
                 // A crash after the write: the message comes again.
-                next.push(Step::Fault(unknown.clone()));
-                next.push(Step::Progress(World { messages: unknown.messages - usize::from(!message), ..unknown }));
+                next.push(Transition::Fault(unknown.clone()));
+                next.push(Transition::Progress(World {
+                    messages: unknown.messages - usize::from(!message),
+                    ..unknown
+                }));
             }
         }
         DeliveryStatus::Unknown(wait) if !wait.is_zero() => {}
         DeliveryStatus::Unknown(_) => {
             let Item { provider, lookups: number, .. } = world.item;
-            next.push(Step::Progress(
+            next.push(Transition::Progress(
                 taken.with(at, Worker::LookingUp { named: true, provider, number, result: None }),
             ));
         }
-        DeliveryStatus::Settled => next.push(Step::Progress(taken)),
+        DeliveryStatus::Settled => next.push(Transition::Progress(taken)),
     }
     Ok(())
 }
 
 /// What a worker that holds the notification does next.
-fn send(world: &World, at: usize, rules: &Rules, next: &mut Vec<Step<World>>) -> Result<(), &'static str> {
+fn send(world: &World, at: usize, rules: &Rules, next: &mut Vec<Transition<World>>) -> Result<(), &'static str> {
     let Worker::Sending { named, left, provider, attempt } = world.workers[at] else { return Ok(()) };
     let knows = |world: &World, attempt| world.with(at, Worker::Sending { named, left, provider, attempt });
     let astray = |mut world: World| {
@@ -290,8 +293,8 @@ fn send(world: &World, at: usize, rules: &Rules, next: &mut Vec<Step<World>>) ->
         world
     };
     match attempt {
-        Attempt::Calling if left >= 0 => next.push(Step::Fault(astray(world.idle(at, true)))),
-        _ => next.push(Step::Fault(world.idle(at, true))),
+        Attempt::Calling if left >= 0 => next.push(Transition::Fault(astray(world.idle(at, true)))),
+        _ => next.push(Transition::Fault(world.idle(at, true))),
     }
     let may_write = |condition: &Condition| -> Result<bool, &'static str> {
         match world.holds(condition, named, 0) {
@@ -303,26 +306,26 @@ fn send(world: &World, at: usize, rules: &Rules, next: &mut Vec<Step<World>>) ->
     };
     match attempt {
         // A process is gone when its lease has passed: it can only find that it may not record.
-        Attempt::Ready if left < 0 => next.push(Step::Progress(world.idle(at, rules.keeps_message_unrecorded))),
-        Attempt::Ready => next.push(Step::Progress(knows(world, Attempt::Calling))),
+        Attempt::Ready if left < 0 => next.push(Transition::Progress(world.idle(at, rules.keeps_message_unrecorded))),
+        Attempt::Ready => next.push(Transition::Progress(knows(world, Attempt::Calling))),
         // The call had to end before the lease.
-        Attempt::Calling if left < 0 => next.push(Step::Progress(knows(world, Attempt::Lost))),
+        Attempt::Calling if left < 0 => next.push(Transition::Progress(knows(world, Attempt::Lost))),
         Attempt::Calling => {
-            next.push(Step::Progress(knows(&world.takes(provider), Attempt::Taken)));
-            next.push(Step::Fault(knows(world, Attempt::NotSent)));
-            next.push(Step::Fault(astray(knows(world, Attempt::Lost))));
+            next.push(Transition::Progress(knows(&world.takes(provider), Attempt::Taken)));
+            next.push(Transition::Fault(knows(world, Attempt::NotSent)));
+            next.push(Transition::Fault(astray(knows(world, Attempt::Lost))));
         }
         Attempt::Taken => {
-            next.push(Step::Progress(knows(world, Attempt::Sent)));
-            next.push(Step::Fault(knows(world, Attempt::Lost)));
+            next.push(Transition::Progress(knows(world, Attempt::Sent)));
+            next.push(Transition::Fault(knows(world, Attempt::Lost)));
         }
         Attempt::Sent | Attempt::NotSent | Attempt::Lost if !may_write(&rules.fence)? => {
-            next.push(Step::Progress(world.idle(at, rules.keeps_message_unrecorded)));
+            next.push(Transition::Progress(world.idle(at, rules.keeps_message_unrecorded)));
         }
         Attempt::Sent => {
             let ended = world.becomes(NotificationState::Accepted, 0, 0);
-            next.push(Step::Fault(ended.idle(at, true)));
-            next.push(Step::Progress(ended.idle(at, false)));
+            next.push(Transition::Fault(ended.idle(at, true)));
+            next.push(Transition::Progress(ended.idle(at, false)));
         }
         Attempt::NotSent | Attempt::Lost => {
             let another = provider + 1 < rules.providers.len() && left >= 0;
@@ -331,15 +334,15 @@ fn send(world: &World, at: usize, rules: &Rules, next: &mut Vec<Step<World>>) ->
                 if rules.names_provider_first {
                     switched.item.provider = provider + 1;
                 }
-                next.push(Step::Fault(switched.idle(at, true)));
+                next.push(Transition::Fault(switched.idle(at, true)));
                 let worker = Worker::Sending { named, left, provider: provider + 1, attempt: Attempt::Ready };
-                next.push(Step::Progress(switched.with(at, worker)));
+                next.push(Transition::Progress(switched.with(at, worker)));
             } else if attempt == Attempt::NotSent {
-                next.push(Step::Progress(world.becomes(NotificationState::Queued, 0, 0).idle(at, true)));
+                next.push(Transition::Progress(world.becomes(NotificationState::Queued, 0, 0).idle(at, true)));
             } else {
                 let (unknown, message) = world.marked_unknown(rules);
-                next.push(Step::Fault(unknown.idle(at, true)));
-                next.push(Step::Progress(unknown.idle(at, message)));
+                next.push(Transition::Fault(unknown.idle(at, true)));
+                next.push(Transition::Progress(unknown.idle(at, message)));
             }
         }
     }
@@ -347,9 +350,9 @@ fn send(world: &World, at: usize, rules: &Rules, next: &mut Vec<Step<World>>) ->
 }
 
 /// What a worker that looks a mail up does next.
-fn look_up(world: &World, at: usize, rules: &Rules, next: &mut Vec<Step<World>>) -> Result<(), &'static str> {
+fn look_up(world: &World, at: usize, rules: &Rules, next: &mut Vec<Transition<World>>) -> Result<(), &'static str> {
     let Worker::LookingUp { named, provider, number, result } = world.workers[at] else { return Ok(()) };
-    next.push(Step::Fault(world.idle(at, true)));
+    next.push(Transition::Fault(world.idle(at, true)));
     let Some(result) = result else {
         let visible = world.taken.contains(&(provider, LAG));
         let (usual, other) = match (rules.providers[provider], visible) {
@@ -358,12 +361,12 @@ fn look_up(world: &World, at: usize, rules: &Rules, next: &mut Vec<Step<World>>)
             (DeliveryLookup::EventsOnly | DeliveryLookup::Unsupported, _) => (2, 2),
         };
         let found = |result| world.with(at, Worker::LookingUp { named, provider, number, result: Some(result) });
-        next.push(Step::Progress(found(usual)));
-        next.push(Step::Fault(found(other)));
+        next.push(Transition::Progress(found(usual)));
+        next.push(Transition::Fault(found(other)));
         return Ok(());
     };
     if !world.holds(&rules.record_lookup, named, number) {
-        next.push(Step::Progress(world.idle(at, true)));
+        next.push(Transition::Progress(world.idle(at, true)));
         return Ok(());
     }
     if world.ended() {
@@ -378,8 +381,8 @@ fn look_up(world: &World, at: usize, rules: &Rules, next: &mut Vec<Step<World>>)
             AfterLookup::Resend => (world.becomes(NotificationState::Queued, 0, 0), true),
             AfterLookup::Review => (world.becomes(NotificationState::NeedsReview, 0, 0), false),
         };
-    next.push(Step::Fault(recorded.idle(at, true)));
-    next.push(Step::Progress(recorded.idle(at, message)));
+    next.push(Transition::Fault(recorded.idle(at, true)));
+    next.push(Transition::Progress(recorded.idle(at, message)));
     Ok(())
 }
 

@@ -85,20 +85,20 @@ impl Bounds {
         Policy { limit: self.limit, window_ms: self.window }
     }
 
-    fn step(&self, known: Option<Memory>, clock: i64, defect: Defect) -> Step {
+    fn step(&self, known: Option<Memory>, clock: i64, defect: Defect) -> Transition {
         let known = window_of(known);
         let step = self.policy().step(known.as_ref(), clock);
         match (defect, step, known) {
             (Defect::DeniesForLong, _, Some(known))
                 if known.count >= self.limit && clock < known.window + 2 * self.window =>
             {
-                Step::Deny { until_ms: known.window + 2 * self.window }
+                Transition::Deny { until_ms: known.window + 2 * self.window }
             }
-            (Defect::CallsAnyway, Step::Deny { .. }, Some(known)) if clock < known.window + self.window => {
-                Step::Admit { window: known.window, allow: self.policy().allowance(&known, clock) }
+            (Defect::CallsAnyway, Transition::Deny { .. }, Some(known)) if clock < known.window + self.window => {
+                Transition::Admit { window: known.window, allow: self.policy().allowance(&known, clock) }
             }
-            (Defect::Forgets, Step::Roll { seen, next }, _) => {
-                Step::Roll { seen, next: Window { previous: 0, ..next } }
+            (Defect::Forgets, Transition::Roll { seen, next }, _) => {
+                Transition::Roll { seen, next: Window { previous: 0, ..next } }
             }
             (_, step, _) => step,
         }
@@ -106,19 +106,19 @@ impl Bounds {
 }
 
 /// The item after a step's write; none when its condition does not hold.
-fn write(item: Option<Window>, step: Step, defect: Defect) -> Option<Window> {
+fn write(item: Option<Window>, step: Transition, defect: Defect) -> Option<Window> {
     let (fits, next) = match (step, item) {
-        (Step::Deny { .. }, _) | (Step::Admit { .. } | Step::Roll { .. }, None) => return None,
-        (Step::Admit { window, allow }, Some(item)) => {
+        (Transition::Deny { .. }, _) | (Transition::Admit { .. } | Transition::Roll { .. }, None) => return None,
+        (Transition::Admit { window, allow }, Some(item)) => {
             let fits = (item.window == window || defect == Defect::NoWindow)
                 && (item.count < allow || defect == Defect::NoBound);
             (fits, Window { count: item.count + 1, ..item })
         }
-        (Step::Roll { seen, next }, Some(item)) => {
+        (Transition::Roll { seen, next }, Some(item)) => {
             let fence = item.window == seen.window && (item.count == seen.count || defect == Defect::NoCountInFence);
             (fence || defect == Defect::RollsBack, next)
         }
-        (Step::Start { idle_ms, next }, item) => {
+        (Transition::Start { idle_ms, next }, item) => {
             (item.is_none_or(|item| item.window < idle_ms) || defect == Defect::RollsBack, next)
         }
     };
@@ -138,16 +138,16 @@ fn check(world: &World, bounds: &Bounds, defect: Defect) -> Result<(), &'static 
     let Some(item) = world.item else { return Ok(()) };
     for clock in world.now..=world.now + bounds.skew {
         let truth = bounds.policy().step(Some(&item), clock);
-        if let Step::Deny { until_ms } = truth {
-            let opens = !matches!(bounds.policy().step(Some(&item), until_ms), Step::Deny { .. });
+        if let Transition::Deny { until_ms } = truth {
+            let opens = !matches!(bounds.policy().step(Some(&item), until_ms), Transition::Deny { .. });
             if !opens || until_ms > clock.max(item.window) + 2 * bounds.window {
                 return Err("stranded");
             }
         }
         for process in &world.processes {
             let step = bounds.step(process.known, clock, defect);
-            let denied = matches!(step, Step::Deny { .. });
-            if denied && !matches!(truth, Step::Deny { .. }) {
+            let denied = matches!(step, Transition::Deny { .. });
+            if denied && !matches!(truth, Transition::Deny { .. }) {
                 return Err("denied although it fits");
             }
             if !denied && process.known == Some(memory_of(&item)) && write(Some(item), step, defect).is_none() {
@@ -187,7 +187,7 @@ fn successors(world: &World, bounds: &Bounds, defect: Defect) -> Result<Vec<Worl
     for (at, process) in world.processes.iter().enumerate() {
         let Some(request) = process.request else {
             for clock in world.now..=world.now + bounds.skew {
-                if !matches!(bounds.step(process.known, clock, defect), Step::Deny { .. }) {
+                if !matches!(bounds.step(process.known, clock, defect), Transition::Deny { .. }) {
                     let request = Some(Request { clock, at: world.now, known: process.known });
                     next.push(with(at, Process { request, ..*process }));
                 }
@@ -204,9 +204,9 @@ fn successors(world: &World, bounds: &Bounds, defect: Defect) -> Result<Vec<Worl
         match write(world.item, step, defect) {
             Some(item) => {
                 let window = match step {
-                    Step::Admit { window, .. } => window,
-                    Step::Roll { next, .. } | Step::Start { next, .. } => next.window,
-                    Step::Deny { .. } => return Err("a denial was written"),
+                    Transition::Admit { window, .. } => window,
+                    Transition::Roll { next, .. } | Transition::Start { next, .. } => next.window,
+                    Transition::Deny { .. } => return Err("a denial was written"),
                 };
                 let mut admitted = with(at, Process { known: Some(memory_of(&item)), request: None });
                 admitted.item = Some(item);
@@ -238,7 +238,7 @@ fn successors(world: &World, bounds: &Bounds, defect: Defect) -> Result<Vec<Worl
             None => {
                 // Refused: the process knows what stands, and decides again at the same reading of its clock.
                 let known = world.item.as_ref().map(memory_of);
-                let again = !matches!(bounds.step(known, request.clock, defect), Step::Deny { .. });
+                let again = !matches!(bounds.step(known, request.clock, defect), Transition::Deny { .. });
                 let request = again.then_some(Request { known, ..request });
                 next.push(with(at, Process { known, request }));
             }

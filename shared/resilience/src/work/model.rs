@@ -5,7 +5,7 @@
 
 use super::*;
 use crate::condition::Condition;
-use crate::model_checker::{Step, explore_to_the_end, long};
+use crate::model_checker::{Transition, explore_to_the_end, long};
 
 /// Enough copies of an effect, and of a message, to see that there are too many.
 const MANY: u8 = 2;
@@ -154,7 +154,7 @@ fn check(world: &World) -> Result<(), &'static str> {
 }
 
 /// Time, requests and the sweep.
-fn around(world: &World, rules: &Rules, next: &mut Vec<Step<World>>) {
+fn around(world: &World, rules: &Rules, next: &mut Vec<Transition<World>>) {
     let mut later = world.clone();
     if let Item::Held(left) = &mut later.item {
         *left = (*left - 1).max(-1);
@@ -164,9 +164,9 @@ fn around(world: &World, rules: &Rules, next: &mut Vec<Step<World>>) {
             *left = (*left - 1).max(-1);
         }
     }
-    next.push(Step::Progress(later));
+    next.push(Transition::Progress(later));
     if world.item == Item::Ready && rules.sweeps {
-        next.push(Step::Progress(World { messages: (world.messages + 1).min(MANY), ..world.clone() }));
+        next.push(Transition::Progress(World { messages: (world.messages + 1).min(MANY), ..world.clone() }));
     }
     let hashes = ["one", "two"];
     for at in 0..world.requests.len() {
@@ -178,7 +178,7 @@ fn around(world: &World, rules: &Rules, next: &mut Vec<Step<World>>) {
             answered.item = Item::Ready;
             answered.payload = Some(at);
             // A crash between the record and its message.
-            next.push(Step::Fault(answered.clone()));
+            next.push(Transition::Fault(answered.clone()));
         }
         let recorded = answered.payload.map(|payload| hashes[payload]);
         if same_request(recorded, hashes[at]) || !rules.compares_requests {
@@ -188,7 +188,7 @@ fn around(world: &World, rules: &Rules, next: &mut Vec<Step<World>>) {
             answered.requests[at] = Request::Refused;
         }
         // A client need not ask, and need not ask again.
-        next.push(Step::Fault(answered));
+        next.push(Transition::Fault(answered));
     }
 }
 
@@ -198,7 +198,7 @@ fn receive(
     at: usize,
     rules: &Rules,
     lease: i8,
-    next: &mut Vec<Step<World>>,
+    next: &mut Vec<Transition<World>>,
 ) -> Result<(), &'static str> {
     let done = World { messages: world.messages - 1, ..world.clone() };
     if world.holds(&rules.claim, false) {
@@ -212,16 +212,20 @@ fn receive(
             }
         }
         // A crash right after the claim: its message comes again.
-        next.push(Step::Fault(claimed.clone()));
+        next.push(Transition::Fault(claimed.clone()));
         claimed.messages -= 1;
-        next.push(Step::Progress(claimed.with(at, Worker::Holding { named: true, left: lease, effects: 0 }, false)));
+        next.push(Transition::Progress(claimed.with(
+            at,
+            Worker::Holding { named: true, left: lease, effects: 0 },
+            false,
+        )));
     } else if world.ended() || !rules.keeps_message_of_busy {
-        next.push(Step::Progress(done));
+        next.push(Transition::Progress(done));
     }
     Ok(())
 }
 
-fn steps(world: &World, rules: &Rules, lease: i8) -> Result<Vec<Step<World>>, &'static str> {
+fn steps(world: &World, rules: &Rules, lease: i8) -> Result<Vec<Transition<World>>, &'static str> {
     let mut next = Vec::new();
     around(world, rules, &mut next);
     for (at, worker) in world.workers.iter().enumerate() {
@@ -231,10 +235,14 @@ fn steps(world: &World, rules: &Rules, lease: i8) -> Result<Vec<Step<World>>, &'
             }
             continue;
         };
-        next.push(Step::Fault(world.with(at, Worker::Idle, true)));
+        next.push(Transition::Fault(world.with(at, Worker::Idle, true)));
         if effects == 0 || !rules.one_effect_in_a_lease && effects < MANY {
             // Even a worker that outlived its lease may still have its effect: nothing can stop it.
-            next.push(Step::Progress(world.with(at, Worker::Holding { named, left, effects: effects + 1 }, false)));
+            next.push(Transition::Progress(world.with(
+                at,
+                Worker::Holding { named, left, effects: effects + 1 },
+                false,
+            )));
         }
         let may_write = |condition: &Condition| -> Result<bool, &'static str> {
             if !world.holds(condition, named) {
@@ -251,15 +259,15 @@ fn steps(world: &World, rules: &Rules, lease: i8) -> Result<Vec<Step<World>>, &'
             if may_write(&rules.complete)? {
                 let ended = World { item: Item::Final, ..world.with(at, Worker::Idle, false) };
                 // A crash after the write, before the message is deleted.
-                next.push(Step::Fault(World { messages: (ended.messages + 1).min(MANY), ..ended.clone() }));
-                next.push(Step::Progress(ended));
+                next.push(Transition::Fault(World { messages: (ended.messages + 1).min(MANY), ..ended.clone() }));
+                next.push(Transition::Progress(ended));
             } else {
-                next.push(Step::Progress(world.with(at, Worker::Idle, rules.keeps_message_unrecorded)));
+                next.push(Transition::Progress(world.with(at, Worker::Idle, rules.keeps_message_unrecorded)));
             }
         }
         if effects == 0 && may_write(&rules.release)? {
             let item = if rules.mode == Mode::First { Item::Held(-1) } else { Item::Ready };
-            next.push(Step::Progress(World { item, ..world.with(at, Worker::Idle, true) }));
+            next.push(Transition::Progress(World { item, ..world.with(at, Worker::Idle, true) }));
         }
     }
     Ok(next)
@@ -276,8 +284,8 @@ fn explore(rules: &Rules, workers: usize, lease: i8) -> Result<usize, &'static s
     let first = World { item: Item::Absent, payload: None, requests: [asked; 2], messages, workers };
     let next = |world: &World| {
         let sorted = |step| match step {
-            Step::Progress(world) => Step::Progress(World::sorted(world)),
-            Step::Fault(world) => Step::Fault(World::sorted(world)),
+            Transition::Progress(world) => Transition::Progress(World::sorted(world)),
+            Transition::Fault(world) => Transition::Fault(World::sorted(world)),
         };
         Ok(steps(world, rules, lease)?.into_iter().map(sorted).collect())
     };

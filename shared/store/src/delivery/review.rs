@@ -6,7 +6,7 @@ use futures::future::try_join_all;
 use jiff::{SignedDuration, Timestamp};
 use resilience::outbox::{self, WAITING_SHARD, WAITING_SINCE};
 
-use super::{Deliveries, Step};
+use super::{Deliveries, Transition};
 use crate::records::key_of;
 use aws::error::AwsError;
 use aws::table::{Item, Key, Page, Query, text, to_item};
@@ -68,8 +68,8 @@ impl Deliveries {
 }
 
 /// The index attributes of a notification that waits for a person: in a partition of its organisation, which no worker queries.
-pub(super) fn for_review(step: &Step, pk: &str, now: Timestamp) -> Item {
-    match step.state {
+pub(super) fn for_review(transition: &Transition, pk: &str, now: Timestamp) -> Item {
+    match transition.state {
         NotificationState::NeedsReview => Item::from([
             (WAITING_SHARD.to_owned(), text(review_shard(pk))),
             (WAITING_SINCE.to_owned(), text(outbox::waiting_since(now, SignedDuration::ZERO).to_string())),

@@ -20,8 +20,8 @@ fn explore(rules: &Rules, workers: usize) -> Result<usize, &'static str> {
             }
         }
         let sorted = |step| match step {
-            Step::Progress(world) => Step::Progress(World::sorted(world)),
-            Step::Fault(world) => Step::Fault(World::sorted(world)),
+            Transition::Progress(world) => Transition::Progress(World::sorted(world)),
+            Transition::Fault(world) => Transition::Fault(World::sorted(world)),
         };
         Ok(steps.into_iter().map(sorted).collect())
     };
