@@ -1,4 +1,4 @@
-//! A bounded exhaustive exploration of the generations: two processes that ask and write, every interleaving, crashes, a
+//! A bounded exhaustive exploration of the generations: two processes that read and write, every interleaving, crashes, a
 //! shared tier that is not reached, and one that loses its memory. It mirrors what `aws::cache` does with a kind.
 
 use crate::model_checker;
@@ -12,19 +12,19 @@ const TOKENS: u8 = 5;
 enum Defect {
     None,
     /// The new generation begins before the table is written.
-    ToldFirst,
-    /// What was read is kept under the generation that is there when it is kept.
+    InvalidatedFirst,
+    /// An answer is stored under the generation at the time of storing.
     LateGeneration,
-    /// A copy of the process is used without asking for the generation.
+    /// An entry of the process is used without reading the generation.
     OwnCopyTrusted,
-    /// Who asks for the same waits for a reading of any generation.
-    JoinsAnyReading,
+    /// A request for the same answer waits for a read of any generation.
+    JoinsAnyRead,
     /// Generations are counted from 0 by the tier, and not random.
     CountedGenerations,
 }
 
 /// An answer with its generation: the number of the last write that it contains.
-type Kept = Option<(u8, u8)>;
+type CachedAnswer = Option<(u8, u8)>;
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 enum Task {
@@ -34,7 +34,7 @@ enum Task {
         number: u8,
     },
     /// It must be answered with at least the write that was acknowledged when it began.
-    Asking {
+    Requesting {
         at_least: u8,
     },
     /// It read the generation and found nothing in it.
@@ -43,7 +43,7 @@ enum Task {
         generation: u8,
     },
     /// It has read the table.
-    Keeping {
+    Storing {
         at_least: u8,
         generation: u8,
         content: u8,
@@ -54,17 +54,17 @@ enum Task {
 struct World {
     /// The last write that the table holds.
     table: u8,
-    /// Writes that somebody began.
+    /// The writes that have begun.
     begun: u8,
     /// The last write whose writer has finished both steps.
     acknowledged: u8,
     generation: Option<u8>,
-    kept: Kept,
+    shared: CachedAnswer,
     /// Tokens that were ever used: a random one does not come again.
     tokens: u8,
     tasks: [Task; TASKS],
-    /// The copy of each process.
-    own: [Kept; TASKS],
+    /// The entry of each process.
+    own: [CachedAnswer; TASKS],
 }
 
 impl World {
@@ -95,16 +95,16 @@ fn successors(world: &World, defect: Defect) -> Result<Vec<World>, &'static str>
         return Ok(next);
     }
     if world.generation.is_some() {
-        next.push(World { generation: None, kept: None, ..world.clone() });
+        next.push(World { generation: None, shared: None, ..world.clone() });
     }
     for (at, task) in world.tasks.iter().copied().enumerate() {
         match task {
             Task::Idle => {
-                next.push(world.with(at, Task::Asking { at_least: world.acknowledged }));
+                next.push(world.with(at, Task::Requesting { at_least: world.acknowledged }));
                 if world.begun < WRITES {
                     let number = world.begun + 1;
                     let mut writing = World { begun: number, ..world.with(at, Task::Writing { number }) };
-                    if defect == Defect::ToldFirst {
+                    if defect == Defect::InvalidatedFirst {
                         writing.begin(defect);
                     } else {
                         writing.table = number;
@@ -114,7 +114,7 @@ fn successors(world: &World, defect: Defect) -> Result<Vec<World>, &'static str>
             }
             Task::Writing { number } => {
                 let mut done = world.with(at, Task::Idle);
-                if defect == Defect::ToldFirst {
+                if defect == Defect::InvalidatedFirst {
                     done.table = done.table.max(number);
                 } else {
                     // A crash between the two steps, or a tier that cannot be reached: not acknowledged.
@@ -124,16 +124,16 @@ fn successors(world: &World, defect: Defect) -> Result<Vec<World>, &'static str>
                 done.acknowledged = done.acknowledged.max(number);
                 next.push(done);
             }
-            Task::Asking { at_least } => {
+            Task::Requesting { at_least } => {
                 // The tier is not reached: the table answers, and nothing is kept.
                 next.push(world.with(at, Task::Idle));
                 next.extend(look_up(world, at, at_least, defect)?);
             }
             Task::Reading { at_least, generation } => {
                 next.push(world.with(at, Task::Idle));
-                next.push(world.with(at, Task::Keeping { at_least, generation, content: world.table }));
+                next.push(world.with(at, Task::Storing { at_least, generation, content: world.table }));
             }
-            Task::Keeping { at_least, generation, content } => {
+            Task::Storing { at_least, generation, content } => {
                 answered(content, at_least)?;
                 let late = defect == Defect::LateGeneration;
                 let under = if late { world.generation.unwrap_or(generation) } else { generation };
@@ -141,7 +141,7 @@ fn successors(world: &World, defect: Defect) -> Result<Vec<World>, &'static str>
                 own.own[at] = Some((under, content));
                 // The tier may not take it.
                 next.push(own.clone());
-                own.kept = Some((under, content));
+                own.shared = Some((under, content));
                 next.push(own);
             }
         }
@@ -151,29 +151,29 @@ fn successors(world: &World, defect: Defect) -> Result<Vec<World>, &'static str>
 
 /// What may become of a request that asks the tier.
 fn look_up(world: &World, at: usize, at_least: u8, defect: Defect) -> Result<Vec<World>, &'static str> {
-    let mut asked = world.with(at, Task::Idle);
-    let generation = match asked.generation {
+    let mut requested = world.with(at, Task::Idle);
+    let generation = match requested.generation {
         Some(generation) => generation,
-        None => asked.begin(defect),
+        None => requested.begin(defect),
     };
     let trusted = defect == Defect::OwnCopyTrusted;
     let own = world.own[at].filter(|(of, _)| trusted || *of == generation);
-    if let Some((_, content)) = own.or(world.kept.filter(|(of, _)| *of == generation)) {
+    if let Some((_, content)) = own.or(world.shared.filter(|(of, _)| *of == generation)) {
         answered(content, at_least)?;
-        asked.own[at] = own.or(world.kept);
-        return Ok(vec![asked]);
+        requested.own[at] = own.or(world.shared);
+        return Ok(vec![requested]);
     }
-    let any = defect == Defect::JoinsAnyReading;
-    let mut next = vec![asked.with(at, Task::Reading { at_least, generation })];
+    let any = defect == Defect::JoinsAnyRead;
+    let mut next = vec![requested.with(at, Task::Reading { at_least, generation })];
     for (other, task) in world.tasks.iter().copied().enumerate().filter(|(other, _)| *other != at) {
         // Requests of one process that want the same wait for one reading, which must be good enough for both.
         let waits_for = |theirs: u8| theirs == generation || any;
         match task {
             Task::Reading { at_least: theirs, generation } if waits_for(generation) => {
-                next.push(asked.with(other, Task::Reading { at_least: theirs.max(at_least), generation }));
+                next.push(requested.with(other, Task::Reading { at_least: theirs.max(at_least), generation }));
             }
-            Task::Keeping { at_least: theirs, generation, content } if waits_for(generation) => {
-                next.push(asked.with(other, Task::Keeping { at_least: theirs.max(at_least), generation, content }));
+            Task::Storing { at_least: theirs, generation, content } if waits_for(generation) => {
+                next.push(requested.with(other, Task::Storing { at_least: theirs.max(at_least), generation, content }));
             }
             _ => {}
         }
@@ -188,7 +188,7 @@ fn explore(defect: Defect) -> Result<usize, &'static str> {
         begun: 0,
         acknowledged: 0,
         generation: None,
-        kept: None,
+        shared: None,
         tokens: 0,
         tasks: [Task::Idle; TASKS],
         own: [None; TASKS],
@@ -202,10 +202,10 @@ fn every_interleaving_reads_acknowledged_writes() {
     let worlds = explore(Defect::None).expect("no property is broken");
     assert!(worlds > 10_000, "the exploration is too small to mean anything: {worlds}");
     let defects = [
-        Defect::ToldFirst,
+        Defect::InvalidatedFirst,
         Defect::LateGeneration,
         Defect::OwnCopyTrusted,
-        Defect::JoinsAnyReading,
+        Defect::JoinsAnyRead,
         Defect::CountedGenerations,
     ];
     let mut caught = 0;
