@@ -155,7 +155,7 @@ impl EmailWorker {
         let language = language.or_else(|| correspondent.profile.as_ref()?.language.as_ref());
         let rendered = self.templates.render(notification.kind, language, &notification.data);
         let refused = |error: TemplateError| {
-            NotComposed::Refused(Failure::new("rejected", format!("failed to {}", aws::error::chain(&error))))
+            NotComposed::Refused(Failure::new("rejected", format!("failed to {}", aws::telemetry::chain(&error))))
         };
         let Rendered { subject, text, html, .. } = rendered.map_err(refused)?;
         Ok(Mail {

@@ -1,5 +1,6 @@
 //! Previews of mails. Nothing is stored and nothing is sent.
 
+use aws::telemetry::chain;
 use axum::Json;
 use axum::extract::State;
 use domain::language::Language;
@@ -54,7 +55,7 @@ fn render(templates: &Templates, request: PreviewRequest) -> Result<PreviewRespo
     let data = validated(kind, &data)?;
     let rendered = templates.render(kind, language.as_ref(), &data).map_err(|error| {
         // Validated data can be rendered; if not, the templates and the rules of the data contradict each other.
-        tracing::error!(error = aws::error::chain(&error), "a preview failed");
+        tracing::error!(error = %chain(&error), "a preview failed");
         Problem::internal()
     })?;
     let Rendered { subject, text, html, language, version } = rendered;
