@@ -179,15 +179,16 @@ def parsed(envelope, queue_id):
 class Handler:
     """The hooks that aiosmtpd calls; each returns the reply line."""
 
-    def __init__(self, store):
+    def __init__(self, store, time_scale):
         self.store = store
+        self.time_scale = time_scale
 
     async def fault(self, server, stage, recipients=()):
         """Lets a fault happen: its reply line, or None when the session goes on as usual."""
         fault = self.store.meet(stage, recipients)
         if fault is None:
             return None
-        await asyncio.sleep((fault["delay_ms"] or 0) / 1000)
+        await asyncio.sleep((fault["delay_ms"] or 0) / 1000 / self.time_scale)
         if fault["drop"]:
             if server.transport is not None:
                 server.transport.abort()
@@ -342,7 +343,7 @@ async def serve(arguments):
 
     def session(implicit=False):
         return Session(
-            Handler(store),
+            Handler(store, arguments.time_scale),
             loop=loop,
             hostname="smtp-sink.localhost",
             ident="ESMTP ready",
@@ -389,6 +390,7 @@ def main():
     parser.add_argument("--user", required=True, help="user name that AUTH accepts")
     parser.add_argument("--password", required=True, help="its password")
     parser.add_argument("--token", help="access token that AUTH XOAUTH2 accepts; without it XOAUTH2 is not offered")
+    parser.add_argument("--time-scale", type=int, default=1, help="a delay of a second takes so many times less")
     parser.add_argument("--mechanisms", default="PLAIN,LOGIN", help="what else AUTH offers (default %(default)s)")
     asyncio.run(serve(parser.parse_args()))
 

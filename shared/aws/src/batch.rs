@@ -66,10 +66,11 @@ impl Invocation {
         Duration::try_from(self.deadline.duration_since(clock::now())).unwrap_or(Duration::ZERO)
     }
 
-    /// The time that a call may take when `reserve` is needed after it; none when it must not begin.
+    /// The time on this machine's clock that a call may take when `reserve` is needed after it; none when it must not begin.
     #[must_use]
     pub fn allows(&self, reserve: Duration, longest: Duration) -> Option<Duration> {
-        deadline::allowance(self.left(), reserve, longest)
+        let [left, reserve] = [self.left(), reserve].map(clock::on_machine);
+        deadline::allowance(left, reserve, clock::for_work(longest))
     }
 }
 
@@ -131,7 +132,7 @@ impl SourceQueues {
         Fut: Future<Output = Outcome>,
     {
         let deadline = i64::try_from(event.context.deadline).unwrap_or(i64::MAX);
-        let deadline = Timestamp::from_millisecond(deadline).unwrap_or(Timestamp::MAX);
+        let deadline = clock::from_machine(Timestamp::from_millisecond(deadline).unwrap_or(Timestamp::MAX));
         let (handle, begin) = (&handle, clock::now());
         let endings: Vec<(End, Option<BatchItemFailure>)> = stream::iter(event.payload.records)
             .map(|message| async move { self.one(message, deadline, handle).await })

@@ -123,7 +123,7 @@ impl Cache {
         let entries = moka::future::Cache::builder()
             .max_capacity(bytes)
             .weigher(|key: &String, entry: &Entry| u32::try_from(key.len() + entry.bytes()).unwrap_or(u32::MAX))
-            .time_to_live(max_lifetime())
+            .time_to_live(clock::on_machine(max_lifetime()))
             .build();
         let (generations, refreshing, counts) = (Mutex::default(), Mutex::default(), Counts::default());
         Self { inner: Arc::new(Inner { entries, shared, generations, refreshing, counts }) }

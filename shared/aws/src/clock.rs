@@ -1,11 +1,21 @@
-//! Time: pure logic takes it as an argument.
+//! The clock by which the product decides and waits; pure logic takes its time as an argument.
+//!
+//! In a development build it may be simulated (`simulated`), or run faster than the machine's (`scaled`): what then waits, or hands
+//! a duration to AWS, asks [`on_machine`]. What others check by a clock of their own keeps the machine's time: signatures of AWS
+//! requests, tokens of a user pool, certificates.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 #[cfg(debug_assertions)]
+mod scaled;
+#[cfg(debug_assertions)]
 pub mod simulated;
+
+/// The least time that work of its own, such as a call to a third party, gets from a faster clock.
+#[cfg(debug_assertions)]
+const LEAST_FOR_WORK: Duration = Duration::from_secs(2);
 
 /// Now, to the millisecond: finer digits would only make stored times longer.
 #[must_use]
@@ -15,7 +25,34 @@ pub fn now() -> Timestamp {
         return now;
     }
     let now = Timestamp::now();
-    Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
+    let now = Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now);
+    from_machine(now)
+}
+
+/// The time of this clock at a time of the machine's, such as the deadline that Lambda gives.
+#[must_use]
+pub fn from_machine(at: Timestamp) -> Timestamp {
+    #[cfg(debug_assertions)]
+    let at = scaled::at(at);
+    at
+}
+
+/// The time that a duration of this clock takes on the machine: what a timeout, the lifetime of what a process keeps in memory, or
+/// a duration for AWS must be.
+#[must_use]
+pub fn on_machine(duration: Duration) -> Duration {
+    #[cfg(debug_assertions)]
+    let duration = if simulated::now().is_some() { duration } else { scaled::on_machine(duration) };
+    duration
+}
+
+/// The time on the machine that work may take for which this clock has so much: work is not faster where the clock is, so that
+/// it gets two seconds at least where it has as many.
+#[must_use]
+pub fn for_work(duration: Duration) -> Duration {
+    #[cfg(debug_assertions)]
+    let duration = on_machine(duration).max(duration.min(LEAST_FOR_WORK));
+    duration
 }
 
 /// Waits.
@@ -24,7 +61,7 @@ pub async fn sleep(duration: Duration) {
     if simulated::pass(duration) {
         return tokio::task::yield_now().await;
     }
-    tokio::time::sleep(duration).await;
+    tokio::time::sleep(on_machine(duration)).await;
 }
 
 /// A time as text of fixed width, so that texts sort as times do.

@@ -9,6 +9,7 @@ use moka::future::Cache;
 use resilience::limit::{self, Decision, Policy, Transition, Window};
 use serde::Deserialize;
 
+use crate::clock;
 use crate::error::AwsError;
 use crate::metrics::{self, Unit};
 use crate::table::{Item, Key, Query, Table, Write, Written, from_item, number};
@@ -49,7 +50,8 @@ impl SharedLimiter {
     #[must_use]
     pub fn new(table: Table, name: &'static str, window: Duration) -> Self {
         // A remembered window is of use for two windows.
-        let known = Cache::builder().max_capacity(AT_MOST).time_to_idle(window.saturating_mul(2)).build();
+        let idle = clock::on_machine(window.saturating_mul(2));
+        let known = Cache::builder().max_capacity(AT_MOST).time_to_idle(idle).build();
         Self { table, name, known, refuses: true }
     }
 

@@ -6,6 +6,7 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{MessageAttributeValue, QueueAttributeName};
 use serde::Serialize;
 
+use crate::clock;
 use crate::error::AwsError;
 
 /// One SQS queue.
@@ -53,7 +54,7 @@ impl Queue {
             .send_message()
             .queue_url(&self.url)
             .message_body(body)
-            .delay_seconds(resilience::batch::delay_seconds(after))
+            .delay_seconds(resilience::batch::delay_seconds(clock::on_machine(after)))
             .send()
             .await
             .map(|_| ())
@@ -93,7 +94,7 @@ impl Queue {
             .change_message_visibility()
             .queue_url(&self.url)
             .receipt_handle(receipt)
-            .visibility_timeout(resilience::batch::visibility_seconds(after))
+            .visibility_timeout(resilience::batch::visibility_seconds(clock::on_machine(after)))
             .send()
             .await
             .map(|_| ())

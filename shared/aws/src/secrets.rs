@@ -14,6 +14,7 @@ use domain::connection::ConnectionKey;
 use moka::future::Cache;
 use secrecy::{ExposeSecret as _, SecretString};
 
+use crate::clock;
 use crate::error::AwsError;
 
 /// The time that a secret is cached; a rotated one is in force after it.
@@ -41,7 +42,7 @@ enum Store {
 
 impl Secrets {
     pub(crate) fn new(client: Client, prefix: String) -> Self {
-        let cache = Cache::builder().max_capacity(AT_MOST).time_to_live(CACHED).build();
+        let cache = Cache::builder().max_capacity(AT_MOST).time_to_live(clock::on_machine(CACHED)).build();
         Self { store: Store::Service(client), prefix, cache }
     }
 

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use moka::future::Cache;
 
 use crate::records::Records;
+use aws::clock;
 use aws::error::AwsError;
 
 /// How long a read key is used: so a revoked one is refused after this time at the latest.
@@ -26,7 +27,7 @@ impl ApiKeys {
     /// The keys among these records.
     #[must_use]
     pub fn new(records: Records) -> Self {
-        Self { records, cache: Cache::builder().max_capacity(AT_MOST).time_to_live(CACHED).build() }
+        Self { records, cache: Cache::builder().max_capacity(AT_MOST).time_to_live(clock::on_machine(CACHED)).build() }
     }
 
     /// The record of a key; none when it is unknown to the organisation that it names, or revoked. At most one call a minute

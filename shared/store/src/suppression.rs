@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use moka::future::Cache;
 
 use crate::records::{Records, key_of};
+use aws::clock;
 use aws::error::AwsError;
 use aws::table::{Query, Write, Written, text, to_item};
 
@@ -54,7 +55,7 @@ pub(crate) async fn suppress(
         .set_all(to_item(&suppression)?)
         .set("created_at", text(since.to_string()))
         .set("updated_at", text(since.to_string()))
-        .set("listed_at", text(format!("{}#{id}", aws::clock::sortable(since))))
+        .set("listed_at", text(format!("{}#{id}", clock::sortable(since))))
         .remove("lifted_at");
     records.table().update(&key_of::<Suppression>(org, &id), write, false).await.map(|_| ())
 }
@@ -89,7 +90,10 @@ impl Correspondents {
     /// An empty cache over these records.
     #[must_use]
     pub fn new(records: Records) -> Self {
-        Self { records, known: Cache::builder().max_capacity(ORGANISATIONS).time_to_live(CACHED_FOR).build() }
+        Self {
+            records,
+            known: Cache::builder().max_capacity(ORGANISATIONS).time_to_live(clock::on_machine(CACHED_FOR)).build(),
+        }
     }
 
     /// The data of an organisation. At most two reads in [`CACHED_FOR`] for all callers of a process.

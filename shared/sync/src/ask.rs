@@ -102,7 +102,7 @@ impl Engine {
         let HttpRequest { method, url, headers, body } = call;
         let request = self.http.client().request(method, url).headers(headers).body(body);
         self.http
-            .send(request, LONGEST_REPLY)
+            .send(request, clock::for_work(LONGEST_REPLY))
             .await
             .map_err(|error| AtsError::Unavailable(format!("there is no reply: {error}")))
     }

@@ -139,7 +139,7 @@ impl Engine {
     async fn sent(&self, call: HttpRequest) -> Result<Reply, SendError> {
         let HttpRequest { method, url, headers, body } = call;
         let request = self.http.client().request(method, url).headers(headers).body(body);
-        self.http.send(request, LONGEST_REPLY).await
+        self.http.send(request, clock::for_work(LONGEST_REPLY)).await
     }
 
     /// Reads again what a change touched, so that our records follow it.

@@ -297,6 +297,41 @@ fn names_say_what_a_thing_is_for() -> Result<()> {
     Ok(())
 }
 
+/// Where the clock could run faster in what is deployed. The needles are put together here, so that this file does not hold them.
+fn fast_clocks(sources: &[(String, String)], template: &str) -> Vec<String> {
+    let scaled = "shared/aws/src/clock/scaled.rs";
+    let needles = [["TIME", "SCALE"].join("_"), ["TIME", "ORIGIN"].join("_")];
+    let ships = sources.iter().filter(|(name, _)| name.starts_with("shared/") || name.starts_with("functions/"));
+    let outside = ships.filter(|(name, _)| name != scaled).map(|(name, text)| (name.as_str(), text.as_str()));
+    let mut found: Vec<String> = outside
+        .chain([("template.yaml", template)])
+        .filter(|(_, text)| needles.iter().any(|needle| text.contains(needle)))
+        .map(|(name, _)| format!("{name} knows how fast the clock runs"))
+        .collect();
+    let clock = sources.iter().find(|(name, _)| name == "shared/aws/src/clock.rs");
+    let only_in_development = "#[cfg(debug_assertions)]\nmod scaled;";
+    if !clock.is_some_and(|(_, text)| text.contains(only_in_development) && text.matches("mod scaled").count() == 1) {
+        found.push("the clock runs faster not only in development builds".to_owned());
+    }
+    found
+}
+
+#[test]
+fn a_release_has_the_machines_clock() -> Result<()> {
+    let (sources, template) = (sources()?, fs::read_to_string(root().join("template.yaml"))?);
+    let violations = fast_clocks(&sources, &template);
+    ensure!(violations.is_empty(), "{}", violations.join("; "));
+    let named = ["TIME", "SCALE: 5"].join("_");
+    ensure!(!fast_clocks(&sources, &named).is_empty(), "a scale in the template goes unnoticed");
+    let mut broken = sources.clone();
+    broken.push(("functions/health/src/lib.rs".to_owned(), named));
+    ensure!(!fast_clocks(&broken, &template).is_empty(), "a function that knows the scale goes unnoticed");
+    let always = |(name, text): &(String, String)| (name.clone(), text.replace("#[cfg(debug_assertions)]\n", ""));
+    let always: Vec<_> = sources.iter().map(always).collect();
+    ensure!(!fast_clocks(&always, &template).is_empty(), "a fast clock in releases goes unnoticed");
+    Ok(())
+}
+
 /// What could end a process on purpose in what ships. The needles are put together here, so that this file does not hold them.
 fn deadly(sources: &[(String, String)]) -> Vec<String> {
     let armed = "shared/aws/src/fault/armed.rs";

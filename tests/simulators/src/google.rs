@@ -71,7 +71,7 @@ async fn token(headers: HeaderMap, body: Bytes) -> Result<Json<Value>, Error> {
         }
         "urn:ietf:params:oauth:grant-type:jwt-bearer" => {
             let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-            checked(&field("assertion"), &format!("http://{host}/google/token"), clock::wall_now().as_second())?
+            checked(&field("assertion"), &format!("http://{host}/google/token"), clock::now().as_second())?
         }
         _ => return Err(Error(StatusCode::BAD_REQUEST, "unsupported_grant_type", "Invalid grant_type.")),
     };

@@ -40,6 +40,12 @@ struct Arguments {
     /// The authority (PEM) that signed the emulator's certificate.
     #[arg(long)]
     ca: Option<PathBuf>,
+    /// Seconds that pass for the third parties in a second of the machine.
+    #[arg(long, default_value_t = 1)]
+    time_scale: u32,
+    /// When their clock showed the machine's time, in milliseconds since 1970 UTC.
+    #[arg(long, default_value_t = 0)]
+    time_origin_ms: i64,
 }
 
 #[tokio::main]
@@ -48,6 +54,7 @@ async fn main() -> anyhow::Result<()> {
     if !arguments.host.is_loopback() {
         bail!("--host must be a loopback address: the control routes have no authentication");
     }
+    simulators::clock::run_at(arguments.time_scale, arguments.time_origin_ms);
     let address = SocketAddr::new(arguments.host, arguments.port);
     let listener = TcpListener::bind(address).await.with_context(|| format!("failed to listen on {address}"))?;
     println!("simulators listen on http://{}", listener.local_addr()?);

@@ -260,7 +260,7 @@ impl Shared {
             "the shared tier of the cache cannot be reached"
         );
         let now = Instant::now();
-        let until = now.checked_add(BACKOFF).unwrap_or(now);
+        let until = now.checked_add(crate::clock::on_machine(BACKOFF)).unwrap_or(now);
         let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         let before = failed.and_then(|failed| failed.writers_wait_until);
         let writers_wait_until = if limits == WRITER { Some(until) } else { before };
