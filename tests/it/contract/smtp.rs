@@ -71,7 +71,8 @@ fn every_way_to_hand_a_mail_to_a_relay() {
     if env::var_os(SINKS).is_some() {
         return;
     }
-    let python = root().join(".venv/bin/python");
+    let tools = env::var_os("PYTHON_TOOLS").map_or_else(|| root().join(".venv"), PathBuf::from);
+    let python = tools.join("bin/python");
     let usable = |python: &Path| {
         let import = Command::new(python).args(["-c", "import aiosmtpd, cryptography"]).stderr(Stdio::null()).status();
         import.is_ok_and(|status| status.success())
@@ -86,7 +87,7 @@ fn every_way_to_hand_a_mail_to_a_relay() {
     assert!(made.expect("Python runs").success(), "the certificate");
     let ports = json!({"any": sinks.start(&python, "PLAIN,LOGIN"), "login": sinks.start(&python, "LOGIN")});
     let dialogues = Command::new(env::current_exe().expect("this binary"))
-        .args(["smtp::dialogues", "--exact", "--nocapture"])
+        .args(["contract::smtp::dialogues", "--exact", "--nocapture"])
         .env("SSL_CERT_FILE", folder.join("ca.pem"))
         .env(SINKS, ports.to_string())
         .output()
