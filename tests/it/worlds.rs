@@ -24,8 +24,17 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().and_then(|text| text.parse().ok())
 }
 
+/// Leaves the processor to the tests of a stack, which wait for each other, where there is one.
+fn give_way() {
+    if std::env::var_os("STACK_JSON").is_some() {
+        // Where it is refused, the worlds are only faster.
+        let _ = rustix::process::nice(15);
+    }
+}
+
 /// Plays all seeds of a provider, two at a time, and prints what came of them.
 fn prove(provider: Provider) {
+    give_way();
     let one = number("PROVE_SEED");
     let (first, count) = one.map_or((1, number("PROVE_SEEDS").unwrap_or(SEEDS)), |seed| (seed, 1));
     let next = AtomicU64::new(first);

@@ -1,4 +1,4 @@
-"""Starts MiniStack with the four things that its command line cannot say.
+"""Starts MiniStack with the six things that its command line cannot say.
 
 MiniStack fetches the keys of its own user pools at `http://localhost:PORT`, also when it serves TLS there; then no token
 is ever valid. And with TLS it also takes port 443 where it may. Neither is wanted on a developer's machine.
@@ -8,13 +8,21 @@ as execution environment, which the SDK puts into its user agent.
 
 And its SES tells nothing over the event bus, where only AWS itself may use the source `aws.ses`: here everybody may, so that
 a test can stand in for it.
+
+And its Runtime API writes the head and the body of an answer apart; with Nagle's algorithm the second waits for the
+acknowledgement of the first, 44 ms in each invocation.
+
+And its schedules follow the clock of the stack, which `TIME_SCALE` may make faster than the machine's.
 """
 
 import os
+import socketserver
 import urllib.request
 
 from ministack import app
-from ministack.services import eventbridge, lambda_svc
+from ministack.services import eventbridge, lambda_svc, scheduler
+
+TIME_SCALE = int(os.environ.get("TIME_SCALE", "1"))
 
 
 class OwnGatewayOverTls(urllib.request.BaseHandler):
@@ -40,7 +48,15 @@ def put_events_of_anybody(data, original=eventbridge._put_events):
     return original(data, allow_aws_source=True)
 
 
+def rate_by_the_clock_of_the_stack(expression, original=eventbridge._parse_rate_seconds):
+    seconds = original(expression)
+    return seconds and seconds / TIME_SCALE
+
+
 if __name__ == "__main__":
+    scheduler._SCHEDULE_TICK_INTERVAL /= TIME_SCALE
+    eventbridge._parse_rate_seconds = rate_by_the_clock_of_the_stack
+    socketserver.StreamRequestHandler.disable_nagle_algorithm = True
     eventbridge._put_events = put_events_of_anybody
     lambda_svc._provided_worker_env = environment_of_a_function
     urllib.request.install_opener(urllib.request.build_opener(OwnGatewayOverTls))

@@ -13,6 +13,11 @@ pub(crate) fn cargo(site: &Site) -> Command {
     command
 }
 
+/// What failed is said in the last lines of a log, which a report shows: colours and traces would push it out of them.
+pub(crate) fn quiet(command: &mut Command) {
+    command.env("CARGO_TERM_COLOR", "never").env("RUST_BACKTRACE", "0");
+}
+
 /// One call for all, and without `--package`: features are then resolved for the whole workspace, as `cargo test --workspace`
 /// does, and every dependency is compiled once.
 pub(crate) async fn build(site: &Site, functions: bool) -> Result<()> {

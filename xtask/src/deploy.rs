@@ -14,6 +14,7 @@ use crate::{
     package::{Package, Template},
     processes, report,
     site::Site,
+    time_scale::TimeScale,
     up::Mode,
 };
 
@@ -23,6 +24,10 @@ pub(crate) const STACK: &str = "hiring-integrations-local";
 /// What the emulator does not know: resource types, and properties of functions.
 const REFUSED_TYPES: [&str; 1] = ["AWS::CloudWatch::CompositeAlarm"];
 const REFUSED_PROPERTIES: [&str; 1] = ["DeploymentPreference"];
+
+/// Seconds that a function may take at least, and that a queue hides a message at least, however fast the clock is.
+const SHORTEST_TIMEOUT: u64 = 8;
+const SHORTEST_VISIBILITY: u64 = 12;
 
 /// Deploys unless exactly this is deployed already; whether it did.
 pub(crate) async fn deploy(
@@ -34,7 +39,7 @@ pub(crate) async fn deploy(
 ) -> Result<bool> {
     let began = Instant::now();
     let parameters = parameters(site, mode);
-    let (content, left_out) = derive(template, packages, mode.sam_build)?;
+    let (content, left_out) = derive(template, packages, mode)?;
     let text = serde_json::to_string_pretty(&content)?;
     let fingerprint = fingerprint(&text, packages, &parameters);
     let mark = site.state.join("deployed");
@@ -75,8 +80,9 @@ fn parameters(site: &Site, mode: &Mode) -> Vec<String> {
         format!("ProviderBaseUrl=http://127.0.0.1:{}", site.simulators()),
         "MailFrom=notifications@hiring.example".to_owned(),
         format!("MailProvider={}", mode.mail_provider.as_deref().unwrap_or("smtp")),
-        // A simulator knows at once what it took: nobody has to wait for minutes here.
-        "MailSettlingSeconds=3".to_owned(),
+        // A simulator knows at once what it took: nobody has to wait for minutes here. What is told meanwhile is work, which needs
+        // its time of the machine.
+        format!("MailSettlingSeconds={}", if mode.time.is_the_machines() { 3 } else { 10 }),
         "MailUnsubscribe=mailto:no-reports@hiring.example".to_owned(),
         "SmtpHost=127.0.0.1".to_owned(),
         format!("SmtpPort={}", site.smtp()),
@@ -97,7 +103,7 @@ fn fingerprint(template: &str, packages: &BTreeMap<String, Package>, parameters:
 }
 
 /// The template to deploy, and what was left out of it.
-fn derive(template: Template, packages: &BTreeMap<String, Package>, sam_build: bool) -> Result<(Value, Vec<String>)> {
+fn derive(template: Template, packages: &BTreeMap<String, Package>, mode: &Mode) -> Result<(Value, Vec<String>)> {
     let functions = template.functions()?;
     let folder = template.folder();
     let mut content = template.content;
@@ -128,7 +134,7 @@ fn derive(template: Template, packages: &BTreeMap<String, Package>, sam_build: b
         let properties =
             resource.get_mut("Properties").and_then(Value::as_mapping_mut).context("a function has no Properties")?;
         left_out.extend(remove_refused(&id, properties));
-        let code = if sam_build {
+        let code = if mode.sam_build {
             built_code(&folder, &id)
         } else {
             packages
@@ -140,7 +146,29 @@ fn derive(template: Template, packages: &BTreeMap<String, Package>, sam_build: b
         };
         properties.insert("CodeUri".into(), code.into());
     }
+    if let Some(resources) = content.get_mut("Resources").and_then(Value::as_mapping_mut) {
+        shorten(resources, mode.time);
+    }
     Ok((content, left_out))
+}
+
+/// Divides what AWS waits for by the speed of the stack's clock: how long a queue hides a message, and how long a function may
+/// take. It gives work the time that it needs on a busy machine all the same.
+fn shorten(resources: &mut Mapping, time: TimeScale) {
+    for resource in resources.iter_mut().map(|(_, resource)| resource) {
+        let kind = resource.get("Type").and_then(Value::as_str).unwrap_or_default();
+        let (name, least) = match kind {
+            "AWS::SQS::Queue" => ("VisibilityTimeout", SHORTEST_VISIBILITY),
+            "AWS::Serverless::Function" => ("Timeout", SHORTEST_TIMEOUT),
+            _ => continue,
+        };
+        let Some(value) = resource.get_mut("Properties").and_then(|properties| properties.get_mut(name)) else {
+            continue;
+        };
+        if let Some(seconds) = value.as_u64() {
+            *value = time.seconds(seconds, least).into();
+        }
+    }
 }
 
 fn built_code(folder: &Path, id: &str) -> String {
@@ -162,32 +190,41 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_code_and_what_the_emulator_refuses_differ() -> Result<()> {
-        let content = serde_yaml_ng::from_str(
-            "Globals: {Function: {CodeUri: ., Timeout: 3}}
+    fn only_code_what_the_emulator_refuses_and_the_clock_differ() -> Result<()> {
+        let source = "Globals: {Function: {CodeUri: ., Timeout: 3}}
 Resources:
   A:
     Type: AWS::Serverless::Function
     Metadata: {BuildProperties: {Binary: a}}
-    Properties: {MemorySize: 256, DeploymentPreference: {Type: Canary}}
+    Properties: {MemorySize: 256, Timeout: 60, DeploymentPreference: {Type: Canary}}
   B: {Type: AWS::CloudWatch::CompositeAlarm}
-  C: {Type: AWS::SQS::Queue}
-",
-        )?;
-        let template = Template { path: PathBuf::from("/repo/template.yaml"), content };
-        let package = Package { zip: PathBuf::from("/zips/a.zip"), sha256: "1".to_owned(), bytes: 1 };
-        let (derived, left_out) = derive(template, &BTreeMap::from([("a".to_owned(), package)]), false)?;
+  C: {Type: AWS::SQS::Queue, Properties: {VisibilityTimeout: 180, DelaySeconds: 1}}
+";
+        let package = || Package { zip: PathBuf::from("/zips/a.zip"), sha256: "1".to_owned(), bytes: 1 };
+        let derived = |time| {
+            let template =
+                Template { path: PathBuf::from("/repo/template.yaml"), content: serde_yaml_ng::from_str(source)? };
+            let mode = Mode { time, ..Mode::default() };
+            derive(template, &BTreeMap::from([("a".to_owned(), package())]), &mode)
+        };
+        let (content, left_out) = derived(TimeScale::default())?;
         let expected: Value = serde_yaml_ng::from_str(
             "Globals: {Function: {Timeout: 3}}
 Resources:
   A:
     Type: AWS::Serverless::Function
-    Properties: {MemorySize: 256, CodeUri: /zips/a.zip}
-  C: {Type: AWS::SQS::Queue}
+    Properties: {MemorySize: 256, Timeout: 60, CodeUri: /zips/a.zip}
+  C: {Type: AWS::SQS::Queue, Properties: {VisibilityTimeout: 180, DelaySeconds: 1}}
 ",
         )?;
-        assert_eq!(derived, expected);
+        assert_eq!(content, expected);
         assert_eq!(left_out, ["B (AWS::CloudWatch::CompositeAlarm)", "DeploymentPreference of A"]);
+        let (content, _) = derived(TimeScale { factor: 5, origin_ms: 0 })?;
+        let of = |pointer: [&str; 2]| content["Resources"][pointer[0]]["Properties"][pointer[1]].as_u64();
+        assert_eq!(
+            [of(["A", "Timeout"]), of(["C", "VisibilityTimeout"]), of(["C", "DelaySeconds"])],
+            [12, 36, 1].map(Some)
+        );
         Ok(())
     }
 }

@@ -17,7 +17,7 @@ pub(crate) enum Proof {
     /// The resilience core: models, call budgets, contention, and workers that are killed at every point.
     ///
     /// Explores the models of the state machines with larger bounds, then runs the measuring tests on a stack of its own, which
-    /// ends with the run. Up to 10 minutes warm. The last line has the numbers: worlds explored, rules left out on purpose
+    /// ends with the run and whose clock is the machine's. Up to 25 minutes warm. The last line has the numbers: worlds explored, rules left out on purpose
     /// that were noticed, and calls to AWS for a mail, for a second message, while the breaker is open, and for a request
     /// that the rate limit denies. A number that nothing measured is `?`. Exit 0 only when every test passed, every
     /// mutation was noticed, and every budget holds. Logs: .local/prove/logs/models.log and proofs.log.

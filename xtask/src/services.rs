@@ -14,6 +14,8 @@ use crate::{
     daemons::{self, Daemons, Program},
     processes, report,
     site::Site,
+    time_scale::TimeScale,
+    up::Mode,
 };
 
 pub(crate) const EMULATOR: &str = "ministack";
@@ -27,13 +29,13 @@ const SMTP_PASSWORD: &str = "local-smtp-password";
 
 /// Starts what does not run, and anew what runs from something else than now. Whether the emulator was started, which
 /// means that it is empty.
-pub(crate) async fn ensure(site: &Site, daemons: &Daemons<'_>, certificate: &str, containers: bool) -> Result<bool> {
+pub(crate) async fn ensure(site: &Site, daemons: &Daemons<'_>, certificate: &str, mode: &Mode) -> Result<bool> {
     let began = Instant::now();
     fs::create_dir_all(site.state.join("tmp"))?;
     fs::create_dir_all(site.fault_points())?;
-    let fresh = ensure_one(site, daemons, &emulator(site, certificate, containers)?, site.gateway)?;
-    ensure_one(site, daemons, &simulators(site, certificate)?, site.simulators())?;
-    ensure_one(site, daemons, &mailbox(site, certificate)?, site.smtp())?;
+    let fresh = ensure_one(site, daemons, &emulator(site, certificate, mode)?, site.gateway)?;
+    ensure_one(site, daemons, &simulators(site, certificate, mode.time)?, site.simulators())?;
+    ensure_one(site, daemons, &mailbox(site, certificate, mode.time)?, site.smtp())?;
     ensure_one(site, daemons, &redis(site)?, site.redis())?;
     let ports = [
         (EMULATOR, site.gateway),
@@ -63,9 +65,12 @@ pub(crate) async fn ensure(site: &Site, daemons: &Daemons<'_>, certificate: &str
     Ok(fresh)
 }
 
-fn emulator(site: &Site, certificate: &str, containers: bool) -> Result<Program> {
+fn emulator(site: &Site, certificate: &str, mode: &Mode) -> Result<Program> {
     let script = site.script("emulator.py");
+    let containers = mode.containers;
     let mut environment = site.environment();
+    // Of the functions, too, which inherit the emulator's environment; and of its schedules.
+    environment.extend(mode.time.environment());
     let tls = site.state.join("tls");
     for (name, value) in [
         ("GATEWAY_PORT", site.gateway.to_string()),
@@ -91,12 +96,16 @@ fn emulator(site: &Site, certificate: &str, containers: bool) -> Result<Program>
     Ok(Program { name: EMULATOR, arguments, environment, fingerprint })
 }
 
-fn simulators(site: &Site, certificate: &str) -> Result<Program> {
+fn simulators(site: &Site, certificate: &str, time: TimeScale) -> Result<Program> {
     let binary = site.binaries().join("simulators");
     let port = site.simulators().to_string();
-    let fingerprint = fingerprint(&[&binary], &format!("{certificate} {port}"))?;
+    let fingerprint = fingerprint(&[&binary], &format!("{certificate} {port} {time:?}"))?;
     let arguments = vec![
         binary.into(),
+        "--time-scale".into(),
+        time.factor.to_string().into(),
+        "--time-origin-ms".into(),
+        time.origin_ms.to_string().into(),
         "--port".into(),
         port.into(),
         "--calls-port".into(),
@@ -109,15 +118,17 @@ fn simulators(site: &Site, certificate: &str) -> Result<Program> {
     Ok(Program { name: SIMULATORS, arguments, environment: site.environment(), fingerprint })
 }
 
-fn mailbox(site: &Site, certificate: &str) -> Result<Program> {
+fn mailbox(site: &Site, certificate: &str, time: TimeScale) -> Result<Program> {
     let script = site.root.join("tests/simulators/smtp_sink.py");
     let tls = site.state.join("tls");
-    let fingerprint = fingerprint(&[&script], &format!("{certificate} {}", site.smtp()))?;
+    let fingerprint = fingerprint(&[&script], &format!("{certificate} {} {time:?}", site.smtp()))?;
     let arguments = vec![
         site.tool("python").into(),
         script.into(),
         "--smtp-port".into(),
         site.smtp().to_string().into(),
+        "--time-scale".into(),
+        time.factor.to_string().into(),
         "--http-port".into(),
         site.mailbox().to_string().into(),
         "--cert".into(),

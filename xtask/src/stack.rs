@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     report,
     site::{DEFAULT_PORT, DEFAULT_STATE, Site},
+    time_scale::TimeScale,
 };
 
 #[derive(Serialize, Deserialize)]
@@ -34,6 +35,16 @@ pub(crate) struct Stack {
     pub(crate) fault_points: String,
     /// The Redis that the functions share as a cache.
     pub(crate) cache_url: String,
+    /// Seconds of the stack's clock in a second of the machine.
+    #[serde(default = "same")]
+    pub(crate) time_scale: u32,
+    /// When both clocks showed the same, in milliseconds since 1970 UTC.
+    #[serde(default)]
+    pub(crate) time_origin_ms: u64,
+}
+
+const fn same() -> u32 {
+    1
 }
 
 #[derive(Serialize, Deserialize)]
@@ -75,6 +86,7 @@ const PROVIDERS: [&str; 11] =
 impl Stack {
     pub(crate) fn new(
         site: &Site,
+        time: TimeScale,
         api_id: &str,
         mut orgs: Vec<Organisation>,
         operator_token: String,
@@ -111,6 +123,8 @@ impl Stack {
             calls_url: format!("{}/_calls", site.functions_endpoint()),
             fault_points: site.fault_points().display().to_string(),
             cache_url: site.cache_url(),
+            time_scale: time.factor,
+            time_origin_ms: time.origin_ms,
         }
     }
 

@@ -1,16 +1,18 @@
 //! `test`: the gate. Each phase writes a log of its own; the first one that fails ends the run.
 
-use std::{fmt, path::PathBuf, time::Instant};
+use std::{fmt, time::Instant};
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use tokio::process::Command;
 
 use crate::{
+    changed::{self, Plan},
     compile,
     daemons::Daemons,
-    logs, processes, python, report,
+    logs, nextest, processes, python, report,
     site::Site,
+    time_scale::TimeScale,
     up::{self, Mode},
 };
 
@@ -19,10 +21,19 @@ pub(crate) struct TestArgs {
     /// Run one phase only.
     #[arg(long, value_enum)]
     only: Option<Phase>,
+    /// Test only what the changes since the branch `main` can break: the crates that changed with those that use them, the
+    /// template when it changed, and the stack when something changed that it deploys or stands on.
+    #[arg(long, conflicts_with = "only")]
+    changed: bool,
+    /// How much faster than the machine's the clock of the stack is: what waits for a minute waits for 60 s divided by this.
+    /// Lower it when a slow machine does not get its work done between two ticks; at 1 nothing is divided.
+    #[arg(long, default_value_t = TIME_SCALE, value_parser = clap::value_parser!(u32).range(1..=20))]
+    time_scale: u32,
     /// Leave the stack of the integration tests up afterwards, to look at.
     #[arg(long)]
     keep: bool,
-    /// Names of integration tests to run, as `cargo test` takes them.
+    /// Parts of the names of integration tests to run, such as `e2e::mail` or `our_records_equal_lever`, and options of
+    /// `cargo nextest run`.
     #[arg(last = true)]
     filter: Vec<String>,
 }
@@ -43,6 +54,21 @@ enum Phase {
     Integration,
 }
 
+impl Phase {
+    fn is_wanted(self, args: &TestArgs, plan: &Plan) -> bool {
+        let may_break = match self {
+            Self::Unit => plan.unit_tests().is_some(),
+            Self::Sam | Self::Cfn => plan.template,
+            Self::Fmt | Self::Clippy | Self::Integration => true,
+        };
+        may_break && args.only.is_none_or(|only| only == self)
+    }
+
+    const fn runs_tests(self) -> bool {
+        matches!(self, Self::Unit | Self::Integration)
+    }
+}
+
 impl fmt::Display for Phase {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
@@ -59,46 +85,69 @@ impl fmt::Display for Phase {
 /// The stack of the tests has ports of its own, so that a stack in use is not in the way.
 const PORT: u16 = 4666;
 const STATE: &str = ".local/test";
+/// Chosen by what is stable on two busy cores: a minute must be long enough for what is done within it.
+pub(crate) const TIME_SCALE: u32 = 5;
 
 pub(crate) async fn test(args: &TestArgs) -> Result<()> {
     let site = Site::new(STATE, PORT)?;
     let _lock = site.lock()?;
     let began = Instant::now();
     report::heading(format!("Tests; logs: {}", site.shown(&site.state.join("logs"))));
-    for phase in Phase::value_variants() {
-        if args.only.is_none_or(|only| only == *phase) {
-            run(*phase, &site, args).await?;
-        }
+    let plan = if args.changed { changed::plan(&site).await? } else { Plan::all() };
+    if args.changed {
+        report::note(plan.describe());
+    }
+    let phases: Vec<Phase> =
+        Phase::value_variants().iter().copied().filter(|phase| phase.is_wanted(args, &plan)).collect();
+    for phase in &phases {
+        run(*phase, &site, args, &plan).await?;
     }
     report::heading(format!("All tests passed in {}.", report::duration(began.elapsed())));
-    let phases = Phase::value_variants().iter().filter(|phase| args.only.is_none_or(|only| only == **phase));
-    let passed: u64 = phases.map(|phase| passed_in(&site, *phase)).sum();
+    let passed: u64 = phases.iter().map(|phase| passed_in(&site, *phase)).sum();
     println!("{passed} passed, 0 failed");
     Ok(())
 }
 
-/// How many tests a phase ran, as the closing lines of its log say.
+/// How many tests a phase ran, as its log says.
 fn passed_in(site: &Site, phase: Phase) -> u64 {
     let log = std::fs::read_to_string(site.log(&phase.to_string())).unwrap_or_default();
-    let counts =
-        log.lines().filter_map(|line| line.strip_prefix("test result: ok. ")?.split(' ').next()?.parse::<u64>().ok());
-    counts.sum()
+    if phase.runs_tests() { nextest::passed(&log) } else { 0 }
 }
 
-async fn run(phase: Phase, site: &Site, args: &TestArgs) -> Result<()> {
+async fn run(phase: Phase, site: &Site, args: &TestArgs, plan: &Plan) -> Result<()> {
     let began = Instant::now();
     report::begun(phase);
     match phase {
         Phase::Fmt => cargo(site, phase, &["fmt", "--all", "--check"]).await?,
         Phase::Clippy => {
-            cargo(site, phase, &["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"])
-                .await?;
+            let arguments = ["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"];
+            // The next phases need the tools, and a first run fetches them for half a minute.
+            tokio::try_join!(cargo(site, phase, &arguments), python::ensure(site))?;
         }
-        Phase::Unit => cargo(site, phase, &["test", "--workspace", "--lib", "--bins", "--locked"]).await?,
+        Phase::Unit => {
+            let mut command = nextest::command(site, "unit").await?;
+            command.args(["--lib", "--bins"]);
+            if let Some(filter) = plan.unit_tests().filter(|_| args.changed) {
+                command.args(["--filterset", &filter]);
+            }
+            nextest::run(site, "phase unit", command, &site.log(&phase.to_string())).await?;
+        }
         Phase::Sam => tool(site, phase, "sam", &["validate", "--lint", "--config-env", "default"]).await?,
         Phase::Cfn => tool(site, phase, "cfn-lint", &["template.yaml"]).await?,
+        Phase::Integration if !plan.stack => {
+            let mut command = nextest::command(site, "unit").await?;
+            command.args(["--test", "it", "--filterset", "not test(/^(e2e|worlds)::/)"]).args(&args.filter);
+            with_fixtures(site, &mut command);
+            nextest::run(site, "phase integration", command, &site.log("integration")).await?;
+        }
         Phase::Integration => {
-            let run = Integration { log: "integration", long: false, arguments: &args.filter, keep: args.keep };
+            let run = Integration {
+                log: "integration",
+                long: false,
+                arguments: &args.filter,
+                keep: args.keep,
+                time_scale: args.time_scale,
+            };
             integration(site, &run).await?;
         }
     }
@@ -108,8 +157,8 @@ async fn run(phase: Phase, site: &Site, args: &TestArgs) -> Result<()> {
 
 async fn cargo(site: &Site, phase: Phase, arguments: &[&str]) -> Result<()> {
     let mut command = compile::cargo(site);
-    // What failed is said in the last lines, which a report shows; a trace would push it out of them.
-    command.args(arguments).env("CARGO_TERM_COLOR", "never").env("RUST_BACKTRACE", "0");
+    compile::quiet(&mut command);
+    command.args(arguments);
     logged(site, phase, command).await
 }
 
@@ -131,10 +180,12 @@ pub(crate) struct Integration<'a> {
     pub(crate) log: &'static str,
     /// Whether tests that have a longer form run in it.
     pub(crate) long: bool,
-    /// For the test binary.
+    /// Names of tests and options of nextest.
     pub(crate) arguments: &'a [String],
     /// Whether the stack stays afterwards.
     pub(crate) keep: bool,
+    /// Seconds of the stack's clock in a second of the machine.
+    pub(crate) time_scale: u32,
 }
 
 /// Runs integration tests against a stack of their own.
@@ -142,23 +193,14 @@ pub(crate) async fn integration(site: &Site, run: &Integration<'_>) -> Result<()
     // What a killed run left is not what is tested.
     up::clear(site)?;
     let daemons = Daemons::new(site);
-    up::up(site, &daemons, &Mode::default()).await?;
-    let mut command = compile::cargo(site);
-    command
-        .args(["test", "--workspace", "--test", "it", "--locked"])
-        .env("CARGO_TERM_COLOR", "never")
-        .env("RUST_BACKTRACE", "0")
-        .env("STACK_JSON", site.stack_json());
+    up::up(site, &daemons, &Mode { time: TimeScale::from_now(run.time_scale)?, ..Mode::default() }).await?;
+    let mut command = nextest::command(site, if run.long { "prove" } else { "gate" }).await?;
+    command.args(["--test", "it"]).args(run.arguments).env("STACK_JSON", site.stack_json());
     if run.long {
         command.env("PROVE_LONG", "1");
     }
-    if let Some(fixtures) = fixtures(site) {
-        command.env("FIXTURES", fixtures);
-    }
-    if !run.arguments.is_empty() {
-        command.arg("--").args(run.arguments);
-    }
-    let outcome = processes::log(&format!("phase {}", run.log), command, &site.log(run.log)).await;
+    with_fixtures(site, &mut command);
+    let outcome = nextest::run(site, &format!("phase {}", run.log), command, &site.log(run.log)).await;
     logs::collect(site).await;
     if run.keep {
         daemons.keep();
@@ -174,8 +216,10 @@ pub(crate) async fn integration(site: &Site, run: &Integration<'_>) -> Result<()
     Ok(())
 }
 
-/// Recorded answers of third parties, where this machine has them beside the repository.
-fn fixtures(site: &Site) -> Option<PathBuf> {
-    let folder = site.root.parent()?.join("shared/fixtures");
-    folder.is_dir().then_some(folder)
+/// Names the recorded answers of third parties, where this machine has them beside the repository.
+fn with_fixtures(site: &Site, command: &mut Command) {
+    let folder = site.root.parent().map(|beside| beside.join("shared/fixtures"));
+    if let Some(folder) = folder.filter(|folder| folder.is_dir()) {
+        command.env("FIXTURES", folder);
+    }
 }

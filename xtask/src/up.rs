@@ -17,6 +17,7 @@ use crate::{
     processes, python, report, services,
     site::Site,
     stack::{self, Organisation, Stack},
+    time_scale::TimeScale,
     tls,
 };
 
@@ -26,6 +27,8 @@ pub(crate) struct Mode {
     pub(crate) containers: bool,
     /// Who takes the e-mails; none for the SMTP server of the stack.
     pub(crate) mail_provider: Option<String>,
+    /// How fast the clock of the stack is.
+    pub(crate) time: TimeScale,
 }
 
 /// What `stack.py finish` answers.
@@ -74,7 +77,7 @@ async fn bring_up(site: &Site, daemons: &Daemons<'_>, mode: &Mode) -> Result<Sta
     let whole = Instant::now();
     tokio::try_join!(python::ensure(site), compile(site, mode))?;
     let certificate = tls::ensure(site).await?;
-    let fresh = services::ensure(site, daemons, &certificate, mode.containers).await?;
+    let fresh = services::ensure(site, daemons, &certificate, mode).await?;
 
     let template = Template::read(site, mode.sam_build)?;
     let functions = template.functions()?;
@@ -82,7 +85,7 @@ async fn bring_up(site: &Site, daemons: &Daemons<'_>, mode: &Mode) -> Result<Sta
     let packages = package::pack(site, &binaries.collect()).await?;
     deploy::deploy(site, template, &packages, mode, fresh).await?;
 
-    let stack = finish(site, fresh, &packages).await?;
+    let stack = finish(site, mode.time, fresh, &packages).await?;
     report::tick(whole, format!("the stack answers at {}", stack.api_url));
     Ok(stack)
 }
@@ -100,7 +103,7 @@ async fn compile(site: &Site, mode: &Mode) -> Result<()> {
 }
 
 /// Everything after the deployment: routes, seeds, tokens, `stack.json`, the first call of each function.
-async fn finish(site: &Site, fresh: bool, packages: &BTreeMap<String, Package>) -> Result<Stack> {
+async fn finish(site: &Site, time: TimeScale, fresh: bool, packages: &BTreeMap<String, Package>) -> Result<Stack> {
     let began = Instant::now();
     let mut command = python::script(site, "stack.py")?;
     command.args(["finish", "--stack", deploy::STACK, "--state"]).arg(&site.state);
@@ -109,7 +112,7 @@ async fn finish(site: &Site, fresh: bool, packages: &BTreeMap<String, Package>) 
     let finished: Finished = serde_json::from_str(&answer).context("failed to read the answer of stack.py finish")?;
     let api_id = finished.outputs.get("ApiId").context("the stack has no output ApiId")?;
     let secrets = finished.mail_webhook_secrets;
-    let stack = Stack::new(site, api_id, finished.orgs, finished.operator_token, secrets);
+    let stack = Stack::new(site, time, api_id, finished.orgs, finished.operator_token, secrets);
     stack.write(site)?;
     prepare_sam_local(site, &finished.functions)?;
     let routes = if finished.routes_changed {

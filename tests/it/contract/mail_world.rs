@@ -3,12 +3,13 @@
 use domain::mail_event::MailReference;
 use domain::message::EmailJob;
 use domain::notification::{Notification, NotificationKind};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use reqwest::Method;
 use resilience::outbox::{shard_of, waiting_since};
 use serde_json::{Value, json};
 
 use crate::e2e::harness::stack::{Stack, fresh_number};
+use crate::e2e::harness::time;
 
 /// A tenant that exists for one test.
 #[derive(Debug, Clone)]
@@ -38,7 +39,7 @@ impl Stack {
     /// Makes a tenant whose mail goes through these providers, the first choice first.
     pub(crate) async fn tenant(&self, providers: &[&str]) -> Tenant {
         let id = format!("{}-{:x}", providers.first().expect("a provider"), fresh_number());
-        let now = Timestamp::now().to_string();
+        let now = time::now().to_string();
         self.put_record(&json!({
             "pk": format!("ORG#{id}#organisation"), "sk": id, "v": 1, "id": id, "name": "Tenant",
             "notify_email": "staff@example.com", "mail_providers": providers, "created_at": now, "updated_at": now,
@@ -50,7 +51,7 @@ impl Stack {
     /// Records a notification of a tenant as a function does that accepted it; its message is not sent yet.
     pub(crate) async fn record_notification(&self, tenant: &Tenant, kind: NotificationKind, to: &str) -> Told {
         let uuid = uuid::Uuid::now_v7();
-        let now = Timestamp::now();
+        let now = time::now();
         let id = uuid.to_string();
         let notification = Notification::queued(id.parse().expect("an id"), kind, to.to_owned(), data(kind), now);
         let mut item = json!(notification);

@@ -35,8 +35,14 @@ pub(super) async fn mail(args: &ProofArgs) -> Result<bool> {
     }
     let explored = models(&site, MODELS, &["--package", "resilience"], "delivery::model::").await;
     let began = Instant::now();
-    let arguments: Vec<String> = ["--nocapture"].into_iter().chain(MEASURING).map(str::to_owned).collect();
-    let run = test::Integration { log: PROOFS, long: true, arguments: &arguments, keep: args.keep };
+    let arguments: Vec<String> = MEASURING.map(str::to_owned).into();
+    let run = test::Integration {
+        log: PROOFS,
+        long: true,
+        arguments: &arguments,
+        keep: args.keep,
+        time_scale: test::TIME_SCALE,
+    };
     let measured = test::integration(&site, &run).await;
     if measured.is_ok() {
         report::tick(began, "each fault at each provider, and a thousand mails");

@@ -3,7 +3,8 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::e2e::harness::stack::{Stack, beside_others, run};
+use crate::e2e::harness::claims::using;
+use crate::e2e::harness::stack::{Stack, run};
 
 fn good() -> Value {
     json!({"kind": "password-reset", "to": "ada@example.com",
@@ -25,7 +26,7 @@ fn with(pointer: &str, value: Value) -> Value {
 
 #[test]
 fn every_broken_rule_of_a_body_is_named() {
-    let _guard = beside_others();
+    let _guard = using(&[]);
     run(async {
         let stack = Stack::open();
         let globex = stack.org("globex");
@@ -94,7 +95,7 @@ fn every_broken_rule_of_a_body_is_named() {
 
 #[test]
 fn unknown_ids_parameters_and_methods_are_told_apart() {
-    let _guard = beside_others();
+    let _guard = using(&[]);
     run(async {
         let stack = Stack::open();
         let acme = stack.org("acme");
@@ -113,7 +114,7 @@ fn unknown_ids_parameters_and_methods_are_told_apart() {
 
 #[test]
 fn without_a_token_or_with_a_foreign_one_nothing_is_answered() {
-    let _guard = beside_others();
+    let _guard = using(&[]);
     run(async {
         let stack = Stack::open();
         let token = stack.text("/orgs/0/token").to_owned();

@@ -15,7 +15,9 @@ use reqwest::header::HeaderMap;
 use resilience::cache::{Kind, Outcome};
 use serde_json::{Value, json};
 
-use crate::e2e::harness::stack::{Org, PATIENCE, Stack, alone, beside_others, fresh_number, run};
+use crate::e2e::harness::claims::{REVIEW, Redis, alone, disturbing, using};
+use crate::e2e::harness::stack::{Org, PATIENCE, Stack, fresh_number, run};
+use crate::e2e::harness::time;
 
 /// Longest time that an answer may take while Redis does not answer.
 const BOUND: Duration = Duration::from_secs(2);
@@ -162,7 +164,7 @@ fn a_kept_list_tells_its_age_and_validator_and_belongs_to_its_organisation() {
 
 #[test]
 fn an_application_of_a_webhook_is_in_the_kept_list_as_soon_as_its_event_is_done() {
-    let _guard = beside_others();
+    let _guard = using(&REVIEW);
     run(async {
         let stack = Stack::open();
         let acme = stack.org("acme");
@@ -171,7 +173,7 @@ fn an_application_of_a_webhook_is_in_the_kept_list_as_soon_as_its_event_is_done(
             get(&acme, "/api/applications?limit=100", &[]).await;
             let number = fresh_number();
             let mut event = simulators::greenhouse::new_candidate_application(number, fresh_number(), number);
-            event["payload"]["application"]["applied_at"] = json!(clock::now().to_string());
+            event["payload"]["application"]["applied_at"] = json!(time::now().to_string());
             let event_id = format!("kept-{number}");
             let delivered = acme.deliver(&simulators::greenhouse::escape(&event), &event_id).await;
             assert_eq!(delivered.status, 200, "{delivered:?}");
@@ -190,7 +192,7 @@ fn an_application_of_a_webhook_is_in_the_kept_list_as_soon_as_its_event_is_done(
 
 #[test]
 fn while_redis_does_not_answer_requests_are_right_and_bounded_and_afterwards_they_are_kept_again() {
-    let _guard = alone();
+    let _guard = disturbing(&[Redis], &[]);
     run(async {
         let stack = Stack::open();
         let acme = stack.org("acme");
@@ -265,7 +267,7 @@ async fn two_processes(stack: &Stack) -> (Cache, Cache) {
 
 #[test]
 fn what_one_process_read_another_need_not_read_and_what_one_wrote_the_other_sees_at_its_next_question() {
-    let _guard = alone();
+    let _guard = disturbing(&[Redis], &[]);
     run(async {
         let stack = Stack::open();
         let ((one, two), origin) = (two_processes(&stack).await, Origin::default());
@@ -288,7 +290,7 @@ fn what_one_process_read_another_need_not_read_and_what_one_wrote_the_other_sees
 
 #[test]
 fn a_write_that_redis_was_not_told_of_is_told_when_it_answers_again() {
-    let _guard = alone();
+    let _guard = disturbing(&[Redis], &[]);
     run(async {
         let stack = Stack::open();
         let ((one, two), origin) = (two_processes(&stack).await, Origin::default());
@@ -309,7 +311,7 @@ fn a_write_that_redis_was_not_told_of_is_told_when_it_answers_again() {
 
 #[test]
 fn after_an_outage_that_it_noticed_a_process_trusts_nothing_from_before_it() {
-    let _guard = alone();
+    let _guard = disturbing(&[Redis], &[]);
     run(async {
         let stack = Stack::open();
         let ((one, two), origin) = (two_processes(&stack).await, Origin::default());
@@ -326,7 +328,7 @@ fn after_an_outage_that_it_noticed_a_process_trusts_nothing_from_before_it() {
 
 #[test]
 fn a_server_that_closed_its_connections_or_forgot_everything_is_no_outage() {
-    let _guard = alone();
+    let _guard = disturbing(&[Redis], &[]);
     run(async {
         let stack = Stack::open();
         let ((one, two), origin) = (two_processes(&stack).await, Origin::default());

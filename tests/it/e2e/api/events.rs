@@ -5,7 +5,8 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::e2e::harness::stack::{Stack, beside_others, run};
+use crate::e2e::harness::claims::{REVIEW, using};
+use crate::e2e::harness::stack::{Stack, run};
 use crate::repo::layout::root;
 
 /// What a replay must answer.
@@ -88,7 +89,7 @@ fn every_event_file_has_an_expectation_and_every_expectation_a_file() {
 
 #[test]
 fn every_event_file_is_answered_as_expected_by_the_deployed_function() {
-    let _guard = beside_others();
+    let _guard = using(&REVIEW);
     run(async {
         let stack = Stack::open();
         for (function, case, expected) in &EXPECTED {

@@ -4,7 +4,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::e2e::ats::webhook::application;
-use crate::e2e::harness::stack::{Stack, beside_others, fresh_number, new_application, run};
+use crate::e2e::harness::claims::{REVIEW, using};
+use crate::e2e::harness::stack::{Stack, fresh_number, new_application, run};
+use crate::e2e::harness::time;
 
 fn notifications() -> [Value; 7] {
     [
@@ -19,7 +21,7 @@ fn notifications() -> [Value; 7] {
         json!({"kind": "application-received", "to": "ada@example.com",
                "data": {"candidate_name": "Grace <b>", "job_title": "Admiral"}}),
         json!({"kind": "interview-scheduled", "to": "ada@example.com", "language": "de", "data": {"candidate_name": "Ada",
-               "job_title": "Analyst", "starts_at": jiff::Timestamp::now() + jiff::SignedDuration::from_hours(48),
+               "job_title": "Analyst", "starts_at": time::now() + jiff::SignedDuration::from_hours(48),
                "when": "Dienstag, 10 Uhr", "duration_minutes": 45, "meeting_url": "https://meet.example.com/1"}}),
         json!({"kind": "application-status-changed", "to": "ada@bücher.example",
                "data": {"candidate_name": "Ada", "job_title": "Analyst", "status": "Interview"}}),
@@ -28,7 +30,7 @@ fn notifications() -> [Value; 7] {
 
 #[test]
 fn every_kind_of_notification_becomes_one_mail() {
-    let _guard = beside_others();
+    let _guard = using(&REVIEW);
     run(async {
         let stack = Stack::open();
         let acme = stack.org("acme");
@@ -55,7 +57,7 @@ fn every_kind_of_notification_becomes_one_mail() {
 
 #[test]
 fn a_suggestion_is_asked_for_polled_and_listed() {
-    let _guard = beside_others();
+    let _guard = using(&REVIEW);
     run(async {
         let stack = Stack::open();
         let acme = stack.org("acme");
@@ -83,7 +85,7 @@ fn a_suggestion_is_asked_for_polled_and_listed() {
 
 #[test]
 fn an_idempotency_key_finds_its_own_request_and_refuses_another() {
-    let _guard = beside_others();
+    let _guard = using(&REVIEW);
     run(async {
         let stack = Stack::open();
         let acme = stack.org("acme");
@@ -114,7 +116,7 @@ fn an_idempotency_key_finds_its_own_request_and_refuses_another() {
 
 #[test]
 fn lists_are_paged_without_loss_or_repetition_and_stay_within_the_organisation() {
-    let _guard = beside_others();
+    let _guard = using(&REVIEW);
     run(async {
         let stack = Stack::open();
         let acme = stack.org("acme");
@@ -150,7 +152,7 @@ fn lists_are_paged_without_loss_or_repetition_and_stay_within_the_organisation()
 
 #[test]
 fn health_is_public_and_names_what_it_checked() {
-    let _guard = beside_others();
+    let _guard = using(&REVIEW);
     run(async {
         let stack = Stack::open();
         let answer = stack.send(stack.http.get(format!("{}/api/health", stack.text("/api_url")))).await;

@@ -6,13 +6,15 @@ use domain::api_key::PresentedKey;
 use domain::id::IntakeId;
 use domain::intake::{Applicant, AppliedJob, Intake, Priority, Submission};
 use domain::message::IntakeJob;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use reqwest::Method;
 use resilience::outbox::OVERDUE;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::e2e::harness::stack::{Answer, PATIENCE, Stack, alone, beside_others, fresh_number, run};
+use crate::e2e::harness::claims::{alone, using};
+use crate::e2e::harness::stack::{Answer, PATIENCE, Stack, fresh_number, run};
+use crate::e2e::harness::time;
 use crate::e2e::resilience::outbox::{leave, sweep};
 
 const PATH: &str = "/api/external/job-application";
@@ -84,7 +86,7 @@ fn body(number: u64) -> Value {
 
 #[test]
 fn an_application_becomes_records_in_its_organisation_and_nobody_elses() {
-    let _guard = beside_others();
+    let _guard = using(&[]);
     run(async {
         let stack = Stack::open();
         let acme = stack.org("acme");
@@ -122,7 +124,7 @@ fn an_application_becomes_records_in_its_organisation_and_nobody_elses() {
 
 #[test]
 fn a_job_of_ours_is_named_by_its_id_and_one_that_is_not_there_ends_the_intake() {
-    let _guard = beside_others();
+    let _guard = using(&[]);
     run(async {
         let stack = Stack::open();
         let key = Key::roomy(&stack, "acme").await;
@@ -156,7 +158,7 @@ fn a_job_of_ours_is_named_by_its_id_and_one_that_is_not_there_ends_the_intake() 
 
 #[test]
 fn an_idempotency_key_finds_its_own_application_and_refuses_another() {
-    let _guard = beside_others();
+    let _guard = using(&[]);
     run(async {
         let stack = Stack::open();
         let acme = Key::roomy(&stack, "acme").await;
@@ -186,7 +188,7 @@ fn an_idempotency_key_finds_its_own_application_and_refuses_another() {
 
 #[test]
 fn five_copies_of_the_message_at_once_make_one_application() {
-    let _guard = beside_others();
+    let _guard = using(&[]);
     run(async {
         let stack = Stack::open();
         let key = Key::roomy(&stack, "acme").await;
@@ -214,11 +216,11 @@ fn five_copies_of_the_message_at_once_make_one_application() {
 
 #[test]
 fn every_key_that_is_not_good_gets_the_same_answer() {
-    let _guard = beside_others();
+    let _guard = using(&[]);
     run(async {
         let stack = Stack::open();
         let key = Key::roomy(&stack, "acme").await;
-        let ended = Timestamp::now() - SignedDuration::from_secs(60);
+        let ended = time::now() - SignedDuration::from_secs(60);
         let revoked = Key::fresh(&stack, "acme", json!({"revoked_at": ended.to_string()})).await;
         let accepted = key.post(&body(fresh_number())).await;
         assert_eq!(accepted.status, 202, "{accepted:?}");
@@ -250,7 +252,7 @@ fn every_key_that_is_not_good_gets_the_same_answer() {
 
 #[test]
 fn a_body_that_breaks_a_rule_is_refused_by_name_and_leaves_nothing() {
-    let _guard = beside_others();
+    let _guard = using(&[]);
     run(async {
         let stack = Stack::open();
         let key = Key::roomy(&stack, "globex").await;
@@ -286,7 +288,7 @@ fn a_body_that_breaks_a_rule_is_refused_by_name_and_leaves_nothing() {
 
 #[test]
 fn poison_ends_in_the_dead_letter_queue_of_the_queue_that_it_came_from() {
-    let _guard = beside_others();
+    let _guard = using(&[]);
     run(async {
         let stack = Stack::open();
         for queue in ["intake", "intake-priority"] {
@@ -310,7 +312,7 @@ fn an_intake_that_was_recorded_and_never_enqueued_is_swept_and_one_that_cannot_b
     run(async {
         let stack = Stack::open();
         let key = Key::roomy(&stack, "acme").await;
-        let old = Timestamp::now() - OVERDUE - SignedDuration::from_secs(60);
+        let old = time::now() - OVERDUE - SignedDuration::from_secs(60);
         let mut left = Vec::new();
         for priority in [Priority::Normal, Priority::High] {
             let number = fresh_number();
@@ -342,7 +344,7 @@ fn an_intake_that_was_recorded_and_never_enqueued_is_swept_and_one_that_cannot_b
         let times = json!({"created_at": old.to_string(), "updated_at": old.to_string()});
         let mut broken = json!({"v": 1, "id": id, "state": "accepted", "attempts": 0, "priority": "normal"});
         broken.as_object_mut().expect("an item").extend(times.as_object().cloned().expect("times"));
-        leave(&stack, "ORG#acme#intake", &id, broken, Timestamp::now()).await;
+        leave(&stack, "ORG#acme#intake", &id, broken, time::now()).await;
         stack.send_message("intake", &json!({"v": 1, "org": "acme", "intake": id}).to_string()).await;
         let begin = Instant::now();
         loop {

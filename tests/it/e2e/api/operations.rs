@@ -4,7 +4,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::e2e::api::intake::Key;
-use crate::e2e::harness::stack::{Answer, Stack, alone, beside_others, run};
+use crate::e2e::harness::claims::{Model, disturbing, using};
+use crate::e2e::harness::stack::{Answer, Stack, run};
 
 async fn order(stack: &Stack, token: &str, path: &str, body: Value) -> Answer {
     let url = format!("{}/api/admin/breakers/{path}", stack.text("/api_url"));
@@ -23,7 +24,7 @@ fn breaker<'a>(list: &'a Answer, scope: &str, name: &str) -> Option<&'a Value> {
 
 #[test]
 fn an_operator_forces_lifts_and_resets_the_model_and_each_order_is_in_the_audit() {
-    let _guard = alone();
+    let _guard = disturbing(&[Model], &[]);
     run(async {
         let stack = Stack::open();
         let acme = stack.org("acme");
@@ -78,7 +79,7 @@ fn an_operator_forces_lifts_and_resets_the_model_and_each_order_is_in_the_audit(
 
 #[test]
 fn an_administrator_sees_who_asked_how_often_and_lets_a_key_begin_anew() {
-    let _guard = beside_others();
+    let _guard = using(&[]);
     run(async {
         let stack = Stack::open();
         let acme = stack.org("acme");
@@ -112,7 +113,7 @@ fn an_administrator_sees_who_asked_how_often_and_lets_a_key_begin_anew() {
 
 #[test]
 fn orders_need_the_role_and_stay_within_the_organisation() {
-    let _guard = beside_others();
+    let _guard = using(&[]);
     run(async {
         let stack = Stack::open();
         let (acme, globex) = (stack.org("acme"), stack.org("globex"));

@@ -8,12 +8,16 @@ use futures::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::e2e::harness::stack::{Stack, alone, beside_others, fresh_number, run};
+use crate::e2e::harness::claims::{ActionWorker, Part, Simulator, SyncWorker, alone, using};
+use crate::e2e::harness::stack::{Stack, fresh_number, run};
 use company::{Company, SETTLED};
+
+/// What a change at an ATS takes.
+const WRITE_BACK: [Part; 3] = [ActionWorker, SyncWorker, Simulator("bamboohr")];
 
 #[test]
 fn a_status_is_moved_once_though_its_message_comes_twice_and_our_record_follows() {
-    let _guard = beside_others();
+    let _guard = using(&WRITE_BACK);
     run(async {
         let stack = Stack::open();
         let company = Company::found(&stack).await;
@@ -57,7 +61,7 @@ fn a_status_is_moved_once_though_its_message_comes_twice_and_our_record_follows(
 
 #[test]
 fn comments_rejections_hires_and_applications_arrive_once() {
-    let _guard = beside_others();
+    let _guard = using(&WRITE_BACK);
     run(async {
         let stack = Stack::open();
         let company = Company::found(&stack).await;
@@ -95,7 +99,7 @@ fn comments_rejections_hires_and_applications_arrive_once() {
 
 #[test]
 fn what_is_refused_says_why_and_what_is_not_possible_is_not_accepted() {
-    let _guard = beside_others();
+    let _guard = using(&WRITE_BACK);
     run(async {
         let stack = Stack::open();
         let company = Company::found(&stack).await;
@@ -127,7 +131,7 @@ fn what_is_refused_says_why_and_what_is_not_possible_is_not_accepted() {
 
 #[test]
 fn a_limit_of_the_provider_is_waited_for_and_a_lost_reply_is_looked_for() {
-    let _guard = alone();
+    let _guard = using(&WRITE_BACK);
     run(async {
         let stack = Stack::open();
         let company = Company::found(&stack).await;

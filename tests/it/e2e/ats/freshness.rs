@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 use futures::stream::{self, StreamExt as _};
 
-use crate::e2e::harness::stack::{Org, PATIENCE, Stack, alone, fresh_number, new_application, run};
+use crate::e2e::harness::claims::{REVIEW, using};
+use crate::e2e::harness::stack::{Org, PATIENCE, Stack, fresh_number, new_application, run};
 
 /// Webhooks of each kind of load.
 const WEBHOOKS: usize = 100;
@@ -42,7 +43,7 @@ fn print(load: &str, mut times: Vec<Duration>) {
 
 #[test]
 fn what_a_webhook_tells_is_soon_stored() {
-    let _guard = alone();
+    let _guard = using(&REVIEW);
     run(async {
         let stack = Stack::open();
         let globex = stack.org("globex");

@@ -3,7 +3,8 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::e2e::harness::stack::{Answer, Stack, alone, run};
+use crate::e2e::harness::claims::{Mailer, Relay, disturbing};
+use crate::e2e::harness::stack::{Answer, Stack, run};
 
 const SETTLED: [&str; 3] = ["accepted", "rejected", "needs_review"];
 
@@ -38,7 +39,7 @@ async fn decide(stack: &Stack, org: &str, id: &str, decision: &str, body: Value)
 
 #[test]
 fn a_person_sends_it_again_or_says_that_it_was_sent_and_either_is_decided_once() {
-    let _guard = alone();
+    let _guard = disturbing(&[Relay], &[Mailer]);
     run(async {
         let stack = Stack::open();
         let acme = stack.org("acme");

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::e2e::harness::stack::{Answer, Org, Stack, alone, run};
+use crate::e2e::harness::claims::{Simulator, SyncWorker, disturbing};
+use crate::e2e::harness::stack::{Answer, Org, Stack, run};
+use crate::e2e::harness::time;
 
 const ORG: &str = "globex";
 const CONNECTION: &str = "bamboo-globex";
@@ -70,7 +72,7 @@ fn applications<'a>(sync: &'a Value, what: &str) -> &'a Value {
 
 #[test]
 fn what_is_stored_is_what_the_provider_has_and_what_is_gone_there_is_gone_here() {
-    let _guard = alone();
+    let _guard = disturbing(&[Simulator("bamboohr")], &[SyncWorker]);
     run(async {
         let stack = Stack::open();
         let org = stack.org(ORG);
@@ -82,7 +84,7 @@ fn what_is_stored_is_what_the_provider_has_and_what_is_gone_there_is_gone_here()
         assert_eq!(*applications(&sync, "read"), expected.len(), "{sync}");
         assert_eq!(stored(&org).await, expected);
         let next: jiff::Timestamp = sync["poll_at"].as_str().expect("poll_at").parse().expect("a time");
-        let wait = next.duration_since(jiff::Timestamp::now()).as_mins();
+        let wait = next.duration_since(time::now()).as_mins();
         assert!(wait <= 60, "the next poll is within the contract's 60 minutes: {sync}");
         assert!(sync["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{sync}");
 
@@ -110,7 +112,7 @@ fn what_is_stored_is_what_the_provider_has_and_what_is_gone_there_is_gone_here()
 
 #[test]
 fn a_rate_limit_parks_the_run_and_the_next_goes_on_at_its_checkpoint() {
-    let _guard = alone();
+    let _guard = disturbing(&[Simulator("bamboohr")], &[SyncWorker]);
     run(async {
         let stack = Stack::open();
         let org = stack.org(ORG);
@@ -121,7 +123,7 @@ fn a_rate_limit_parks_the_run_and_the_next_goes_on_at_its_checkpoint() {
         let sync = poll(&stack, &org, "full").await;
         assert_eq!(sync["last_run"]["outcome"], "rate-limited", "{sync}");
         let next: jiff::Timestamp = sync["next_at"].as_str().expect("next_at").parse().expect("a time");
-        let wait = next.duration_since(jiff::Timestamp::now()).as_secs();
+        let wait = next.duration_since(time::now()).as_secs();
         assert!((90..=120).contains(&wait), "Retry-After is kept: {sync}");
         assert!(sync["reason"].as_str().is_some_and(|reason| reason.contains("asked to wait until")), "{sync}");
         bamboohr(&stack, Method::DELETE, "/requests", None).await;
@@ -139,7 +141,7 @@ fn a_rate_limit_parks_the_run_and_the_next_goes_on_at_its_checkpoint() {
 
 #[test]
 fn refused_credentials_broken_pages_and_outages_end_with_an_honest_outcome() {
-    let _guard = alone();
+    let _guard = disturbing(&[Simulator("bamboohr")], &[SyncWorker]);
     run(async {
         let stack = Stack::open();
         let org = stack.org(ORG);
@@ -165,7 +167,7 @@ fn refused_credentials_broken_pages_and_outages_end_with_an_honest_outcome() {
 
 #[test]
 fn messages_that_come_again_find_nothing_to_do() {
-    let _guard = alone();
+    let _guard = disturbing(&[Simulator("bamboohr")], &[SyncWorker]);
     run(async {
         let stack = Stack::open();
         let org = stack.org(ORG);

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::e2e::harness::stack::{Stack, beside_others, fresh_number, new_application, run};
+use crate::e2e::harness::claims::{REVIEW, using};
+use crate::e2e::harness::stack::{Stack, fresh_number, new_application, run};
 
 /// Waits for the application with this id at the provider, and gives it.
 pub(crate) async fn application(org: &crate::e2e::harness::stack::Org<'_>, provider_id: &str) -> Value {
@@ -20,7 +21,7 @@ pub(crate) fn followers(org: &str, application: &Value) -> (String, String) {
 
 #[test]
 fn a_new_application_becomes_a_record_a_suggestion_and_one_mail() {
-    let _guard = beside_others();
+    let _guard = using(&REVIEW);
     run(async {
         let stack = Stack::open();
         let (acme, globex) = (stack.org("acme"), stack.org("globex"));
@@ -66,7 +67,7 @@ fn a_new_application_becomes_a_record_a_suggestion_and_one_mail() {
 
 #[test]
 fn pings_are_answered_and_unknown_actions_are_recorded_as_ignored() {
-    let _guard = beside_others();
+    let _guard = using(&REVIEW);
     run(async {
         let stack = Stack::open();
         let acme = stack.org("acme");
@@ -89,7 +90,7 @@ fn pings_are_answered_and_unknown_actions_are_recorded_as_ignored() {
 
 #[test]
 fn a_wrong_signature_and_an_unknown_connection_look_the_same_and_leave_nothing() {
-    let _guard = beside_others();
+    let _guard = using(&REVIEW);
     run(async {
         let stack = Stack::open();
         let acme = stack.org("acme");
@@ -123,7 +124,7 @@ fn a_wrong_signature_and_an_unknown_connection_look_the_same_and_leave_nothing()
 
 #[test]
 fn a_delivery_over_the_limit_is_refused_and_one_just_below_is_taken() {
-    let _guard = beside_others();
+    let _guard = using(&REVIEW);
     run(async {
         let stack = Stack::open();
         let acme = stack.org("acme");
@@ -141,7 +142,7 @@ fn a_delivery_over_the_limit_is_refused_and_one_just_below_is_taken() {
 
 #[test]
 fn later_events_win_whatever_order_they_arrive_in() {
-    let _guard = beside_others();
+    let _guard = using(&REVIEW);
     run(async {
         let stack = Stack::open();
         let acme = stack.org("acme");
@@ -175,7 +176,7 @@ fn later_events_win_whatever_order_they_arrive_in() {
 fn every_documented_action_is_taken_and_ends_with_an_outcome() {
     // Uses the provider's own samples where they are at hand; the project's own cases are above.
     let Some(samples) = crate::contract::fixtures::read("ats/gh_webhooks_official_samples.json") else { return };
-    let _guard = beside_others();
+    let _guard = using(&REVIEW);
     run(async {
         let stack = Stack::open();
         let acme = stack.org("acme");

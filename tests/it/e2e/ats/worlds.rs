@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 
 use futures::future::{join, join_all};
 
-use crate::e2e::harness::stack::{Stack, alone, run};
+use crate::e2e::harness::claims::{Mailer, Model, Part, Relay, Simulator, SyncWorker, Webhooks, disturbing};
+use crate::e2e::harness::stack::{Stack, run};
+use crate::e2e::harness::time;
 use crate::worlds::house::Provider;
 use world::{Ended, World};
 
@@ -22,24 +24,36 @@ const ORG: &str = "initech";
 const DRAINED: Duration = Duration::from_secs(150);
 /// Worlds of each provider.
 const SEEDS: u64 = 3;
-/// Seconds for which a queue hides a message: in the template, and while workers are killed.
-const VISIBILITY: u64 = 720;
-const SHORT_VISIBILITY: u64 = 30;
+/// How long the queue hides a message: in the template, and while workers are killed.
+const VISIBILITY: Duration = Duration::from_secs(720);
+const SHORT_VISIBILITY: Duration = Duration::from_secs(30);
+
+/// What follows from the webhooks of worlds, and who sends them.
+const USED: [Part; 8] = [
+    Webhooks,
+    Model,
+    Mailer,
+    Relay,
+    Simulator("greenhouse"),
+    Simulator("lever"),
+    Simulator("workday"),
+    Simulator("bamboohr"),
+];
 
 #[test]
 fn whoever_dies_while_an_ats_is_read_our_records_are_what_it_has() {
-    let _guard = alone();
+    let _guard = disturbing(&[SyncWorker], &USED);
     run(async {
         let stack = Stack::open();
         let begun = Instant::now();
-        stack.set_visibility("sync", SHORT_VISIBILITY).await;
+        stack.set_visibility("sync", time::seconds(SHORT_VISIBILITY)).await;
         let worlds = Provider::ALL.into_iter().flat_map(|provider| (1..=SEEDS).map(move |seed| (provider, seed)));
         let worlds: Vec<World<'_>> =
             join_all(worlds.map(|(provider, seed)| World::found(&stack, provider, seed))).await;
         let (ended, ()) =
             join(join_all(worlds.into_iter().map(World::play)), stalled::is_seen_by_the_stack(&stack)).await;
         stack.until_empty("sync", Instant::now() + DRAINED).await;
-        stack.set_visibility("sync", VISIBILITY).await;
+        stack.set_visibility("sync", time::seconds(VISIBILITY)).await;
         let records = stack.records_of(ORG).await;
         let (mut unequal, mut lies) = (Vec::new(), Vec::new());
         for provider in Provider::ALL {

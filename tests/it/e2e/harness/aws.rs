@@ -168,7 +168,7 @@ impl Stack {
         }
     }
 
-    /// Sets for how long a queue hides a message that it hands out.
+    /// Sets for how many seconds of the machine a queue hides a message that it hands out.
     pub(crate) async fn set_visibility(&self, queue: &str, seconds: u64) {
         let url = self.queue_url(queue).await;
         let attributes = json!({"VisibilityTimeout": seconds.to_string()});

@@ -1,26 +1,34 @@
 //! The running stack that the end-to-end tests work on, as `.local/stack.json` describes it.
 
-use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use domain::id::ApplicationId;
 use reqwest::{Certificate, Method, StatusCode};
 use serde_json::Value;
 
-/// Tests that inject faults into a simulator run alone; all others run beside each other.
-static FAULTS: RwLock<()> = RwLock::new(());
-
 /// Longest wait for something that the stack does in the background.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A test that shares the stack with others.
-pub(crate) fn beside_others() -> RwLockReadGuard<'static, ()> {
-    FAULTS.read().unwrap_or_else(|poisoned| poisoned.into_inner())
+fn stack_json() -> PathBuf {
+    let path = std::env::var_os("STACK_JSON").unwrap_or_else(|| {
+        panic!(
+            "STACK_JSON is not set: run `cargo xtask test`, or `cargo xtask up` and STACK_JSON=$PWD/.local/stack.json"
+        )
+    });
+    path.into()
 }
 
-/// A test that has the stack to itself.
-pub(crate) fn alone() -> RwLockWriteGuard<'static, ()> {
-    FAULTS.write().unwrap_or_else(|poisoned| poisoned.into_inner())
+/// The running stack, as `stack.json` describes it.
+pub(crate) fn description() -> Value {
+    let path = stack_json();
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    serde_json::from_str(&text).expect("stack.json is JSON")
+}
+
+/// The folder of the stack's state, in which its `stack.json` is.
+pub(crate) fn state_folder() -> PathBuf {
+    stack_json().parent().expect("a folder").to_path_buf()
 }
 
 /// Runs an asynchronous test.
@@ -45,11 +53,7 @@ pub(crate) struct Answer {
 impl Stack {
     /// Reads the file that `STACK_JSON` names.
     pub(crate) fn open() -> Self {
-        let path = std::env::var("STACK_JSON").unwrap_or_else(|_| {
-            panic!("STACK_JSON is not set: run `cargo xtask test`, or `cargo xtask up` and STACK_JSON=$PWD/.local/stack.json")
-        });
-        let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
-        let json: Value = serde_json::from_str(&text).expect("stack.json is JSON");
+        let json = description();
         let pem = std::fs::read(json["ca_cert"].as_str().expect("ca_cert")).expect("the CA's certificate");
         let http = reqwest::Client::builder()
             .tls_certs_only([Certificate::from_pem(&pem).expect("a certificate")])

@@ -8,7 +8,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::contract::mail_world::{Tenant, Told};
-use crate::e2e::harness::stack::{Answer, PATIENCE, Stack, alone, beside_others, fresh_number, run};
+use crate::e2e::harness::claims::{Mailer, Relay, Simulator, Webhooks, disturbing, using};
+use crate::e2e::harness::stack::{Answer, PATIENCE, Stack, fresh_number, run};
+use crate::e2e::harness::time;
 
 /// For how long a process believes what it knows of an organisation.
 const BELIEVED: Duration = Duration::from_secs(30);
@@ -70,7 +72,7 @@ fn whats(notification: &Value) -> Vec<&str> {
 
 #[test]
 fn signed_events_in_any_order_and_number_are_recorded_once_and_a_bounce_ends_all_mail_to_that_address() {
-    let _guard = beside_others();
+    let _guard = using(&[Mailer, Webhooks, Simulator("sendgrid")]);
     run(async {
         let stack = Stack::open();
         let tenant = stack.tenant(&["sendgrid"]).await;
@@ -121,7 +123,7 @@ fn signed_events_in_any_order_and_number_are_recorded_once_and_a_bounce_ends_all
                 break;
             }
             assert!(begin.elapsed() < BELIEVED + PATIENCE, "still written to: {ended}");
-            tokio::time::sleep(Duration::from_secs(3)).await;
+            time::sleep(Duration::from_secs(3)).await;
         }
         // Another organisation writes to whom it wants.
         let other = stack.tenant(&["sendgrid"]).await;
@@ -131,7 +133,7 @@ fn signed_events_in_any_order_and_number_are_recorded_once_and_a_bounce_ends_all
 
 #[test]
 fn what_a_webhook_does_not_prove_is_confirmed_with_the_provider_before_it_ends_a_delivery() {
-    let _guard = beside_others();
+    let _guard = using(&[Mailer, Webhooks, Simulator("mailgun"), Simulator("brevo")]);
     run(async {
         let stack = Stack::open();
         for provider in ["mailgun", "brevo"] {
@@ -169,7 +171,7 @@ fn what_a_webhook_does_not_prove_is_confirmed_with_the_provider_before_it_ends_a
 
 /// A bounce of which the provider knows nothing, with a proof that is good.
 fn forged(provider: &str, told: &Told) -> String {
-    let at = jiff::Timestamp::now().as_second();
+    let at = time::now().as_second();
     match provider {
         "brevo" => json!({
             "event": "hard_bounce", "email": "lied-about@example.com", "ts_epoch": at * 1000,
@@ -196,7 +198,7 @@ fn forged(provider: &str, told: &Told) -> String {
 
 #[test]
 fn ses_tells_over_the_event_bus_and_a_suppression_is_listed_and_lifted_by_a_person() {
-    let _guard = beside_others();
+    let _guard = using(&[Mailer, Relay, Webhooks]);
     run(async {
         let stack = Stack::open();
         let acme = stack.org("acme");
@@ -211,7 +213,7 @@ fn ses_tells_over_the_event_bus_and_a_suppression_is_listed_and_lifted_by_a_pers
         let id = notify().await;
         acme.until_state(&path(&id), &["accepted"]).await;
         let reference = format!("acme_{id}");
-        stack.put_event(simulators::ses::event("Bounce.Permanent", &reference, "ses-1", jiff::Timestamp::now())).await;
+        stack.put_event(simulators::ses::event("Bounce.Permanent", &reference, "ses-1", time::now())).await;
         let bounced = acme.until_state(&path(&id), &["bounced"]).await;
         let last = bounced["history"].as_array().and_then(|history| history.last()).expect("a history");
         assert_eq!((&last["what"], &last["provider"]), (&json!("bounced"), &json!("ses")), "{bounced}");
@@ -238,10 +240,10 @@ fn ses_tells_over_the_event_bus_and_a_suppression_is_listed_and_lifted_by_a_pers
                 break;
             }
             assert!(begin.elapsed() < BELIEVED + PATIENCE, "{ended}");
-            tokio::time::sleep(Duration::from_secs(3)).await;
+            time::sleep(Duration::from_secs(3)).await;
         }
         // The same event once more suppresses nothing: it is known.
-        stack.put_event(simulators::ses::event("Bounce.Permanent", &reference, "ses-1", jiff::Timestamp::now())).await;
+        stack.put_event(simulators::ses::event("Bounce.Permanent", &reference, "ses-1", time::now())).await;
         tokio::time::sleep(Duration::from_secs(2)).await;
         let found = acme.get("/api/suppressions?limit=100").await;
         let items = found.body["items"].as_array().expect("items");
@@ -252,7 +254,7 @@ fn ses_tells_over_the_event_bus_and_a_suppression_is_listed_and_lifted_by_a_pers
 
 #[test]
 fn the_next_provider_has_the_mail_only_when_the_first_certainly_has_not() {
-    let _guard = alone();
+    let _guard = disturbing(&[Simulator("sendgrid"), Simulator("mailgun")], &[Mailer]);
     run(async {
         let stack = Stack::open();
         for provider in ["sendgrid", "mailgun"] {
@@ -281,30 +283,29 @@ fn the_next_provider_has_the_mail_only_when_the_first_certainly_has_not() {
 
 #[test]
 fn an_event_settles_what_nobody_can_be_asked_about_and_without_one_a_person_has_to_look() {
-    let _guard = alone();
+    let _guard = disturbing(&[Simulator("ses")], &[Mailer, Webhooks]);
     run(async {
         let stack = Stack::open();
         let tenant = stack.tenant(&["ses"]).await;
-        let mut doubted = Vec::new();
-        for _ in 0..2 {
+        let doubted = async || {
             let lost = json!({"drop_after_bytes": 0, "times": 1});
             assert!(stack.control("ses", Method::POST, "/faults", Some(lost)).await.status.is_success());
             let told = stack.record_notification(&tenant, NotificationKind::FlagResolved, "doubt@example.com").await;
             stack.send_message("email", &told.job()).await;
             until(&stack, &told, "unknown").await;
-            doubted.push(told);
-        }
-        let reference = doubted[0].reference();
-        stack.put_event(simulators::ses::event("Send", &reference, "ses-2", jiff::Timestamp::now())).await;
-        let settled = until(&stack, &doubted[0], "accepted").await;
+            told
+        };
+        let first = doubted().await;
+        stack.put_event(simulators::ses::event("Send", &first.reference(), "ses-2", time::now())).await;
+        let settled = until(&stack, &first, "accepted").await;
         assert_eq!(whats(&settled), ["unknown", "accepted"], "{settled}");
-        let open = until(&stack, &doubted[1], "needs_review").await;
+        let second = doubted().await;
+        let open = until(&stack, &second, "needs_review").await;
         assert_eq!(whats(&open), ["unknown", "asked", "asked", "needs_review"], "{open}");
         // The event comes after all: the person need not look.
-        let reference = doubted[1].reference();
-        stack.put_event(simulators::ses::event("Send", &reference, "ses-3", jiff::Timestamp::now())).await;
-        until(&stack, &doubted[1], "accepted").await;
-        for told in &doubted {
+        stack.put_event(simulators::ses::event("Send", &second.reference(), "ses-3", time::now())).await;
+        until(&stack, &second, "accepted").await;
+        for told in [&first, &second] {
             assert_eq!(stack.mails_at("ses", told).await, 1, "{told:?}");
         }
     });
@@ -312,12 +313,12 @@ fn an_event_settles_what_nobody_can_be_asked_about_and_without_one_a_person_has_
 
 #[test]
 fn what_is_of_no_use_any_more_is_not_sent() {
-    let _guard = beside_others();
+    let _guard = using(&[Mailer, Simulator("sendgrid")]);
     run(async {
         let stack = Stack::open();
         let tenant = stack.tenant(&["sendgrid"]).await;
         let told = stack.record_notification(&tenant, NotificationKind::PasswordReset, "late@example.com").await;
-        let past = (jiff::Timestamp::now() - jiff::SignedDuration::from_secs(1)).to_string();
+        let past = (time::now() - jiff::SignedDuration::from_secs(1)).to_string();
         let pk = format!("ORG#{}#notification", told.tenant);
         stack.set_text("records", (&pk, &told.id), "send_before", &past).await;
         stack.send_message("email-priority", &told.job()).await;
@@ -329,7 +330,7 @@ fn what_is_of_no_use_any_more_is_not_sent() {
 
 #[test]
 fn a_provider_that_takes_nothing_more_is_left_alone_at_once() {
-    let _guard = alone();
+    let _guard = disturbing(&[Simulator("brevo")], &[Mailer]);
     run(async {
         let stack = Stack::open();
         let operator = stack.text("/operator_token");

@@ -7,7 +7,8 @@ use futures::FutureExt as _;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::e2e::harness::stack::{Org, PATIENCE, Stack, alone, run};
+use crate::e2e::harness::claims::{Mailer, Relay, Simulator, disturbing};
+use crate::e2e::harness::stack::{Org, PATIENCE, Stack, run};
 
 const WORKER: &str = "email-worker";
 const SETTLED: [&str; 3] = ["accepted", "rejected", "needs_review"];
@@ -66,7 +67,7 @@ async fn fault(stack: &Stack, provider: &str, order: Value) {
 
 #[test]
 fn a_mail_goes_out_once_over_http_and_a_limit_and_a_lost_reply_are_kept_apart() {
-    let _guard = alone();
+    let _guard = disturbing(&[Mailer, Simulator("sendgrid"), Simulator("mailgun"), Simulator("brevo")], &[Relay]);
     run(async {
         let stack = Stack::open();
         let acme = stack.org("acme");
@@ -110,7 +111,7 @@ fn a_mail_goes_out_once_over_http_and_a_limit_and_a_lost_reply_are_kept_apart() 
 
 #[test]
 fn a_mail_that_is_only_logged_reaches_nobody() {
-    let _guard = alone();
+    let _guard = disturbing(&[Mailer], &[Relay]);
     run(async {
         let stack = Stack::open();
         let acme = stack.org("acme");

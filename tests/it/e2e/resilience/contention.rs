@@ -8,7 +8,8 @@ use serde_json::Value;
 use tokio::process::Command;
 use uuid::Uuid;
 
-use crate::e2e::harness::stack::{Stack, beside_others, run};
+use crate::e2e::harness::claims::using;
+use crate::e2e::harness::stack::{Stack, run};
 
 const PROCESSES: usize = 2;
 const TASKS: &str = "25";
@@ -48,7 +49,7 @@ fn numbers(lines: &[Value], kind: &str) -> Vec<i64> {
 
 #[test]
 fn of_fifty_workers_one_has_the_work_at_a_time_and_one_ends_it() {
-    let _guard = beside_others();
+    let _guard = using(&[]);
     run(async {
         let stack = Stack::open();
         let key = format!("contest-{}", Uuid::new_v4());
@@ -69,7 +70,7 @@ fn of_fifty_workers_one_has_the_work_at_a_time_and_one_ends_it() {
 
 #[test]
 fn of_fifty_that_want_the_probe_one_gets_it_and_when_its_lease_has_passed_one_other() {
-    let _guard = beside_others();
+    let _guard = using(&[]);
     run(async {
         let stack = Stack::open();
         let name = format!("contest-{}", Uuid::new_v4());

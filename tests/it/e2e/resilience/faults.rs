@@ -4,7 +4,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::e2e::ats::webhook::{application, followers};
-use crate::e2e::harness::stack::{Stack, alone, new_application, run};
+use crate::e2e::harness::claims::{Mailer, Model, Relay, Webhooks, disturbing};
+use crate::e2e::harness::stack::{Stack, new_application, run};
 
 const SETTLED: [&str; 3] = ["accepted", "rejected", "needs_review"];
 
@@ -32,7 +33,7 @@ async fn notify(stack: &Stack, kind: &str) -> String {
 
 #[test]
 fn an_overloaded_model_is_asked_again_and_the_mail_still_goes_out_once() {
-    let _guard = alone();
+    let _guard = disturbing(&[Model], &[Webhooks, Mailer, Relay]);
     run(async {
         let stack = Stack::open();
         let acme = stack.org("acme");
@@ -52,7 +53,7 @@ fn an_overloaded_model_is_asked_again_and_the_mail_still_goes_out_once() {
 
 #[test]
 fn what_the_model_will_not_say_is_final_and_staff_are_told_all_the_same() {
-    let _guard = alone();
+    let _guard = disturbing(&[Model], &[Webhooks, Mailer, Relay]);
     run(async {
         let stack = Stack::open();
         let acme = stack.org("acme");
@@ -74,7 +75,7 @@ fn what_the_model_will_not_say_is_final_and_staff_are_told_all_the_same() {
 
 #[test]
 fn malformed_cut_off_and_dropped_answers_of_the_model_are_asked_again() {
-    let _guard = alone();
+    let _guard = disturbing(&[Model], &[Webhooks, Mailer, Relay]);
     run(async {
         let stack = Stack::open();
         let acme = stack.org("acme");
@@ -105,7 +106,7 @@ fn malformed_cut_off_and_dropped_answers_of_the_model_are_asked_again() {
 
 #[test]
 fn a_relay_that_is_busy_gets_the_mail_later_and_one_that_refuses_gets_it_never() {
-    let _guard = alone();
+    let _guard = disturbing(&[Relay], &[Mailer]);
     run(async {
         let stack = Stack::open();
         let acme = stack.org("acme");
@@ -128,7 +129,7 @@ fn a_relay_that_is_busy_gets_the_mail_later_and_one_that_refuses_gets_it_never()
 
 #[test]
 fn a_lost_reply_is_never_guessed_the_kind_of_the_notification_decides() {
-    let _guard = alone();
+    let _guard = disturbing(&[Relay], &[Mailer]);
     run(async {
         let stack = Stack::open();
         let acme = stack.org("acme");

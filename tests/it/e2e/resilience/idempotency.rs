@@ -5,11 +5,12 @@ use futures::future::join_all;
 use serde_json::json;
 
 use crate::e2e::ats::webhook::{application, followers};
-use crate::e2e::harness::stack::{PATIENCE, Stack, beside_others, fresh_number, run};
+use crate::e2e::harness::claims::{REVIEW, using};
+use crate::e2e::harness::stack::{PATIENCE, Stack, fresh_number, run};
 
 #[test]
 fn five_deliveries_at_once_and_every_message_twice_do_the_work_once() {
-    let _guard = beside_others();
+    let _guard = using(&REVIEW);
     run(async {
         let stack = Stack::open();
         let acme = stack.org("acme");
@@ -77,7 +78,7 @@ fn five_deliveries_at_once_and_every_message_twice_do_the_work_once() {
 
 #[test]
 fn a_malformed_message_goes_to_the_dead_letter_queue_alone_and_its_siblings_are_done() {
-    let _guard = beside_others();
+    let _guard = using(&REVIEW);
     run(async {
         let stack = Stack::open();
         let acme = stack.org("acme");

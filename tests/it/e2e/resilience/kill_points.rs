@@ -10,18 +10,21 @@ use std::time::{Duration, Instant};
 
 use domain::id::NotificationId;
 use futures::future::join_all;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use reqwest::Method;
 use resilience::outbox::{OVERDUE, waiting_since};
 use serde_json::{Value, json};
 
 use crate::e2e::ats::webhook::followers;
-use crate::e2e::harness::stack::{Org, PATIENCE, Stack, alone, new_application, run};
+use crate::e2e::harness::claims::{REVIEW, disturbing};
+use crate::e2e::harness::stack::{Org, PATIENCE, Stack, new_application, run};
+use crate::e2e::harness::time;
 
 /// The leases of all three workers end with their timeout.
 const LEASE: Duration = Duration::from_secs(30);
-/// Visibility timeout of the queues in the template, and in the short form: longer than the lease and than all the killing.
+/// Visibility timeout of the queues in the template.
 const VISIBILITY: Duration = Duration::from_secs(180);
+/// That of the short form, on the machine: longer than all the killing, which is work, and than the lease.
 const SHORT_VISIBILITY: Duration = Duration::from_secs(60);
 const QUEUES: [&str; 4] = ["webhook", "suggestion", "email", "email-priority"];
 const SETTLED: [&str; 3] = ["accepted", "rejected", "needs_review"];
@@ -143,7 +146,7 @@ async fn kill(stack: &Stack, case: &'static Case) -> Killed {
     let killed = Killed { case, died: Instant::now(), suggestion, notification };
     if killed.suggestion.is_none() && case.point == "record.created" {
         // Nobody sends this message but the sweep, and only when it is overdue.
-        let old = Timestamp::now() - OVERDUE - SignedDuration::from_secs(60);
+        let old = time::now() - OVERDUE - SignedDuration::from_secs(60);
         let old = waiting_since(old, SignedDuration::ZERO).to_string();
         stack.set_text("records", ("ORG#acme#notification", &killed.notification), "waiting_since", &old).await;
         stack.invoke("maintenance", &json!({})).await.expect("the sweep works");
@@ -214,11 +217,11 @@ async fn hide_for(stack: &Stack, seconds: Duration) {
 
 #[test]
 fn whoever_is_killed_at_any_point_leaves_work_that_is_done_and_no_effect_twice_in_a_lease() {
-    let _guard = alone();
+    let _guard = disturbing(&REVIEW, &[]);
     run(async {
         let stack = Stack::open();
         let long = std::env::var_os("PROVE_LONG").is_some();
-        let visibility = if long { VISIBILITY } else { SHORT_VISIBILITY };
+        let visibility = if long { time::on_machine(VISIBILITY) } else { SHORT_VISIBILITY };
         assert!(stack.control("gemini", Method::POST, "/reset", None).await.status.is_success());
         hide_for(&stack, visibility).await;
         let begin = Instant::now();
@@ -250,6 +253,6 @@ fn whoever_is_killed_at_any_point_leaves_work_that_is_done_and_no_effect_twice_i
         for queue in QUEUES {
             stack.until_empty(queue, Instant::now() + visibility + PATIENCE).await;
         }
-        hide_for(&stack, VISIBILITY).await;
+        hide_for(&stack, time::on_machine(VISIBILITY)).await;
     });
 }

@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::e2e::ats::webhook::{application, followers};
-use crate::e2e::harness::stack::{PATIENCE, Stack, alone, new_application, run};
+use crate::e2e::harness::claims::{Mailer, Relay, alone, disturbing};
+use crate::e2e::harness::stack::{PATIENCE, Stack, new_application, run};
+use crate::e2e::harness::time;
 
 const NOTIFICATIONS: &str = "ORG#acme#notification";
 const SUGGESTIONS: &str = "ORG#acme#suggestion";
@@ -79,7 +81,7 @@ fn what_was_recorded_and_never_enqueued_is_done_once_and_what_is_fresh_is_left_a
         until_nothing_is_left(&stack).await;
 
         // Three that wait for too long, one of them for something that nobody knows, and one that does not.
-        let now = Timestamp::now();
+        let now = time::now();
         let old = now - OVERDUE - SignedDuration::from_secs(60);
         let notification = leave_notification(&stack, old).await;
         let fresh = leave_notification(&stack, now).await;
@@ -125,7 +127,7 @@ fn what_was_recorded_and_never_enqueued_is_done_once_and_what_is_fresh_is_left_a
 
 #[test]
 fn a_record_is_in_the_index_exactly_while_it_waits() {
-    let _guard = alone();
+    let _guard = disturbing(&[Relay], &[Mailer]);
     run(async {
         let stack = Stack::open();
         let acme = stack.org("acme");

@@ -16,6 +16,7 @@ use store::sync::SyncState;
 use uuid::Uuid;
 
 use crate::e2e::harness::stack::{Answer, Org, Stack, fresh_number};
+use crate::e2e::harness::time;
 
 const PROVIDER: &str = "bamboohr";
 pub(super) const SETTLED: [&str; 3] = ["succeeded", "failed", "needs-review"];
@@ -63,7 +64,7 @@ impl<'a> Company<'a> {
 
     async fn connect(&self) {
         let (org, id) = (self.org.id(), self.connection.as_str());
-        let now = Timestamp::from_second(Timestamp::now().as_second()).expect("a time");
+        let now = Timestamp::from_second(time::now().as_second()).expect("a time");
         let credentials = json!({"api_key": format!("local-bamboohr-key-{}", self.name)}).to_string();
         self.stack.put_secret(&format!("orgs/{org}/connections/{id}/{}", sync::CREDENTIALS), &credentials).await;
         self.stack
@@ -168,7 +169,7 @@ impl<'a> Company<'a> {
     }
 
     pub(super) async fn record(&self, change: impl FnOnce(ActionId) -> Change) -> String {
-        let (id, now) = (ActionId::fresh(Uuid::now_v7()), Timestamp::now());
+        let (id, now) = (ActionId::fresh(Uuid::now_v7()), time::now());
         let action = Action::accepted(id, self.origin.connection.clone(), None, change(id), now);
         let id = id.to_string();
         let mut item = json!(action);

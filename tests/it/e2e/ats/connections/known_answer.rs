@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::{order, outcome, until_status};
 use crate::contract::fixtures;
-use crate::e2e::harness::stack::{Stack, beside_others, fresh_number, run};
+use crate::e2e::harness::claims::{REVIEW, using};
+use crate::e2e::harness::stack::{Stack, fresh_number, run};
 
 /// Not as any serializer would write it: spaces, a line break, escapes that need not be, a zero at the end of a number. The
 /// signature is Python's `hmac` over these bytes.
@@ -16,7 +17,7 @@ const SIGNATURE: &str = "sha256 506a83e44bce5fcecc57b1edcfd4503931c6983448ea28d2
 
 #[test]
 fn a_known_signature_is_good_for_the_bytes_that_were_signed_and_no_others() {
-    let _guard = beside_others();
+    let _guard = using(&REVIEW);
     run(async {
         let stack = Stack::open();
         verify(&stack, (BODY, SECRET, SIGNATURE)).await;

@@ -4,11 +4,13 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::{connected, deliver, order, outcome};
-use crate::e2e::harness::stack::{Stack, beside_others, fresh_number, new_application, run};
+use crate::e2e::harness::claims::{REVIEW, using};
+use crate::e2e::harness::stack::{Stack, fresh_number, new_application, run};
+use crate::e2e::harness::time;
 
 #[test]
 fn an_event_is_applied_again_and_one_without_a_body_is_not() {
-    let _guard = beside_others();
+    let _guard = using(&REVIEW);
     run(async {
         let stack = Stack::open();
         let acme = stack.org("acme");
@@ -37,7 +39,7 @@ fn an_event_is_applied_again_and_one_without_a_body_is_not() {
         order(&acme, Method::POST, &format!("{path}/e-none/replay")).await.is_problem(404, "not-found");
 
         // All of it: the first one and no more, because the others are a replay and one without a body.
-        let span = json!({"from": first["received_at"], "to": jiff::Timestamp::now()});
+        let span = json!({"from": first["received_at"], "to": time::now()});
         let all = acme.post(&format!("{path}/replay"), &span).await;
         let wanted = json!({"enqueued": 1, "skipped": 2, "next_from": null});
         assert_eq!((all.status.as_u16(), &all.body), (202, &wanted), "{all:?}");
@@ -55,7 +57,7 @@ fn an_event_is_applied_again_and_one_without_a_body_is_not() {
 
 #[test]
 fn what_came_since_stays_when_an_older_event_is_applied_again() {
-    let _guard = beside_others();
+    let _guard = using(&REVIEW);
     run(async {
         let stack = Stack::open();
         let acme = stack.org("acme");

@@ -13,11 +13,14 @@ use simulators::world::{Chance, Truth};
 
 use super::ORG;
 use crate::e2e::harness::stack::{Org, Stack, fresh_number};
+use crate::e2e::harness::time;
 use crate::worlds::compare;
 use crate::worlds::house::Provider;
 
 /// Objects of a world when it begins.
 const OBJECTS: usize = 2_000;
+/// In the short form those of Lever are fewer: a pass is a request for each two of them, and eight a second are sent.
+const OBJECTS_OF_LEVER: usize = 400;
 /// Deaths of workers of each world.
 pub(super) const KILLS: usize = 3;
 /// Changes between two deaths.
@@ -80,7 +83,7 @@ impl<'a> World<'a> {
         let (org, chance, killed) = (stack.org(ORG), Chance::new(seed), BTreeSet::new());
         let begun = Instant::now();
         let world = Self { stack, org, provider, seed, account, connection, chance, killed, deaths: 0, begun };
-        world.control("grow", json!({"seed": seed, "count": OBJECTS})).await;
+        world.control("grow", json!({"seed": seed, "count": world.objects()})).await;
         world.connect().await;
         world
     }
@@ -103,6 +106,11 @@ impl<'a> World<'a> {
     /// A pass through everything at Lever is a thousand requests, of which eight a second are sent.
     fn takes_minutes(&self) -> bool {
         self.provider == Provider::Lever
+    }
+
+    fn objects(&self) -> usize {
+        let short = std::env::var_os("PROVE_LONG").is_none();
+        if short && self.takes_minutes() { OBJECTS_OF_LEVER } else { OBJECTS }
     }
 
     fn path(&self, below: &str) -> String {
@@ -262,7 +270,7 @@ impl<'a> World<'a> {
             *watch = Watch { last: sync.clone(), since: Some(Instant::now()) };
         }
         let parked: Option<jiff::Timestamp> = sync["parked_until"].as_str().map(|text| text.parse().expect("a time"));
-        let waits = parked.is_some_and(|until| until > jiff::Timestamp::now());
+        let waits = parked.is_some_and(|until| until > time::now());
         if !waits && watch.since.is_some_and(|since| since.elapsed() > SILENCE) {
             self.end_lease(sync).await;
             watch.since = None;
