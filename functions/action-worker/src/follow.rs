@@ -7,7 +7,7 @@ use domain::failure::Failure;
 use domain::write_back::ChangeKind;
 use resilience::retry::{ACTION, Next, WORKER};
 use store::jobs::{End, Step, Wait};
-use sync::{Changed, Halt};
+use sync::{Changed, SyncError};
 
 /// The provider refused the change.
 const REFUSED: &str = "provider-refused";
@@ -36,7 +36,7 @@ pub(crate) fn end(state: ActionState, failure: Option<Failure>) -> Step<NeedsRev
 /// # Errors
 /// When AWS refuses for good.
 pub(crate) fn follow(
-    made: Result<Changed, Halt>,
+    made: Result<Changed, SyncError>,
     action: &Action,
     unknown: bool,
     chance: f64,
@@ -54,7 +54,7 @@ pub(crate) fn follow(
     let waiting = |code: &str, detail: String| Failure::new(if unknown { UNKNOWN } else { code }, detail);
     let changed = match made {
         Ok(changed) => changed,
-        Err(halt) => return halted(halt, action, chance, (&certain, &waiting)),
+        Err(error) => return after_error(error, action, chance, (&certain, &waiting)),
     };
     Ok(match changed {
         Changed::Made => (Verdict::Works, end(ActionState::Succeeded, None)),
@@ -81,8 +81,8 @@ type Certain<'a> = &'a dyn Fn(&str, String) -> Step<NeedsReview>;
 type Waiting<'a> = &'a dyn Fn(&str, String) -> Failure;
 
 /// What follows when it was certainly not made this time.
-fn halted(
-    halt: Halt,
+fn after_error(
+    error: SyncError,
     action: &Action,
     chance: f64,
     (certain, waiting): (Certain<'_>, Waiting<'_>),
@@ -91,25 +91,27 @@ fn halted(
         Next::After(after) => Step::Wait { failure: waiting(UNAVAILABLE, detail), after, wait: Wait::Tried },
         Next::GiveUp => certain(UNAVAILABLE, detail),
     };
-    Ok(match halt {
-        Halt::RateLimited { wait, ours } => {
-            let failure = waiting(RATE_LIMITED, halt.to_string());
+    Ok(match error {
+        SyncError::RateLimited { wait, ours } => {
+            let failure = waiting(RATE_LIMITED, error.to_string());
             // A provider may not say how long, and is not to be called each second.
             let (verdict, least) = if ours { (Verdict::NotTried, WORKER.base) } else { (Verdict::Works, ACTION.base) };
             (verdict, Step::Wait { failure, after: wait.max(least), wait: Wait::Postponed })
         }
-        Halt::OutOfTime | Halt::Lost => {
-            let failure = waiting(UNAVAILABLE, halt.to_string());
+        SyncError::DeadlineReached | SyncError::LeaseLost => {
+            let failure = waiting(UNAVAILABLE, error.to_string());
             (Verdict::NotTried, Step::Wait { failure, after: WORKER.base, wait: Wait::Postponed })
         }
-        Halt::Failed(detail) | Halt::Reauthorise(detail) => (Verdict::Works, certain(CONNECTION_FAILED, detail)),
-        Halt::Unreadable(detail) | Halt::PlaceLost(detail) => (Verdict::Works, again(detail)),
-        Halt::Unavailable(detail) => (Verdict::Failed, again(detail)),
-        Halt::Platform(error) if error.retry() => {
+        SyncError::Failed(detail) | SyncError::ReauthorizationRequired(detail) => {
+            (Verdict::Works, certain(CONNECTION_FAILED, detail))
+        }
+        SyncError::InvalidResponse(detail) | SyncError::CursorExpired(detail) => (Verdict::Works, again(detail)),
+        SyncError::Unavailable(detail) => (Verdict::Failed, again(detail)),
+        SyncError::Aws(error) if error.retry() => {
             let failure = waiting(UNAVAILABLE, "the records could not be reached; it is tried again".to_owned());
             (Verdict::NotTried, Step::Wait { failure, after: WORKER.cap, wait: Wait::Blameless })
         }
-        Halt::Platform(error) => return Err(error),
+        SyncError::Aws(error) => return Err(error),
     })
 }
 
@@ -149,7 +151,12 @@ mod tests {
         }
     }
 
-    fn step(made: Result<Changed, Halt>, change: Change, attempts: u32, unknown: bool) -> (Verdict, Step<NeedsReview>) {
+    fn step(
+        made: Result<Changed, SyncError>,
+        change: Change,
+        attempts: u32,
+        unknown: bool,
+    ) -> (Verdict, Step<NeedsReview>) {
         follow(made, &action(change, attempts), unknown, 0.5).expect("AWS did its part")
     }
 
@@ -198,38 +205,38 @@ mod tests {
         assert_eq!(code(&step(refused(), move_stage(), 2, true).1), ("failed", Some("provider-refused")));
         let gone = || Ok(Changed::Barred(said("removed")));
         assert_eq!(code(&step(gone(), move_stage(), 2, true).1), ("needs-review", Some("unknown")));
-        let down = || Err(Halt::Unavailable(said("down")));
+        let down = || Err(SyncError::Unavailable(said("down")));
         assert_eq!(code(&step(down(), move_stage(), 2, true).1), ("tried", Some("unknown")));
         assert_eq!(code(&step(down(), move_stage(), ACTION.tries, true).1), ("needs-review", Some("unknown")));
-        let limited = || Err(Halt::RateLimited { wait: Duration::from_secs(9), ours: false });
+        let limited = || Err(SyncError::RateLimited { wait: Duration::from_secs(9), ours: false });
         assert_eq!(code(&step(limited(), note(), 2, true).1), ("postponed", Some("unknown")));
     }
 
     #[test]
     fn what_was_certainly_not_made_is_tried_again_until_the_tries_are_used_up() {
-        let down = || Err(Halt::Unavailable(said("down")));
+        let down = || Err(SyncError::Unavailable(said("down")));
         for tried in 1..ACTION.tries {
             let (verdict, again) = step(down(), submit(), tried, false);
             assert_eq!((verdict, code(&again)), (Verdict::Failed, ("tried", Some("unavailable"))));
         }
         assert_eq!(code(&step(down(), submit(), ACTION.tries, false).1), ("failed", Some("unavailable")));
-        let (verdict, broken) = step(Err(Halt::Failed(said("no key"))), submit(), 1, false);
+        let (verdict, broken) = step(Err(SyncError::Failed(said("no key"))), submit(), 1, false);
         assert_eq!((verdict, code(&broken)), (Verdict::Works, ("failed", Some("connection-failed"))));
     }
 
     #[test]
     fn waiting_for_a_limit_or_for_aws_is_no_try() {
-        let limited = |ours| Err(Halt::RateLimited { wait: Duration::from_secs(40), ours });
+        let limited = |ours| Err(SyncError::RateLimited { wait: Duration::from_secs(40), ours });
         let (verdict, step_of_theirs) = step(limited(false), note(), ACTION.tries, false);
         assert_eq!((verdict, code(&step_of_theirs)), (Verdict::Works, ("postponed", Some("rate-limited"))));
         assert!(matches!(step_of_theirs, Step::Wait { after, .. } if after == Duration::from_secs(40)));
         assert_eq!(step(limited(true), note(), 1, false).0, Verdict::NotTried);
-        let at_once = Err(Halt::RateLimited { wait: Duration::ZERO, ours: true });
+        let at_once = Err(SyncError::RateLimited { wait: Duration::ZERO, ours: true });
         assert!(matches!(step(at_once, note(), 1, false).1, Step::Wait { after, .. } if after == WORKER.base));
         let gone = |retry| {
             let detail = said("throttled");
             let operation = "read the table";
-            Err(Halt::Platform(if retry {
+            Err(SyncError::Aws(if retry {
                 AwsError::unavailable(operation, detail)
             } else {
                 AwsError::refused(operation, detail)
@@ -238,6 +245,9 @@ mod tests {
         let (verdict, blameless) = step(gone(true), note(), ACTION.tries, false);
         assert_eq!((verdict, code(&blameless)), (Verdict::NotTried, ("blameless", Some("unavailable"))));
         assert!(follow(gone(false), &action(note(), 1), false, 0.5).is_err());
-        assert_eq!(code(&step(Err(Halt::OutOfTime), note(), 1, false).1), ("postponed", Some("unavailable")));
+        assert_eq!(
+            code(&step(Err(SyncError::DeadlineReached), note(), 1, false).1),
+            ("postponed", Some("unavailable"))
+        );
     }
 }

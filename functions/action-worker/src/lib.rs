@@ -28,7 +28,7 @@ use domain::message::ActionJob;
 use resilience::batch::Outcome;
 use store::jobs::{self, Attempt, LeasedJob, Tried};
 use store::records::Records;
-use sync::{Changed, Engine, Halt};
+use sync::{Changed, Engine, SyncError};
 
 use crate::follow::{NeedsReview, follow};
 
@@ -113,8 +113,8 @@ impl ActionWorker {
         action: &Action,
         unknown: bool,
         invocation: Invocation,
-    ) -> Result<Changed, Halt> {
-        let Some(allowed) = invocation.allows(TO_RECORD, LONGEST) else { return Err(Halt::OutOfTime) };
+    ) -> Result<Changed, SyncError> {
+        let Some(allowed) = invocation.allows(TO_RECORD, LONGEST) else { return Err(SyncError::DeadlineReached) };
         let key = ConnectionKey::new(&job.org, &action.connection);
         let made = self.engine.make_change(&key, &action.change, unknown, invocation);
         let id = job.action.to_string();

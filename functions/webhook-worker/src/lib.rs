@@ -29,7 +29,7 @@ use resilience::work::{Fenced, Refusal};
 use store::control::Control;
 use store::email_queues::EmailQueues;
 use store::records::{Created, Records};
-use sync::{Engine, Halt, Told};
+use sync::{Engine, SyncError, Told};
 
 /// When to ask again for an object that could not be asked for.
 const AGAIN: Schedule = Schedule { base: Duration::from_secs(4), cap: Duration::from_secs(300), tries: 12 };
@@ -118,10 +118,10 @@ impl WebhookWorker {
         let applied = self.apply(connection, delivery, &event, invocation).await;
         let (outcome, detail) = match applied {
             Ok(applied) => applied,
-            Err(halt) => {
+            Err(error) => {
                 // The next delivery need not wait for the lease; when this fails too, it waits.
                 let _ignored = expire(self.control.table(), &hold, clock::now()).await;
-                return postponed(halt, invocation);
+                return postponed(error, invocation);
             }
         };
         let WebhookEvent { action, outcome: recorded_outcome, detail: recorded_detail, .. } = &mut recorded;
@@ -143,7 +143,7 @@ impl WebhookWorker {
         delivery: &WebhookDelivery,
         event: &Event,
         invocation: Invocation,
-    ) -> Result<(EventOutcome, String), Halt> {
+    ) -> Result<(EventOutcome, String), SyncError> {
         let Told { outcome, detail, new_application } =
             self.engine.apply_event(connection, event, delivery.received_at, invocation).await?;
         if let Some(application) = new_application {
@@ -171,25 +171,27 @@ impl WebhookWorker {
 }
 
 /// What to do with a message whose object could not be asked for or written: it waits, and the event stays unfinished.
-fn postponed(halt: Halt, invocation: Invocation) -> Result<Outcome, AwsError> {
-    match halt {
-        Halt::Platform(error) => Err(error),
-        Halt::RateLimited { wait, .. } => Ok(Outcome::postpone(wait.max(WORKER.base), halt.to_string())),
-        Halt::Failed(detail) | Halt::Reauthorise(detail) if invocation.receive_count >= GIVE_UP => {
+fn postponed(error: SyncError, invocation: Invocation) -> Result<Outcome, AwsError> {
+    match error {
+        SyncError::Aws(error) => Err(error),
+        SyncError::RateLimited { wait, .. } => Ok(Outcome::postpone(wait.max(WORKER.base), error.to_string())),
+        SyncError::Failed(detail) | SyncError::ReauthorizationRequired(detail)
+            if invocation.receive_count >= GIVE_UP =>
+        {
             Ok(Outcome::dead(detail))
         }
-        Halt::Failed(_)
-        | Halt::Reauthorise(_)
-        | Halt::Unavailable(_)
-        | Halt::Unreadable(_)
-        | Halt::PlaceLost(_)
-        | Halt::OutOfTime
-        | Halt::Lost => {
+        SyncError::Failed(_)
+        | SyncError::ReauthorizationRequired(_)
+        | SyncError::Unavailable(_)
+        | SyncError::InvalidResponse(_)
+        | SyncError::CursorExpired(_)
+        | SyncError::DeadlineReached
+        | SyncError::LeaseLost => {
             let after = match AGAIN.next(invocation.receive_count.min(AGAIN.tries - 1), random::chance(), None) {
                 Next::After(after) => after,
                 Next::GiveUp => AGAIN.cap,
             };
-            Ok(Outcome::retry(after.max(WORKER.base), halt.to_string()))
+            Ok(Outcome::retry(after.max(WORKER.base), error.to_string()))
         }
     }
 }

@@ -12,7 +12,7 @@ use domain::sync::Mode;
 use jiff::Timestamp;
 
 use crate::Engine;
-use crate::halt::Halt;
+use crate::error::SyncError;
 use crate::pass::Session;
 
 /// Most pages of one checkpoint.
@@ -44,7 +44,7 @@ impl Ahead {
 
 impl Engine {
     /// Takes what is ahead into the state of the pass, for the next checkpoint. False when there was nothing.
-    pub(crate) async fn settle(&self, session: &mut Session<'_>, mode: Mode) -> Result<bool, Halt> {
+    pub(crate) async fn settle(&self, session: &mut Session<'_>, mode: Mode) -> Result<bool, SyncError> {
         let Ahead { cursors, seen, since: _ } = std::mem::take(&mut session.ahead);
         if cursors == 0 {
             return Ok(false);

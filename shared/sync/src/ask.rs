@@ -11,7 +11,7 @@ use providers::transport::http::{HttpRequest, Reply};
 use resilience::limit::{Decision, Policy};
 use resilience::retry::{Next, Schedule};
 
-use crate::halt::Halt;
+use crate::error::SyncError;
 use crate::{Engine, Opened};
 
 /// Longest wait for a reply.
@@ -33,7 +33,7 @@ impl Engine {
         opened: &mut Opened,
         cursor: &str,
         invocation: Invocation,
-    ) -> Result<(Page, i64), Halt> {
+    ) -> Result<(Page, i64), SyncError> {
         let ats = opened.ats;
         let call = |context: &Context<'_>| ats.build_request(context, cursor);
         let read = |context: &Context<'_>, reply: &Reply| ats.parse_page(context, cursor, reply);
@@ -52,7 +52,7 @@ impl Engine {
         invocation: Invocation,
         call: impl Fn(&Context<'_>) -> Result<HttpRequest, AtsError>,
         read: impl Fn(&Context<'_>, &Reply) -> Result<T, AtsError>,
-    ) -> Result<(T, Timestamp), Halt> {
+    ) -> Result<(T, Timestamp), SyncError> {
         let (mut renewed, mut limited, mut failed) = (false, 0, 0);
         loop {
             self.admitted(opened, invocation).await?;
@@ -82,7 +82,7 @@ impl Engine {
                         Next::After(_) | Next::GiveUp => wait,
                     };
                     if limited >= UNTOLD.tries || !wait_here(wait, invocation).await {
-                        return Err(Halt::RateLimited { wait, ours: false });
+                        return Err(SyncError::RateLimited { wait, ours: false });
                     }
                 }
                 AtsError::Unavailable(_) => {
@@ -108,11 +108,11 @@ impl Engine {
     }
 
     /// Takes one request from the connection's budget; waits for it where that is soon.
-    pub(crate) async fn admitted(&self, opened: &mut Opened, invocation: Invocation) -> Result<(), Halt> {
+    pub(crate) async fn admitted(&self, opened: &mut Opened, invocation: Invocation) -> Result<(), SyncError> {
         if let Some(until) = opened.pause_until.take() {
             let wait = Duration::try_from(until.duration_since(clock::now())).unwrap_or(Duration::ZERO);
             if !wait_here(wait, invocation).await {
-                return Err(Halt::RateLimited { wait, ours: false });
+                return Err(SyncError::RateLimited { wait, ours: false });
             }
         }
         let budget = opened.ats.budget();
@@ -125,7 +125,7 @@ impl Engine {
                     // One more, so that it does not come a moment too early.
                     let wait = Duration::from_millis(u64::try_from(reset_ms).unwrap_or(0).saturating_add(1));
                     if !wait_here(wait, invocation).await {
-                        return Err(Halt::RateLimited { wait, ours: true });
+                        return Err(SyncError::RateLimited { wait, ours: true });
                     }
                 }
                 Some(Decision { allowed: true, .. }) | None => return Ok(()),

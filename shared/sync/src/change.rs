@@ -14,7 +14,7 @@ use providers::ats::port::{AtsError, ChangeProgress, WriteBack};
 use providers::transport::http::{HttpRequest, Reply, SendError};
 
 use crate::ask::{FOR_A_PAGE, LONGEST_REPLY};
-use crate::halt::Halt;
+use crate::error::SyncError;
 use crate::{Engine, Opened};
 
 /// More steps than this are a loop; most of them are pages of what is looked through.
@@ -58,7 +58,7 @@ impl Engine {
         change: &Change,
         doubt: bool,
         invocation: Invocation,
-    ) -> Result<Changed, Halt> {
+    ) -> Result<Changed, SyncError> {
         let mut opened = match self.open_active(connection).await? {
             Ok(opened) => opened,
             Err(why) => return Ok(Changed::Barred(why.to_owned())),
@@ -70,9 +70,9 @@ impl Engine {
         let mut progress = Progress { wrote: false };
         match self.steps((&mut opened, write_back), (change, doubt), invocation, &mut progress).await {
             // A part of it is made, and making it from the beginning would add that once more.
-            Err(halt) if progress.wrote && change.kind().adds() => {
+            Err(error) if progress.wrote && change.kind().adds() => {
                 let ConnectionKey { org, connection } = connection;
-                tracing::warn!(%org, %connection, %halt, "a change was left in the middle");
+                tracing::warn!(%org, %connection, %error, "a change was left in the middle");
                 Ok(Changed::Unknown("a part of it was made, and then the provider could not be asked".to_owned()))
             }
             made => made,
@@ -85,11 +85,11 @@ impl Engine {
         (change, doubt): (&Change, bool),
         invocation: Invocation,
         progress: &mut Progress,
-    ) -> Result<Changed, Halt> {
+    ) -> Result<Changed, SyncError> {
         let (mut step, mut failed) = (String::new(), 0);
         for _ in 0..MOST_STEPS {
             if invocation.left() < FOR_A_PAGE {
-                return Err(Halt::OutOfTime);
+                return Err(SyncError::DeadlineReached);
             }
             self.admitted(opened, invocation).await?;
             self.sign_in(opened, invocation).await?;
@@ -106,7 +106,7 @@ impl Engine {
             let acted = match self.sent(call).await {
                 Ok(reply) => write_back.parse_change(&opened.context(clock::now()), change, &step, &reply),
                 // No connection: certainly nothing was made.
-                Err(error @ SendError::NotSent(_)) => return Err(Halt::Unavailable(format!("failed to {error}"))),
+                Err(error @ SendError::NotSent(_)) => return Err(SyncError::Unavailable(format!("failed to {error}"))),
                 Err(error) => Err(AtsError::Unavailable(format!("there is no reply: {error}"))),
             };
             progress.wrote |= !looks && acted.is_ok();
@@ -122,7 +122,7 @@ impl Engine {
                 Err(AtsError::Unavailable(detail)) => {
                     failed += 1;
                     if failed >= LOOKS {
-                        return Err(Halt::Unavailable(detail));
+                        return Err(SyncError::Unavailable(detail));
                     }
                 }
                 Err(AtsError::Unauthorised(_)) if self.forget_token(opened).await && failed == 0 => failed = 1,
@@ -132,7 +132,7 @@ impl Engine {
                 Err(error) => return Err(error.into()),
             }
         }
-        Err(Halt::Failed("the change takes more steps than it should".to_owned()))
+        Err(SyncError::Failed("the change takes more steps than it should".to_owned()))
     }
 
     /// Sends one request, and tells whether one without a reply was sent at all.
@@ -148,7 +148,7 @@ impl Engine {
         let (org, connection) = (opened.origin.org.clone(), opened.origin.connection.clone());
         let why = match tokio::time::timeout(allowed, self.read_again(opened, touched, invocation)).await {
             Ok(Ok(_)) => return,
-            Ok(Err(halt)) => halt.to_string(),
+            Ok(Err(error)) => error.to_string(),
             Err(_) => "there was no time left".to_owned(),
         };
         tracing::warn!(%org, %connection, why, "a change was made and could not be read again; the next poll does");

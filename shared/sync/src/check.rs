@@ -8,22 +8,26 @@ use providers::ats::port::Context;
 use providers::transport::http::Reply;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::halt::Halt;
+use crate::error::SyncError;
 use crate::{Engine, Opened};
 
 impl Engine {
     /// Tries the credentials of a connection that is being checked. Gives it as it is then.
-    pub(crate) async fn check(&self, opened: &mut Opened, invocation: Invocation) -> Result<ConnectionStatus, Halt> {
+    pub(crate) async fn check(
+        &self,
+        opened: &mut Opened,
+        invocation: Invocation,
+    ) -> Result<ConnectionStatus, SyncError> {
         if !opened.can_ask() {
             return Ok(self.becomes(opened, ConnectionStatus::Active, None).await?);
         }
         let cursor = opened.ats.check_cursor(&opened.connection.settings);
         match self.page(opened, &cursor, invocation).await {
             Ok(_) => {}
-            Err(Halt::Failed(detail) | Halt::Reauthorise(detail)) => {
+            Err(SyncError::Failed(detail) | SyncError::ReauthorizationRequired(detail)) => {
                 return Ok(self.becomes(opened, ConnectionStatus::Refused, Some(&detail)).await?);
             }
-            Err(halt) => return Err(halt),
+            Err(error) => return Err(error),
         }
         self.subscribe(opened, invocation).await?;
         Ok(self.becomes(opened, ConnectionStatus::Active, None).await?)
@@ -31,7 +35,7 @@ impl Engine {
 
     /// Creates webhooks where we do that ourselves. Each secret is told once only, so it is stored before the next one is
     /// created; what was created before is known by its secret.
-    async fn subscribe(&self, opened: &mut Opened, invocation: Invocation) -> Result<(), Halt> {
+    async fn subscribe(&self, opened: &mut Opened, invocation: Invocation) -> Result<(), SyncError> {
         let url = opened.connection.settings.get(WEBHOOK_URL).cloned();
         let (Some(url), Some(source)) = (url, opened.spec.webhooks) else { return Ok(()) };
         let key = opened.origin.connection_key();

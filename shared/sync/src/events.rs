@@ -12,7 +12,7 @@ use providers::transport::webhook::{Changed, Event, Meaning};
 
 use crate::apply::add;
 use crate::ask::further;
-use crate::halt::Halt;
+use crate::error::SyncError;
 use crate::plan::later;
 use crate::{Engine, Opened};
 
@@ -49,7 +49,7 @@ impl Engine {
         event: &Event,
         received_at: Timestamp,
         invocation: Invocation,
-    ) -> Result<Told, Halt> {
+    ) -> Result<Told, SyncError> {
         let changed = match &event.meaning {
             Meaning::Ping => {
                 let detail = "the provider tried the connection".to_owned();
@@ -89,7 +89,7 @@ impl Engine {
         opened: &mut Opened,
         objects: &[ObjectRef],
         invocation: Invocation,
-    ) -> Result<(CountsByKind, Vec<Kind>), Halt> {
+    ) -> Result<(CountsByKind, Vec<Kind>), SyncError> {
         let (mut counts, mut asked) = (CountsByKind::new(), Vec::new());
         let mut by_kind: BTreeMap<Kind, Vec<String>> = BTreeMap::new();
         for ObjectRef { kind, provider_id } in objects {

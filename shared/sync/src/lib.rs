@@ -13,8 +13,8 @@ mod apply;
 mod ask;
 mod change;
 mod check;
+mod error;
 mod events;
-mod halt;
 mod pass;
 mod plan;
 mod poll;
@@ -50,8 +50,8 @@ use store::records::Records;
 use store::sync::Syncs;
 
 pub use crate::change::Changed;
+pub use crate::error::SyncError;
 pub use crate::events::Told;
-pub use crate::halt::Halt;
 use crate::tokens::Tokens;
 
 /// Name of the budget of requests to a provider, in the table.
@@ -174,22 +174,22 @@ impl Engine {
     }
 
     /// Makes a connection ready to be asked.
-    pub(crate) async fn open(&self, org: &OrgId, connection: Connection) -> Result<Opened, Halt> {
+    pub(crate) async fn open(&self, org: &OrgId, connection: Connection) -> Result<Opened, SyncError> {
         let spec = providers::catalog::find(&connection.provider);
         let (spec, ats) = spec.and_then(|spec| Some((spec, spec.ats?))).ok_or_else(|| {
-            Halt::Failed(format!("`{}` is not a provider that this version can ask", connection.provider))
+            SyncError::Failed(format!("`{}` is not a provider that this version can ask", connection.provider))
         })?;
         let account = connection.account.as_deref().unwrap_or_default();
         let host = connection.settings.get("host").map(String::as_str);
         let hosts = Hosts::resolve(self.stage, (spec.id, spec.hosts), (account, host), self.replacement.as_deref())
-            .map_err(|error| Halt::Failed(format!("failed to {error}")))?;
+            .map_err(|error| SyncError::Failed(format!("failed to {error}")))?;
         let key = ConnectionKey::new(org, &connection.id);
         // New credentials are tried as they are now, not as this process may remember them.
         let secret = if connection.status == ConnectionStatus::Checking {
             self.secrets.fresh_of_connection(&key, CREDENTIALS).await?
         } else {
             let kept = self.secrets.of_connection(&key, CREDENTIALS).await;
-            kept.map_err(|error| Halt::Unavailable(format!("failed to {error}")))?
+            kept.map_err(|error| SyncError::Unavailable(format!("failed to {error}")))?
         };
         let (credentials, fingerprint) = match secret {
             Some(text) => (credentials(&text)?, content_hash(&text.expose_secret())),
@@ -212,11 +212,11 @@ impl Engine {
     }
 }
 
-fn credentials(text: &SecretString) -> Result<Credentials, Halt> {
+fn credentials(text: &SecretString) -> Result<Credentials, SyncError> {
     // What stands there is secret: the error says nothing of it.
     let parsed: Result<BTreeMap<String, String>, _> = serde_json::from_str(text.expose_secret());
     let parsed =
-        parsed.map_err(|_| Halt::Failed("the stored credentials cannot be read; enter them again".to_owned()))?;
+        parsed.map_err(|_| SyncError::Failed("the stored credentials cannot be read; enter them again".to_owned()))?;
     Ok(Credentials::new(parsed.into_iter().map(|(name, value)| (name, SecretString::from(value))).collect()))
 }
 
@@ -241,16 +241,16 @@ impl Opened {
     }
 }
 
-impl From<AtsError> for Halt {
+impl From<AtsError> for SyncError {
     fn from(error: AtsError) -> Self {
         let detail = format!("failed to {error}");
         match error {
             AtsError::RateLimited { wait, .. } => Self::RateLimited { wait, ours: false },
-            AtsError::ReauthorizationRequired(_) => Self::Reauthorise(detail),
+            AtsError::ReauthorizationRequired(_) => Self::ReauthorizationRequired(detail),
             AtsError::Unauthorised(_) | AtsError::Refused(_) => Self::Failed(detail),
-            AtsError::CursorExpired(_) => Self::PlaceLost(detail),
+            AtsError::CursorExpired(_) => Self::CursorExpired(detail),
             AtsError::Unavailable(_) => Self::Unavailable(detail),
-            AtsError::InvalidResponse(_) => Self::Unreadable(detail),
+            AtsError::InvalidResponse(_) => Self::InvalidResponse(detail),
         }
     }
 }

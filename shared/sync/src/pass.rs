@@ -14,7 +14,7 @@ use store::sync::{Progress, SyncHold, SyncState, begin};
 use crate::ahead::Ahead;
 use crate::apply::add;
 use crate::ask::FOR_A_PAGE;
-use crate::halt::Halt;
+use crate::error::SyncError;
 use crate::{Engine, Opened};
 
 /// Pages of one turn while the other mode waits for its own.
@@ -62,22 +62,22 @@ impl Engine {
         session: &mut Session<'_>,
         mode: Mode,
         other_waits: bool,
-    ) -> Result<TurnEnd, Halt> {
+    ) -> Result<TurnEnd, SyncError> {
         let ended = self.pages(session, mode, other_waits).await;
         // However it ended, what was done is done: a provider that lets little through at a time is read to the end, too.
-        if !matches!(ended, Err(Halt::Lost | Halt::Platform(_))) && self.settle(session, mode).await? {
+        if !matches!(ended, Err(SyncError::LeaseLost | SyncError::Aws(_))) && self.settle(session, mode).await? {
             self.save(session).await?;
         }
         ended
     }
 
-    async fn pages(&self, session: &mut Session<'_>, mode: Mode, other_waits: bool) -> Result<TurnEnd, Halt> {
+    async fn pages(&self, session: &mut Session<'_>, mode: Mode, other_waits: bool) -> Result<TurnEnd, SyncError> {
         let streams = session.opened.ats.streams(&session.opened.connection.settings);
         session.state.last_turn = Some(mode);
         let mut pages = 0;
         loop {
             if session.invocation.left() < FOR_A_PAGE {
-                return Err(Halt::OutOfTime);
+                return Err(SyncError::DeadlineReached);
             }
             if other_waits && pages >= TURN_PAGES {
                 return Ok(TurnEnd::Yielded);
@@ -104,7 +104,7 @@ impl Engine {
     }
 
     /// One page of a list, or what follows its last page.
-    async fn step(&self, session: &mut Session<'_>, mode: Mode, stream: &Stream) -> Result<Step, Halt> {
+    async fn step(&self, session: &mut Session<'_>, mode: Mode, stream: &Stream) -> Result<Step, SyncError> {
         let since = match (mode, session.state.marks.get(stream.name)) {
             (Mode::Full, _) => None,
             (Mode::Incremental, Some(mark)) => {
@@ -135,7 +135,7 @@ impl Engine {
             (None, None, Some(_)) => return Ok(ended(progress, mode, stream)),
         };
         let asked = self.page_of_pass(session, mode, &cursor).await;
-        if matches!(asked, Err(Halt::Unreadable(_) | Halt::PlaceLost(_))) {
+        if matches!(asked, Err(SyncError::InvalidResponse(_) | SyncError::CursorExpired(_))) {
             self.settle(session, mode).await?;
         }
         let Some(progress) = session.state.progress(mode).as_mut() else { return Ok(Step::StreamEnded) };
@@ -143,7 +143,7 @@ impl Engine {
             Ok((page, observed_ms)) => {
                 self.take(session, mode, stream, (page, observed_ms), followed.is_some()).await?;
             }
-            Err(Halt::Unreadable(detail)) => {
+            Err(SyncError::InvalidResponse(detail)) => {
                 progress.failures += 1;
                 if progress.failures < TRIES {
                     clock::sleep(Duration::from_secs(u64::from(progress.failures))).await;
@@ -152,7 +152,7 @@ impl Engine {
                 leave_out(progress, stream, &detail);
                 self.save(session).await?;
             }
-            Err(Halt::PlaceLost(detail)) => {
+            Err(SyncError::CursorExpired(detail)) => {
                 progress.restarts += 1;
                 if progress.restarts <= RESTARTS {
                     begin_again(progress);
@@ -161,7 +161,7 @@ impl Engine {
                 }
                 self.save(session).await?;
             }
-            Err(halt) => return Err(halt),
+            Err(error) => return Err(error),
         }
         let Some(progress) = session.state.progress(mode).as_mut() else { return Ok(Step::StreamEnded) };
         let more = progress.next.is_some() || !progress.follow.is_empty() || progress.begun_ms.is_none();
@@ -174,7 +174,7 @@ impl Engine {
         session: &mut Session<'_>,
         mode: Mode,
         cursor: &str,
-    ) -> Result<(Page, i64), Halt> {
+    ) -> Result<(Page, i64), SyncError> {
         let before = session.opened.requests;
         let asked = self.page(&mut session.opened, cursor, session.invocation).await;
         if let Some(progress) = session.state.progress(mode) {
@@ -191,7 +191,7 @@ impl Engine {
         stream: &Stream,
         (page, observed_ms): (Page, i64),
         followed: bool,
-    ) -> Result<(), Halt> {
+    ) -> Result<(), SyncError> {
         let Page { observations, gone, present, skipped, next, follow, server_time, pause: _ } = page;
         let again = session.invocation.receive_count > 1;
         // What was written since the last window is new to this list, whoever wrote it.
@@ -254,7 +254,7 @@ impl Engine {
         session: &mut Session<'_>,
         mode: Mode,
         observations: &[Observation],
-    ) -> Result<(), Halt> {
+    ) -> Result<(), SyncError> {
         self.see_refs(session, mode, whole(observations).collect()).await
     }
 
@@ -263,7 +263,7 @@ impl Engine {
         session: &mut Session<'_>,
         mode: Mode,
         seen: Vec<ObjectRef>,
-    ) -> Result<(), Halt> {
+    ) -> Result<(), SyncError> {
         if seen.is_empty() {
             return Ok(());
         }
@@ -276,7 +276,7 @@ impl Engine {
     }
 
     /// Moves the checkpoint.
-    pub(crate) async fn save(&self, session: &mut Session<'_>) -> Result<(), Halt> {
+    pub(crate) async fn save(&self, session: &mut Session<'_>) -> Result<(), SyncError> {
         let now = clock::now();
         for progress in [&mut session.state.full, &mut session.state.incremental].into_iter().flatten() {
             if progress.running {
@@ -288,7 +288,7 @@ impl Engine {
                 session.taken = false;
                 Ok(())
             }
-            Fenced::LeaseLost => Err(Halt::Lost),
+            Fenced::LeaseLost => Err(SyncError::LeaseLost),
         }
     }
 

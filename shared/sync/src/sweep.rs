@@ -7,7 +7,7 @@ use providers::ats::port::Stream;
 use crate::Engine;
 use crate::apply::add;
 use crate::ask::{FOR_A_PAGE, further};
-use crate::halt::Halt;
+use crate::error::SyncError;
 use crate::pass::{Session, tell};
 
 /// Objects of one question.
@@ -15,7 +15,7 @@ const AT_ONCE: usize = 50;
 
 impl Engine {
     /// Looks for what a list did not have. May be done again from its beginning: what was buried is buried.
-    pub(crate) async fn sweep(&self, session: &mut Session<'_>, mode: Mode, stream: &Stream) -> Result<(), Halt> {
+    pub(crate) async fn sweep(&self, session: &mut Session<'_>, mode: Mode, stream: &Stream) -> Result<(), SyncError> {
         for kind in stream.complete {
             let missing = self.missing(session, mode, stream, *kind).await?;
             if missing.is_empty() {
@@ -39,7 +39,7 @@ impl Engine {
         mode: Mode,
         stream: &Stream,
         kind: Kind,
-    ) -> Result<Vec<String>, Halt> {
+    ) -> Result<Vec<String>, SyncError> {
         let connection = session.state.connection_key();
         let Some(progress) = session.state.progress(mode).as_ref() else { return Ok(vec![]) };
         let seen = self.syncs.seen(&connection, &progress.pass, stream.name, kind).await?;
@@ -56,10 +56,10 @@ impl Engine {
     }
 
     /// Asks whether objects are there: the provider's word counts, not that a list left them out.
-    async fn look_for(&self, session: &mut Session<'_>, mode: Mode, mut cursors: Vec<String>) -> Result<(), Halt> {
+    async fn look_for(&self, session: &mut Session<'_>, mode: Mode, mut cursors: Vec<String>) -> Result<(), SyncError> {
         while let Some(cursor) = cursors.pop() {
             if session.invocation.left() < FOR_A_PAGE {
-                return Err(Halt::OutOfTime);
+                return Err(SyncError::DeadlineReached);
             }
             match self.page_of_pass(session, mode, &cursor).await {
                 Ok((page, observed_ms)) => {
@@ -71,11 +71,11 @@ impl Engine {
                     cursors.extend(further(page));
                 }
                 // Not known is not gone: the next pass asks again.
-                Err(Halt::Unreadable(detail) | Halt::PlaceLost(detail)) => {
+                Err(SyncError::InvalidResponse(detail) | SyncError::CursorExpired(detail)) => {
                     let Some(progress) = session.state.progress(mode).as_mut() else { return Ok(()) };
                     tell(&mut progress.run, format!("{}: {detail}", progress.stream));
                 }
-                Err(halt) => return Err(halt),
+                Err(error) => return Err(error),
             }
         }
         Ok(())
@@ -88,7 +88,7 @@ impl Engine {
         mode: Mode,
         kind: Kind,
         ids: &[String],
-    ) -> Result<(), Halt> {
+    ) -> Result<(), SyncError> {
         let Some(progress) = session.state.progress(mode).as_ref() else { return Ok(()) };
         let begun_ms = progress.began_ms;
         let gone: Vec<ObjectRef> = ids.iter().map(|id| ObjectRef::new(kind, id.as_str())).collect();

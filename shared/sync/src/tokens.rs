@@ -19,7 +19,7 @@ use providers::ats::port::TokenResponse;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
-use crate::halt::Halt;
+use crate::error::SyncError;
 use crate::{Engine, Opened};
 
 /// Name of the parameter that holds the tokens of a connection.
@@ -70,7 +70,7 @@ impl Tokens {
         engine: &Engine,
         opened: &mut Opened,
         invocation: Invocation,
-    ) -> Result<(), Halt> {
+    ) -> Result<(), SyncError> {
         let now = clock::now();
         let place = opened.origin.connection_key();
         if let Some(kept) = self.kept(&place).filter(|kept| kept.until > now && kept.of == opened.fingerprint) {
@@ -114,7 +114,7 @@ impl Tokens {
         opened: &mut Opened,
         place: &ConnectionKey,
         invocation: Invocation,
-    ) -> Result<(), Halt> {
+    ) -> Result<(), SyncError> {
         let of = opened.fingerprint.clone();
         let key = Key { pk: format!("ORG#{}#token", place.org), sk: place.connection.to_string() };
         for _ in 0..LOOKS {
@@ -129,7 +129,7 @@ impl Tokens {
             let _ignored = lease::release(&self.control, &key, &lease).await;
             return refreshed;
         }
-        Err(Halt::Unavailable("another worker refreshes the access token for too long".to_owned()))
+        Err(SyncError::Unavailable("another worker refreshes the access token for too long".to_owned()))
     }
 
     async fn refresh_held(
@@ -138,7 +138,7 @@ impl Tokens {
         opened: &mut Opened,
         (place, of): (&ConnectionKey, &str),
         invocation: Invocation,
-    ) -> Result<(), Halt> {
+    ) -> Result<(), SyncError> {
         // Somebody may have stored one between our look and our lease.
         if self.found(place, opened, of).await? {
             return Ok(());
@@ -168,7 +168,7 @@ impl Tokens {
     }
 
     /// Whether somebody stored a token that is good; it is taken.
-    async fn found(&self, place: &ConnectionKey, opened: &mut Opened, of: &str) -> Result<bool, Halt> {
+    async fn found(&self, place: &ConnectionKey, opened: &mut Opened, of: &str) -> Result<bool, SyncError> {
         let Some(stored) = self.stored(place).await? else { return Ok(false) };
         if stored.of != of || stored.expires_at.checked_sub(MARGIN).unwrap_or(stored.expires_at) <= clock::now() {
             return Ok(false);
@@ -182,7 +182,7 @@ impl Tokens {
         engine: &Engine,
         opened: &mut Opened,
         invocation: Invocation,
-    ) -> Result<Option<TokenResponse>, Halt> {
+    ) -> Result<Option<TokenResponse>, SyncError> {
         engine.admitted(opened, invocation).await?;
         let Some(token_grant) = opened.ats.token_grant(opened.connection.login) else { return Ok(None) };
         let request = token_grant.token_request(&opened.context(clock::now()))?;
@@ -204,22 +204,22 @@ impl Tokens {
         opened.token = Some(token);
     }
 
-    async fn stored(&self, place: &ConnectionKey) -> Result<Option<Stored>, Halt> {
+    async fn stored(&self, place: &ConnectionKey) -> Result<Option<Stored>, SyncError> {
         let found = self.secrets.fresh_of_connection(place, TOKENS).await?;
         // What cannot be read is fetched anew.
         Ok(found.and_then(|text| serde_json::from_str(text.expose_secret()).ok()))
     }
 
-    async fn store(&self, place: &ConnectionKey, stored: &Stored) -> Result<(), Halt> {
+    async fn store(&self, place: &ConnectionKey, stored: &Stored) -> Result<(), SyncError> {
         let text =
-            serde_json::to_string(stored).map_err(|_| Halt::Failed("the tokens cannot be written".to_owned()))?;
+            serde_json::to_string(stored).map_err(|_| SyncError::Failed("the tokens cannot be written".to_owned()))?;
         Ok(self.secrets.put_of_connection(place, TOKENS, &SecretString::from(text)).await?)
     }
 }
 
 impl Engine {
     /// Sees to it that the connection has a token that is good, where it needs one.
-    pub(crate) async fn sign_in(&self, opened: &mut Opened, invocation: Invocation) -> Result<(), Halt> {
+    pub(crate) async fn sign_in(&self, opened: &mut Opened, invocation: Invocation) -> Result<(), SyncError> {
         self.tokens.sign_in(self, opened, invocation).await
     }
 

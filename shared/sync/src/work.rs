@@ -17,7 +17,7 @@ use resilience::work::Fenced;
 use store::sync::{Progress, SyncClaim, SyncHold, SyncState, begin};
 
 use crate::ahead::Ahead;
-use crate::halt::Halt;
+use crate::error::SyncError;
 use crate::pass::{Session, TurnEnd, new_pass};
 use crate::plan::{idle, later, look_again, next_full, turn_of, wants};
 use crate::{Engine, Opened};
@@ -95,9 +95,9 @@ impl Engine {
         let org = state.org.clone();
         let opened = match self.open(&org, connection).await {
             Ok(opened) => opened,
-            Err(Halt::Platform(error)) => return Err(error),
-            Err(halt) => {
-                fail(&mut state, &halt.to_string());
+            Err(SyncError::Aws(error)) => return Err(error),
+            Err(error) => {
+                fail(&mut state, &error.to_string());
                 return self.give_back(hold, &state).await;
             }
         };
@@ -127,7 +127,7 @@ impl Engine {
             match self.check(&mut session.opened, session.invocation).await {
                 Ok(ConnectionStatus::Active) => *verdict = Verdict::Works,
                 Ok(_) => return Ok(Left::WithState),
-                Err(halt) => return self.stopped(session, None, halt, verdict).await,
+                Err(error) => return self.stopped(session, None, error, verdict).await,
             }
         }
         if !session.opened.can_ask() {
@@ -152,7 +152,7 @@ impl Engine {
                         return Ok(Left::Lost);
                     }
                 }
-                Err(halt) => return self.stopped(session, Some(mode), halt, verdict).await,
+                Err(error) => return self.stopped(session, Some(mode), error, verdict).await,
             }
         }
     }
@@ -196,7 +196,7 @@ impl Engine {
         session.state.last_run = Some(run);
         match self.save(session).await {
             Ok(()) => {}
-            Err(Halt::Platform(error)) => return Err(error),
+            Err(SyncError::Aws(error)) => return Err(error),
             Err(_) => return Ok(false),
         }
         self.record_ended(&mut session.state).await?;
@@ -218,21 +218,21 @@ impl Engine {
         &self,
         session: &mut Session<'_>,
         mode: Option<Mode>,
-        halt: Halt,
+        error: SyncError,
         verdict: &mut Verdict,
     ) -> Result<Left, AwsError> {
         let now = clock::now();
-        let (outcome, detail, until) = match halt {
-            Halt::Platform(error) => return Err(error),
-            Halt::Lost => return Ok(Left::Lost),
-            Halt::OutOfTime => {
+        let (outcome, detail, until) = match error {
+            SyncError::Aws(error) => return Err(error),
+            SyncError::LeaseLost => return Ok(Left::Lost),
+            SyncError::DeadlineReached => {
                 *verdict = Verdict::Works;
                 for progress in [&mut session.state.full, &mut session.state.incremental].into_iter().flatten() {
                     progress.running = false;
                 }
                 return Ok(Left::WithState);
             }
-            Halt::RateLimited { wait, ours } => {
+            SyncError::RateLimited { wait, ours } => {
                 *verdict = Verdict::Works;
                 let until = later(now, SignedDuration::try_from(wait).unwrap_or(SignedDuration::from_mins(1)));
                 let who = if ours { "this connection's requests are used up" } else { "the provider asked to wait" };
@@ -241,19 +241,19 @@ impl Engine {
                 session.state.reason.clone_from(&reason);
                 (RunOutcome::RateLimited, reason, Some(until))
             }
-            Halt::Reauthorise(detail) => {
+            SyncError::ReauthorizationRequired(detail) => {
                 *verdict = Verdict::Works;
                 let status = ConnectionStatus::NeedsReauthorisation;
                 self.becomes(&mut session.opened, status, Some(&detail)).await?;
                 fail(&mut session.state, &detail);
                 (RunOutcome::Failed, detail, None)
             }
-            Halt::Failed(detail) | Halt::Unreadable(detail) | Halt::PlaceLost(detail) => {
+            SyncError::Failed(detail) | SyncError::InvalidResponse(detail) | SyncError::CursorExpired(detail) => {
                 *verdict = Verdict::Works;
                 fail(&mut session.state, &detail);
                 (RunOutcome::Failed, detail, None)
             }
-            Halt::Unavailable(detail) => {
+            SyncError::Unavailable(detail) => {
                 *verdict = Verdict::Failed;
                 fail(&mut session.state, &detail);
                 (RunOutcome::Failed, detail, None)
@@ -357,7 +357,7 @@ fn fail(state: &mut SyncState, detail: &str) {
 /// A connection that can be asked, for whoever applies webhooks and changes.
 impl Engine {
     /// Opens the connection of an organisation, when it is there and active.
-    pub(crate) async fn open_active(&self, key: &ConnectionKey) -> Result<Result<Opened, &'static str>, Halt> {
+    pub(crate) async fn open_active(&self, key: &ConnectionKey) -> Result<Result<Opened, &'static str>, SyncError> {
         let Some(connection) = self.connection(key).await? else { return Ok(Err("the connection was removed")) };
         match connection.status {
             ConnectionStatus::Active | ConnectionStatus::Checking => Ok(Ok(self.open(&key.org, connection).await?)),

@@ -6,7 +6,7 @@ use aws::error::AwsError;
 
 /// Why work on a connection stops before its end, and so what is to be done.
 #[derive(Debug, thiserror::Error)]
-pub enum Halt {
+pub enum SyncError {
     /// Wait.
     #[error("{} asks to wait {} s", if *.ours { "our own budget of requests" } else { "the provider" }, .wait.as_secs())]
     RateLimited {
@@ -18,25 +18,25 @@ pub enum Halt {
     /// It cannot go on until somebody acts.
     #[error("{0}")]
     Failed(String),
-    /// Somebody has to authorise the connection again.
+    /// A person has to authorise the connection again.
     #[error("{0}")]
-    Reauthorise(String),
+    ReauthorizationRequired(String),
     /// It may go on soon.
     #[error("{0}")]
     Unavailable(String),
-    /// This page cannot be read.
+    /// The response of the provider cannot be read.
     #[error("{0}")]
-    Unreadable(String),
-    /// The place in the list is lost: it has to be read from its beginning.
+    InvalidResponse(String),
+    /// The cursor is no longer valid: the list has to be read from its beginning.
     #[error("{0}")]
-    PlaceLost(String),
+    CursorExpired(String),
     /// The invocation is about to end.
     #[error("there is no time left")]
-    OutOfTime,
-    /// Another worker took the connection over.
+    DeadlineReached,
+    /// The lease passed, and another worker may hold the connection.
     #[error("another worker took the connection over")]
-    Lost,
+    LeaseLost,
     /// AWS did not do its part.
     #[error("failed to {0}")]
-    Platform(#[from] AwsError),
+    Aws(#[from] AwsError),
 }
