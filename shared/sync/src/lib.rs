@@ -8,7 +8,6 @@
 //!
 //! Architecture invariants: nothing here knows one provider; what is asked and how replies are read is the provider's file.
 
-mod ahead;
 mod apply;
 mod ask;
 mod change;
@@ -16,6 +15,7 @@ mod check;
 mod error;
 mod events;
 mod pass;
+mod pending;
 mod plan;
 mod poll;
 mod sweep;

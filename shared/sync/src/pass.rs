@@ -11,10 +11,10 @@ use providers::ats::port::{Next, Page, Stream};
 use resilience::work::Fenced;
 use store::sync::{Progress, SyncHold, SyncState, begin};
 
-use crate::ahead::Ahead;
 use crate::apply::add;
 use crate::ask::FOR_A_PAGE;
 use crate::error::SyncError;
+use crate::pending::PendingPages;
 use crate::{Engine, Opened};
 
 /// Pages of one turn while the other mode waits for its own.
@@ -43,7 +43,7 @@ pub(crate) struct Session<'a> {
     pub(crate) invocation: Invocation,
     /// Whether what a person asked for has begun, so that it is taken away with the next checkpoint.
     pub(crate) taken: bool,
-    pub(crate) ahead: Ahead,
+    pub(crate) pending: PendingPages,
 }
 
 /// How a turn ended.
@@ -65,7 +65,7 @@ impl Engine {
     ) -> Result<TurnEnd, SyncError> {
         let ended = self.pages(session, mode, other_waits).await;
         // However it ended, what was done is done: a provider that lets little through at a time is read to the end, too.
-        if !matches!(ended, Err(SyncError::LeaseLost | SyncError::Aws(_))) && self.settle(session, mode).await? {
+        if !matches!(ended, Err(SyncError::LeaseLost | SyncError::Aws(_))) && self.flush(session, mode).await? {
             self.save(session).await?;
         }
         ended
@@ -118,7 +118,7 @@ impl Engine {
             self.sweep(session, mode, stream).await?;
             return Ok(Step::StreamEnded);
         }
-        let followed = progress.follow.get(session.ahead.cursors).cloned();
+        let followed = progress.follow.get(session.pending.cursors).cloned();
         let cursor = match (&followed, &progress.next, progress.begun_ms) {
             (Some(cursor), ..) | (None, Some(cursor), _) => cursor.clone(),
             (None, None, None) => {
@@ -136,7 +136,7 @@ impl Engine {
         };
         let asked = self.page_of_pass(session, mode, &cursor).await;
         if matches!(asked, Err(SyncError::InvalidResponse(_) | SyncError::CursorExpired(_))) {
-            self.settle(session, mode).await?;
+            self.flush(session, mode).await?;
         }
         let Some(progress) = session.state.progress(mode).as_mut() else { return Ok(Step::StreamEnded) };
         match asked {
@@ -206,12 +206,12 @@ impl Engine {
             seen.extend(whole(&observations));
         }
         let due = if followed {
-            session.ahead.goes_on(seen)
+            session.pending.push(seen)
         } else {
             self.see_refs(session, mode, seen).await?;
             true
         };
-        let done = session.ahead.cursors;
+        let done = session.pending.cursors;
         let Some(progress) = session.state.progress(mode).as_mut() else { return Ok(()) };
         add(&mut progress.run.counts, &counts);
         for problem in skipped {
@@ -242,7 +242,7 @@ impl Engine {
             session.state.marks.insert(stream.name.to_owned(), begun);
         }
         if due {
-            self.settle(session, mode).await?;
+            self.flush(session, mode).await?;
             self.save(session).await?;
         }
         Ok(())

@@ -16,9 +16,9 @@ use resilience::retry::{Next, POLL};
 use resilience::work::Fenced;
 use store::sync::{Progress, SyncClaim, SyncHold, SyncState, begin};
 
-use crate::ahead::Ahead;
 use crate::error::SyncError;
 use crate::pass::{Session, TurnEnd, new_pass};
+use crate::pending::PendingPages;
 use crate::plan::{idle, later, look_again, next_full, turn_of, wants};
 use crate::{Engine, Opened};
 
@@ -101,7 +101,7 @@ impl Engine {
                 return self.give_back(hold, &state).await;
             }
         };
-        let mut session = Session { hold, state, opened, invocation, taken: false, ahead: Ahead::default() };
+        let mut session = Session { hold, state, opened, invocation, taken: false, pending: PendingPages::default() };
         match self.while_due(&mut session, verdict).await? {
             Left::Lost => Ok(()),
             Left::WithState => {

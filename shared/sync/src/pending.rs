@@ -16,13 +16,13 @@ use crate::error::SyncError;
 use crate::pass::Session;
 
 /// Most pages of one checkpoint.
-const MOST_AHEAD: usize = 10;
+const MOST_PENDING: usize = 10;
 /// The longest that a checkpoint waits: it is what prolongs the lease, and what shows that somebody is at work.
 const LONGEST: Duration = Duration::from_secs(10);
 
 /// What is ahead of the checkpoint.
 #[derive(Debug, Default)]
-pub(crate) struct Ahead {
+pub(crate) struct PendingPages {
     /// So many of the first cursors of `follow` are done.
     pub(crate) cursors: usize,
     /// What their pages had.
@@ -30,22 +30,22 @@ pub(crate) struct Ahead {
     since: Option<Timestamp>,
 }
 
-impl Ahead {
+impl PendingPages {
     /// A page more. True when it is time for the checkpoint.
-    pub(crate) fn goes_on(&mut self, seen: Vec<ObjectRef>) -> bool {
+    pub(crate) fn push(&mut self, seen: Vec<ObjectRef>) -> bool {
         let now = clock::now();
         self.cursors += 1;
         self.seen.extend(seen);
         let since = *self.since.get_or_insert(now);
         let waited = Duration::try_from(now.duration_since(since)).unwrap_or(Duration::ZERO);
-        self.cursors >= MOST_AHEAD || waited >= LONGEST
+        self.cursors >= MOST_PENDING || waited >= LONGEST
     }
 }
 
 impl Engine {
     /// Takes what is ahead into the state of the pass, for the next checkpoint. False when there was nothing.
-    pub(crate) async fn settle(&self, session: &mut Session<'_>, mode: Mode) -> Result<bool, SyncError> {
-        let Ahead { cursors, seen, since: _ } = std::mem::take(&mut session.ahead);
+    pub(crate) async fn flush(&self, session: &mut Session<'_>, mode: Mode) -> Result<bool, SyncError> {
+        let PendingPages { cursors, seen, since: _ } = std::mem::take(&mut session.pending);
         if cursors == 0 {
             return Ok(false);
         }
