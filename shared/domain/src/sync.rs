@@ -111,7 +111,7 @@ pub struct Run {
 }
 
 impl Run {
-    /// Records that it brought, changed or buried.
+    /// Records that it brought, changed or tombstoned.
     #[must_use]
     pub fn changed(&self) -> u64 {
         self.counts.values().map(|counts| counts.created + counts.updated + counts.deleted).sum()

@@ -1,4 +1,4 @@
-//! What becomes of a record when a provider is observed: created, changed, left alone, buried, brought back.
+//! What becomes of a record when a provider is observed: created, changed, left alone, tombstoned, brought back.
 //!
 //! An observation is compared with what stands there, and written only if nothing changed in between (`UNTOUCHED`): so whoever
 //! writes has decided on what is really there. A record that did not change costs a read and no write. Versions are the provider's
@@ -82,12 +82,12 @@ pub fn observe(standing: Option<&Standing>, seen: &Seen) -> Decision {
     if comparable && seen.version_ms < standing.version_ms { Decision::Older } else { Decision::Update }
 }
 
-/// Decides whether a record is buried that was found to be gone at that time. It is not when it was written after that: then it
+/// Decides whether a record is tombstoned that was found to be gone at that time. It is not when it was written after that: then it
 /// was seen after that.
 #[must_use]
-pub fn bury(standing: Option<&Standing>, found_gone_ms: i64, written_ms: Option<i64>) -> bool {
+pub fn tombstone(standing: Option<&Standing>, found_gone_ms: i64, written_ms: Option<i64>) -> bool {
     match standing {
-        // What was never seen is buried, too: a webhook that is late does not make it.
+        // What was never seen is tombstoned, too: a webhook that is late does not make it.
         None => true,
         Some(Standing { gone_ms: Some(_), .. }) => false,
         Some(Standing { gone_ms: None, .. }) => written_ms.is_none_or(|written| written <= found_gone_ms),
@@ -131,9 +131,9 @@ mod tests {
 
     #[test]
     fn what_was_seen_after_it_was_found_gone_is_not_buried() {
-        assert!(bury(None, 10, None));
-        assert!(bury(Some(&standing("a", 5)), 10, Some(10)));
-        assert!(!bury(Some(&standing("a", 5)), 10, Some(11)));
-        assert!(!bury(Some(&Standing { gone_ms: Some(3), ..standing("a", 5) }), 10, None));
+        assert!(tombstone(None, 10, None));
+        assert!(tombstone(Some(&standing("a", 5)), 10, Some(10)));
+        assert!(!tombstone(Some(&standing("a", 5)), 10, Some(11)));
+        assert!(!tombstone(Some(&Standing { gone_ms: Some(3), ..standing("a", 5) }), 10, None));
     }
 }

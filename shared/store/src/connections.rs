@@ -36,7 +36,7 @@ impl Records {
     ///
     /// # Errors
     /// When the table cannot be reached.
-    pub async fn bury_connection(&self, connection: &ConnectionKey, now: Timestamp) -> Result<bool, AwsError> {
+    pub async fn tombstone_connection(&self, connection: &ConnectionKey, now: Timestamp) -> Result<bool, AwsError> {
         let removed = status(ConnectionStatus::Deleted, ConnectionStatus::Deleted, now);
         let write = GONE_WITH_IT.into_iter().fold(removed, Write::remove).set("deleted_at", text(now.to_string()));
         let key = key_of::<Connection>(&connection.org, connection.connection.as_str());
@@ -63,7 +63,7 @@ mod tests {
     use aws::table::Table;
 
     #[tokio::test]
-    async fn a_status_changes_only_from_what_was_seen_and_what_is_buried_is_not_found_again() {
+    async fn a_status_changes_only_from_what_was_seen_and_what_has_a_tombstone_is_not_found_again() {
         let (records, now) = (Records::new(Table::in_memory()), Timestamp::UNIX_EPOCH);
         let key = ConnectionKey { org: "acme".parse().expect("slug"), connection: "one".parse().expect("slug") };
         let (org, id) = (key.org.clone(), key.connection.clone());
@@ -81,10 +81,10 @@ mod tests {
         assert!(matches!(records.create(&org, &connection, "r", now).await, Ok(Created::New)));
         let change = async |seen, to| records.change_connection(&key, (seen, to), None, now).await.expect("written");
         assert!(!change(ConnectionStatus::Active, ConnectionStatus::Paused).await);
-        assert!(!records.bury_connection(&key, now).await.expect("written"), "it is not being removed");
+        assert!(!records.tombstone_connection(&key, now).await.expect("written"), "it is not being removed");
         assert!(change(ConnectionStatus::Checking, ConnectionStatus::Deleted).await);
-        assert!(records.bury_connection(&key, now).await.expect("written"));
-        assert!(!records.bury_connection(&key, now).await.expect("written"), "once");
+        assert!(records.tombstone_connection(&key, now).await.expect("written"));
+        assert!(!records.tombstone_connection(&key, now).await.expect("written"), "once");
         assert!(!change(ConnectionStatus::Deleted, ConnectionStatus::Active).await);
         assert_eq!(records.get::<Connection>(&org, "one").await.expect("read"), None);
         assert!(records.list::<Connection>(&org, 10, None).await.expect("listed").0.is_empty());

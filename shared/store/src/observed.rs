@@ -155,12 +155,12 @@ impl Records {
         Err(AwsError::unavailable("write the table", detail))
     }
 
-    /// Buries objects that were found to be gone: what they said is erased, and that they are gone stays known. One read for
-    /// each hundred, one write for each that is not buried yet. Gives how many were buried, by kind.
+    /// Puts tombstones in the place of objects that were found to be gone: what they said is erased, and that they are gone stays known. One read for
+    /// each hundred, one write for each that is not tombstoned yet. Gives how many were tombstoned, by kind.
     ///
     /// # Errors
     /// When the table cannot be reached or refuses.
-    pub async fn bury(
+    pub async fn tombstone(
         &self,
         origin: &Origin,
         gone: &[ObjectRef],
@@ -172,17 +172,17 @@ impl Records {
             .map(|object| key(&origin.org, object.kind, &origin.id(object.kind, &object.provider_id)))
             .collect();
         let mut standing = self.standing(&keys).await?;
-        let mut buried: HashMap<Kind, u64> = HashMap::new();
+        let mut tombstoned: HashMap<Kind, u64> = HashMap::new();
         for (object, key) in gone.iter().zip(&keys) {
             let found = standing.remove(&(key.pk.clone(), key.sk.clone()));
-            if self.bury_one(origin, object, key, found, (found_gone_ms, now)).await? {
-                *buried.entry(object.kind).or_default() += 1;
+            if self.tombstone_one(origin, object, key, found, (found_gone_ms, now)).await? {
+                *tombstoned.entry(object.kind).or_default() += 1;
             }
         }
-        Ok(buried)
+        Ok(tombstoned)
     }
 
-    async fn bury_one(
+    async fn tombstone_one(
         &self,
         origin: &Origin,
         object: &ObjectRef,
@@ -192,7 +192,7 @@ impl Records {
     ) -> Result<bool, AwsError> {
         for _ in 0..TRIES {
             let (standing, written) = (found.as_ref().map(|f| &f.standing), found.as_ref().and_then(|f| f.written_ms));
-            if !observe::bury(standing, found_gone_ms, written) {
+            if !observe::tombstone(standing, found_gone_ms, written) {
                 return Ok(false);
             }
             let known = found.is_some();
@@ -217,7 +217,7 @@ impl Records {
                 Written::Refused(item) => found = item.map(read).transpose()?,
             }
         }
-        let detail = "a record changed each time it was to be buried".to_owned();
+        let detail = "a record changed each time it was to be tombstoned".to_owned();
         Err(AwsError::unavailable("write the table", detail))
     }
 

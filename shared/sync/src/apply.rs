@@ -1,4 +1,4 @@
-//! Applies what a provider says: records are written, buried and counted, and the cache is told.
+//! Applies what a provider says: records are written, tombstoned and counted, and the cache is told.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ use resilience::cache;
 use crate::{Engine, Opened};
 
 impl Engine {
-    /// Writes what was observed and buries what is gone. `again` says that this may have been done before by somebody who ended
+    /// Writes what was observed and tombstones what is gone. `again` says that this may have been done before by somebody who ended
     /// before the cache was told. Gives what it did.
     pub(crate) async fn apply(
         &self,
@@ -50,9 +50,9 @@ impl Engine {
             }
         }
         if !gone.is_empty() {
-            let buried: HashMap<Kind, u64> = self.records.bury(&opened.origin, gone, observed_ms, now).await?;
-            for (kind, buried) in buried {
-                counts.entry(kind).or_default().deleted += buried;
+            let tombstoned: HashMap<Kind, u64> = self.records.tombstone(&opened.origin, gone, observed_ms, now).await?;
+            for (kind, tombstoned) in tombstoned {
+                counts.entry(kind).or_default().deleted += tombstoned;
             }
         }
         self.tell_cache(&opened.origin.org, &counts, again).await;

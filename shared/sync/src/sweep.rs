@@ -1,4 +1,4 @@
-//! What a complete pass did not list: it is asked for by name, and buried when it is not there.
+//! What a complete pass did not list: it is asked for by name, and tombstoned when it is not there.
 
 use domain::ats::{Kind, ObjectRef};
 use domain::sync::Mode;
@@ -14,7 +14,7 @@ use crate::pass::{Session, tell};
 const AT_ONCE: usize = 50;
 
 impl Engine {
-    /// Looks for what a list did not have. May be done again from its beginning: what was buried is buried.
+    /// Looks for what a list did not have. May be done again from its beginning: what was tombstoned is tombstoned.
     pub(crate) async fn sweep(&self, session: &mut Session<'_>, mode: Mode, stream: &Stream) -> Result<(), SyncError> {
         for kind in stream.complete {
             let missing = self.missing(session, mode, stream, *kind).await?;
@@ -24,7 +24,7 @@ impl Engine {
             for ids in missing.chunks(AT_ONCE) {
                 match session.opened.ats.lookup_cursors(*kind, ids) {
                     Some(cursors) => self.look_for(session, mode, cursors).await?,
-                    None => self.bury_unasked(session, mode, *kind, ids).await?,
+                    None => self.tombstone_unasked(session, mode, *kind, ids).await?,
                 }
                 self.save(session).await?;
             }
@@ -81,8 +81,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Buries what cannot be asked for. What was written since the list was begun was seen since then, and stays.
-    async fn bury_unasked(
+    /// Tombstones what cannot be asked for. What was written since the list was begun was seen since then, and stays.
+    async fn tombstone_unasked(
         &self,
         session: &mut Session<'_>,
         mode: Mode,

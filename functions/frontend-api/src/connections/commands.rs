@@ -109,7 +109,7 @@ pub(super) async fn remove(
         let remove = async {
             api.secrets.remove_of_connection(&key, &names).await?;
             api.syncs().remove(&key).await?;
-            api.records.bury_connection(&key, clock::now()).await
+            api.records.tombstone_connection(&key, clock::now()).await
         };
         let _removed_by_another_request = remove.await.map_err(|e: AwsError| unavailable(&e))?;
         Ok(change.with(()))
