@@ -1,4 +1,4 @@
-//! A pass through a provider's lists, page by page: from its checkpoint, for as long as it has the turn.
+//! A pass through a provider's lists, page by page: from its checkpoint, slice by slice.
 
 use std::time::Duration;
 
@@ -17,8 +17,8 @@ use crate::error::SyncError;
 use crate::pending::PendingPages;
 use crate::{Engine, Opened};
 
-/// Pages of one turn while the other mode waits for its own.
-const TURN_PAGES: u32 = 20;
+/// Pages of one slice while the other mode waits.
+const SLICE_PAGES: u32 = 20;
 /// What is asked again before the last window's end: what the provider shows late.
 const OVERLAP: SignedDuration = SignedDuration::from_secs(120);
 /// How far our clock may be behind or ahead of a provider's that does not tell its time.
@@ -46,23 +46,23 @@ pub(crate) struct Session<'a> {
     pub(crate) pending: PendingPages,
 }
 
-/// How a turn ended.
+/// The end of a slice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TurnEnd {
+pub(crate) enum SliceEnd {
     /// The pass came to its end.
     Ended,
-    /// It is the other mode's turn.
+    /// The other mode runs next.
     Yielded,
 }
 
 impl Engine {
-    /// Goes on with the pass of a mode, which has begun, until its end or until the other mode has its turn.
-    pub(crate) async fn take_turn(
+    /// Continues the pass of a mode, which has begun, until its end or the end of its slice.
+    pub(crate) async fn run_slice(
         &self,
         session: &mut Session<'_>,
         mode: Mode,
         other_waits: bool,
-    ) -> Result<TurnEnd, SyncError> {
+    ) -> Result<SliceEnd, SyncError> {
         let ended = self.pages(session, mode, other_waits).await;
         // However it ended, what was done is done: a provider that lets little through at a time is read to the end, too.
         if !matches!(ended, Err(SyncError::LeaseLost | SyncError::Aws(_))) && self.flush(session, mode).await? {
@@ -71,21 +71,21 @@ impl Engine {
         ended
     }
 
-    async fn pages(&self, session: &mut Session<'_>, mode: Mode, other_waits: bool) -> Result<TurnEnd, SyncError> {
+    async fn pages(&self, session: &mut Session<'_>, mode: Mode, other_waits: bool) -> Result<SliceEnd, SyncError> {
         let streams = session.opened.ats.streams(&session.opened.connection.settings);
-        session.state.last_turn = Some(mode);
+        session.state.last_mode = Some(mode);
         let mut pages = 0;
         loop {
             if session.invocation.left() < FOR_A_PAGE {
                 return Err(SyncError::DeadlineReached);
             }
-            if other_waits && pages >= TURN_PAGES {
-                return Ok(TurnEnd::Yielded);
+            if other_waits && pages >= SLICE_PAGES {
+                return Ok(SliceEnd::Yielded);
             }
             pages += 1;
-            let Some(progress) = session.state.progress(mode).as_mut() else { return Ok(TurnEnd::Ended) };
+            let Some(progress) = session.state.progress(mode).as_mut() else { return Ok(SliceEnd::Ended) };
             let known = streams.iter().position(|stream| stream.name == progress.stream);
-            let Some(stream) = streams.get(known.unwrap_or(0)) else { return Ok(TurnEnd::Ended) };
+            let Some(stream) = streams.get(known.unwrap_or(0)) else { return Ok(SliceEnd::Ended) };
             if known.is_none() {
                 // The first one, or one that a former version had.
                 enter(progress, stream);
@@ -94,10 +94,10 @@ impl Engine {
             if step == Step::StreamEnded {
                 self.leave(session, mode, stream);
                 let next = known.unwrap_or(0) + 1;
-                let Some(progress) = session.state.progress(mode).as_mut() else { return Ok(TurnEnd::Ended) };
+                let Some(progress) = session.state.progress(mode).as_mut() else { return Ok(SliceEnd::Ended) };
                 match streams.get(next) {
                     Some(stream) => enter(progress, stream),
-                    None => return Ok(TurnEnd::Ended),
+                    None => return Ok(SliceEnd::Ended),
                 }
             }
         }

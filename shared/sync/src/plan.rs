@@ -1,4 +1,4 @@
-//! What comes next for a connection: whose turn it is, and when to look again.
+//! What comes next for a connection: which mode runs, and when to look again.
 
 use domain::connection::ConnectionStatus;
 use domain::sync::Mode;
@@ -16,10 +16,10 @@ const UNKNOWN_CONTRACT: SignedDuration = SignedDuration::from_mins(60);
 /// A connection that cannot work is looked at this late; who makes it work makes it due.
 const IDLE: SignedDuration = SignedDuration::from_hours(24 * 7);
 
-/// Whose turn it is: both modes take turns while both have something to do.
-pub(crate) fn turn_of(state: &SyncState, now: Timestamp) -> Option<Mode> {
+/// The mode that runs next: the two alternate while both have something to do.
+pub(crate) fn mode_to_run(state: &SyncState, now: Timestamp) -> Option<Mode> {
     let wanted = |mode| wants(state, mode, now);
-    match (wanted(Mode::Full), wanted(Mode::Incremental), state.last_turn) {
+    match (wanted(Mode::Full), wanted(Mode::Incremental), state.last_mode) {
         (true, true, Some(last)) => Some(last.other()),
         (true, true, None) | (true, false, _) => Some(Mode::Full),
         (false, true, _) => Some(Mode::Incremental),

@@ -17,9 +17,9 @@ use resilience::work::Fenced;
 use store::sync::{Progress, SyncClaim, SyncHold, SyncState, begin};
 
 use crate::error::SyncError;
-use crate::pass::{Session, TurnEnd, new_pass};
+use crate::pass::{Session, SliceEnd, new_pass};
 use crate::pending::PendingPages;
-use crate::plan::{idle, later, look_again, next_full, turn_of, wants};
+use crate::plan::{idle, later, look_again, mode_to_run, next_full, wants};
 use crate::{Engine, Opened};
 
 /// How soon a message comes again whose connection another worker has.
@@ -138,15 +138,15 @@ impl Engine {
         }
         loop {
             let now = clock::now();
-            let Some(mode) = turn_of(&session.state, now) else { return Ok(Left::WithState) };
+            let Some(mode) = mode_to_run(&session.state, now) else { return Ok(Left::WithState) };
             if mode == Mode::Incremental && !self.wanted(session, now).await? {
                 continue;
             }
             begin_or_resume(session, mode, now);
             let other_waits = wants(&session.state, mode.other(), now);
-            match self.take_turn(session, mode, other_waits).await {
-                Ok(TurnEnd::Yielded) => *verdict = Verdict::Works,
-                Ok(TurnEnd::Ended) => {
+            match self.run_slice(session, mode, other_waits).await {
+                Ok(SliceEnd::Yielded) => *verdict = Verdict::Works,
+                Ok(SliceEnd::Ended) => {
                     *verdict = Verdict::Works;
                     if !self.ended(session, mode).await? {
                         return Ok(Left::Lost);

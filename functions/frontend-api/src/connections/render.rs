@@ -121,7 +121,7 @@ pub(super) fn unlisted_runs(state: &SyncState, listed: &[Run], now: Timestamp) -
 fn running_runs(state: &SyncState, now: Timestamp) -> Vec<Run> {
     let passes = [state.full.as_ref(), state.incremental.as_ref()].into_iter().flatten();
     let mut running: Vec<&Progress> = passes.filter(|progress| progress.running).collect();
-    running.sort_by_key(|progress| (Some(progress.run.mode) != state.last_turn, progress.run.started_at));
+    running.sort_by_key(|progress| (Some(progress.run.mode) != state.last_mode, progress.run.started_at));
     // One worker has both runs: while either of them makes progress, neither is interrupted.
     let last_heartbeat = running.iter().map(|progress| progress.run.heartbeat_at).max();
     let leased = state.lease_until.is_some_and(|until| until >= now.as_millisecond());
@@ -203,7 +203,7 @@ mod tests {
         assert_eq!(outcomes(&silent), interrupted);
         let turns = SyncState {
             incremental: Some(progress(Mode::Incremental, ago(1))),
-            last_turn: Some(Mode::Incremental),
+            last_mode: Some(Mode::Incremental),
             ..silent
         };
         assert_eq!(outcomes(&turns), [(Mode::Incremental, None), (Mode::Full, None)]);

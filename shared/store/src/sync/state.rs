@@ -87,9 +87,9 @@ pub struct SyncState {
     /// The window of changes that is under way.
     #[serde(default)]
     pub incremental: Option<Progress>,
-    /// Which of the two had its turn last.
-    #[serde(default)]
-    pub last_turn: Option<Mode>,
+    /// The mode that ran last.
+    #[serde(default, rename = "last_turn")]
+    pub last_mode: Option<Mode>,
     /// For each list, the provider's time up to which everything that changed is here; milliseconds since 1970 UTC.
     #[serde(default)]
     pub marks: BTreeMap<String, i64>,
@@ -139,7 +139,7 @@ impl SyncState {
             parked_until: None,
             full: None,
             incremental: None,
-            last_turn: None,
+            last_mode: None,
             marks: BTreeMap::new(),
             left_out: BTreeMap::new(),
             rate: Rate::default(),
