@@ -29,7 +29,7 @@ use resilience::work::{Fenced, Refusal};
 use store::control::Control;
 use store::email_queues::EmailQueues;
 use store::records::{Created, Records};
-use sync::{Engine, SyncError, Told};
+use sync::{AppliedEvent, Engine, SyncError};
 
 /// When to ask again for an object that could not be asked for.
 const AGAIN: Schedule = Schedule { base: Duration::from_secs(4), cap: Duration::from_secs(300), tries: 12 };
@@ -144,7 +144,7 @@ impl WebhookWorker {
         event: &Event,
         invocation: Invocation,
     ) -> Result<(EventOutcome, String), SyncError> {
-        let Told { outcome, detail, new_application } =
+        let AppliedEvent { outcome, detail, new_application } =
             self.engine.apply_event(connection, event, delivery.received_at, invocation).await?;
         if let Some(application) = new_application {
             self.suggest(&connection.org, application).await?;

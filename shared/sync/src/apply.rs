@@ -55,12 +55,12 @@ impl Engine {
                 counts.entry(kind).or_default().deleted += tombstoned;
             }
         }
-        self.tell_cache(&opened.origin.org, &counts, again).await;
+        self.invalidate_lists(&opened.origin.org, &counts, again).await;
         Ok((counts, recent))
     }
 
-    /// Tells the cache once, which lists are not right any more.
-    async fn tell_cache(&self, org: &OrgId, counts: &CountsByKind, again: bool) {
+    /// Invalidates the cached lists that show what changed.
+    async fn invalidate_lists(&self, org: &OrgId, counts: &CountsByKind, again: bool) {
         let mut kinds: Vec<cache::Kind> = Vec::new();
         for (kind, counts) in counts {
             if again || counts.created + counts.updated + counts.deleted > 0 {

@@ -23,7 +23,7 @@ const AT_ONCE: usize = 50;
 
 /// What became of a webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
+pub struct AppliedEvent {
     /// What became of it.
     pub outcome: EventOutcome,
     /// Why, in a sentence.
@@ -32,7 +32,7 @@ pub struct Told {
     pub new_application: Option<ApplicationId>,
 }
 
-impl Told {
+impl AppliedEvent {
     fn ignored(why: &str) -> Self {
         Self { outcome: EventOutcome::Ignored, detail: why.to_owned(), new_application: None }
     }
@@ -49,18 +49,18 @@ impl Engine {
         event: &Event,
         received_at: Timestamp,
         invocation: Invocation,
-    ) -> Result<Told, SyncError> {
+    ) -> Result<AppliedEvent, SyncError> {
         let changed = match &event.meaning {
             Meaning::Ping => {
                 let detail = "the provider tried the connection".to_owned();
-                return Ok(Told { outcome: EventOutcome::Answered, detail, new_application: None });
+                return Ok(AppliedEvent { outcome: EventOutcome::Answered, detail, new_application: None });
             }
-            Meaning::Ignored { reason } => return Ok(Told::ignored(reason)),
+            Meaning::Ignored { reason } => return Ok(AppliedEvent::ignored(reason)),
             Meaning::Changed(changed) => changed,
         };
         let mut opened = match self.open_active(connection).await? {
             Ok(opened) => opened,
-            Err(why) => return Ok(Told::ignored(why)),
+            Err(why) => return Ok(AppliedEvent::ignored(why)),
         };
         let Changed { told, gone, about, new_application } = changed;
         let mut counts = CountsByKind::new();
@@ -78,7 +78,7 @@ impl Engine {
         }
         let origin: &Origin = &opened.origin;
         let new_application = new_application.as_ref().map(|provider_id| origin.application(provider_id));
-        Ok(Told { outcome: EventOutcome::Applied, detail: said(&counts), new_application })
+        Ok(AppliedEvent { outcome: EventOutcome::Applied, detail: said(&counts), new_application })
     }
 }
 

@@ -51,7 +51,7 @@ use store::sync::Syncs;
 
 pub use crate::change::Changed;
 pub use crate::error::SyncError;
-pub use crate::events::Told;
+pub use crate::events::AppliedEvent;
 use crate::tokens::Tokens;
 
 /// Name of the budget of requests to a provider, in the table.

@@ -216,7 +216,7 @@ impl Engine {
         add(&mut progress.run.counts, &counts);
         for problem in skipped {
             progress.incomplete = true;
-            tell(&mut progress.run, format!("{}: {problem}", stream.name));
+            add_problem(&mut progress.run, format!("{}: {problem}", stream.name));
         }
         progress.failures = 0;
         let ours = Timestamp::from_millisecond(observed_ms).unwrap_or_default();
@@ -232,7 +232,7 @@ impl Engine {
         }
         if progress.follow.len() + follow.len() > MOST_FOLLOW + done {
             progress.incomplete = true;
-            tell(&mut progress.run, format!("{}: a page named more details than can be asked for", stream.name));
+            add_problem(&mut progress.run, format!("{}: a page named more details than can be asked for", stream.name));
         } else {
             progress.follow.extend(follow);
         }
@@ -354,7 +354,7 @@ fn begin_again(progress: &mut Progress) {
 
 /// Leaves the rest of a list out, and says so.
 fn leave_out(progress: &mut Progress, stream: &Stream, detail: &str) {
-    tell(&mut progress.run, format!("{}: {detail}; the rest of this list was left out", stream.name));
+    add_problem(&mut progress.run, format!("{}: {detail}; the rest of this list was left out", stream.name));
     progress.incomplete = true;
     progress.next = None;
     progress.follow.clear();
@@ -363,7 +363,7 @@ fn leave_out(progress: &mut Progress, stream: &Stream, detail: &str) {
     progress.begun_ms.get_or_insert(0);
 }
 
-pub(crate) fn tell(run: &mut Run, problem: String) {
+pub(crate) fn add_problem(run: &mut Run, problem: String) {
     if run.problems.len() < MOST_PROBLEMS && !run.problems.contains(&problem) {
         run.problems.push(problem);
     }

@@ -54,7 +54,7 @@ pub(crate) fn policy(spec: &Spec) -> Policy {
 }
 
 /// Whether the provider's webhooks tell of everything, so that polls only have to reconcile.
-pub(crate) fn told_by_webhooks(spec: &Spec) -> bool {
+pub(crate) fn webhooks_cover_everything(spec: &Spec) -> bool {
     matches!(spec.sync, SyncMethod::Webhook { reconcile, contract } if reconcile > contract)
 }
 

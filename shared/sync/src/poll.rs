@@ -8,7 +8,7 @@ use store::control::Control;
 
 use crate::Engine;
 use crate::pass::Session;
-use crate::plan::{policy, told_by_webhooks};
+use crate::plan::{policy, webhooks_cover_everything};
 
 impl Engine {
     /// When to ask for changes next: from what polls and webhooks have shown.
@@ -27,7 +27,7 @@ impl Engine {
 
     /// Learns when the last webhook came. One call, where the provider's webhooks tell of everything.
     async fn hear(&self, session: &mut Session<'_>) -> Result<(), AwsError> {
-        if !told_by_webhooks(session.opened.spec) {
+        if !webhooks_cover_everything(session.opened.spec) {
             return Ok(());
         }
         let control = Control::new(self.syncs.table().clone());
@@ -43,7 +43,7 @@ impl Engine {
     /// Whether a poll that is due is wanted: not when webhooks came meanwhile and it is not time to reconcile.
     pub(crate) async fn wanted(&self, session: &mut Session<'_>, now: Timestamp) -> Result<bool, AwsError> {
         let planned = session.state.incremental.is_none() && session.state.requested != Some(Mode::Incremental);
-        if !planned || !told_by_webhooks(session.opened.spec) {
+        if !planned || !webhooks_cover_everything(session.opened.spec) {
             return Ok(true);
         }
         self.hear(session).await?;

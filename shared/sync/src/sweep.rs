@@ -8,7 +8,7 @@ use crate::Engine;
 use crate::apply::add;
 use crate::ask::{FOR_A_PAGE, further};
 use crate::error::SyncError;
-use crate::pass::{Session, tell};
+use crate::pass::{Session, add_problem};
 
 /// Objects of one question.
 const AT_ONCE: usize = 50;
@@ -73,7 +73,7 @@ impl Engine {
                 // Not known is not gone: the next pass asks again.
                 Err(SyncError::InvalidResponse(detail) | SyncError::CursorExpired(detail)) => {
                     let Some(progress) = session.state.progress(mode).as_mut() else { return Ok(()) };
-                    tell(&mut progress.run, format!("{}: {detail}", progress.stream));
+                    add_problem(&mut progress.run, format!("{}: {detail}", progress.stream));
                 }
                 Err(error) => return Err(error),
             }
