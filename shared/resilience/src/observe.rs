@@ -10,9 +10,9 @@ pub const UNTOUCHED: &str = "#revision = :seen_revision";
 /// Guards: nobody made the record since it was looked for.
 pub const ABSENT: &str = "attribute_not_exists(pk)";
 
-/// What stands there, as far as it matters.
+/// The state of a stored record, as far as a decision needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
+pub struct Snapshot {
     /// How often it was written.
     pub revision: i64,
     /// Hash of what it says.
@@ -67,30 +67,30 @@ impl Decision {
 
 /// Decides what becomes of an observed record.
 #[must_use]
-pub fn observe(standing: Option<&Standing>, seen: &Seen) -> Decision {
-    let Some(standing) = standing else { return Decision::Create };
-    match standing.gone_ms {
+pub fn observe(snapshot: Option<&Snapshot>, seen: &Seen) -> Decision {
+    let Some(snapshot) = snapshot else { return Decision::Create };
+    match snapshot.gone_ms {
         Some(gone) if seen.part || seen.observed_ms <= gone => return Decision::Gone,
         Some(_) => return Decision::Revive,
         None => {}
     }
-    if standing.hash == seen.hash {
+    if snapshot.hash == seen.hash {
         return Decision::Unchanged;
     }
     // A part's version may be of another clock than the whole's: the whole, which was asked for, is right.
-    let comparable = standing.part == seen.part || seen.part;
-    if comparable && seen.version_ms < standing.version_ms { Decision::Older } else { Decision::Update }
+    let comparable = snapshot.part == seen.part || seen.part;
+    if comparable && seen.version_ms < snapshot.version_ms { Decision::Older } else { Decision::Update }
 }
 
 /// Decides whether a record is tombstoned that was found to be gone at that time. It is not when it was written after that: then it
 /// was seen after that.
 #[must_use]
-pub fn tombstone(standing: Option<&Standing>, found_gone_ms: i64, written_ms: Option<i64>) -> bool {
-    match standing {
+pub fn tombstone(snapshot: Option<&Snapshot>, found_gone_ms: i64, written_ms: Option<i64>) -> bool {
+    match snapshot {
         // What was never seen is tombstoned, too: a webhook that is late does not make it.
         None => true,
-        Some(Standing { gone_ms: Some(_), .. }) => false,
-        Some(Standing { gone_ms: None, .. }) => written_ms.is_none_or(|written| written <= found_gone_ms),
+        Some(Snapshot { gone_ms: Some(_), .. }) => false,
+        Some(Snapshot { gone_ms: None, .. }) => written_ms.is_none_or(|written| written <= found_gone_ms),
     }
 }
 
@@ -98,8 +98,8 @@ pub fn tombstone(standing: Option<&Standing>, found_gone_ms: i64, written_ms: Op
 mod tests {
     use super::*;
 
-    fn standing(hash: &str, version_ms: i64) -> Standing {
-        Standing { revision: 1, hash: hash.into(), version_ms, part: false, gone_ms: None, stage: None }
+    fn snapshot(hash: &str, version_ms: i64) -> Snapshot {
+        Snapshot { revision: 1, hash: hash.into(), version_ms, part: false, gone_ms: None, stage: None }
     }
 
     fn seen(hash: &str, version_ms: i64, observed_ms: i64) -> Seen {
@@ -109,14 +109,14 @@ mod tests {
     #[test]
     fn a_later_version_wins_in_every_order_and_the_same_costs_nothing() {
         assert_eq!(observe(None, &seen("a", 5, 9)), Decision::Create);
-        assert_eq!(observe(Some(&standing("a", 5)), &seen("a", 7, 9)), Decision::Unchanged);
-        assert_eq!(observe(Some(&standing("a", 5)), &seen("b", 5, 9)), Decision::Update);
-        assert_eq!(observe(Some(&standing("a", 5)), &seen("b", 4, 9)), Decision::Older);
+        assert_eq!(observe(Some(&snapshot("a", 5)), &seen("a", 7, 9)), Decision::Unchanged);
+        assert_eq!(observe(Some(&snapshot("a", 5)), &seen("b", 5, 9)), Decision::Update);
+        assert_eq!(observe(Some(&snapshot("a", 5)), &seen("b", 4, 9)), Decision::Older);
     }
 
     #[test]
     fn what_is_gone_comes_back_only_when_all_of_it_is_seen_later() {
-        let gone = Standing { gone_ms: Some(10), ..standing("a", 5) };
+        let gone = Snapshot { gone_ms: Some(10), ..snapshot("a", 5) };
         assert_eq!(observe(Some(&gone), &seen("a", 6, 10)), Decision::Gone);
         assert_eq!(observe(Some(&gone), &seen("a", 6, 11)), Decision::Revive);
         assert_eq!(observe(Some(&gone), &Seen { part: true, ..seen("b", 99, 99) }), Decision::Gone);
@@ -124,16 +124,16 @@ mod tests {
 
     #[test]
     fn the_whole_corrects_a_part_whatever_their_clocks_say() {
-        let part = Standing { part: true, ..standing("a", 100) };
+        let part = Snapshot { part: true, ..snapshot("a", 100) };
         assert_eq!(observe(Some(&part), &seen("b", 5, 200)), Decision::Update);
-        assert_eq!(observe(Some(&standing("a", 100)), &Seen { part: true, ..seen("b", 5, 200) }), Decision::Older);
+        assert_eq!(observe(Some(&snapshot("a", 100)), &Seen { part: true, ..seen("b", 5, 200) }), Decision::Older);
     }
 
     #[test]
     fn what_was_seen_after_it_was_found_gone_is_not_buried() {
         assert!(tombstone(None, 10, None));
-        assert!(tombstone(Some(&standing("a", 5)), 10, Some(10)));
-        assert!(!tombstone(Some(&standing("a", 5)), 10, Some(11)));
-        assert!(!tombstone(Some(&Standing { gone_ms: Some(3), ..standing("a", 5) }), 10, None));
+        assert!(tombstone(Some(&snapshot("a", 5)), 10, Some(10)));
+        assert!(!tombstone(Some(&snapshot("a", 5)), 10, Some(11)));
+        assert!(!tombstone(Some(&Snapshot { gone_ms: Some(3), ..snapshot("a", 5) }), 10, None));
     }
 }

@@ -7,7 +7,7 @@ use domain::ats::{Extent, Kind, ObjectRef, Observation, Origin, Record};
 use domain::id::OrgId;
 use futures::stream::{self, StreamExt as _};
 use jiff::Timestamp;
-use resilience::observe::{self, Decision, Seen, Standing};
+use resilience::observe::{self, Decision, Seen, Snapshot};
 use serde::Deserialize;
 
 use crate::records::Records;
@@ -20,7 +20,7 @@ const TRIES: u32 = 5;
 /// How many records of a page are written at once.
 const AT_ONCE: usize = 10;
 /// What of a record matters to a decision.
-const STANDING: [&str; 9] =
+const SNAPSHOT: [&str; 9] =
     ["pk", "sk", "revision", "content_hash", "source_version", "part", "gone_ms", "stage", "written_ms"];
 /// Most records of one page of an inventory.
 const INVENTORY_PAGE: u16 = 1_000;
@@ -41,7 +41,7 @@ pub struct Applied {
 /// A record as it stands, with when it was written.
 #[derive(Debug, Clone)]
 struct Found {
-    standing: Standing,
+    snapshot: Snapshot,
     written_ms: Option<i64>,
 }
 
@@ -65,8 +65,8 @@ struct Stored {
 impl Stored {
     fn found(self) -> ((String, String), Found) {
         let Self { pk, sk, revision, content_hash, source_version, part, gone_ms, stage, written_ms } = self;
-        let standing = Standing { revision, hash: content_hash, version_ms: source_version, part, gone_ms, stage };
-        ((pk, sk), Found { standing, written_ms })
+        let snapshot = Snapshot { revision, hash: content_hash, version_ms: source_version, part, gone_ms, stage };
+        ((pk, sk), Found { snapshot, written_ms })
     }
 }
 
@@ -106,10 +106,10 @@ impl Records {
             wanted.insert((record.kind(), id), Wanted { observation, key, seen });
         }
         let keys: Vec<Key> = wanted.values().map(|wanted| wanted.key.clone()).collect();
-        let standing = self.standing(&keys).await?;
+        let snapshot = self.snapshots(&keys).await?;
         let decisions: Vec<Result<(Kind, Decision, bool), AwsError>> = stream::iter(wanted.into_values())
             .map(|wanted| {
-                let found = standing.get(&(wanted.key.pk.clone(), wanted.key.sk.clone())).cloned();
+                let found = snapshot.get(&(wanted.key.pk.clone(), wanted.key.sk.clone())).cloned();
                 let recent = found.as_ref().and_then(|found| found.written_ms).is_some_and(|at| at >= recent_ms);
                 async move {
                     let decision = self.settle(origin, &wanted, found, now).await?;
@@ -141,12 +141,12 @@ impl Records {
         now: Timestamp,
     ) -> Result<Decision, AwsError> {
         for _ in 0..TRIES {
-            let decision = observe::observe(found.as_ref().map(|found| &found.standing), &wanted.seen);
+            let decision = observe::observe(found.as_ref().map(|found| &found.snapshot), &wanted.seen);
             if !decision.writes() {
                 return Ok(decision);
             }
-            let standing = found.as_ref().map(|found| &found.standing);
-            match self.table().update(&wanted.key, write(origin, wanted, standing, now)?, false).await? {
+            let snapshot = found.as_ref().map(|found| &found.snapshot);
+            match self.table().update(&wanted.key, write(origin, wanted, snapshot, now)?, false).await? {
                 Written::Applied(_) => return Ok(decision),
                 Written::Refused(item) => found = item.map(read).transpose()?,
             }
@@ -171,10 +171,10 @@ impl Records {
             .iter()
             .map(|object| key(&origin.org, object.kind, &origin.id(object.kind, &object.provider_id)))
             .collect();
-        let mut standing = self.standing(&keys).await?;
+        let mut snapshot = self.snapshots(&keys).await?;
         let mut tombstoned: HashMap<Kind, u64> = HashMap::new();
         for (object, key) in gone.iter().zip(&keys) {
-            let found = standing.remove(&(key.pk.clone(), key.sk.clone()));
+            let found = snapshot.remove(&(key.pk.clone(), key.sk.clone()));
             if self.tombstone_one(origin, object, key, found, (found_gone_ms, now)).await? {
                 *tombstoned.entry(object.kind).or_default() += 1;
             }
@@ -191,12 +191,12 @@ impl Records {
         (found_gone_ms, now): (i64, Timestamp),
     ) -> Result<bool, AwsError> {
         for _ in 0..TRIES {
-            let (standing, written) = (found.as_ref().map(|f| &f.standing), found.as_ref().and_then(|f| f.written_ms));
-            if !observe::tombstone(standing, found_gone_ms, written) {
+            let (snapshot, written) = (found.as_ref().map(|f| &f.snapshot), found.as_ref().and_then(|f| f.written_ms));
+            if !observe::tombstone(snapshot, found_gone_ms, written) {
                 return Ok(false);
             }
             let known = found.is_some();
-            let revision = standing.map_or(0, |standing| standing.revision);
+            let revision = snapshot.map_or(0, |snapshot| snapshot.revision);
             let mut item = Item::from([
                 ("pk".to_owned(), text(key.pk.clone())),
                 ("sk".to_owned(), text(key.sk.clone())),
@@ -206,7 +206,7 @@ impl Records {
                 ("gone_ms".to_owned(), number(found_gone_ms)),
                 ("revision".to_owned(), number(revision + 1)),
             ]);
-            item.insert("source_version".to_owned(), number(standing.map_or(0, |standing| standing.version_ms)));
+            item.insert("source_version".to_owned(), number(snapshot.map_or(0, |snapshot| snapshot.version_ms)));
             let written = if known {
                 self.table().put(item, observe::UNTOUCHED, &[("seen_revision", number(revision))]).await?
             } else {
@@ -247,8 +247,8 @@ impl Records {
         Ok((items.into_iter().map(|entry| entry.provider_id).collect(), next))
     }
 
-    async fn standing(&self, keys: &[Key]) -> Result<HashMap<(String, String), Found>, AwsError> {
-        let items = self.table().items(keys, &STANDING).await?;
+    async fn snapshots(&self, keys: &[Key]) -> Result<HashMap<(String, String), Found>, AwsError> {
+        let items = self.table().items(keys, &SNAPSHOT).await?;
         items.into_iter().map(|item| Ok(from_item::<Stored>(item)?.found())).collect()
     }
 }
@@ -267,12 +267,12 @@ fn source_key(origin: &Origin, kind: Kind) -> String {
     format!("ORG#{org}#{}#{connection}", kind.as_str())
 }
 
-fn write(origin: &Origin, wanted: &Wanted<'_>, standing: Option<&Standing>, now: Timestamp) -> Result<Write, AwsError> {
+fn write(origin: &Origin, wanted: &Wanted<'_>, snapshot: Option<&Snapshot>, now: Timestamp) -> Result<Write, AwsError> {
     let Wanted { observation: Observation { record, .. }, seen, .. } = wanted;
     let mut item = to_item(record)?;
-    let write = match standing {
+    let write = match snapshot {
         None => Write::when(observe::ABSENT),
-        Some(standing) => Write::when(observe::UNTOUCHED).value("seen_revision", number(standing.revision)),
+        Some(snapshot) => Write::when(observe::UNTOUCHED).value("seen_revision", number(snapshot.revision)),
     };
     let (unsaid, said): (Item, Item) = if seen.part {
         item.into_iter().partition(|(_, value)| value.is_null() || value.as_l().is_ok_and(Vec::is_empty))
@@ -288,7 +288,7 @@ fn write(origin: &Origin, wanted: &Wanted<'_>, standing: Option<&Standing>, now:
         Record::Application(application) if application.history.is_none() => application.stage.clone(),
         _ => None,
     };
-    let moved = stage.is_some() && standing.is_none_or(|standing| standing.stage != stage);
+    let moved = stage.is_some() && snapshot.is_none_or(|snapshot| snapshot.stage != stage);
     let id = record.id();
     let listed = record.listed_by().unwrap_or(now);
     let listed_at = text(format!("{}#{id}", sortable(listed)));

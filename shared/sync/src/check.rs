@@ -67,7 +67,7 @@ impl Engine {
             opened.connection.status = status;
             return Ok(status);
         }
-        let now = self.connection(&key).await?;
+        let now = self.load_connection(&key).await?;
         let status = now.map_or(ConnectionStatus::Deleted, |connection| connection.status);
         opened.connection.status = status;
         Ok(status)

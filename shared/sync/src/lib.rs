@@ -168,7 +168,7 @@ impl Engine {
     ///
     /// # Errors
     /// When the table cannot be reached.
-    pub async fn connection(&self, key: &ConnectionKey) -> Result<Option<Connection>, AwsError> {
+    pub async fn load_connection(&self, key: &ConnectionKey) -> Result<Option<Connection>, AwsError> {
         let found: Option<Connection> = self.records.get(&key.org, key.connection.as_str()).await?;
         Ok(found.filter(|found| found.status != ConnectionStatus::Deleted))
     }

@@ -73,7 +73,7 @@ impl Engine {
     ) -> Result<(), AwsError> {
         self.record_dead_runs(&mut state).await?;
         let now = clock::now();
-        let Some(connection) = self.connection(&state.connection_key()).await? else {
+        let Some(connection) = self.load_connection(&state.connection_key()).await? else {
             // Its sync state is what was left behind.
             return self.syncs.remove(&state.connection_key()).await;
         };
@@ -358,7 +358,7 @@ fn fail(state: &mut SyncState, detail: &str) {
 impl Engine {
     /// Opens the connection of an organisation, when it is there and active.
     pub(crate) async fn open_active(&self, key: &ConnectionKey) -> Result<Result<Opened, &'static str>, SyncError> {
-        let Some(connection) = self.connection(key).await? else { return Ok(Err("the connection was removed")) };
+        let Some(connection) = self.load_connection(key).await? else { return Ok(Err("the connection was removed")) };
         match connection.status {
             ConnectionStatus::Active | ConnectionStatus::Checking => Ok(Ok(self.open(&key.org, connection).await?)),
             ConnectionStatus::Paused => Ok(Err("the connection is paused")),
