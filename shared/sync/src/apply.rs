@@ -9,14 +9,14 @@ use domain::id::OrgId;
 use domain::sync::CountsByKind;
 use resilience::cache;
 
-use crate::{Engine, Opened};
+use crate::{ConnectionSession, Engine};
 
 impl Engine {
     /// Writes what was observed and tombstones what is gone. `again` says that this may have been done before by somebody who ended
     /// before the cache was told. Gives what it did.
     pub(crate) async fn apply(
         &self,
-        opened: &Opened,
+        opened: &ConnectionSession,
         (observations, gone): (&[Observation], &[ObjectRef]),
         observed_ms: i64,
         again: bool,
@@ -28,7 +28,7 @@ impl Engine {
     /// The same, and how many records that were as they are had been written since `recent_ms`.
     pub(crate) async fn apply_asking(
         &self,
-        opened: &Opened,
+        opened: &ConnectionSession,
         (observations, gone): (&[Observation], &[ObjectRef]),
         (observed_ms, recent_ms): (i64, i64),
         again: bool,

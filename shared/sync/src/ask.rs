@@ -12,7 +12,7 @@ use resilience::limit::{Decision, Policy};
 use resilience::retry::{Next, Schedule};
 
 use crate::error::SyncError;
-use crate::{Engine, Opened};
+use crate::{ConnectionSession, Engine};
 
 /// Longest wait for a reply.
 pub(crate) const LONGEST_REPLY: Duration = Duration::from_secs(20);
@@ -30,7 +30,7 @@ impl Engine {
     /// request, or an earlier one where the provider shows how things were then.
     pub(crate) async fn page(
         &self,
-        opened: &mut Opened,
+        opened: &mut ConnectionSession,
         cursor: &str,
         invocation: Invocation,
     ) -> Result<(Page, i64), SyncError> {
@@ -48,7 +48,7 @@ impl Engine {
     /// Sends a request that may be repeated, until there is a reply that says something.
     pub(crate) async fn ask<T>(
         &self,
-        opened: &mut Opened,
+        opened: &mut ConnectionSession,
         invocation: Invocation,
         call: impl Fn(&Context<'_>) -> Result<HttpRequest, AtsError>,
         read: impl Fn(&Context<'_>, &Reply) -> Result<T, AtsError>,
@@ -108,7 +108,11 @@ impl Engine {
     }
 
     /// Takes one request from the connection's budget; waits for it where that is soon.
-    pub(crate) async fn admitted(&self, opened: &mut Opened, invocation: Invocation) -> Result<(), SyncError> {
+    pub(crate) async fn admitted(
+        &self,
+        opened: &mut ConnectionSession,
+        invocation: Invocation,
+    ) -> Result<(), SyncError> {
         if let Some(until) = opened.pause_until.take() {
             let wait = Duration::try_from(until.duration_since(clock::now())).unwrap_or(Duration::ZERO);
             if !wait_here(wait, invocation).await {

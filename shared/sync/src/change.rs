@@ -15,7 +15,7 @@ use providers::transport::http::{HttpRequest, Reply, SendError};
 
 use crate::ask::{FOR_A_PAGE, LONGEST_REPLY};
 use crate::error::SyncError;
-use crate::{Engine, Opened};
+use crate::{ConnectionSession, Engine};
 
 /// More steps than this are a loop; most of them are pages of what is looked through.
 const MOST_STEPS: u32 = 20;
@@ -81,7 +81,7 @@ impl Engine {
 
     async fn steps(
         &self,
-        (opened, write_back): (&mut Opened, &dyn WriteBack),
+        (opened, write_back): (&mut ConnectionSession, &dyn WriteBack),
         (change, doubt): (&Change, bool),
         invocation: Invocation,
         progress: &mut Progress,
@@ -143,7 +143,7 @@ impl Engine {
     }
 
     /// Reads again what a change touched, so that our records follow it.
-    async fn follow(&self, opened: &mut Opened, touched: &[ObjectRef], invocation: Invocation) {
+    async fn follow(&self, opened: &mut ConnectionSession, touched: &[ObjectRef], invocation: Invocation) {
         let Some(allowed) = invocation.allows(TO_RECORD, LONGEST_READING) else { return };
         let (org, connection) = (opened.origin.org.clone(), opened.origin.connection.clone());
         let why = match tokio::time::timeout(allowed, self.read_again(opened, touched, invocation)).await {

@@ -9,13 +9,13 @@ use providers::transport::http::Reply;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::error::SyncError;
-use crate::{Engine, Opened};
+use crate::{ConnectionSession, Engine};
 
 impl Engine {
     /// Tries the credentials of a connection that is being checked. Gives it as it is then.
     pub(crate) async fn check(
         &self,
-        opened: &mut Opened,
+        opened: &mut ConnectionSession,
         invocation: Invocation,
     ) -> Result<ConnectionStatus, SyncError> {
         if !opened.can_ask() {
@@ -35,7 +35,7 @@ impl Engine {
 
     /// Creates webhooks where we do that ourselves. Each secret is told once only, so it is stored before the next one is
     /// created; what was created before is known by its secret.
-    async fn subscribe(&self, opened: &mut Opened, invocation: Invocation) -> Result<(), SyncError> {
+    async fn subscribe(&self, opened: &mut ConnectionSession, invocation: Invocation) -> Result<(), SyncError> {
         let url = opened.connection.settings.get(WEBHOOK_URL).cloned();
         let (Some(url), Some(source)) = (url, opened.spec.webhooks) else { return Ok(()) };
         let key = opened.origin.connection_key();
@@ -57,7 +57,7 @@ impl Engine {
     /// Sets the status of a connection, unless somebody changed it meanwhile; gives the one that it has then.
     pub(crate) async fn becomes(
         &self,
-        opened: &mut Opened,
+        opened: &mut ConnectionSession,
         status: ConnectionStatus,
         detail: Option<&str>,
     ) -> Result<ConnectionStatus, AwsError> {

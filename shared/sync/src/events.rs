@@ -14,7 +14,7 @@ use crate::apply::add;
 use crate::ask::further;
 use crate::error::SyncError;
 use crate::plan::later;
-use crate::{Engine, Opened};
+use crate::{ConnectionSession, Engine};
 
 /// What was written before a deletion was told stays dead, also when the clocks of our processes differ by so much.
 const SKEW: SignedDuration = SignedDuration::from_mins(2);
@@ -86,7 +86,7 @@ impl Engine {
     /// Asks for objects by id and writes what they are. Gives what that did, and of which kinds objects could be asked for.
     pub(crate) async fn read_again(
         &self,
-        opened: &mut Opened,
+        opened: &mut ConnectionSession,
         objects: &[ObjectRef],
         invocation: Invocation,
     ) -> Result<(CountsByKind, Vec<Kind>), SyncError> {

@@ -110,7 +110,7 @@ pub enum SetUpError {
 }
 
 /// A connection that can be asked.
-pub(crate) struct Opened {
+pub(crate) struct ConnectionSession {
     pub(crate) connection: Connection,
     pub(crate) spec: &'static Spec,
     pub(crate) ats: &'static dyn Ats,
@@ -174,7 +174,7 @@ impl Engine {
     }
 
     /// Makes a connection ready to be asked.
-    pub(crate) async fn open(&self, org: &OrgId, connection: Connection) -> Result<Opened, SyncError> {
+    pub(crate) async fn open(&self, org: &OrgId, connection: Connection) -> Result<ConnectionSession, SyncError> {
         let spec = providers::catalog::find(&connection.provider);
         let (spec, ats) = spec.and_then(|spec| Some((spec, spec.ats?))).ok_or_else(|| {
             SyncError::Failed(format!("`{}` is not a provider that this version can ask", connection.provider))
@@ -197,7 +197,7 @@ impl Engine {
         };
         let origin =
             Origin { org: org.clone(), provider: connection.provider.clone(), connection: connection.id.clone() };
-        Ok(Opened {
+        Ok(ConnectionSession {
             connection,
             spec,
             ats,
@@ -220,7 +220,7 @@ fn credentials(text: &SecretString) -> Result<Credentials, SyncError> {
     Ok(Credentials::new(parsed.into_iter().map(|(name, value)| (name, SecretString::from(value))).collect()))
 }
 
-impl Opened {
+impl ConnectionSession {
     /// What a request is made from.
     pub(crate) fn context(&self, now: Timestamp) -> Context<'_> {
         Context {

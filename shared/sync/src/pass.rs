@@ -15,7 +15,7 @@ use crate::apply::add;
 use crate::ask::FOR_A_PAGE;
 use crate::error::SyncError;
 use crate::pending::PendingPages;
-use crate::{Engine, Opened};
+use crate::{ConnectionSession, Engine};
 
 /// Pages of one slice while the other mode waits.
 const SLICE_PAGES: u32 = 20;
@@ -39,7 +39,7 @@ const MOST_FOLLOW: usize = 4_000;
 pub(crate) struct Session<'a> {
     pub(crate) hold: &'a SyncHold,
     pub(crate) state: SyncState,
-    pub(crate) opened: Opened,
+    pub(crate) opened: ConnectionSession,
     pub(crate) invocation: Invocation,
     /// Whether what a person asked for has begun, so that it is taken away with the next checkpoint.
     pub(crate) taken: bool,

@@ -20,7 +20,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
 use crate::error::SyncError;
-use crate::{Engine, Opened};
+use crate::{ConnectionSession, Engine};
 
 /// Name of the parameter that holds the tokens of a connection.
 const TOKENS: &str = "tokens";
@@ -68,7 +68,7 @@ impl Tokens {
     pub(crate) async fn sign_in(
         &self,
         engine: &Engine,
-        opened: &mut Opened,
+        opened: &mut ConnectionSession,
         invocation: Invocation,
     ) -> Result<(), SyncError> {
         let now = clock::now();
@@ -92,7 +92,7 @@ impl Tokens {
     }
 
     /// Forgets a token that the provider refused, so that the next request fetches another.
-    pub(crate) async fn forget(&self, opened: &mut Opened) {
+    pub(crate) async fn forget(&self, opened: &mut ConnectionSession) {
         let place = opened.origin.connection_key();
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).remove(&place);
         let Some(token) = opened.token.take() else { return };
@@ -111,7 +111,7 @@ impl Tokens {
     async fn refresh(
         &self,
         engine: &Engine,
-        opened: &mut Opened,
+        opened: &mut ConnectionSession,
         place: &ConnectionKey,
         invocation: Invocation,
     ) -> Result<(), SyncError> {
@@ -135,7 +135,7 @@ impl Tokens {
     async fn refresh_held(
         &self,
         engine: &Engine,
-        opened: &mut Opened,
+        opened: &mut ConnectionSession,
         (place, of): (&ConnectionKey, &str),
         invocation: Invocation,
     ) -> Result<(), SyncError> {
@@ -168,7 +168,7 @@ impl Tokens {
     }
 
     /// Whether somebody stored a token that is good; it is taken.
-    async fn found(&self, place: &ConnectionKey, opened: &mut Opened, of: &str) -> Result<bool, SyncError> {
+    async fn found(&self, place: &ConnectionKey, opened: &mut ConnectionSession, of: &str) -> Result<bool, SyncError> {
         let Some(stored) = self.stored(place).await? else { return Ok(false) };
         if stored.of != of || stored.expires_at.checked_sub(MARGIN).unwrap_or(stored.expires_at) <= clock::now() {
             return Ok(false);
@@ -180,7 +180,7 @@ impl Tokens {
     async fn fetch(
         &self,
         engine: &Engine,
-        opened: &mut Opened,
+        opened: &mut ConnectionSession,
         invocation: Invocation,
     ) -> Result<Option<TokenResponse>, SyncError> {
         engine.admitted(opened, invocation).await?;
@@ -197,7 +197,7 @@ impl Tokens {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(place).cloned()
     }
 
-    fn keep(&self, place: &ConnectionKey, opened: &mut Opened, token: SecretString, expires_at: Timestamp) {
+    fn keep(&self, place: &ConnectionKey, opened: &mut ConnectionSession, token: SecretString, expires_at: Timestamp) {
         let until = expires_at.checked_sub(MARGIN).unwrap_or(expires_at);
         let kept = Kept { of: opened.fingerprint.clone(), token: token.clone(), until };
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).insert(place.clone(), kept);
@@ -219,12 +219,16 @@ impl Tokens {
 
 impl Engine {
     /// Sees to it that the connection has a token that is good, where it needs one.
-    pub(crate) async fn sign_in(&self, opened: &mut Opened, invocation: Invocation) -> Result<(), SyncError> {
+    pub(crate) async fn sign_in(
+        &self,
+        opened: &mut ConnectionSession,
+        invocation: Invocation,
+    ) -> Result<(), SyncError> {
         self.tokens.sign_in(self, opened, invocation).await
     }
 
     /// Forgets a token that the provider refused; false when there was none.
-    pub(crate) async fn forget_token(&self, opened: &mut Opened) -> bool {
+    pub(crate) async fn forget_token(&self, opened: &mut ConnectionSession) -> bool {
         let had = opened.token.is_some();
         self.tokens.forget(opened).await;
         had

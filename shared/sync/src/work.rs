@@ -20,7 +20,7 @@ use crate::error::SyncError;
 use crate::pass::{Session, SliceEnd, new_pass};
 use crate::pending::PendingPages;
 use crate::plan::{idle, later, look_again, mode_to_run, next_full, wants};
-use crate::{Engine, Opened};
+use crate::{ConnectionSession, Engine};
 
 /// How soon a message comes again whose connection another worker has.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
@@ -357,7 +357,10 @@ fn fail(state: &mut SyncState, detail: &str) {
 /// A connection that can be asked, for whoever applies webhooks and changes.
 impl Engine {
     /// Opens the connection of an organisation, when it is there and active.
-    pub(crate) async fn open_active(&self, key: &ConnectionKey) -> Result<Result<Opened, &'static str>, SyncError> {
+    pub(crate) async fn open_active(
+        &self,
+        key: &ConnectionKey,
+    ) -> Result<Result<ConnectionSession, &'static str>, SyncError> {
         let Some(connection) = self.load_connection(key).await? else { return Ok(Err("the connection was removed")) };
         match connection.status {
             ConnectionStatus::Active | ConnectionStatus::Checking => Ok(Ok(self.open(&key.org, connection).await?)),
