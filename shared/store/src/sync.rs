@@ -33,7 +33,7 @@ const MOST_LISTED: u16 = 1_000;
 
 /// A lease on a connection.
 #[derive(Debug)]
-pub struct SyncHold {
+pub struct SyncLease {
     key: Key,
     owner: String,
 }
@@ -42,7 +42,7 @@ pub struct SyncHold {
 #[derive(Debug)]
 pub enum SyncClaim {
     /// It is ours, with the state as it is now.
-    Held(SyncHold, Box<SyncState>),
+    Held(SyncLease, Box<SyncState>),
     /// Another worker asks for this connection until then (milliseconds since 1970 UTC).
     Busy(i64),
     /// There is no such connection.
@@ -148,13 +148,13 @@ impl Syncs {
     /// When the table cannot be reached.
     pub async fn claim(&self, connection: &ConnectionKey, now: Timestamp) -> Result<SyncClaim, AwsError> {
         let (key, owner) = (key(connection), random::owner_token());
-        let write = lease(Write::when(poll::CLAIM).value("now", number(now.as_millisecond())), now)
+        let write = with_lease(Write::when(poll::CLAIM).value("now", number(now.as_millisecond())), now)
             .set(OWNER, text(owner.clone()))
             .set("reason", text(poll::AT_WORK));
         match self.table.update(&key, write, true).await? {
             Written::Applied(item) => {
                 fault::point(fault::CLAIMED, &key.sk).await;
-                Ok(SyncClaim::Held(SyncHold { key, owner }, Box::new(from_item(item)?)))
+                Ok(SyncClaim::Held(SyncLease { key, owner }, Box::new(from_item(item)?)))
             }
             Written::Refused(None) => Ok(SyncClaim::Missing),
             Written::Refused(Some(item)) => {
@@ -168,50 +168,50 @@ impl Syncs {
     ///
     /// # Errors
     /// When the table cannot be reached.
-    pub async fn checkpoint(&self, hold: &SyncHold, state: &SyncState, taken: bool) -> Result<Fenced, AwsError> {
+    pub async fn checkpoint(&self, lease: &SyncLease, state: &SyncState, taken: bool) -> Result<Fenced, AwsError> {
         let now = clock::now();
         let mut item = stored(state)?;
         item.remove("next_at");
         item.remove("reason");
-        let mut write = lease(fenced(hold, now).set_all(item), now);
+        let mut write = with_lease(fenced(lease, now).set_all(item), now);
         if taken {
             write = write.remove("requested");
         }
-        fault::point(fault::APPLIED, &hold.key.sk).await;
-        let written = self.table.update(&hold.key, write, false).await?;
-        fault::point(fault::SAVED, &hold.key.sk).await;
+        fault::point(fault::APPLIED, &lease.key.sk).await;
+        let written = self.table.update(&lease.key, write, false).await?;
+        fault::point(fault::SAVED, &lease.key.sk).await;
         Ok(written.into())
     }
 
-    /// Gives the connection back with its state, due when that says. One write.
+    /// Releases the connection with its state, due when that says. One write.
     ///
     /// # Errors
     /// When the table cannot be reached.
-    pub async fn give_back(&self, hold: &SyncHold, state: &SyncState) -> Result<Fenced, AwsError> {
+    pub async fn release(&self, lease: &SyncLease, state: &SyncState) -> Result<Fenced, AwsError> {
         let mut item = stored(state)?;
         item.insert("next_at".to_owned(), text(whole_second(state.next_at).to_string()));
-        let write = fenced(hold, clock::now()).set_all(item).remove(OWNER).remove(LEASE);
-        fault::point(fault::FINISHING, &hold.key.sk).await;
-        let written = self.table.update(&hold.key, write, false).await?;
-        fault::point(fault::FINISHED, &hold.key.sk).await;
+        let write = fenced(lease, clock::now()).set_all(item).remove(OWNER).remove(LEASE);
+        fault::point(fault::FINISHING, &lease.key.sk).await;
+        let written = self.table.update(&lease.key, write, false).await?;
+        fault::point(fault::FINISHED, &lease.key.sk).await;
         Ok(written.into())
     }
 
-    /// Gives the connection back as it is: the next claim goes on where it was. One write.
+    /// Releases the connection without a change of its state: the next claim resumes at the last checkpoint. One write.
     ///
     /// # Errors
     /// When the table cannot be reached.
-    pub async fn release(&self, hold: &SyncHold) -> Result<Fenced, AwsError> {
-        let write = fenced(hold, clock::now()).remove(OWNER).remove(LEASE);
-        Ok(self.table.update(&hold.key, write, false).await?.into())
+    pub async fn release_unchanged(&self, lease: &SyncLease) -> Result<Fenced, AwsError> {
+        let write = fenced(lease, clock::now()).remove(OWNER).remove(LEASE);
+        Ok(self.table.update(&lease.key, write, false).await?.into())
     }
 }
 
-fn fenced(hold: &SyncHold, now: Timestamp) -> Write {
-    Write::when(poll::FENCE).value("owner", text(hold.owner.clone())).value("now", number(now.as_millisecond()))
+fn fenced(lease: &SyncLease, now: Timestamp) -> Write {
+    Write::when(poll::FENCE).value("owner", text(lease.owner.clone())).value("now", number(now.as_millisecond()))
 }
 
-fn lease(write: Write, now: Timestamp) -> Write {
+fn with_lease(write: Write, now: Timestamp) -> Write {
     let until = now.saturating_add(SILENCE).unwrap_or(now);
     // Whole seconds: the time is an index key and is compared as text. One more, so that the lease has passed by then.
     let due = whole_second(until.saturating_add(SignedDuration::from_secs(1)).unwrap_or(until));

@@ -9,7 +9,7 @@ use domain::sync::{Mode, Run, Trigger};
 use jiff::{SignedDuration, Timestamp};
 use providers::ats::port::{Next, Page, Stream};
 use resilience::work::Fenced;
-use store::sync::{Progress, SyncHold, SyncState, begin};
+use store::sync::{Progress, SyncLease, SyncState, begin};
 
 use crate::apply::add;
 use crate::ask::FOR_A_PAGE;
@@ -37,7 +37,7 @@ const MOST_FOLLOW: usize = 4_000;
 
 /// The work of one invocation on one connection.
 pub(crate) struct Session<'a> {
-    pub(crate) hold: &'a SyncHold,
+    pub(crate) hold: &'a SyncLease,
     pub(crate) state: SyncState,
     pub(crate) opened: ConnectionSession,
     pub(crate) invocation: Invocation,

@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use resilience::batch::Outcome;
 use resilience::retry::{Next, POLL};
 use resilience::work::Fenced;
-use store::sync::{Progress, SyncClaim, SyncHold, SyncState, begin};
+use store::sync::{Progress, SyncClaim, SyncLease, SyncState, begin};
 
 use crate::error::SyncError;
 use crate::pass::{Session, SliceEnd, new_pass};
@@ -59,14 +59,14 @@ impl Engine {
         let worked = self.claimed(&hold, state, invocation, verdict).await;
         if worked.is_err() {
             // The next delivery need not wait for the lease; when this fails too, it waits.
-            let _ignored = self.syncs.release(&hold).await;
+            let _ignored = self.syncs.release_unchanged(&hold).await;
         }
         worked.map(|()| Outcome::Done)
     }
 
     async fn claimed(
         &self,
-        hold: &SyncHold,
+        hold: &SyncLease,
         mut state: SyncState,
         invocation: Invocation,
         verdict: &mut Verdict,
@@ -80,7 +80,7 @@ impl Engine {
         if let Some((at, reason)) = idle(connection.status, now) {
             state.next_at = at;
             state.reason = reason;
-            return self.give_back(hold, &state).await;
+            return self.release(hold, &state).await;
         }
         if connection.status == ConnectionStatus::Checking {
             // With new credentials nothing that failed before counts.
@@ -89,7 +89,7 @@ impl Engine {
         }
         if let Some(until) = state.parked_until.filter(|until| *until > now) {
             state.next_at = until;
-            return self.give_back(hold, &state).await;
+            return self.release(hold, &state).await;
         }
         state.parked_until = None;
         let org = state.org.clone();
@@ -98,7 +98,7 @@ impl Engine {
             Err(SyncError::Aws(error)) => return Err(error),
             Err(error) => {
                 fail(&mut state, &error.to_string());
-                return self.give_back(hold, &state).await;
+                return self.release(hold, &state).await;
             }
         };
         let mut session = Session { hold, state, opened, invocation, taken: false, pending: PendingPages::default() };
@@ -110,14 +110,14 @@ impl Engine {
                 if let Some((at, reason)) = idle(session.opened.connection.status, now) {
                     (session.state.next_at, session.state.reason) = (at, reason);
                 }
-                self.give_back(hold, &session.state).await
+                self.release(hold, &session.state).await
             }
         }
     }
 
-    async fn give_back(&self, hold: &SyncHold, state: &SyncState) -> Result<(), AwsError> {
+    async fn release(&self, hold: &SyncLease, state: &SyncState) -> Result<(), AwsError> {
         // The next holder of a lost lease has set what is right.
-        let (Fenced::Written | Fenced::LeaseLost) = self.syncs.give_back(hold, state).await?;
+        let (Fenced::Written | Fenced::LeaseLost) = self.syncs.release(hold, state).await?;
         Ok(())
     }
 

@@ -68,7 +68,7 @@ mod tests {
         };
         let later = now + SignedDuration::from_hours(1);
         (state.next_at, state.parked_until, state.failures) = (later, Some(later), 3);
-        assert_eq!(syncs.give_back(&hold, &state).await.expect("written"), Fenced::Written);
+        assert_eq!(syncs.release(&hold, &state).await.expect("written"), Fenced::Written);
         assert!(syncs.request_sync(&key, request, now).await.expect("written"));
         let state = syncs.state(&key).await.expect("read").expect("a state");
         let recorded = (state.next_at, state.requested, state.parked_until, state.failures);
