@@ -15,7 +15,7 @@ use store::control::Control;
 use store::delivery::Deliveries;
 use store::email_queues::EmailQueues;
 use store::records::Records;
-use store::sync::Syncs;
+use store::sync_states::SyncStates;
 
 /// The dependencies of the API's handlers.
 #[derive(Debug, Clone)]
@@ -76,7 +76,7 @@ impl Api {
         Deliveries::new(self.records.clone())
     }
 
-    pub(crate) fn syncs(&self) -> Syncs {
-        Syncs::new(self.control.table().clone())
+    pub(crate) fn syncs(&self) -> SyncStates {
+        SyncStates::new(self.control.table().clone())
     }
 }

@@ -22,7 +22,7 @@ use axum::{Json, Router};
 use domain::connection::Connection;
 use domain::id::ConnectionId;
 use store::records::Recorded;
-use store::sync::SyncState;
+use store::sync_states::SyncState;
 use web::identity::Identity;
 use web::page::{List, PageRequest};
 use web::problem::Problem;

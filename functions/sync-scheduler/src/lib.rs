@@ -13,7 +13,7 @@ use domain::message::SyncJob;
 use futures::stream::{self, StreamExt as _};
 use resilience::poll::{DUE_SHARDS, is_due};
 use serde_json::{Value, json};
-use store::sync::{SyncState, Syncs};
+use store::sync_states::{SyncState, SyncStates};
 
 /// Most runs that one tick enqueues for each shard; what is left is due again in a minute, oldest first.
 const MOST_RUNS: usize = 500;
@@ -23,13 +23,13 @@ const AT_ONCE: usize = 10;
 /// The scheduler and what it needs.
 #[derive(Debug, Clone)]
 pub struct Scheduler {
-    syncs: Syncs,
+    syncs: SyncStates,
     runs: Queue,
 }
 
 impl Function for Scheduler {
     fn from_environment(aws: &Aws) -> Result<Self, StartError> {
-        Ok(Self { syncs: Syncs::new(aws.table("CONTROL_TABLE")?), runs: aws.queue("SYNC_QUEUE_URL")? })
+        Ok(Self { syncs: SyncStates::new(aws.table("CONTROL_TABLE")?), runs: aws.queue("SYNC_QUEUE_URL")? })
     }
 
     async fn warm_up(&self) {

@@ -14,4 +14,4 @@ pub mod observed;
 pub mod outbox;
 pub mod records;
 pub mod suppression;
-pub mod sync;
+pub mod sync_states;

@@ -1,6 +1,6 @@
 //! Keeps our records equal to those of applicant tracking systems.
 //!
-//! A connection has one worker at a time ([`store::sync`]). It reads the provider's lists page by page: everything (a full
+//! A connection has one worker at a time ([`store::sync_states`]). It reads the provider's lists page by page: everything (a full
 //! pass, which also finds what is gone) or what changed since the last time; the two take turns, so that neither waits for the
 //! end of the other. Each page is applied with writes that decide by what stands there ([`store::observed`]), and then the
 //! checkpoint moves: whoever goes on repeats at most one page, which changes nothing. Webhooks are applied beside that by the same
@@ -18,9 +18,9 @@ mod pass;
 mod pending;
 mod plan;
 mod poll;
+mod runs;
 mod sweep;
 mod tokens;
-mod work;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -47,7 +47,7 @@ use providers::transport::http::{Outbound, SendError};
 use resilience::breaker::POLICY;
 use secrecy::{ExposeSecret as _, SecretString};
 use store::records::Records;
-use store::sync::Syncs;
+use store::sync_states::SyncStates;
 
 pub use crate::change::Changed;
 pub use crate::error::SyncError;
@@ -67,7 +67,7 @@ pub struct Engine {
     /// Business data.
     pub records: Records,
     /// Sync states and runs.
-    pub syncs: Syncs,
+    pub syncs: SyncStates,
     /// Is told what was written.
     pub cache: Cache,
     /// Credentials of connections.
@@ -148,7 +148,7 @@ impl Engine {
         let Outside { http, calls, stage, replacement } = outside;
         let budget = SharedLimiter::new(control.clone(), BUDGET_NAME, LONGEST_WINDOW).waiting();
         let tokens = Tokens::new(control.clone(), secrets.clone());
-        let syncs = Syncs::new(control);
+        let syncs = SyncStates::new(control);
         Self { records, syncs, cache, secrets, calls, http, stage, replacement, budget, tokens }
     }
 

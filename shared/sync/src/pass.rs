@@ -9,7 +9,7 @@ use domain::sync::{Mode, Run, Trigger};
 use jiff::{SignedDuration, Timestamp};
 use providers::ats::port::{Next, Page, Stream};
 use resilience::work::Fenced;
-use store::sync::{Progress, SyncLease, SyncState, begin};
+use store::sync_states::{Progress, SyncLease, SyncState, begin};
 
 use crate::apply::add;
 use crate::ask::FOR_A_PAGE;
@@ -270,7 +270,7 @@ impl Engine {
         let connection = session.state.connection_key();
         let Some(progress) = session.state.progress(mode).as_mut() else { return Ok(()) };
         let list = (progress.stream.as_str(), progress.seen_lists);
-        self.syncs.keep_seen(&connection, &progress.pass, list, &seen, clock::now()).await?;
+        self.syncs.record_seen(&connection, &progress.pass, list, &seen, clock::now()).await?;
         progress.seen_lists += 1;
         Ok(())
     }

@@ -5,7 +5,7 @@ use domain::sync::Mode;
 use jiff::{SignedDuration, Timestamp};
 use providers::catalog::{Spec, SyncMethod};
 use resilience::adaptive::Policy;
-use store::sync::SyncState;
+use store::sync_states::SyncState;
 
 /// Between two passes through everything.
 pub(crate) const FULL_EVERY: SignedDuration = SignedDuration::from_hours(24);

@@ -21,7 +21,7 @@ use simulators::control::Control;
 use simulators::world::{Account, Clock};
 use simulators::{bamboohr, greenhouse, lever, workday};
 use store::records::Records;
-use store::sync::{SyncRequest, SyncState, Syncs};
+use store::sync_states::{SyncRequest, SyncState, SyncStates};
 use sync::{Engine, Outside};
 
 pub(super) const ACCOUNT: &str = "acme";
@@ -209,7 +209,7 @@ impl House {
     /// A person asks for a run.
     pub(super) async fn ask_for(&self, mode: Mode) {
         let request = SyncRequest { mode: Some(mode), reason: "asked for by a person", unpark: false };
-        let syncs = Syncs::new(self.states.clone());
+        let syncs = SyncStates::new(self.states.clone());
         assert!(syncs.request_sync(&self.origin.connection_key(), request, aws::clock::now()).await.expect("ordered"));
     }
 
@@ -238,7 +238,7 @@ impl House {
         item.insert("sk".into(), text(id.to_string()));
         self.records.create(item).await.expect("stored");
         let state = SyncState::new(self.origin.connection_key(), provider, now);
-        Syncs::new(self.states.clone()).create(&state).await.expect("stored");
+        SyncStates::new(self.states.clone()).create(&state).await.expect("stored");
     }
 }
 

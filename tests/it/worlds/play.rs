@@ -18,7 +18,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use simulators::faults::Spec;
 use simulators::world::{Chance, Delivery};
-use store::sync::SyncState;
+use store::sync_states::SyncState;
 use sync::Engine;
 
 use super::compare::differences;

@@ -8,7 +8,7 @@ use axum::response::Response;
 use domain::connection::{Connection, ConnectionKey, ConnectionStatus, LoginMethod};
 use domain::sync::{Mode, RunOutcome};
 use http::StatusCode;
-use store::sync::{SyncRequest, SyncState};
+use store::sync_states::{SyncRequest, SyncState};
 use web::accept::accepted;
 use web::body::MaybeBody;
 use web::identity::{Identity, Role};
@@ -169,7 +169,7 @@ fn parked_by_failures(state: Option<&SyncState>) -> bool {
 mod tests {
     use domain::sync::Trigger;
     use jiff::Timestamp;
-    use store::sync::begin;
+    use store::sync_states::begin;
 
     use super::*;
 

@@ -17,7 +17,7 @@ use http::HeaderMap;
 use lambda_http::request::RequestContext;
 use providers::catalog::Spec;
 use store::records::Created;
-use store::sync::SyncState;
+use store::sync_states::SyncState;
 use web::accept::{accepted, id_for};
 use web::body::{Checked, idempotency_key};
 use web::identity::{Identity, Role};

@@ -2,7 +2,7 @@
 
 use aws::clock;
 use domain::connection::{Connection, ConnectionKey, ConnectionStatus};
-use store::sync::SyncState;
+use store::sync_states::SyncState;
 use web::identity::Identity;
 use web::problem::Problem;
 

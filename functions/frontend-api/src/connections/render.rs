@@ -4,7 +4,7 @@ use domain::connection::{Connection, ConnectionStatus};
 use domain::id::{ConnectionId, OrgId};
 use domain::sync::{Run, RunOutcome};
 use jiff::{SignedDuration, Timestamp};
-use store::sync::{Progress, SyncState};
+use store::sync_states::{Progress, SyncState};
 
 use super::types::{ConnectionResponse, RunResponse, RunningRunResponse, SyncResponse};
 
@@ -152,7 +152,7 @@ fn position(progress: &Progress) -> String {
 mod tests {
     use domain::connection::ConnectionKey;
     use domain::sync::{Mode, Trigger};
-    use store::sync::begin;
+    use store::sync_states::begin;
 
     use super::*;
 

@@ -6,7 +6,7 @@ use aws::telemetry::chain;
 use domain::FORMAT_VERSION;
 use domain::connection::ConnectionKey;
 use domain::message::SyncJob;
-use store::sync::{SyncRequest, SyncState};
+use store::sync_states::{SyncRequest, SyncState};
 use web::problem::Problem;
 
 use crate::api::Api;

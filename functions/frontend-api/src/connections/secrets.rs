@@ -8,7 +8,7 @@ use axum::response::Response;
 use domain::connection::{Connection, ConnectionKey, ConnectionStatus};
 use providers::catalog::Spec;
 use secrecy::SecretString;
-use store::sync::SyncRequest;
+use store::sync_states::SyncRequest;
 use web::accept::accepted;
 use web::body::Checked;
 use web::identity::{Identity, Role};

@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
 use resilience::outbox::{shard_of, waiting_since};
 use serde_json::{Value, json};
-use store::sync::SyncState;
+use store::sync_states::SyncState;
 use uuid::Uuid;
 
 use crate::e2e::harness::stack::{Answer, Org, Stack, fresh_number};

@@ -51,11 +51,11 @@ pub enum SyncClaim {
 
 /// Sync states and the history of runs.
 #[derive(Debug, Clone)]
-pub struct Syncs {
+pub struct SyncStates {
     table: Table,
 }
 
-impl Syncs {
+impl SyncStates {
     /// Those in the table `Control`.
     #[must_use]
     pub fn new(table: Table) -> Self {

@@ -8,7 +8,7 @@ use domain::sync::Run;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
-use super::Syncs;
+use super::SyncStates;
 use crate::records::{Cursor, newest_by_id};
 use aws::error::AwsError;
 use aws::table::{Key, Query, Write, number, text, to_item};
@@ -22,7 +22,7 @@ const ALWAYS: &str = "attribute_not_exists(pk) OR attribute_exists(pk)";
 /// Lists of seen objects of one read; each holds a page.
 const SEEN_PAGE: u16 = 50;
 
-impl Syncs {
+impl SyncStates {
     /// Records a run that has ended. Twice is once. One write.
     ///
     /// # Errors
@@ -54,7 +54,7 @@ impl Syncs {
     ///
     /// # Errors
     /// When the table cannot be reached.
-    pub async fn keep_seen(
+    pub async fn record_seen(
         &self,
         connection: &ConnectionKey,
         pass: &str,

@@ -4,7 +4,7 @@ use domain::connection::ConnectionKey;
 use domain::sync::Mode;
 use jiff::Timestamp;
 
-use super::{Syncs, due_shard, key, requested, whole_second};
+use super::{SyncStates, due_shard, key, requested, whole_second};
 use aws::error::AwsError;
 use aws::table::{Write, Written, text};
 
@@ -19,7 +19,7 @@ pub struct SyncRequest {
     pub unpark: bool,
 }
 
-impl Syncs {
+impl SyncStates {
     /// Makes a connection due now. Returns false when it has no sync state. One write.
     ///
     /// # Errors
@@ -50,14 +50,14 @@ mod tests {
     use jiff::SignedDuration;
 
     use super::*;
-    use crate::sync::{SyncClaim, SyncState};
+    use crate::sync_states::{SyncClaim, SyncState};
     use aws::clock;
     use aws::table::Table;
     use resilience::work::Fenced;
 
     #[tokio::test]
     async fn a_request_makes_a_connection_due_and_ends_its_wait_only_if_asked_to() {
-        let syncs = Syncs::new(Table::in_memory());
+        let syncs = SyncStates::new(Table::in_memory());
         let key = ConnectionKey { org: "acme".parse().expect("slug"), connection: "one".parse().expect("slug") };
         let now = whole_second(clock::now());
         let request = SyncRequest { mode: Some(Mode::Full), reason: "asked for", unpark: false };

@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use resilience::batch::Outcome;
 use resilience::retry::{Next, POLL};
 use resilience::work::Fenced;
-use store::sync::{Progress, SyncClaim, SyncLease, SyncState, begin};
+use store::sync_states::{Progress, SyncClaim, SyncLease, SyncState, begin};
 
 use crate::error::SyncError;
 use crate::pass::{Session, SliceEnd, new_pass};
