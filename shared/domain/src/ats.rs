@@ -118,7 +118,6 @@ macro_rules! derived {
 }
 
 impl Origin {
-    /// The connection's key.
     #[must_use]
     pub fn connection_key(&self) -> ConnectionKey {
         ConnectionKey::new(&self.org, &self.connection)

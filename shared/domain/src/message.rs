@@ -156,7 +156,6 @@ pub struct ActionJob {
 }
 
 impl ActionJob {
-    /// The connection's key.
     #[must_use]
     pub fn connection_key(&self) -> ConnectionKey {
         ConnectionKey::new(&self.org, &self.connection)
@@ -174,7 +173,6 @@ pub struct SyncJob {
 }
 
 impl SyncJob {
-    /// The connection's key.
     #[must_use]
     pub fn connection_key(&self) -> ConnectionKey {
         ConnectionKey::new(&self.org, &self.connection)

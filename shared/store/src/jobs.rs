@@ -48,7 +48,7 @@ pub trait LeasedJob {
     /// Whether a try must know that the worker before it died. It costs a second claim where that is so.
     const KNOWS_TAKEOVER: bool = false;
 
-    /// The records.
+    /// The table of records that hold the work.
     fn records(&self) -> &Records;
 
     /// The organisation and the id of the record that a message names.
@@ -129,7 +129,7 @@ pub enum Step<F> {
 /// The end of a piece of work.
 #[derive(Debug, Clone, PartialEq)]
 pub struct End<F> {
-    /// The final state.
+    /// The state in which the work ends.
     pub state: &'static str,
     /// The reason why there is no result.
     pub failure: Option<Failure>,

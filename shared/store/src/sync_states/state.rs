@@ -153,7 +153,6 @@ impl SyncState {
         }
     }
 
-    /// The connection's key.
     #[must_use]
     pub fn connection_key(&self) -> ConnectionKey {
         ConnectionKey::new(&self.org, &self.connection)
