@@ -19,7 +19,7 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// Everything.
+    /// The plan by which everything is tested.
     pub(crate) const fn all() -> Self {
         Self { crates: None, template: true, stack: true }
     }

@@ -41,7 +41,7 @@ pub enum ConnectionStatus {
     Refused,
     /// The provider withdrew the grant: somebody has to authorise it again.
     NeedsReauthorisation,
-    /// Being removed.
+    /// The connection is being removed.
     Deleted,
     /// Written by a later version.
     #[serde(other)]
@@ -84,13 +84,13 @@ pub enum LoginMethod {
 /// One organisation at one provider. Secrets are not here: they live in the parameter store, by name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Connection {
-    /// Format version.
+    /// The version of the stored format.
     pub v: u8,
     /// Unique within the organisation.
     pub id: ConnectionId,
     /// The provider's id in the registry.
     pub provider: String,
-    /// Whether it works.
+    /// The status of the connection.
     pub status: ConnectionStatus,
     /// Why it does not, in a sentence.
     #[serde(default)]
@@ -123,7 +123,7 @@ pub enum EventOutcome {
 /// One webhook delivery as the worker recorded it; kept 30 days.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WebhookEvent {
-    /// Format version.
+    /// The version of the stored format.
     pub v: u8,
     /// The provider's event id, or a hash of the body where it has none.
     pub event_id: String,

@@ -15,7 +15,7 @@ pub struct Counts {
     pub read: u64,
     /// Records that were not there before.
     pub created: u64,
-    /// Records that changed.
+    /// The number of records that changed.
     pub updated: u64,
     /// Records that were as they are.
     pub unchanged: u64,
@@ -23,7 +23,7 @@ pub struct Counts {
     pub deleted: u64,
 }
 
-/// Counts by kind.
+/// The counts of a run, by kind of record.
 pub type CountsByKind = BTreeMap<Kind, Counts>;
 
 /// What a run reads.
@@ -37,7 +37,7 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// The other one.
+    /// The mode that is not this one.
     #[must_use]
     pub const fn other(self) -> Self {
         match self {
@@ -51,7 +51,7 @@ impl Mode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Trigger {
-    /// It was due.
+    /// The schedule made it due.
     Schedule,
     /// Somebody asked for it.
     Manual,
@@ -78,13 +78,13 @@ pub enum RunOutcome {
 /// A run, as the history keeps it for 90 days.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {
-    /// Format version.
+    /// The version of the stored format.
     pub v: u8,
     /// Its id; sorts by time.
     pub id: String,
-    /// What it reads.
+    /// The mode of the run: everything, or changes only.
     pub mode: Mode,
-    /// Why it began.
+    /// The trigger of the run.
     pub trigger: Trigger,
     /// How it ended; none while it is at work.
     pub outcome: Option<RunOutcome>,
@@ -96,11 +96,11 @@ pub struct Run {
     pub resume_point: Option<String>,
     /// The run that it went on from.
     pub resumes: Option<String>,
-    /// Begin.
+    /// The time at which the run began.
     pub started_at: Timestamp,
     /// When it last applied a page.
     pub heartbeat_at: Timestamp,
-    /// End.
+    /// The time at which the run ended; none while it lasts.
     pub finished_at: Option<Timestamp>,
     /// Requests to the provider.
     pub requests: u64,

@@ -15,17 +15,17 @@ use serde::{Deserialize, Serialize};
 /// The kind of data of an answer. A write to a kind invalidates all answers of that kind and organisation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
-    /// Lists of jobs.
+    /// The pages of the list of jobs.
     Jobs,
     /// Lists of applications with their candidates.
     Applicants,
-    /// Lists of interviews.
+    /// The pages of the list of interviews.
     Interviews,
-    /// Figures over time.
+    /// Figures of the dashboard over time.
     Analytics,
     /// The figures of the first screen.
     DashboardStats,
-    /// Everything else.
+    /// Answers of all other kinds.
     Other,
 }
 

@@ -27,7 +27,7 @@ pub struct Snapshot {
     pub stage: Option<String>,
 }
 
-/// What was observed.
+/// The content of an observation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
     /// Hash of what it says.

@@ -74,7 +74,7 @@ impl World {
         next
     }
 
-    /// A new generation.
+    /// Begins a new generation and returns its number.
     fn begin(&mut self, defect: Defect) -> u8 {
         let counted = self.generation.map_or(0, |generation| generation + 1);
         self.tokens += 1;
