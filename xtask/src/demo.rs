@@ -16,11 +16,9 @@ use clap::Args;
 use self::client::Client;
 use crate::{
     StateArgs,
-    daemons::Daemons,
-    logs, report,
+    local::{daemons::Daemons, logs, mode::Mode, stack::Stack, up},
+    report,
     site::Site,
-    stack::Stack,
-    up::{self, Mode},
 };
 
 #[derive(Args)]

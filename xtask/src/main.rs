@@ -7,25 +7,16 @@
 
 mod changed;
 mod compile;
-mod daemons;
 mod demo;
-mod deploy;
-mod intrinsics;
-mod logs;
+mod local;
 mod mail;
 mod nextest;
-mod package;
 mod processes;
 mod prove;
 mod python;
 mod report;
-mod services;
 mod site;
-mod stack;
 mod test;
-mod time_scale;
-mod tls;
-mod up;
 
 use std::process::ExitCode;
 
@@ -33,7 +24,10 @@ use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::site::Site;
+use crate::{
+    local::{daemons, logs, mode::Mode, up},
+    site::Site,
+};
 
 /// Runs the whole of Hiring Integrations on this machine: the real SAM template and the real Lambda binaries against an
 /// AWS emulator with IAM enforced and TLS, simulators of the third parties, and a real SMTP server.
@@ -146,11 +140,11 @@ async fn run(cli: Cli) -> Result<bool> {
         Command::Up(args) => {
             let site = args.site.site()?;
             let _lock = site.lock()?;
-            let mode = up::Mode {
+            let mode = Mode {
                 sam_build: args.sam_build,
                 containers: args.containers,
                 mail_provider: args.mail_provider,
-                ..up::Mode::default()
+                ..Mode::default()
             };
             let daemons = daemons::Daemons::new(&site);
             let stack = up::up(&site, &daemons, &mode).await?;

@@ -9,11 +9,9 @@ use tokio::process::Command;
 use crate::{
     changed::{self, Plan},
     compile,
-    daemons::Daemons,
-    logs, nextest, processes, python, report,
+    local::{daemons::Daemons, logs, mode::Mode, time_scale::TimeScale, up},
+    nextest, processes, python, report,
     site::Site,
-    time_scale::TimeScale,
-    up::{self, Mode},
 };
 
 #[derive(Args)]

@@ -14,8 +14,6 @@ pub mod environment;
 pub mod error;
 pub mod fault;
 pub mod function;
-pub mod item;
-pub mod lease;
 pub mod limit;
 pub mod metrics;
 pub mod queue;

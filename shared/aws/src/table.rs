@@ -9,12 +9,13 @@ use crate::bulkhead::Bulkhead;
 use crate::error::AwsError;
 
 mod calls;
+mod item;
 #[cfg(debug_assertions)]
 mod memory;
 mod request;
 
+pub use self::item::{Item, flag, from_item, map, null, number, text, to_item};
 pub use self::request::{Key, Query, Write, Written};
-pub use crate::item::{Item, flag, from_item, map, null, number, text, to_item};
 
 /// One table.
 #[derive(Debug, Clone)]

@@ -1,5 +1,7 @@
 //! Leases on stored work: the DynamoDB side of `resilience::work`.
 
+pub mod lease;
+
 use std::time::Duration;
 
 use domain::failure::Failure;

@@ -249,7 +249,8 @@ fn wrong(
     let texts = built_in::texts().filter_map(|(path, now)| Some((path, text(path, now)?))).chain(more.iter().copied());
     let read = Templates::read(&manifest, built_in::FRAME.into_iter(), texts);
     let error = read.map(|_| ()).expect_err("refused");
-    let causes = std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source());
+    let error: &dyn std::error::Error = &error;
+    let causes = std::iter::successors(Some(error), |error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 

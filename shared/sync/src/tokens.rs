@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use aws::batch::Invocation;
 use aws::clock;
-use aws::lease;
 use aws::secrets::Secrets;
 use aws::table::{Key, Table};
+use aws::work::lease;
 use domain::connection::{ConnectionKey, LoginMethod};
 use jiff::{SignedDuration, Timestamp};
 use providers::ats::port::TokenResponse;

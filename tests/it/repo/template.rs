@@ -3,7 +3,7 @@
 
 mod api;
 // The reader that deploys the template, so that what is checked is what is deployed.
-#[path = "../../../xtask/src/intrinsics.rs"]
+#[path = "../../../xtask/src/local/intrinsics.rs"]
 mod intrinsics;
 mod queues;
 mod routes;

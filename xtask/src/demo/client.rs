@@ -11,9 +11,9 @@ use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
 use crate::{
+    local::stack::{self, Organisation, Stack},
     processes, python, report,
     site::Site,
-    stack::{self, Organisation, Stack},
 };
 
 pub(super) struct Client {

@@ -13,7 +13,7 @@ use serde_json::Value;
 use sha2::Sha256;
 
 use super::client::{Answer, Client, settled, step, until};
-use crate::{report, site::Site, stack::Organisation};
+use crate::{local::stack::Organisation, report, site::Site};
 
 const FIRST_NAMES: [&str; 12] =
     ["Mira", "Tomas", "Ines", "Oskar", "Leila", "Jonas", "Priya", "Emil", "Noor", "Vera", "Samir", "Hanna"];

@@ -9,9 +9,12 @@ use super::{
     flow_a::text,
 };
 use crate::{
-    deploy, report,
+    local::{
+        deploy,
+        stack::{Organisation, Stack},
+    },
+    report,
     site::Site,
-    stack::{Organisation, Stack},
 };
 
 pub(super) async fn run(site: &Site, stack: &Stack, client: &Client, org: &Organisation, wait: bool) -> Result<()> {

@@ -16,9 +16,12 @@ use super::{
     flow_a::text,
 };
 use crate::{
-    deploy, report,
+    local::{
+        deploy,
+        stack::{MailWebhook, Organisation, Stack},
+    },
+    report,
     site::Site,
-    stack::{MailWebhook, Organisation, Stack},
 };
 
 const PATH: &str = "/api/notifications";

@@ -11,8 +11,8 @@ use super::{
     flow_a::text,
 };
 use crate::{
+    local::stack::{Organisation, Stack},
     report,
-    stack::{Organisation, Stack},
 };
 
 /// Key of the connection in stack.json, and the simulator that it asks.

@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValue, Re
 use super::request::{Key, Query, Write, Written, names_in};
 use crate::bulkhead::Bulkhead;
 use crate::error::AwsError;
-use crate::item::Item;
+use crate::table::item::Item;
 
 /// The largest number of keys of one read.
 const MOST_KEYS: usize = 100;

@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use resilience::condition::Condition;
 
 use super::request::{Key, Query, Write, Written};
-use crate::item::Item;
+use crate::table::item::Item;
 
 /// A table.
 #[derive(Debug, Clone, Default)]
@@ -189,7 +189,7 @@ fn added(before: Option<&AttributeValue>, by: &AttributeValue) -> AttributeValue
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::item::{number, text};
+    use crate::table::item::{number, text};
 
     #[test]
     fn conditions_updates_and_pages_are_as_the_service_has_them() {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use resilience::work::Fenced;
 
-use crate::item::{Item, number};
+use crate::table::item::{Item, number};
 
 /// The primary key of an item.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -191,7 +191,7 @@ pub struct Query {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::item::text;
+    use crate::table::item::text;
 
     #[test]
     fn an_expression_names_what_it_uses_and_nothing_else() {

@@ -7,9 +7,9 @@ use reqwest::{Certificate, Client};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    local::time_scale::TimeScale,
     report,
     site::{DEFAULT_PORT, DEFAULT_STATE, Site},
-    time_scale::TimeScale,
 };
 
 #[derive(Serialize, Deserialize)]

@@ -11,25 +11,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     compile,
-    daemons::{self, Daemons},
-    deploy, logs,
-    package::{self, Package, Template},
-    processes, python, report, services,
+    local::{
+        daemons::{self, Daemons},
+        deploy, logs,
+        mode::Mode,
+        package::{self, Package, Template},
+        services,
+        stack::{self, Organisation, Stack},
+        time_scale::TimeScale,
+        tls,
+    },
+    processes, python, report,
     site::Site,
-    stack::{self, Organisation, Stack},
-    time_scale::TimeScale,
-    tls,
 };
-
-#[derive(Default)]
-pub(crate) struct Mode {
-    pub(crate) sam_build: bool,
-    pub(crate) containers: bool,
-    /// Who takes the e-mails; none for the SMTP server of the stack.
-    pub(crate) mail_provider: Option<String>,
-    /// How fast the clock of the stack is.
-    pub(crate) time: TimeScale,
-}
 
 /// What `stack.py finish` answers.
 #[derive(Deserialize)]

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 use serde_yaml_ng::Value;
 
-use crate::{intrinsics, processes, python, site::Site};
+use crate::{local::intrinsics, processes, python, site::Site};
 
 #[derive(Deserialize)]
 pub(crate) struct Package {

@@ -9,7 +9,12 @@ use std::{
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
-use crate::{StateArgs, daemons, deploy, processes, python, services, site::Site};
+use crate::{
+    StateArgs,
+    local::{daemons, deploy, services},
+    processes, python,
+    site::Site,
+};
 
 #[derive(Args)]
 pub(crate) struct LogsArgs {

@@ -11,11 +11,13 @@ use sha2::{Digest, Sha256};
 use tokio::process::Command;
 
 use crate::{
-    package::{Package, Template},
+    local::{
+        mode::Mode,
+        package::{Package, Template},
+        time_scale::TimeScale,
+    },
     processes, report,
     site::Site,
-    time_scale::TimeScale,
-    up::Mode,
 };
 
 pub(crate) const STAGE: &str = "local";

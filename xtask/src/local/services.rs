@@ -11,11 +11,13 @@ use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    daemons::{self, Daemons, Program},
+    local::{
+        daemons::{self, Daemons, Program},
+        mode::Mode,
+        time_scale::TimeScale,
+    },
     processes, report,
     site::Site,
-    time_scale::TimeScale,
-    up::Mode,
 };
 
 pub(crate) const EMULATOR: &str = "ministack";
