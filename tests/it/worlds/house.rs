@@ -272,7 +272,7 @@ fn open(provider: Provider, clock: Clock) -> (simulators::Simulator, Arc<dyn Acc
             let (expires, limited) = (Arc::clone(&account), Arc::clone(&account));
             let knobs = Knobs {
                 expire_tokens: Box::new(move || expires.state().gate.expire()),
-                limit: Box::new(move |on| limited.state().gate.per_second = on.then_some(10)),
+                limit: Box::new(move |on| limited.state().gate.window.limit = on.then_some(10)),
                 // What it gave is good for ever.
                 authorise: Box::new(|| "local-workday-refresh-acme".to_owned()),
             };

@@ -14,7 +14,7 @@
 
 pub mod account;
 pub mod company;
-pub mod control_routes;
+pub mod controls;
 pub mod gate;
 pub mod job;
 pub mod query;
@@ -25,21 +25,18 @@ pub mod write;
 use std::sync::Arc;
 
 use axum::{
-    Json, Router,
-    extract::{Path, RawQuery, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
-    middleware,
-    response::{IntoResponse, Response},
+    Router,
+    extract::State,
+    http::StatusCode,
+    response::Response,
     routing::{get, post},
 };
-use jiff::fmt::rfc2822::DateTimePrinter;
-use serde::Serialize;
 
 pub use account::{Account, World};
 
-use crate::{Simulator, control::Control, world::Clock};
-use company::Company;
-use gate::{Error, Gate};
+use crate::{simulator::Simulator, wire::Call, world::Clock};
+use account::allowed;
+use gate::Error;
 
 /// The simulator with a fresh world.
 pub fn simulator() -> Simulator {
@@ -48,87 +45,37 @@ pub fn simulator() -> Simulator {
 
 /// The simulator of a world that the caller holds as well.
 pub fn simulator_of(world: Arc<World>) -> Simulator {
-    let of_reset = Arc::clone(&world);
-    Simulator {
-        name: "bamboohr",
-        about: "BambooHR applicant tracking: applications, jobs, statuses",
-        wire: Router::new()
-            .route("/{company}/api/v1/applicant_tracking/applications", get(list))
-            .route("/{company}/api/v1/applicant_tracking/applications/{id}", get(one))
-            .route("/{company}/api/v1/applicant_tracking/applications/{id}/status", post(write::status))
-            .route("/{company}/api/v1/applicant_tracking/applications/{id}/comments", post(write::comment))
-            .route("/{company}/api/v1/applicant_tracking/application", post(write::apply))
-            .route("/{company}/api/v1/applicant_tracking/jobs", get(jobs))
-            .route("/{company}/api/v1/applicant_tracking/statuses", get(statuses))
-            .fallback(|| async { Error(StatusCode::NOT_FOUND, "Not found") })
-            .layer(middleware::map_response_with_state(Arc::clone(&world), dated))
-            .with_state(Arc::clone(&world)),
-        extra: control_routes::routes(world),
-        extra_index: &control_routes::INDEX,
-        control: Control::new(|_| None, move || of_reset.clear()),
-    }
+    let about = "BambooHR applicant tracking: applications, jobs, statuses";
+    let tracking = Router::new()
+        .route("/applications", get(list))
+        .route("/applications/{id}", get(one))
+        .route("/applications/{id}/status", post(write::status))
+        .route("/applications/{id}/comments", post(write::comment))
+        .route("/application", post(write::apply))
+        .route("/jobs", get(jobs))
+        .route("/statuses", get(statuses));
+    let wire = Router::new()
+        .nest("/{company}/api/v1/applicant_tracking", tracking)
+        .fallback(|| async { Error(StatusCode::NOT_FOUND, "Not found") });
+    Simulator::of_world(("bamboohr", about), &world, wire, controls::controls(), |_| None)
 }
 
-/// Gives an answer the world's time.
-async fn dated(State(world): State<Arc<World>>, mut response: Response) -> Response {
-    let text = DateTimePrinter::new().timestamp_to_rfc9110_string(&world.now()).ok();
-    if let Some(date) = text.and_then(|text| HeaderValue::try_from(text).ok()) {
-        response.headers_mut().insert(header::DATE, date);
-    }
-    response
+async fn list(State(world): State<Arc<World>>, call: Call) -> Response {
+    let base = format!("http://{}/bamboohr/{}/api/v1/applicant_tracking/applications", call.host(), call.at(0));
+    allowed(&world, &call, |company| query::page(company, &call.query, &base))
 }
 
-fn allowed<T: Serialize>(
-    world: &World,
-    company: &str,
-    headers: &HeaderMap,
-    answer: impl FnOnce(&mut Company) -> Result<T, Error>,
-) -> Response {
-    let key = gate::key(headers);
-    let now = world.now();
-    let gated = world.with(company, |company| match company.door.enter(key.as_deref(), now) {
-        Gate::Open => answer(company).map(Json).into_response(),
-        Gate::WrongKey => Error(StatusCode::UNAUTHORIZED, "Invalid API key").into_response(),
-        Gate::Forbidden => Error(StatusCode::FORBIDDEN, "No access to ATS settings").into_response(),
-        Gate::Limited { retry_after_s } => company.door.refusal.answer(retry_after_s),
-    });
-    gated.unwrap_or_else(|| Error(StatusCode::NOT_FOUND, "Company not found").into_response())
-}
-
-async fn list(
-    State(world): State<Arc<World>>,
-    Path(name): Path<String>,
-    RawQuery(raw): RawQuery,
-    headers: HeaderMap,
-) -> Response {
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1");
-    let base = format!("http://{host}/bamboohr/{name}/api/v1/applicant_tracking/applications");
-    allowed(&world, &name, &headers, |company| query::page(company, raw.as_deref().unwrap_or_default(), &base))
-}
-
-async fn one(
-    State(world): State<Arc<World>>,
-    Path((name, id)): Path<(String, String)>,
-    headers: HeaderMap,
-) -> Response {
-    allowed(&world, &name, &headers, |company| {
-        let found = id.parse().ok().and_then(|id: u64| company.applications().get(&id));
-        found
-            .map(|application| company.detail(application))
-            .ok_or(Error(StatusCode::NOT_FOUND, "Application not found"))
+async fn one(State(world): State<Arc<World>>, call: Call) -> Response {
+    allowed(&world, &call, |company| {
+        let found = company.applications().get(&call.number(1)).map(|application| company.detail(application));
+        found.ok_or(Error(StatusCode::NOT_FOUND, "Application not found"))
     })
 }
 
-async fn jobs(
-    State(world): State<Arc<World>>,
-    Path(name): Path<String>,
-    RawQuery(raw): RawQuery,
-    headers: HeaderMap,
-) -> Response {
-    let now = world.now();
-    allowed(&world, &name, &headers, |company| job::list(company, raw.as_deref().unwrap_or_default(), now))
+async fn jobs(State(world): State<Arc<World>>, call: Call) -> Response {
+    allowed(&world, &call, |company| job::list(company, &call.query, company.clock.now()))
 }
 
-async fn statuses(State(world): State<Arc<World>>, Path(name): Path<String>, headers: HeaderMap) -> Response {
-    allowed(&world, &name, &headers, |_| Ok(seed::statuses()))
+async fn statuses(State(world): State<Arc<World>>, call: Call) -> Response {
+    allowed(&world, &call, |_| Ok(seed::statuses()))
 }

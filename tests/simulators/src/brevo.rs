@@ -25,10 +25,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    Simulator, clock,
+    clock,
     control::{Control, Refused, lock},
-    mail_events::{self, Event, Message, Outcome, Proof},
-    mailbox::{self, Mail, Mailbox, REFUSED_DOMAIN, UNVERIFIED_DOMAIN, is_address},
+    mail_events::{self, Message, Proof},
+    mailbox::{Event, Mail, Mailbox, Outcome, REFUSED_DOMAIN, UNVERIFIED_DOMAIN, is_address},
+    simulator::Simulator,
 };
 
 /// The shorter of the two documented times for which a key is remembered.
@@ -47,9 +48,7 @@ pub fn simulator() -> Simulator {
     Simulator {
         name: "brevo",
         about: "Brevo v3: smtp/email, smtp/statistics/events, webhook",
-        extra: mailbox::routes(Arc::clone(&world.mailbox))
-            .merge(mail_events::sender(Arc::clone(&world.mailbox), webhooks)),
-        extra_index: &mail_events::INDEX,
+        controls: mail_events::controls(Arc::clone(&world.mailbox), webhooks),
         wire: Router::new()
             .route("/v3/smtp/email", post(send))
             .route("/v3/smtp/statistics/events", get(report))

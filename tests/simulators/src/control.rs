@@ -10,10 +10,11 @@ use axum::{
     Json, Router,
     body::{Body, to_bytes},
     extract::{Path, Query, Request, State},
+    handler::Handler,
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
-    routing::{delete, get, post},
+    routing::{MethodFilter, on},
 };
 use bytes::Bytes;
 use futures::stream;
@@ -28,17 +29,6 @@ use crate::{
 
 /// The largest body that a simulator reads; the largest real limit is Gemini's 20 MB.
 pub const BODY_MAX: usize = 20 * 1024 * 1024;
-
-/// What `GET /_control` lists for every provider; `{base}` is its control URL.
-pub const INDEX: [&str; 7] = [
-    "GET {base}/requests?limit=",
-    "DELETE {base}/requests",
-    "GET {base}/faults",
-    "POST {base}/faults",
-    "DELETE {base}/faults",
-    "DELETE {base}/faults/{id}",
-    "POST {base}/reset",
-];
 
 /// Pause between the last byte and the break, in which the server writes what it has out to the socket.
 const FLUSH: Duration = Duration::from_millis(30);
@@ -99,14 +89,69 @@ struct Page {
     limit: Option<usize>,
 }
 
+/// Control routes as a table, which the index lists: method and path of each, and what handles it.
+pub struct Controls<S = ()> {
+    router: Router<S>,
+    index: Vec<&'static str>,
+}
+
+impl<S: Clone + Send + Sync + 'static> Default for Controls<S> {
+    fn default() -> Self {
+        Self { router: Router::new(), index: Vec::new() }
+    }
+}
+
+impl<S: Clone + Send + Sync + 'static> Controls<S> {
+    /// Adds a route; `line` is its method and path as the index lists them, such as `GET /mails?to=`.
+    #[must_use]
+    pub fn route<T: 'static>(mut self, line: &'static str, handler: impl Handler<T, S>) -> Self {
+        let (method, path) = line.split_once(' ').unwrap_or(("GET", line));
+        let filter = match method {
+            "POST" => MethodFilter::POST,
+            "DELETE" => MethodFilter::DELETE,
+            _ => MethodFilter::GET,
+        };
+        self.router = self.router.route(path.split('?').next().unwrap_or(path), on(filter, handler));
+        self.index.push(line);
+        self
+    }
+
+    /// Adds the routes of another table.
+    #[must_use]
+    pub fn merge(mut self, other: Self) -> Self {
+        self.router = self.router.merge(other.router);
+        self.index.extend(other.index);
+        self
+    }
+
+    /// The table whose handlers work on this state.
+    pub fn with(self, state: S) -> Controls {
+        Controls { router: self.router.with_state(state), index: self.index }
+    }
+}
+
+impl Controls {
+    /// The routes, and the lines of the index below this base.
+    #[must_use]
+    pub fn mounted(self, base: &str) -> (Router, Vec<String>) {
+        let mut lines: Vec<String> =
+            self.index.iter().map(|line| line.replacen(" /", &format!(" {base}/"), 1)).collect();
+        lines.sort();
+        (self.router, lines)
+    }
+}
+
 /// The routes that every provider has below `/_control/<provider>`.
-pub fn routes(control: Arc<Control>) -> Router {
-    Router::new()
-        .route("/requests", get(list_requests).delete(clear_requests))
-        .route("/faults", get(list_faults).post(add_fault).delete(clear_faults))
-        .route("/faults/{id}", delete(remove_fault))
-        .route("/reset", post(reset))
-        .with_state(control)
+pub fn routes(control: Arc<Control>) -> Controls {
+    Controls::default()
+        .route("GET /requests?limit=", list_requests)
+        .route("DELETE /requests", clear_requests)
+        .route("GET /faults", list_faults)
+        .route("POST /faults", add_fault)
+        .route("DELETE /faults", clear_faults)
+        .route("DELETE /faults/{id}", remove_fault)
+        .route("POST /reset", reset)
+        .with(control)
 }
 
 async fn list_requests(State(control): State<Arc<Control>>, Query(page): Query<Page>) -> Json<Value> {

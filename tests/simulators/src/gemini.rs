@@ -18,14 +18,14 @@ use axum::{
     extract::{Path, State},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::post,
 };
 use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::{
-    Simulator,
-    control::{Control, Refused, lock, parse},
+    control::{Control, Controls, Refused, lock, parse},
+    simulator::Simulator,
 };
 use request::Asked;
 use scenario::{Order, Scenario};
@@ -78,8 +78,10 @@ pub fn simulator() -> Simulator {
             .route("/v1beta/models/{call}", post(generate))
             .fallback(|| async { Error::not_found("Requested entity was not found.") })
             .with_state(Arc::clone(&world)),
-        extra: Router::new().route("/scenario", get(show_scenario).post(set_scenario)).with_state(world),
-        extra_index: &["GET {base}/scenario", "POST {base}/scenario"],
+        controls: Controls::default()
+            .route("GET /scenario", show_scenario)
+            .route("POST /scenario", set_scenario)
+            .with(world),
         control: Control::new(
             |status| Some(Error::plain(status, "Simulated fault.").body),
             move || *lock(&of_reset.order) = Order::default(),

@@ -13,7 +13,7 @@ use std::sync::{
 use axum::{
     Json, Router,
     extract::{Query, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -23,11 +23,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    Simulator, clock,
-    control::{Control, Refused, parse},
+    clock,
+    control::{Control, Controls, Refused, parse},
     google::TOKEN,
     mailbox::{self, Mail, Mailbox, REFUSED_DOMAIN, UNVERIFIED_DOMAIN, is_address},
     message::{self, Message},
+    simulator::Simulator,
+    wire::bearer,
 };
 
 #[derive(Debug, Default)]
@@ -41,7 +43,7 @@ struct World {
 pub fn simulator() -> Simulator {
     let world = Arc::new(World::default());
     let of_reset = Arc::clone(&world);
-    let own = Router::new().route("/scope", post(scope)).with_state(Arc::clone(&world));
+    let own = Controls::default().route("POST /scope", scope).with(Arc::clone(&world));
     Simulator {
         name: "gmail",
         about: "Gmail API v1: messages.send, messages.list",
@@ -50,14 +52,7 @@ pub fn simulator() -> Simulator {
             .route("/gmail/v1/users/me/messages", get(list))
             .fallback(|| async { Error(StatusCode::NOT_FOUND, "notFound", "Not Found".to_owned()) })
             .with_state(Arc::clone(&world)),
-        extra: mailbox::routes(Arc::clone(&world.mailbox)).merge(own),
-        extra_index: &[
-            "GET {base}/mails?to=&correlation=",
-            "DELETE {base}/mails",
-            "POST {base}/lag",
-            "POST {base}/outcomes",
-            "POST {base}/scope",
-        ],
+        controls: mailbox::controls(Arc::clone(&world.mailbox)).merge(own),
         control: Control::new(
             |status| Some(Error(status, "backendError", "simulated fault".to_owned()).body()),
             move || {
@@ -98,8 +93,7 @@ impl IntoResponse for Error {
 }
 
 fn signed_in(headers: &HeaderMap) -> Result<(), Error> {
-    let token = headers.get(header::AUTHORIZATION).and_then(|token| token.to_str().ok()).unwrap_or_default();
-    match token.strip_prefix("Bearer ").and_then(|token| token.strip_prefix(TOKEN)) {
+    match bearer(headers).and_then(|token| token.strip_prefix(TOKEN)) {
         Some(of) if !of.is_empty() && of != "invalid" => Ok(()),
         Some(_) | None => Err(Error(StatusCode::UNAUTHORIZED, "authError", "Invalid Credentials".to_owned())),
     }

@@ -6,7 +6,6 @@
 //! foresee it; what it opens is [`crate::gmail`] and the SMTP server.
 
 use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_2048_8192_SHA256, RsaKeyPair, UnparsedPublicKey};
-use std::collections::BTreeMap;
 
 use axum::{
     Json, Router,
@@ -19,7 +18,12 @@ use bytes::Bytes;
 use rustls_pki_types::{PrivatePkcs8KeyDer, pem::PemObject as _};
 use serde_json::{Value, json};
 
-use crate::{Simulator, clock, control::Control};
+use crate::{
+    clock,
+    control::{Control, Controls},
+    simulator::Simulator,
+    wire::urlencoded,
+};
 
 /// The key of the service account in tests and in the local stack.
 pub const TEST_KEY: &str = include_str!("../google_test_key.pem");
@@ -35,8 +39,7 @@ pub fn simulator() -> Simulator {
         name: "google",
         about: "Google OAuth 2.0: token",
         wire: Router::new().route("/token", post(token)),
-        extra: Router::new(),
-        extra_index: &[],
+        controls: Controls::default(),
         control: Control::new(|_| Some(json!({"error": "internal_failure"})), || {}),
     }
 }
@@ -55,7 +58,7 @@ fn invalid_grant(description: &'static str) -> Error {
 }
 
 async fn token(headers: HeaderMap, body: Bytes) -> Result<Json<Value>, Error> {
-    let form: BTreeMap<String, String> = url::form_urlencoded::parse(&body).into_owned().collect();
+    let form = urlencoded(&body);
     let field = |name: &str| form.get(name).cloned().unwrap_or_default();
     let (of, scope) = match field("grant_type").as_str() {
         "refresh_token" => {

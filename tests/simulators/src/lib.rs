@@ -66,6 +66,7 @@ pub mod calls;
 pub mod clock;
 pub mod control;
 pub mod faults;
+pub mod gate;
 pub mod gemini;
 pub mod gmail;
 pub mod google;
@@ -77,33 +78,20 @@ pub mod mail_events;
 pub mod mailbox;
 pub mod mailgun;
 pub mod message;
+pub mod sender;
 pub mod sendgrid;
 pub mod ses;
+mod simulator;
+pub mod wire;
 pub mod workday;
 pub mod world;
 
 use std::sync::Arc;
 
 use axum::{Json, Router, middleware, routing::get};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use control::Control;
-
-/// One third party: its wire routes, its own control routes and the control that all of them have.
-pub struct Simulator {
-    /// The first segment of its paths, for example `gemini`.
-    pub name: &'static str,
-    /// One sentence for the index.
-    pub about: &'static str,
-    /// What the third party answers, mounted at `/<name>`.
-    pub wire: Router,
-    /// Control routes that only this one has, mounted at `/_control/<name>`.
-    pub extra: Router,
-    /// Methods and paths of `extra`, for the index.
-    pub extra_index: &'static [&'static str],
-    /// Journal, faults and reset.
-    pub control: Arc<Control>,
-}
+pub use simulator::Simulator;
 
 /// Every simulator there is, each with fresh data. A new provider is one file and one line here.
 #[must_use]
@@ -130,35 +118,21 @@ pub fn app() -> Router {
 
 /// A server of these simulators only, whose worlds the caller may hold.
 pub fn app_of(simulators: Vec<Simulator>) -> Router {
-    let index = index(&simulators);
-    let mut router = Router::new()
-        .route("/_control", get(move || std::future::ready(Json(index))))
-        .route("/_control/health", get(|| std::future::ready(Json(json!({"status": "ok"})))));
-    for simulator in simulators {
+    let mut router = Router::new();
+    let mut providers = serde_json::Map::new();
+    for Simulator { name, about, wire, controls, control } in simulators {
+        let base = format!("/_control/{name}");
+        let (controls, lines) = control::routes(Arc::clone(&control)).merge(controls).mounted(&base);
+        let listed = json!({"about": about, "url": format!("/{name}"), "control_url": base, "control": lines});
+        providers.insert(name.to_owned(), listed);
         // The layer is outside of the nest, so that the journal and the faults see the whole path.
         let wire = Router::new()
-            .nest(&format!("/{}", simulator.name), simulator.wire)
-            .layer(middleware::from_fn_with_state(Arc::clone(&simulator.control), control::observe));
-        router = router
-            .merge(wire)
-            .nest(&format!("/_control/{}", simulator.name), control::routes(simulator.control).merge(simulator.extra));
+            .nest(&format!("/{name}"), wire)
+            .layer(middleware::from_fn_with_state(control, control::observe));
+        router = router.merge(wire).nest(&base, controls);
     }
+    let index = json!({"health": "/_control/health", "fault_fields": faults::FIELDS, "providers": providers});
     router
-}
-
-fn index(simulators: &[Simulator]) -> Value {
-    let providers: serde_json::Map<String, Value> = simulators
-        .iter()
-        .map(|simulator| {
-            let base = format!("/_control/{}", simulator.name);
-            let mut control: Vec<String> =
-                control::INDEX.iter().chain(simulator.extra_index).map(|line| line.replace("{base}", &base)).collect();
-            control.sort();
-            (
-                simulator.name.to_owned(),
-                json!({"about": simulator.about, "url": format!("/{}", simulator.name), "control_url": base, "control": control}),
-            )
-        })
-        .collect();
-    json!({"health": "/_control/health", "fault_fields": faults::FIELDS, "providers": providers})
+        .route("/_control", get(move || std::future::ready(Json(index))))
+        .route("/_control/health", get(|| std::future::ready(Json(json!({"status": "ok"})))))
 }

@@ -6,11 +6,11 @@ use std::{
 };
 
 use axum::{
-    Json, Router,
+    Json,
     extract::{Query, State},
     http::StatusCode,
-    routing::get,
 };
+use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -18,15 +18,33 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     clock,
-    control::lock,
-    mail_events::{self, Event, Outcome},
+    control::{Controls, Refused, lock, parse},
 };
 
 /// Mails kept of one provider; older ones are dropped but stay counted.
 pub const KEPT: usize = 10_000;
-/// Control routes of each mail provider, for the index.
-pub const INDEX: [&str; 4] =
-    ["GET {base}/mails?to=&correlation=", "DELETE {base}/mails", "POST {base}/lag", "POST {base}/outcomes"];
+const LAG_MAX_MS: i64 = 3_600_000;
+
+/// What can happen to a mail, in the same words for every provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    Accepted,
+    Deferred,
+    Delivered,
+    Bounced,
+    Refused,
+    Complained,
+}
+
+/// Something that happened to a mail.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Event {
+    /// The same whoever is told, and of no other event, not even of one before a reset.
+    pub id: String,
+    pub event: Outcome,
+    pub at: Timestamp,
+}
 
 /// A mail that was accepted, in the same words for every provider.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -109,10 +127,6 @@ impl Mailbox {
         *kept = Kept { lag: kept.lag, ..Kept::default() };
     }
 
-    pub(crate) fn set_lag(&self, lag: SignedDuration) {
-        lock(&self.0).lag = lag;
-    }
-
     /// The mails that who asks can find, oldest first.
     pub fn visible(&self, wanted: impl Fn(&Mail) -> bool) -> Vec<Mail> {
         let now = clock::now();
@@ -128,7 +142,7 @@ impl Mailbox {
     }
 
     /// Adds an event to the newest mail with this correlation.
-    pub(crate) fn happened(&self, correlation: &str, event: Outcome, at: Timestamp) -> Option<Event> {
+    fn happened(&self, correlation: &str, event: Outcome, at: Timestamp) -> Option<Event> {
         let mut kept = lock(&self.0);
         let mail = kept.mails.iter_mut().rev().find(|mail| mail.is_of(correlation))?;
         Some(mail.happened(event, at))
@@ -141,10 +155,53 @@ struct Wanted {
     correlation: Option<String>,
 }
 
-/// The routes below `/_control/<provider>`: `{"count", "items"}`, oldest first; `count` is of all, `items` of those wanted;
-/// and those that say what becomes of the mails.
-pub fn routes(mailbox: Arc<Mailbox>) -> Router {
-    Router::new().route("/mails", get(list).delete(clear)).merge(mail_events::routes()).with_state(mailbox)
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Lag {
+    ms: i64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Happened {
+    correlation: String,
+    event: Outcome,
+    #[serde(default)]
+    at: Option<Timestamp>,
+}
+
+/// The control routes of every mail provider: its mails as `{"count", "items"}`, oldest first, where `count` is of all and
+/// `items` are those wanted; and what becomes of them.
+pub fn controls(mailbox: Arc<Mailbox>) -> Controls {
+    Controls::default()
+        .route("GET /mails?to=&correlation=", list)
+        .route("DELETE /mails", clear)
+        .route("POST /lag", set_lag)
+        .route("POST /outcomes", happen)
+        .with(mailbox)
+}
+
+async fn set_lag(State(mailbox): State<Arc<Mailbox>>, body: Bytes) -> Result<StatusCode, Refused> {
+    let Lag { ms } = parse(&body)?;
+    if !(0..=LAG_MAX_MS).contains(&ms) {
+        return Err(Refused(format!("ms: must be 0 to {LAG_MAX_MS}")));
+    }
+    lock(&mailbox.0).lag = SignedDuration::from_millis(ms);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn happen(State(mailbox): State<Arc<Mailbox>>, body: Bytes) -> Result<(StatusCode, Json<Event>), Refused> {
+    let Happened { correlation, event, at } = parse(&body)?;
+    if event == Outcome::Accepted {
+        return Err(Refused("event: that a mail was accepted is among its events from the start".to_owned()));
+    }
+    let event = mailbox.happened(&correlation, event, at.unwrap_or_else(clock::now));
+    event.map(|event| (StatusCode::CREATED, Json(event))).ok_or_else(|| unknown(&correlation))
+}
+
+/// The refusal of a control request that names a mail that was not accepted.
+pub fn unknown(correlation: &str) -> Refused {
+    Refused(format!("correlation: no mail was accepted with `{correlation}`"))
 }
 
 async fn list(State(mailbox): State<Arc<Mailbox>>, Query(Wanted { to, correlation }): Query<Wanted>) -> Json<Value> {

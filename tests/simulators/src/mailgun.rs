@@ -17,22 +17,20 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use base64::{
-    Engine,
-    prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
-};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use bytes::Bytes;
-use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Simulator, clock,
+    clock,
     control::{Control, Refused},
-    mail_events::{self, Event, Message, Outcome, Proof, with},
-    mailbox::{self, Mail, Mailbox, REFUSED_DOMAIN, UNVERIFIED_DOMAIN, is_address},
+    mail_events::{self, Message, Proof},
+    mailbox::{Event, Mail, Mailbox, Outcome, REFUSED_DOMAIN, UNVERIFIED_DOMAIN, is_address},
+    simulator::Simulator,
+    wire::{basic, hmac_sha256, with},
 };
 
 const UNKNOWN_DOMAIN: &str = "unknown.example";
@@ -50,8 +48,7 @@ pub fn simulator() -> Simulator {
             .route("/v3/{domain}/events/{page}", get(further_page))
             .fallback(|| async { "Mailgun Magnificent API" })
             .with_state(Arc::clone(&mailbox)),
-        extra: mailbox::routes(Arc::clone(&mailbox)).merge(mail_events::sender(mailbox, webhooks)),
-        extra_index: &mail_events::INDEX,
+        controls: mail_events::controls(mailbox, webhooks),
         control: Control::new(|_| Some(json!({"message": "simulated fault"})), move || of_reset.clear()),
     }
 }
@@ -78,15 +75,8 @@ impl IntoResponse for Error {
     }
 }
 
-/// The password of a Basic header whose user is `api`.
-fn key(headers: &HeaderMap) -> Option<String> {
-    let encoded = headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Basic ")?;
-    let decoded = String::from_utf8(BASE64_STANDARD.decode(encoded.trim()).ok()?).ok()?;
-    decoded.strip_prefix("api:").map(str::to_owned)
-}
-
 fn check(headers: &HeaderMap, domain: &str) -> Result<(), Error> {
-    if key(headers).is_none_or(|key| key.is_empty() || key == "invalid") {
+    if !basic(headers).is_some_and(|(user, key)| user == "api" && !key.is_empty() && key != "invalid") {
         return Err(Error(StatusCode::UNAUTHORIZED, json!("Forbidden")));
     }
     if domain == UNKNOWN_DOMAIN {
@@ -233,11 +223,7 @@ fn webhooks(mail: &Mail, events: &[Event], proof: Proof<'_>, now: Timestamp) -> 
 /// The signature of a webhook's time and token.
 #[must_use]
 pub fn sign(key: &str, timestamp: &str, token: &str) -> String {
-    // HMAC takes a key of every length, so the error of this constructor cannot happen.
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key.as_bytes()) else { return String::new() };
-    mac.update(timestamp.as_bytes());
-    mac.update(token.as_bytes());
-    hex::encode(mac.finalize().into_bytes())
+    hmac_sha256(key, &[timestamp.as_bytes(), token.as_bytes()])
 }
 
 async fn send(

@@ -16,7 +16,7 @@ use aws_lc_rs::{
 use axum::{
     Json, Router,
     extract::{Path, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -26,10 +26,12 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
-    Simulator, clock,
+    clock,
     control::{Control, Refused},
-    mail_events::{self, Event, Message, Outcome, Proof, with},
-    mailbox::{self, Mail, Mailbox, REFUSED_DOMAIN, UNVERIFIED_DOMAIN, is_address},
+    mail_events::{self, Message, Proof},
+    mailbox::{Event, Mail, Mailbox, Outcome, REFUSED_DOMAIN, UNVERIFIED_DOMAIN, is_address},
+    simulator::Simulator,
+    wire::{bearer, with},
 };
 
 const CATEGORIES_MAX: usize = 10;
@@ -57,8 +59,7 @@ pub fn simulator() -> Simulator {
             .route("/v3/logs/{id}", get(show))
             .fallback(|| async { Error::new(StatusCode::NOT_FOUND, None, "not found") })
             .with_state(Arc::clone(&mailbox)),
-        extra: mailbox::routes(Arc::clone(&mailbox)).merge(mail_events::sender(mailbox, webhooks)),
-        extra_index: &mail_events::INDEX,
+        controls: mail_events::controls(mailbox, webhooks),
         control: Control::new(
             |status| Some(Error::new(status, None, "simulated fault").body()),
             move || of_reset.clear(),
@@ -94,8 +95,7 @@ impl IntoResponse for Error {
 }
 
 fn check_key(headers: &HeaderMap) -> Result<(), Error> {
-    let key = headers.get(header::AUTHORIZATION).and_then(|key| key.to_str().ok()).unwrap_or_default();
-    match key.strip_prefix("Bearer ") {
+    match bearer(headers) {
         Some("invalid") => {
             let message = "The provided authorization grant is invalid, expired, or revoked";
             Err(Error::new(StatusCode::UNAUTHORIZED, None, message))

@@ -20,10 +20,11 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
-    Simulator, clock,
+    clock,
     control::Control,
     mailbox::{self, Mail, Mailbox, REFUSED_DOMAIN, UNVERIFIED_DOMAIN, is_address},
     message::{self, Message},
+    simulator::Simulator,
 };
 
 /// Senders at this domain belong to an account that was suspended.
@@ -43,8 +44,7 @@ pub fn simulator() -> Simulator {
             .route("/v2/email/outbound-emails", post(send))
             .fallback(|| async { Error::new(StatusCode::NOT_FOUND, "UnknownOperationException", "not found") })
             .with_state(Arc::clone(&mailbox)),
-        extra: mailbox::routes(mailbox),
-        extra_index: &mailbox::INDEX,
+        controls: mailbox::controls(mailbox),
         control: Control::new(|_| Some(json!({"message": "simulated fault"})), move || of_reset.clear()),
     }
 }

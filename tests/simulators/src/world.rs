@@ -1,24 +1,18 @@
 //! What the worlds of the ATS have in common: a clock that a test can set, chance that a seed repeats, and the truth that a
 //! client's copy is compared with.
 
+mod accounts;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use axum::{
-    Json, Router,
-    extract::{Path, State},
-    http::StatusCode,
-    response::{IntoResponse, Response},
-    routing::{get, post},
-};
-use bytes::Bytes;
 use jiff::Timestamp;
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
+
+pub use accounts::{ACCOUNTS_MAX, Account, World};
 
 use crate::clock;
-use crate::control::{Refused, parse};
 
 /// The time of a simulator: this machine's, or what a test has set.
 #[derive(Debug, Clone, Default)]
@@ -105,93 +99,14 @@ pub struct Delivery {
     pub body: Vec<u8>,
 }
 
-/// One customer of an ATS: a world that changes.
-pub trait Account: Send + Sync {
-    /// Adds objects until there are about so many.
-    fn grow(&self, chance: &mut Chance, objects: usize);
-    /// Changes something: creates, changes or deletes. Says what, for the log of a failed test.
-    fn step(&self, chance: &mut Chance) -> String;
-    /// What there is.
-    fn truth(&self) -> Truth;
-    /// The webhooks that the changes since the last call bring, oldest first, signed with this secret. Empty for a provider
-    /// that has none.
-    fn deliveries(&self, secret: &str) -> Vec<Delivery>;
-}
-
-/// Opens an account of a simulator by its name; none when there are too many.
-pub type Open = Arc<dyn Fn(&str) -> Option<Arc<dyn Account>> + Send + Sync>;
-
-/// Control routes that every ATS has.
-pub const INDEX: [&str; 4] = [
-    "POST {base}/{account}/grow",
-    "POST {base}/{account}/step",
-    "GET {base}/{account}/truth",
-    "POST {base}/{account}/deliveries",
-];
-
-/// Most objects and steps of one order.
-const MOST: usize = 100_000;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Order {
-    seed: u64,
-    count: usize,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Secret {
-    secret: String,
-}
-
-/// The routes of [`INDEX`], to be merged into a simulator's own control routes.
-pub fn routes(open: Open) -> Router {
-    Router::new()
-        .route("/{account}/grow", post(grow))
-        .route("/{account}/step", post(step))
-        .route("/{account}/truth", get(truth))
-        .route("/{account}/deliveries", post(deliveries))
-        .with_state(open)
-}
-
-fn ordered(body: &Bytes) -> Result<Order, Refused> {
-    let order: Order = parse(body)?;
-    if order.count > MOST { Err(Refused(format!("count: must be at most {MOST}"))) } else { Ok(order) }
-}
-
-fn opened(open: &Open, name: &str) -> Result<Arc<dyn Account>, Refused> {
-    open(name).ok_or_else(|| Refused("account: there are too many accounts".to_owned()))
-}
-
-async fn grow(State(open): State<Open>, Path(name): Path<String>, body: Bytes) -> Result<StatusCode, Refused> {
-    let Order { seed, count } = ordered(&body)?;
-    opened(&open, &name)?.grow(&mut Chance::new(seed), count);
-    Ok(StatusCode::NO_CONTENT)
-}
-
-async fn step(State(open): State<Open>, Path(name): Path<String>, body: Bytes) -> Result<Response, Refused> {
-    let Order { seed, count } = ordered(&body)?;
-    let account = opened(&open, &name)?;
-    let mut chance = Chance::new(seed);
-    let done: Vec<String> = (0..count).map(|_| account.step(&mut chance)).collect();
-    Ok(Json(json!({"done": done})).into_response())
-}
-
-async fn truth(State(open): State<Open>, Path(name): Path<String>) -> Result<Json<Value>, Refused> {
-    Ok(Json(json!(opened(&open, &name)?.truth())))
-}
-
-async fn deliveries(State(open): State<Open>, Path(name): Path<String>, body: Bytes) -> Result<Json<Value>, Refused> {
-    let Secret { secret } = parse(&body)?;
-    let deliveries = opened(&open, &name)?.deliveries(&secret).into_iter();
-    let items: Vec<Value> = deliveries
-        .map(|Delivery { headers, body }| {
-            let headers: BTreeMap<String, String> = headers.into_iter().collect();
-            json!({"headers": headers, "body": String::from_utf8_lossy(&body)})
-        })
-        .collect();
-    Ok(Json(json!({"items": items})))
+impl Delivery {
+    /// A delivery of JSON with these headers.
+    #[must_use]
+    pub fn json(headers: &[(&str, String)], body: String) -> Self {
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+        let kind = ("content-type".to_owned(), "application/json".to_owned());
+        Self { headers: std::iter::once(kind).chain(headers).collect(), body: body.into_bytes() }
+    }
 }
 
 #[cfg(test)]

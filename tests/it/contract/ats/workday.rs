@@ -28,7 +28,7 @@ async fn connected() -> (Harness, Arc<Tenant>) {
     let clock = Arc::new(AtomicI64::new(BEGIN_MS));
     let world = World::new(Clock::manual(Arc::clone(&clock)));
     let tenant = world.account("acme").expect("a tenant");
-    tenant.state().gate.per_second = None;
+    tenant.state().gate.window.limit = None;
     let connection = Connection {
         account: "acme",
         login: LoginMethod::UserPassword,
@@ -180,7 +180,7 @@ async fn what_goes_wrong_is_told_apart() {
         assert!(kind(&error), "{order}: {error:?}");
     }
     harness.control.faults().clear();
-    tenant.state().gate.per_second = Some(1);
+    tenant.state().gate.window.limit = Some(1);
     assert_eq!(harness.read(&cursor).await.expect("a page").pause, Some(Duration::from_secs(1)));
     let error = harness.read(&cursor).await.expect_err("limited");
     assert_eq!(error, AtsError::RateLimited { wait: Duration::from_secs(1), stated: true });

@@ -1,26 +1,29 @@
 //! One customer of BambooHR as tests hold it, and the world of all of them.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex},
-};
+use std::sync::Mutex;
 
-use jiff::Timestamp;
+use axum::{
+    Json,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::{
     company::Company,
-    gate::{Limit, Refusal},
+    gate::{Error, Limit, Refusal},
     job::JobStatus,
     seed, step,
 };
 use crate::{
     control::lock,
-    world::{self, Chance, Clock, Delivery, Truth},
+    wire::{Call, basic},
+    world::{self, Chance, Clock, Truth},
 };
 
-/// Companies kept at once; one is made when it is first asked for.
-pub const COMPANIES_MAX: usize = 200;
+/// All companies.
+pub type World = world::World<Account>;
 
 /// One company.
 #[derive(Debug)]
@@ -35,7 +38,7 @@ impl Account {
     /// Requests of a minute, or no limit.
     pub fn set_limit(&self, per_minute: Option<u64>) {
         self.with(|company| {
-            company.door.rate.per_minute = per_minute;
+            company.door.rate.limit = per_minute;
             company.door.limit = None;
         });
     }
@@ -63,6 +66,10 @@ impl Account {
 }
 
 impl world::Account for Account {
+    fn open(name: &str, clock: &Clock) -> Self {
+        Self(Mutex::new(seed::company(name, clock)))
+    }
+
     fn grow(&self, chance: &mut Chance, objects: usize) {
         self.with(|company| step::grow(company, chance, objects));
     }
@@ -74,52 +81,22 @@ impl world::Account for Account {
     fn truth(&self) -> Truth {
         self.with(|company| truth(company))
     }
-
-    /// There are no webhooks of applicant tracking.
-    fn deliveries(&self, _secret: &str) -> Vec<Delivery> {
-        Vec::new()
-    }
 }
 
-/// All companies.
-#[derive(Debug)]
-pub struct World {
-    clock: Clock,
-    companies: Mutex<BTreeMap<String, Arc<Account>>>,
-}
-
-impl World {
-    /// One whose times are this clock's.
-    #[must_use]
-    pub fn new(clock: Clock) -> Arc<Self> {
-        Arc::new(Self { clock, companies: Mutex::default() })
-    }
-
-    /// Now.
-    #[must_use]
-    pub fn now(&self) -> Timestamp {
-        self.clock.now()
-    }
-
-    /// A company, which is made with its initial data when it is new. None when there are too many.
-    pub fn account(&self, name: &str) -> Option<Arc<Account>> {
-        let mut companies = lock(&self.companies);
-        if companies.len() >= COMPANIES_MAX && !companies.contains_key(name) {
-            return None;
-        }
-        let made = || Arc::new(Account(Mutex::new(seed::company(name, &self.clock))));
-        Some(Arc::clone(companies.entry(name.to_owned()).or_insert_with(made)))
-    }
-
-    /// Works on a company, which is made with its initial data when it is new. None when there are too many.
-    pub fn with<T>(&self, name: &str, work: impl FnOnce(&mut Company) -> T) -> Option<T> {
-        Some(self.account(name)?.with(work))
-    }
-
-    /// Forgets all companies.
-    pub fn clear(&self) {
-        lock(&self.companies).clear();
-    }
+/// Answers a request to a company whose key it has, where no limit refuses it.
+pub(super) fn allowed<T: Serialize>(
+    world: &World,
+    call: &Call,
+    answer: impl FnOnce(&mut Company) -> Result<T, Error>,
+) -> Response {
+    let Some(account) = world.account(call.at(0)) else {
+        return Error(StatusCode::NOT_FOUND, "Company not found").into_response();
+    };
+    let key = basic(&call.headers).map(|(key, _)| key);
+    account.with(|company| match company.door.enter(key.as_deref(), company.clock.now_ms()) {
+        Ok(()) => answer(company).map(Json).into_response(),
+        Err(closed) => closed.into_response(),
+    })
 }
 
 fn fields<const N: usize>(fields: [(&str, Value); N]) -> Map<String, Value> {

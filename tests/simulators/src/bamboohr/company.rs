@@ -70,7 +70,7 @@ impl Company {
             name: name.to_owned(),
             clock: clock.clone(),
             page_size: seed::PAGE_SIZE,
-            door: Doorkeeper { keys: vec![format!("local-bamboohr-key-{name}")], ..Doorkeeper::default() },
+            door: Doorkeeper::new(format!("local-bamboohr-key-{name}")),
             comments: Vec::new(),
             applications: BTreeMap::new(),
             by_update: BTreeSet::new(),

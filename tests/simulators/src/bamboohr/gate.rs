@@ -2,13 +2,13 @@
 
 use axum::{
     body::Body,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use base64::{Engine, prelude::BASE64_STANDARD};
-use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::json;
+
+use crate::gate::{Begin, Window, seconds};
 
 /// An error of the wire: no body, the reason in a header.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,33 +29,8 @@ pub struct Limit {
     pub remaining: u64,
     /// How long it refuses then.
     pub retry_after_s: u32,
-    /// When it ends; none before the first refusal.
-    pub until: Option<Timestamp>,
-}
-
-/// So many requests in each minute that begins with a request.
-#[derive(Debug, Clone, Default)]
-pub struct Rate {
-    /// Most requests of a minute; none means no limit.
-    pub per_minute: Option<u64>,
-    began: Option<Timestamp>,
-    counted: u64,
-}
-
-impl Rate {
-    const MINUTE: SignedDuration = SignedDuration::from_mins(1);
-
-    /// Counts a request; the end of the minute when it is one too many.
-    fn count(&mut self, now: Timestamp) -> Option<Timestamp> {
-        let most = self.per_minute?;
-        let end = self.began.and_then(|began| began.checked_add(Self::MINUTE).ok()).filter(|end| now < *end);
-        if end.is_none() {
-            self.began = Some(now);
-            self.counted = 0;
-        }
-        self.counted += 1;
-        end.filter(|_| self.counted > most)
-    }
+    /// When it ends, in milliseconds since 1970 UTC; none before the first refusal.
+    pub until: Option<i64>,
 }
 
 /// How a request is refused when there are too many.
@@ -79,7 +54,7 @@ pub enum Refusal {
 impl Refusal {
     /// The answer.
     #[must_use]
-    pub fn answer(self, seconds: u64) -> Response {
+    pub fn answer(self, seconds: i64) -> Response {
         let told = |status| {
             let mut response = Error(status, "Limit exceeded").into_response();
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
@@ -96,85 +71,83 @@ impl Refusal {
     }
 }
 
-/// Whether a request may go on.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Gate {
-    /// It may.
-    Open,
-    /// Nobody knows this key.
-    WrongKey,
-    /// The key's owner has no access to the settings of applicant tracking.
-    Forbidden,
-    /// There were too many.
-    Limited {
-        /// Until when, rounded up: who waits exactly this long is let in.
-        retry_after_s: u64,
-    },
-}
-
-/// Keys and limit of one company.
-#[derive(Debug, Clone, Default)]
+/// Keys and limits of one company.
+#[derive(Debug, Clone)]
 pub struct Doorkeeper {
-    /// The keys that do.
+    /// The keys that are accepted.
     pub keys: Vec<String>,
     /// Keys that are known, and are for something else.
     pub without_ats: Vec<String>,
     /// A limit that ends once it was met, if there is one.
     pub limit: Option<Limit>,
-    /// A limit that stays.
-    pub rate: Rate,
-    /// What who is limited is told.
+    /// A limit that stays: requests in each minute that begins with a request.
+    pub rate: Window,
+    /// How a request beyond the limit is refused.
     pub refusal: Refusal,
 }
 
 impl Doorkeeper {
-    /// Checks the key, then the limit; a refused key costs nothing of the limit.
-    pub fn enter(&mut self, key: Option<&str>, now: Timestamp) -> Gate {
+    /// With this key and no limits.
+    #[must_use]
+    pub fn new(key: String) -> Self {
+        let rate = Window::new(Begin::FirstRequest, 60_000, None);
+        Self { keys: vec![key], without_ats: Vec::new(), limit: None, rate, refusal: Refusal::default() }
+    }
+
+    /// Checks the key, then the limits; a refused key costs nothing of a limit.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub fn enter(&mut self, key: Option<&str>, now_ms: i64) -> Result<(), Closed> {
         let known = |keys: &[String]| key.is_some_and(|key| keys.iter().any(|known| known == key));
         if known(&self.without_ats) {
-            return Gate::Forbidden;
+            return Err(Closed::Forbidden);
         }
         if !known(&self.keys) {
-            return Gate::WrongKey;
+            return Err(Closed::WrongKey);
         }
-        if let Some(until) = self.rate.count(now) {
-            return limited(until, now);
+        let wait_ms = self.rate.count(now_ms).and_then(|counted| counted.wait_ms).or_else(|| self.once(now_ms));
+        match wait_ms {
+            None => Ok(()),
+            Some(ms) => Err(Closed::Limited { refusal: self.refusal, retry_after_s: seconds(ms) }),
         }
-        let Some(limit) = self.limit.as_mut() else { return Gate::Open };
-        let until = match limit.until {
-            Some(until) if now >= until => {
-                self.limit = None;
-                return Gate::Open;
-            }
-            Some(until) => until,
-            None if limit.remaining > 0 => {
-                limit.remaining -= 1;
-                return Gate::Open;
-            }
-            None => {
-                let until =
-                    now.saturating_add(SignedDuration::from_secs(i64::from(limit.retry_after_s))).unwrap_or(now);
-                limit.until = Some(until);
-                until
-            }
-        };
-        limited(until, now)
+    }
+
+    /// How long the limit that ends refuses, where it does.
+    fn once(&mut self, now_ms: i64) -> Option<i64> {
+        let limit = self.limit.as_mut()?;
+        if limit.until.is_none() && limit.remaining > 0 {
+            limit.remaining -= 1;
+            return None;
+        }
+        let until = *limit.until.get_or_insert(now_ms + i64::from(limit.retry_after_s) * 1_000);
+        if now_ms >= until {
+            self.limit = None;
+            return None;
+        }
+        Some(until - now_ms)
     }
 }
 
-fn limited(until: Timestamp, now: Timestamp) -> Gate {
-    let left = until.duration_since(now).as_millis().max(0).unsigned_abs().div_ceil(1_000);
-    Gate::Limited { retry_after_s: u64::try_from(left).unwrap_or(u64::MAX) }
+/// The reason why a request is refused.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Closed {
+    /// No company knows this key.
+    WrongKey,
+    /// The key's owner has no access to the settings of applicant tracking.
+    Forbidden,
+    /// There were too many; a client that waits exactly this long is let in.
+    Limited { refusal: Refusal, retry_after_s: i64 },
 }
 
-/// The user name of a Basic header: BambooHR takes the key there and does not look at the password.
-#[must_use]
-pub fn key(headers: &HeaderMap) -> Option<String> {
-    let text = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, encoded) = text.split_once(' ')?;
-    let decoded = BASE64_STANDARD.decode(encoded.trim()).ok().filter(|_| scheme.eq_ignore_ascii_case("basic"))?;
-    let pair = String::from_utf8(decoded).ok()?;
-    pair.split_once(':').map(|(user, _)| user.to_owned())
+impl IntoResponse for Closed {
+    fn into_response(self) -> Response {
+        match self {
+            Self::WrongKey => Error(StatusCode::UNAUTHORIZED, "Invalid API key").into_response(),
+            Self::Forbidden => Error(StatusCode::FORBIDDEN, "No access to ATS settings").into_response(),
+            Self::Limited { refusal, retry_after_s } => refusal.answer(retry_after_s),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -185,35 +158,25 @@ mod tests {
     fn the_limit_refuses_from_its_request_on_and_lets_in_who_waited() {
         let key = "local-bamboohr-key-acme";
         let mut door = Doorkeeper {
-            keys: vec![key.to_owned()],
             without_ats: vec!["other".to_owned()],
             limit: Some(Limit { remaining: 1, retry_after_s: 2, until: None }),
-            ..Doorkeeper::default()
+            ..Doorkeeper::new(key.to_owned())
         };
-        let at = |millis: i64| Timestamp::from_millisecond(1_764_000_000_000 + millis).unwrap_or_default();
+        let at = |millis: i64| 1_764_000_000_000 + millis;
+        let limited = |retry_after_s| Err(Closed::Limited { refusal: Refusal::default(), retry_after_s });
         // (milliseconds, key, gate)
         let table = [
-            (0, "nobody's", Gate::WrongKey),
-            (0, "other", Gate::Forbidden),
-            (0, key, Gate::Open),
-            (10, key, Gate::Limited { retry_after_s: 2 }),
-            (1_500, key, Gate::Limited { retry_after_s: 1 }),
-            (2_010, key, Gate::Open),
-            (2_011, key, Gate::Open),
+            (0, "nobody's", Err(Closed::WrongKey)),
+            (0, "other", Err(Closed::Forbidden)),
+            (0, key, Ok(())),
+            (10, key, limited(2)),
+            (1_500, key, limited(1)),
+            (2_010, key, Ok(())),
+            (2_011, key, Ok(())),
         ];
         for (millis, key, gate) in table {
             assert_eq!(door.enter(Some(key), at(millis)), gate, "at {millis} ms");
         }
-        assert_eq!(door.enter(None, at(3_000)), Gate::WrongKey);
-    }
-
-    #[test]
-    fn a_rate_counts_each_minute_anew() {
-        let mut rate = Rate { per_minute: Some(2), ..Rate::default() };
-        let at = |seconds: i64| Timestamp::from_second(1_764_000_000 + seconds).unwrap_or_default();
-        let refused: Vec<bool> = [0, 30, 59, 60, 61, 62].map(|second| rate.count(at(second)).is_some()).to_vec();
-        assert_eq!(refused, [false, false, true, false, false, true]);
-        rate.per_minute = None;
-        assert_eq!(rate.count(at(63)), None);
+        assert_eq!(door.enter(None, at(3_000)), Err(Closed::WrongKey));
     }
 }

@@ -1,32 +1,33 @@
 //! What can be changed over the wire: a candidate applies, an application moves to another step, somebody comments.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
-    extract::{Path, State},
-    http::{HeaderMap, StatusCode, header},
+    extract::State,
+    http::{StatusCode, header},
     response::Response,
 };
-use bytes::Bytes;
 use serde_json::{Value, json};
-use url::form_urlencoded;
 
-use super::{World, allowed, company::Company, gate::Error, seed};
+use super::{
+    account::{World, allowed},
+    company::Company,
+    gate::Error,
+    seed,
+};
+use crate::wire::{Call, Form, form};
 
 /// `POST application`, a form.
-pub async fn apply(
-    State(world): State<Arc<World>>,
-    Path(name): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let form = form(&headers, &body);
-    allowed(&world, &name, &headers, |company| {
+pub async fn apply(State(world): State<Arc<World>>, call: Call) -> Response {
+    let json =
+        call.headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
+    let form = form(&call.headers, &call.body).filter(|_| !json);
+    allowed(&world, &call, |company| {
         create(company, &form.ok_or(Error(StatusCode::BAD_REQUEST, "The request is not a form"))?)
     })
 }
 
-fn create(company: &mut Company, form: &BTreeMap<String, String>) -> Result<Value, Error> {
+fn create(company: &mut Company, form: &Form) -> Result<Value, Error> {
     let bad = |reason| Error(StatusCode::UNPROCESSABLE_ENTITY, reason);
     let text = |name: &str| form.get(name).map(|text| text.trim()).filter(|text| !text.is_empty());
     let first = text("firstName").ok_or_else(|| bad("firstName is required"))?;
@@ -65,15 +66,10 @@ fn create(company: &mut Company, form: &BTreeMap<String, String>) -> Result<Valu
 }
 
 /// `POST applications/{id}/status`.
-pub async fn status(
-    State(world): State<Arc<World>>,
-    Path((name, id)): Path<(String, String)>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    allowed(&world, &name, &headers, |company| {
-        let id = known(company, &id)?;
-        let status = object(&body)?.get("status").and_then(Value::as_u64);
+pub async fn status(State(world): State<Arc<World>>, call: Call) -> Response {
+    allowed(&world, &call, |company| {
+        let id = known(company, call.number(1))?;
+        let status = object(&call.body)?.get("status").and_then(Value::as_u64);
         let status = status.ok_or(Error(StatusCode::BAD_REQUEST, "status must be an integer"))?;
         if !company.move_to(id, status) {
             return Err(Error(StatusCode::BAD_REQUEST, "status is not a status of this company"));
@@ -83,15 +79,10 @@ pub async fn status(
 }
 
 /// `POST applications/{id}/comments`.
-pub async fn comment(
-    State(world): State<Arc<World>>,
-    Path((name, id)): Path<(String, String)>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    allowed(&world, &name, &headers, |company| {
-        let id = known(company, &id)?;
-        let body = object(&body)?;
+pub async fn comment(State(world): State<Arc<World>>, call: Call) -> Response {
+    allowed(&world, &call, |company| {
+        let id = known(company, call.number(1))?;
+        let body = object(&call.body)?;
         if body.get("type").is_some_and(|kind| kind != "comment") {
             return Err(Error(StatusCode::BAD_REQUEST, "type must be comment"));
         }
@@ -108,51 +99,12 @@ pub async fn comment(
     })
 }
 
-fn known(company: &Company, id: &str) -> Result<u64, Error> {
-    let id = id.parse().ok().filter(|id| company.applications().contains_key(id));
-    id.ok_or(Error(StatusCode::NOT_FOUND, "Application not found"))
+fn known(company: &Company, id: u64) -> Result<u64, Error> {
+    let known = company.applications().contains_key(&id);
+    if known { Ok(id) } else { Err(Error(StatusCode::NOT_FOUND, "Application not found")) }
 }
 
 fn object(body: &[u8]) -> Result<Value, Error> {
     let body = serde_json::from_slice(body).ok().filter(Value::is_object);
     body.ok_or(Error(StatusCode::BAD_REQUEST, "The request is not a JSON object"))
-}
-
-/// The fields of a form: `multipart/form-data`, as documented, or urlencoded, which PHP does not tell from it.
-fn form(headers: &HeaderMap, body: &[u8]) -> Option<BTreeMap<String, String>> {
-    let kind = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
-    if kind.starts_with("application/x-www-form-urlencoded") {
-        return Some(form_urlencoded::parse(body).into_owned().collect());
-    }
-    let boundary = kind.strip_prefix("multipart/form-data")?.split_once("boundary=")?.1.trim_matches('"');
-    let text = String::from_utf8_lossy(body);
-    let border = format!("--{boundary}");
-    let parts = text.split(&border).skip(1);
-    Some(parts.filter_map(|part| field(part.strip_prefix("\r\n")?)).collect())
-}
-
-fn field(part: &str) -> Option<(String, String)> {
-    let (head, body) = part.split_once("\r\n\r\n")?;
-    let name = head.split_once("name=\"")?.1.split_once('"')?.0;
-    Some((name.to_owned(), body.strip_suffix("\r\n").unwrap_or(body).to_owned()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use axum::http::HeaderValue;
-
-    #[test]
-    fn a_form_of_parts_is_read_like_an_urlencoded_one() {
-        let read = |kind: &'static str, body: &str| {
-            let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(kind))]);
-            form(&headers, body.as_bytes())
-        };
-        let parts = "--x\r\nContent-Disposition: form-data; name=\"firstName\"\r\n\r\nAda\r\n--x\r\n\
-            Content-Disposition: form-data; name=\"jobId\"\r\nContent-Type: text/plain\r\n\r\n7\r\n--x--\r\n";
-        let both = read("multipart/form-data; boundary=x", parts);
-        assert_eq!(both, read("application/x-www-form-urlencoded", "firstName=Ada&jobId=7"));
-        assert_eq!(both.map(|form| form.len()), Some(2));
-        assert_eq!(read("application/json", "{}"), None);
-    }
 }

@@ -3,38 +3,31 @@
 //!
 //! Not verified on a real wire: the bodies of the refusals.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Path, State as Held},
-    http::{HeaderMap, StatusCode, header},
+    extract::State as Held,
+    http::StatusCode,
     response::{IntoResponse, Response},
 };
-use bytes::Bytes;
-use mailparse::parse_mail;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{World, token::basic};
+use super::account::World;
+use crate::wire::{Call, basic, form};
 
 fn refused(status: StatusCode, error: &str) -> Response {
     (status, Json(json!({"status": status.as_u16(), "error": error}))).into_response()
 }
 
 /// `POST /boards/v1/boards/{board}/jobs/{post}`.
-pub async fn apply(
-    Held(world): Held<Arc<World>>,
-    Path((board, post)): Path<(String, u64)>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let key = basic(&headers).map(|(key, _)| key);
-    if key != Some(format!("local-greenhouse-board-{board}")) {
+pub async fn apply(Held(world): Held<Arc<World>>, call: Call) -> Response {
+    let (board, post) = (call.at(0), call.number(1));
+    if basic(&call.headers).map(|(key, _)| key) != Some(format!("local-greenhouse-board-{board}")) {
         return refused(StatusCode::UNAUTHORIZED, "Unauthorized");
     }
-    let Some(account) = world.account(&board) else { return refused(StatusCode::NOT_FOUND, "Not found") };
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let fields = if kind.starts_with("multipart/form-data") { parts(kind, &body) } else { object(&body) };
+    let Some(account) = world.account(board) else { return refused(StatusCode::NOT_FOUND, "Not found") };
+    let fields = form(&call.headers, &call.body).unwrap_or_default();
     let field = |name: &str| fields.get(name).map(|text| text.trim()).filter(|text| !text.is_empty());
     let (Some(first), Some(last), Some(mail)) = (field("first_name"), field("last_name"), field("email")) else {
         let missing = ["first_name", "last_name", "email"].into_iter().filter(|name| field(name).is_none());
@@ -45,20 +38,4 @@ pub async fn apply(
         Some(_) => Json(json!({"success": "Candidate saved successfully"})).into_response(),
         None => refused(StatusCode::NOT_FOUND, "Job not found"),
     }
-}
-
-fn object(body: &[u8]) -> BTreeMap<String, String> {
-    let fields: BTreeMap<String, Value> = serde_json::from_slice(body).unwrap_or_default();
-    fields.into_iter().filter_map(|(name, value)| Some((name, value.as_str()?.to_owned()))).collect()
-}
-
-/// A form of several parts is a mail without its other headers.
-fn parts(kind: &str, body: &[u8]) -> BTreeMap<String, String> {
-    let whole = [b"Content-Type: ", kind.as_bytes(), b"\r\n\r\n", body].concat();
-    let Ok(mail) = parse_mail(&whole) else { return BTreeMap::new() };
-    let named = mail.subparts.iter().filter_map(|part| {
-        let name = part.get_content_disposition().params.get("name").cloned()?;
-        Some((name, part.get_body().ok()?.trim_end_matches(['\r', '\n']).to_owned()))
-    });
-    named.collect()
 }

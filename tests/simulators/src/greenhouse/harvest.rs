@@ -7,34 +7,25 @@ use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    extract::{Path, RawQuery, State as Held},
+    extract::State as Held,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
-    routing::{get, patch, post},
+    routing::get,
 };
 use serde_json::{Value, json};
 
 use super::{
-    World,
-    account::Account,
+    account::{Account, World, account_of},
     list::{Unprocessable, Wanted},
     table::Table,
-    token, write,
 };
+use crate::wire::{Call, bearer};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json;charset=utf-8");
 
-/// The routes below `/harvest/v3`.
-pub fn routes(world: Arc<World>) -> Router {
-    Router::new()
-        .route("/{list}", get(list).post(write::create))
-        .route("/{list}/{id}", patch(write::update).delete(write::delete).get(no_such))
-        .route("/applications/{id}/{verb}", post(write::act))
-        .with_state(world)
-}
-
-async fn no_such() -> Response {
-    not_found()
+/// The routes below `/harvest/v3` that read.
+pub fn routes() -> Router<Arc<World>> {
+    Router::new().route("/{list}", get(list)).route("/{list}/{id}", get(|| async { not_found() }))
 }
 
 /// 404 as Harvest answers it.
@@ -53,29 +44,23 @@ impl IntoResponse for Unprocessable {
     }
 }
 
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    Some(token.trim()).filter(|_| scheme.eq_ignore_ascii_case("bearer"))
-}
-
 /// Lets a request in that has a token and room in the window, and writes the headers of the limit.
 pub fn admitted(world: &World, headers: &HeaderMap, answer: impl FnOnce(&Account, &str) -> Response) -> Response {
     let unauthorized = || refused(StatusCode::UNAUTHORIZED, "Unauthorized", vec![json!("Token could not be decoded.")]);
     let Some(token) = bearer(headers) else { return unauthorized() };
-    let Some(account) = token::account_of(token).and_then(|name| world.existing(name)) else { return unauthorized() };
-    let Some(admin) = account.tokens().of(token, account.now_ms()) else { return unauthorized() };
-    let counted = account.count();
-    let request_id = request_id(token, account.now_ms(), counted.map_or(0, |counted| counted.remaining));
-    let mut response = if counted.is_some_and(|counted| counted.wait_s.is_some()) {
+    let Some(account) = account_of(token).and_then(|name| world.existing(name)) else { return unauthorized() };
+    let now_ms = account.now_ms();
+    let Some(admin) = account.gate().tokens.check(token, now_ms) else { return unauthorized() };
+    let counted = account.gate().count(now_ms);
+    let request_id = request_id(token, now_ms, counted.map_or(0, |(counted, _)| counted.remaining));
+    let mut response = if counted.is_some_and(|(counted, _)| counted.refused()) {
         refused(StatusCode::TOO_MANY_REQUESTS, "Too Many Requests", vec![json!("Rate limit exceeded")])
     } else if admin {
         answer(&account, &request_id)
     } else {
         refused(StatusCode::FORBIDDEN, "Forbidden", vec![json!("The user is not a site admin.")])
     };
-    if let Some(counted) = counted {
-        counted.write(&mut response, account.tells_retry_after());
-    }
+    account.gate().write(counted, now_ms, &mut response);
     if let Ok(value) = HeaderValue::try_from(request_id) {
         response.headers_mut().insert("x-request-id", value);
     }
@@ -88,23 +73,18 @@ fn request_id(token: &str, now_ms: i64, remaining: u64) -> String {
     hash.get(..32).unwrap_or_default().to_owned()
 }
 
-async fn list(
-    Held(world): Held<Arc<World>>,
-    Path(path): Path<String>,
-    RawQuery(raw): RawQuery,
-    headers: HeaderMap,
-) -> Response {
-    let Some(table) = Table::named(&path) else { return not_found() };
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1").to_owned();
-    admitted(&world, &headers, |account, request_id| {
-        let wanted = match Wanted::read(table, raw.as_deref().unwrap_or_default()) {
+async fn list(Held(world): Held<Arc<World>>, call: Call) -> Response {
+    let path = call.at(0);
+    let Some(table) = Table::named(path) else { return not_found() };
+    admitted(&world, &call.headers, |account, request_id| {
+        let wanted = match Wanted::read(table, &call.query) {
             Ok(wanted) => wanted,
             Err(refused) => return refused.into_response(),
         };
         let (body, next) = account.with(|state| wanted.page(&state.store, table, request_id));
         let link = next.map_or_else(String::new, |cursor| {
             let cursor = cursor.replace('=', "%3D");
-            format!("<http://{host}/greenhouse/harvest/v3/{path}?cursor={cursor}>; rel=\"next\"")
+            format!("<http://{}/greenhouse/harvest/v3/{path}?cursor={cursor}>; rel=\"next\"", call.host())
         });
         let mut response = body.into_response();
         response.headers_mut().insert(header::CONTENT_TYPE, JSON);

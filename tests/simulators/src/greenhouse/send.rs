@@ -1,63 +1,81 @@
 //! Sends the deliveries of one order and collects what the receiver answered.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
-use axum::http::{HeaderMap, HeaderValue, header};
-use reqwest::Client;
-use serde::Serialize;
-use tokio::task::JoinSet;
-use url::Url;
+use axum::{Json, http::HeaderMap};
+use bytes::Bytes;
+use futures::{StreamExt, stream};
+use serde::Deserialize;
+use serde_json::{Value, json};
 
-use super::{Delivery, escape, sign};
+use super::signature::{escape, new_event_id, sign};
 use crate::{
     clock,
-    control::{Control, Refused},
+    control::{Control, Refused, parse},
     journal::{self, Entry},
-    loopback::{chain, client},
+    sender::{Attempt, Receiver, check_times},
+    wire::with,
+    world,
 };
 
 /// The documented pauses before the attempts 2 to 7, in minutes.
 pub const RETRY_MINUTES: [f64; 6] = [1.0, 15.0, 60.0, 120.0, 240.0, 480.0];
 /// The longest that all pauses of one delivery may take together.
 const PAUSES_MAX: Duration = Duration::from_secs(600);
-const TIMES_MAX: u64 = 1_000;
 
-/// What came of one attempt of one delivery.
-#[derive(Debug, Clone, Serialize)]
-pub struct Attempt {
-    /// 1 to `times`.
-    pub delivery: u64,
-    /// 1 to 7.
-    pub attempt: usize,
-    /// Null when there was no answer.
-    pub status: Option<u16>,
-    pub body: String,
-    pub ms: u128,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
+/// Body of `POST /_control/greenhouse/deliver`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Delivery {
+    /// `http` or `https` on this machine; any other host is refused.
+    pub url: String,
+    pub secret: String,
+    /// The bytes to sign and send; either this or `event`.
+    #[serde(default)]
+    pub body: Option<String>,
+    /// JSON that is serialised with [`escape`].
+    #[serde(default)]
+    pub event: Option<Value>,
+    /// Made up when absent; the same for every delivery of this order.
+    #[serde(default)]
+    pub event_id: Option<String>,
+    /// Deliveries of the same event, 1 to 1,000.
+    #[serde(default = "once")]
+    pub times: u64,
+    /// All at once instead of one after the other.
+    #[serde(default)]
+    pub concurrently: bool,
+    /// Changes the body after it was signed: a space is added, so a receiver that parses first does not notice.
+    #[serde(default)]
+    pub tamper: bool,
+    /// PEM file with the CA to trust, instead of those of the system.
+    #[serde(default)]
+    pub ca_file: Option<String>,
+    /// Up to seven attempts until a 200, with the documented pauses.
+    #[serde(default)]
+    pub retry: bool,
+    /// Factor on the pauses of 1, 15, 60, 120, 240 and 480 minutes.
+    #[serde(default = "ten_thousandth")]
+    pub retry_scale: f64,
 }
 
-struct Message {
-    client: Client,
-    control: Arc<Control>,
-    url: Url,
-    headers: HeaderMap,
-    body: String,
-    pauses: Vec<Duration>,
+const fn once() -> u64 {
+    1
+}
+
+const fn ten_thousandth() -> f64 {
+    0.0001
 }
 
 /// Sends all deliveries; answers the signature and the attempts, in the order in which they ended.
 ///
 /// # Errors
 /// The order cannot be done; the sentence names the field.
-pub async fn send(control: &Arc<Control>, order: Delivery, event_id: &str) -> Result<(String, Vec<Attempt>), Refused> {
-    if !(1..=TIMES_MAX).contains(&order.times) {
-        return Err(Refused(format!("times: must be 1 to {TIMES_MAX}")));
-    }
-    let url: Url = order.url.parse().map_err(|error| Refused(format!("url: {error}")))?;
+pub async fn deliver(control: Arc<Control>, body: Bytes) -> Result<Json<Value>, Refused> {
+    let order: Delivery = parse(&body)?;
+    check_times(order.times)?;
+    let event_id = order.event_id.clone().unwrap_or_else(|| new_event_id(&clock::now().to_string()));
+    let receiver = Receiver::open(&order.url, "ca_file", order.ca_file.as_deref())?;
     let mut body = match (&order.body, &order.event) {
         (Some(body), None) => body.clone(),
         (None, Some(event)) => escape(event),
@@ -69,40 +87,55 @@ pub async fn send(control: &Arc<Control>, order: Delivery, event_id: &str) -> Re
     if order.tamper {
         body.push(' ');
     }
-    let message = Arc::new(Message {
-        client: client(&url, "ca_file", order.ca_file.as_deref())?,
-        control: Arc::clone(control),
-        headers: headers(&signature, event_id)?,
-        url,
-        body,
-        pauses: if order.retry { pauses(order.retry_scale)? } else { Vec::new() },
-    });
+    let headers = [("signature", signature.clone()), ("greenhouse-event-id", event_id.clone())];
+    let delivery = world::Delivery::json(&headers, body);
+    let pauses = if order.retry { pauses(order.retry_scale)? } else { Vec::new() };
+    let at_once = if order.concurrently { usize::try_from(order.times).unwrap_or(usize::MAX) } else { 1 };
+    let deliveries =
+        stream::iter(1..=order.times).map(|number| attempts(&control, &receiver, &delivery, &pauses, number));
+    let responses: Vec<Vec<Value>> = deliveries.buffer_unordered(at_once).collect().await;
+    Ok(Json(json!({"event_id": event_id, "signature": signature, "responses": responses.concat()})))
+}
+
+async fn attempts(
+    control: &Control,
+    receiver: &Receiver,
+    delivery: &world::Delivery,
+    pauses: &[Duration],
+    number: u64,
+) -> Vec<Value> {
     let mut attempts = Vec::new();
-    let mut running = JoinSet::new();
-    for delivery in 1..=order.times {
-        running.spawn(deliver(Arc::clone(&message), delivery));
-        if !order.concurrently {
-            collect(&mut running, &mut attempts).await?;
+    let mut pauses = pauses.iter();
+    loop {
+        let done = attempt(control, receiver, delivery).await;
+        let accepted = done.status == Some(200);
+        attempts.push(with(json!({"delivery": number, "attempt": attempts.len() + 1}), json!(done)));
+        match pauses.next() {
+            Some(pause) if !accepted => clock::sleep(*pause).await,
+            Some(_) | None => return attempts,
         }
     }
-    collect(&mut running, &mut attempts).await?;
-    Ok((signature, attempts))
 }
 
-async fn collect(running: &mut JoinSet<Vec<Attempt>>, attempts: &mut Vec<Attempt>) -> Result<(), Refused> {
-    while let Some(ended) = running.join_next().await {
-        attempts.extend(ended.map_err(|error| Refused(format!("delivery: {error}")))?);
+/// One attempt, which the journal lists.
+async fn attempt(control: &Control, receiver: &Receiver, delivery: &world::Delivery) -> Attempt {
+    let at = clock::now();
+    let headers: HeaderMap =
+        delivery.headers.iter().filter_map(|(name, value)| Some((name.parse().ok()?, value.parse().ok()?))).collect();
+    let number = control.journal().push(Entry {
+        at,
+        method: "POST".to_owned(),
+        path: receiver.url.path().to_owned(),
+        query: receiver.url.query().map(journal::redacted_query),
+        headers: journal::redacted_headers(&headers),
+        body: journal::body(&delivery.body),
+        status: None,
+    });
+    let done = receiver.send(delivery).await;
+    if let Some(status) = done.status {
+        control.journal().answered(number, at, status);
     }
-    Ok(())
-}
-
-fn headers(signature: &str, event_id: &str) -> Result<HeaderMap, Refused> {
-    let mut headers = HeaderMap::new();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert("signature", HeaderValue::try_from(signature).map_err(|error| Refused(format!("secret: {error}")))?);
-    let event_id = HeaderValue::try_from(event_id).map_err(|error| Refused(format!("event_id: {error}")))?;
-    headers.insert("greenhouse-event-id", event_id);
-    Ok(headers)
+    done
 }
 
 fn pauses(scale: f64) -> Result<Vec<Duration>, Refused> {
@@ -113,45 +146,4 @@ fn pauses(scale: f64) -> Result<Vec<Duration>, Refused> {
         return Err(Refused(format!("retry_scale: the pauses must take {} s at most", PAUSES_MAX.as_secs())));
     }
     Ok(pauses)
-}
-
-async fn deliver(message: Arc<Message>, delivery: u64) -> Vec<Attempt> {
-    let mut attempts = Vec::new();
-    let mut pauses = message.pauses.iter();
-    loop {
-        let attempt = attempt(&message, delivery, attempts.len() + 1).await;
-        let accepted = attempt.status == Some(200);
-        attempts.push(attempt);
-        match pauses.next() {
-            Some(pause) if !accepted => clock::sleep(*pause).await,
-            Some(_) | None => return attempts,
-        }
-    }
-}
-
-async fn attempt(message: &Message, delivery: u64, attempt: usize) -> Attempt {
-    let (at, begun) = (clock::now(), Instant::now());
-    let number = message.control.journal().push(Entry {
-        at,
-        method: "POST".to_owned(),
-        path: message.url.path().to_owned(),
-        query: message.url.query().map(journal::redacted_query),
-        headers: journal::redacted_headers(&message.headers),
-        body: journal::body(message.body.as_bytes()),
-        status: None,
-    });
-    let request = message.client.post(message.url.clone()).headers(message.headers.clone()).body(message.body.clone());
-    let answered = async {
-        let response = request.send().await?;
-        let status = response.status().as_u16();
-        Ok::<_, reqwest::Error>((status, response.text().await?))
-    };
-    let (status, body, error) = match answered.await {
-        Ok((status, body)) => (Some(status), body, None),
-        Err(error) => (None, String::new(), Some(chain(&error))),
-    };
-    if let Some(status) = status {
-        message.control.journal().answered(number, at, status);
-    }
-    Attempt { delivery, attempt, status, body, ms: begun.elapsed().as_millis(), error }
 }

@@ -6,21 +6,23 @@
 use std::sync::Arc;
 
 use axum::{
-    Json,
-    extract::{Path, State as Held},
-    http::{HeaderMap, StatusCode},
+    Json, Router,
+    extract::State as Held,
+    http::StatusCode,
     response::{IntoResponse, Response},
+    routing::{patch, post},
 };
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::{
-    World,
+    account::World,
     harvest::{admitted, not_found},
     list::Unprocessable,
     state::State,
     table::{Row, Shown, Table},
 };
+use crate::wire::Call;
 
 type Body = Map<String, Value>;
 type Done = Result<(), Unprocessable>;
@@ -40,24 +42,28 @@ fn number(body: &Body, field: &str) -> Option<u64> {
     body.get(field).and_then(Value::as_u64)
 }
 
+/// Adds the routes below `/harvest/v3` that change something.
+pub fn routes(router: Router<Arc<World>>) -> Router<Arc<World>> {
+    router
+        .route("/{list}", post(create))
+        .route("/{list}/{id}", patch(update).delete(delete))
+        .route("/applications/{id}/{verb}", post(act))
+}
+
 /// `POST /applications/{id}/{verb}`.
-pub async fn act(
-    Held(world): Held<Arc<World>>,
-    Path((id, verb)): Path<(u64, String)>,
-    headers: HeaderMap,
-    bytes: Bytes,
-) -> Response {
-    let act: fn(&mut State, &Row, &Body) -> Done = match verb.as_str() {
+async fn act(Held(world): Held<Arc<World>>, call: Call) -> Response {
+    let id = call.number(0);
+    let act: fn(&mut State, &Row, &Body) -> Done = match call.at(1) {
         "move" => move_application,
         "reject" => reject,
         "unreject" => unreject,
         "hire" => hire,
         _ => return not_found(),
     };
-    admitted(&world, &headers, |account, _| {
+    admitted(&world, &call.headers, |account, _| {
         account.with(|state| {
             let Some(application) = state.store.row(Table::Applications, id).cloned() else { return not_found() };
-            match read(&bytes).and_then(|body| act(state, &application, &body)) {
+            match read(&call.body).and_then(|body| act(state, &application, &body)) {
                 Ok(()) => StatusCode::NO_CONTENT.into_response(),
                 Err(refused) => refused.into_response(),
             }
@@ -128,28 +134,17 @@ fn hire(state: &mut State, application: &Row, body: &Body) -> Done {
 }
 
 /// `PATCH /candidates/{id}`: lists of addresses and numbers are replaced as a whole.
-pub async fn update(
-    Held(world): Held<Arc<World>>,
-    Path((path, id)): Path<(String, u64)>,
-    headers: HeaderMap,
-    bytes: Bytes,
-) -> Response {
+async fn update(Held(world): Held<Arc<World>>, call: Call) -> Response {
+    #[rustfmt::skip]
     const FIELDS: [&str; 9] = [
-        "first_name",
-        "last_name",
-        "preferred_name",
-        "company",
-        "title",
-        "email_addresses",
-        "phone_numbers",
-        "addresses",
-        "tags",
+        "first_name", "last_name", "preferred_name", "company", "title", "email_addresses", "phone_numbers", "addresses", "tags",
     ];
-    if path != Table::Candidates.path() {
+    let id = call.number(1);
+    if call.at(0) != Table::Candidates.path() {
         return not_found();
     }
-    admitted(&world, &headers, |account, _| {
-        let body = match read(&bytes) {
+    admitted(&world, &call.headers, |account, _| {
+        let body = match read(&call.body) {
             Ok(body) => body,
             Err(refused) => return refused.into_response(),
         };
@@ -174,33 +169,25 @@ fn shown(state: &State, table: Table, id: u64, status: StatusCode) -> Response {
 }
 
 /// `DELETE /candidates/{id}` and `/applications/{id}`.
-pub async fn delete(
-    Held(world): Held<Arc<World>>,
-    Path((path, id)): Path<(String, u64)>,
-    headers: HeaderMap,
-) -> Response {
-    let delete: fn(&mut State, u64) -> bool = match path.as_str() {
+async fn delete(Held(world): Held<Arc<World>>, call: Call) -> Response {
+    let id = call.number(1);
+    let delete: fn(&mut State, u64) -> bool = match call.at(0) {
         "candidates" => State::delete_candidate,
         "applications" => State::delete_application,
         _ => return not_found(),
     };
-    admitted(&world, &headers, |account, _| {
+    admitted(&world, &call.headers, |account, _| {
         if account.with(|state| delete(state, id)) { StatusCode::NO_CONTENT.into_response() } else { not_found() }
     })
 }
 
 /// `POST /notes`: what is `public` here is `publicly_visible` in the list.
-pub async fn create(
-    Held(world): Held<Arc<World>>,
-    Path(path): Path<String>,
-    headers: HeaderMap,
-    bytes: Bytes,
-) -> Response {
-    if path != Table::Notes.path() {
+async fn create(Held(world): Held<Arc<World>>, call: Call) -> Response {
+    if call.at(0) != Table::Notes.path() {
         return not_found();
     }
-    admitted(&world, &headers, |account, _| {
-        account.with(|state| match read(&bytes).and_then(|body| note(state, &body)) {
+    admitted(&world, &call.headers, |account, _| {
+        account.with(|state| match read(&call.body).and_then(|body| note(state, &body)) {
             Ok(id) => shown(state, Table::Notes, id, StatusCode::CREATED),
             Err(refused) => refused.into_response(),
         })

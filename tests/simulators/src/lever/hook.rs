@@ -2,12 +2,12 @@
 //!
 //! The signature is in the body and is made of the token and the time only: `data` may be another one and nobody can tell.
 
-use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
-use sha2::Sha256;
 
-use super::render::with;
-use crate::world::Delivery;
+use crate::{
+    wire::{hmac_sha256, with},
+    world::Delivery,
+};
 
 /// The events there are, and whether a webhook can ask for some origins of opportunities only.
 pub const EVENTS: [(&str, bool); 10] = [
@@ -26,11 +26,7 @@ pub const EVENTS: [(&str, bool); 10] = [
 /// The signature of a delivery.
 #[must_use]
 pub fn sign(key: &str, token: &str, triggered_at: i64) -> String {
-    // HMAC takes a key of every length, so the error of this constructor cannot happen.
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key.as_bytes()) else { return String::new() };
-    mac.update(token.as_bytes());
-    mac.update(triggered_at.to_string().as_bytes());
-    hex::encode(mac.finalize().into_bytes())
+    hmac_sha256(key, &[token.as_bytes(), triggered_at.to_string().as_bytes()])
 }
 
 /// A delivery; `proof` is the token and the signature, which only a webhook with a signature token has.
@@ -41,12 +37,7 @@ pub fn delivery(event: &str, data: &Value, triggered_at: i64, proof: Option<(&st
         Some((token, signature)) => with(body, json!({"token": token, "signature": signature})),
         None => body,
     };
-    Delivery {
-        headers: [("user-agent", "Lever-Webhooks"), ("content-type", "application/json")]
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .to_vec(),
-        body: body.to_string().into_bytes(),
-    }
+    Delivery::json(&[("user-agent", "Lever-Webhooks".to_owned())], body.to_string())
 }
 
 #[cfg(test)]

@@ -1,25 +1,22 @@
 //! The public postings API, by which a career page hands over applications: `POST /v0/postings/{site}/{posting}?key=`.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Path, RawQuery, State as Shared},
-    http::{HeaderMap, StatusCode, header},
+    extract::State as Shared,
+    http::StatusCode,
     response::{IntoResponse, Response},
 };
-use bytes::Bytes;
-use serde_json::{Value, json};
-use url::form_urlencoded;
+use serde_json::json;
 
 use super::{
-    World,
+    account::World,
     model::{Application, Contact, Opportunity},
     seed::APPLICANT,
     state::State,
 };
-
-type Form = BTreeMap<String, String>;
+use crate::wire::{Call, form, urlencoded};
 
 /// What its errors look like.
 struct Wrong(StatusCode, &'static str);
@@ -30,34 +27,28 @@ impl IntoResponse for Wrong {
     }
 }
 
-pub(super) async fn apply(
-    Shared(world): Shared<Arc<World>>,
-    Path((site, posting)): Path<(String, String)>,
-    RawQuery(raw): RawQuery,
-    headers: HeaderMap,
-    bytes: Bytes,
-) -> Response {
+pub(super) async fn apply(Shared(world): Shared<Arc<World>>, call: Call) -> Response {
     let applied = || {
         let missing = || Wrong(StatusCode::NOT_FOUND, "Document not found");
-        let company = world.account(&site).ok_or_else(missing)?;
-        let parameters: Form = form_urlencoded::parse(raw.unwrap_or_default().as_bytes()).into_owned().collect();
-        if parameters.get("key") != Some(&format!("local-lever-postings-key-{site}")) {
+        let (site, posting) = (call.at(0), call.at(1));
+        let company = world.account(site).ok_or_else(missing)?;
+        if urlencoded(call.query.as_bytes()).get("key") != Some(&format!("local-lever-postings-key-{site}")) {
             return Err(Wrong(StatusCode::FORBIDDEN, "Invalid API key"));
         }
-        let form = form(&headers, &bytes).ok_or(Wrong(StatusCode::BAD_REQUEST, "The body cannot be read"))?;
+        let form = form(&call.headers, &call.body).ok_or(Wrong(StatusCode::BAD_REQUEST, "The body cannot be read"))?;
         company.with(|state| {
             let now = state.now();
             if !state.gate.intake.take(now) {
                 return Err(Wrong(StatusCode::TOO_MANY_REQUESTS, "Too many requests"));
             }
-            let found = state.postings.get(&posting);
+            let found = state.postings.get(posting);
             let found = found.filter(|posting| posting.state == "published" && !posting.confidential);
             let title = found.map(|posting| posting.text.clone()).ok_or_else(missing)?;
             let field = |name: &str| form.get(name).filter(|value| !value.is_empty()).cloned();
             let name = field("name").ok_or(Wrong(StatusCode::BAD_REQUEST, "Missing required field: name"))?;
             let email = field("email").filter(|email| email.contains('@'));
             let email = email.ok_or(Wrong(StatusCode::BAD_REQUEST, "Missing required field: email"))?;
-            let id = applied(state, &posting, &title, (name, email), &field);
+            let id = applied(state, posting, &title, (name, email), &field);
             Ok(Json(json!({"ok": true, "applicationId": id})))
         })
     };
@@ -98,49 +89,4 @@ fn applied(
     let posting = posting.to_owned();
     let make = |id, created| Application { id, kind: "posting", posting, created, comments, company };
     state.add_application(&id, make).unwrap_or_default()
-}
-
-/// The fields of a form or of JSON, and those of a multipart form that are no files.
-fn form(headers: &HeaderMap, bytes: &Bytes) -> Option<Form> {
-    let kind = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
-    if kind.starts_with("application/json") {
-        let fields: BTreeMap<String, Value> = serde_json::from_slice(bytes).ok()?;
-        let text = |(name, value): (String, Value)| value.as_str().map(|text| (name.clone(), text.to_owned()));
-        return Some(fields.into_iter().filter_map(text).collect());
-    }
-    if kind.starts_with("application/x-www-form-urlencoded") {
-        return Some(form_urlencoded::parse(bytes).into_owned().collect());
-    }
-    let (_, boundary) = kind.strip_prefix("multipart/form-data").and_then(|rest| rest.split_once("boundary="))?;
-    multipart(bytes, boundary.trim_matches('"'))
-}
-
-fn multipart(bytes: &[u8], boundary: &str) -> Option<Form> {
-    let text = String::from_utf8_lossy(bytes);
-    let mut form = Form::new();
-    for part in text.split(&format!("--{boundary}")).skip(1) {
-        if part.starts_with("--") {
-            return Some(form);
-        }
-        let (head, value) = part.split_once("\r\n\r\n")?;
-        let name = head.split("name=\"").nth(1).and_then(|rest| rest.split('"').next())?;
-        if !head.contains("filename=") {
-            form.insert(name.to_owned(), value.strip_suffix("\r\n")?.to_owned());
-        }
-    }
-    None
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_fields_of_a_multipart_form_are_read_and_its_files_are_not() {
-        let body = "--xyz\r\nContent-Disposition: form-data; name=\"name\"\r\n\r\nAda L\r\n--xyz\r\nContent-Disposition: \
-                    form-data; name=\"resume\"; filename=\"cv.pdf\"\r\nContent-Type: application/pdf\r\n\r\n%PDF\r\n--xyz--\r\n";
-        let form = multipart(body.as_bytes(), "xyz");
-        assert_eq!(form, Some(Form::from([("name".to_owned(), "Ada L".to_owned())])));
-        assert_eq!(multipart(&body.as_bytes()[..60], "xyz"), None);
-    }
 }

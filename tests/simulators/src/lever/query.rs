@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
-use super::Error;
+use super::account::Error;
 
 const LIMIT: usize = 100;
 
@@ -38,9 +38,8 @@ impl Query {
     ///
     /// # Errors
     /// 400 with the name of the parameter.
-    pub fn parse(raw: Option<&str>, known: &[&str]) -> Result<Self, Error> {
-        let fields: Vec<(String, String)> =
-            form_urlencoded::parse(raw.unwrap_or_default().as_bytes()).into_owned().collect();
+    pub fn parse(raw: &str, known: &[&str]) -> Result<Self, Error> {
+        let fields: Vec<(String, String)> = form_urlencoded::parse(raw.as_bytes()).into_owned().collect();
         for (name, _) in &fields {
             let name = name.as_str();
             if !known.contains(&name) && !["limit", "offset"].contains(&name) {
@@ -167,7 +166,7 @@ mod tests {
         assert!(token.starts_with("%5B") && token.ends_with("%2C1491435120000%2C%22a-b%22%5D"), "{token}");
         let once: String = form_urlencoded::byte_serialize(token.as_bytes()).collect();
         let twice: String = form_urlencoded::byte_serialize(once.as_bytes()).collect();
-        let read = |offset: &str| Query::parse(Some(&format!("offset={offset}")), &[]).map(|query| query.offset);
+        let read = |offset: &str| Query::parse(&format!("offset={offset}"), &[]).map(|query| query.offset);
         assert!(read(&once).is_ok_and(|offset| offset == Some((1_491_435_120_000, "a-b".to_owned()))));
         for wrong in [&twice, &token, "x", "%255B1%255D", ""] {
             assert!(read(wrong).is_err_and(|error| error.2 == "Invalid offset token"), "{wrong}");

@@ -1,53 +1,42 @@
 //! What can be read: lists, single objects and what was deleted.
 
-use std::sync::Arc;
-
 use axum::{
     Json,
-    extract::{Path, RawQuery, State as Shared},
-    http::HeaderMap,
+    response::{IntoResponse, Response},
 };
 use serde_json::{Value, json};
 
 use super::{
-    Error, World,
+    account::Error,
     model::{Gone, Opportunity},
     query::{Query, Span},
     render,
     seed::{REASONS, STAGES},
     state::State,
 };
+use crate::wire::{Call, with};
 
-type Answer = Result<Json<Value>, Error>;
+type Answer = Result<Response, Error>;
 
 /// The widest window of deleted postings and applications.
 const WINDOW_MS: i64 = 30 * 24 * 3_600_000;
-const OPPORTUNITY_FILTERS: [&str; 21] = [
-    "expand",
-    "tag",
-    "email",
-    "origin",
-    "source",
-    "confidentiality",
-    "stage_id",
-    "posting_id",
-    "contact_id",
-    "archive_reason_id",
-    "location",
-    "snoozed",
-    "archived",
-    "created_at_start",
-    "created_at_end",
-    "updated_at_start",
-    "updated_at_end",
-    "advanced_at_start",
-    "advanced_at_end",
-    "archived_at_start",
-    "archived_at_end",
+/// The parameters of the list of opportunities.
+#[rustfmt::skip]
+pub(super) const OPPORTUNITY_FILTERS: [&str; 21] = [
+    "expand", "tag", "email", "origin", "source", "confidentiality", "stage_id", "posting_id", "contact_id",
+    "archive_reason_id", "location", "snoozed", "archived", "created_at_start", "created_at_end", "updated_at_start",
+    "updated_at_end", "advanced_at_start", "advanced_at_end", "archived_at_start", "archived_at_end",
 ];
+/// The parameters of the list of postings.
+pub(super) const POSTING_FILTERS: [&str; 7] =
+    ["state", "team", "department", "location", "confidentiality", "updated_at_start", "updated_at_end"];
 
-fn data(value: Option<Value>, what: &str) -> Answer {
-    value.map(|value| Json(json!({"data": value}))).ok_or_else(|| Error::missing(what))
+fn list(page: Value) -> Answer {
+    Ok(Json(page).into_response())
+}
+
+fn one(found: Option<Value>, what: &str) -> Answer {
+    list(json!({"data": found.ok_or_else(|| Error::missing(what))?}))
 }
 
 fn wanted(query: &Query) -> Result<impl Fn(&State, &Opportunity) -> bool, Error> {
@@ -84,217 +73,140 @@ fn wanted(query: &Query) -> Result<impl Fn(&State, &Opportunity) -> bool, Error>
     })
 }
 
-pub(super) async fn opportunities(
-    Shared(world): Shared<Arc<World>>,
-    headers: HeaderMap,
-    RawQuery(raw): RawQuery,
-) -> Answer {
-    let company = world.enter(&headers)?;
-    let query = Query::parse(raw.as_deref(), &OPPORTUNITY_FILTERS)?;
-    let wanted = wanted(&query)?;
-    Ok(Json(company.read(|state| {
-        let rows = state.opportunities.from(query.offset.as_ref()).filter(|(_, _, of)| wanted(state, of));
-        query.page(rows, |of| render::opportunity(state, of, &query))
-    })))
+pub(super) fn opportunities(state: &mut State, _: &Call, query: &Query) -> Answer {
+    let wanted = wanted(query)?;
+    let state = &*state;
+    let rows = state.opportunities.from(query.offset.as_ref()).filter(|(_, _, of)| wanted(state, of));
+    list(query.page(rows, |of| render::opportunity(state, of, query)))
 }
 
-pub(super) async fn opportunity(
-    Shared(world): Shared<Arc<World>>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-    RawQuery(raw): RawQuery,
-) -> Answer {
-    let company = world.enter(&headers)?;
-    let query = Query::parse(raw.as_deref(), &["expand"])?;
-    data(
-        company.read(|state| state.opportunities.get(&id).map(|of| render::opportunity(state, of, &query))),
-        "Opportunity",
-    )
+pub(super) fn opportunity(state: &mut State, call: &Call, query: &Query) -> Answer {
+    one(state.opportunities.get(call.at(0)).map(|of| render::opportunity(state, of, query)), "Opportunity")
 }
 
-/// The rows of a part of one opportunity, the newest first.
-fn parts<'a, T>(rows: &'a [T], key: impl Fn(&'a T) -> (i64, &'a str)) -> impl Iterator<Item = (i64, &'a str, &'a T)> {
-    rows.iter().rev().map(move |row| {
+/// A list of one opportunity, the newest first.
+fn part_of<'a, T: 'a>(
+    (state, call, query): (&'a State, &Call, &Query),
+    rows: impl Fn(&'a Opportunity) -> &'a [T],
+    key: impl Fn(&'a T) -> (i64, &'a str),
+    show: impl Fn(&'a State, &'a Opportunity, &'a T) -> Value,
+) -> Answer {
+    let of = state.opportunities.get(call.at(0)).ok_or_else(|| Error::missing("Opportunity"))?;
+    let rows = rows(of).iter().rev().map(|row| {
         let (at, id) = key(row);
         (at, id, row)
-    })
+    });
+    list(query.short(rows, |row| show(state, of, row)))
 }
 
-/// A list of one opportunity.
-fn list_of(
-    world: &World,
-    id: &str,
-    (headers, raw): (&HeaderMap, Option<&str>),
-    list: impl FnOnce(&State, &Opportunity, &Query) -> Value,
-) -> Answer {
-    let company = world.enter(headers)?;
-    let query = Query::parse(raw, &["expand"])?;
-    let page = company.read(|state| Some(list(state, state.opportunities.get(id)?, &query)));
-    page.map(Json).ok_or_else(|| Error::missing("Opportunity"))
-}
-
-pub(super) async fn interviews(
-    Shared(world): Shared<Arc<World>>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-    RawQuery(raw): RawQuery,
-) -> Answer {
-    list_of(&world, &id, (&headers, raw.as_deref()), |state, of, query| {
-        let rows = parts(&of.interviews, |one| (one.created, one.id.as_str()));
-        query.short(rows, |one| render::interview(state, of, one))
-    })
+pub(super) fn interviews(state: &mut State, call: &Call, query: &Query) -> Answer {
+    part_of((state, call, query), |of| &of.interviews, |one| (one.created, one.id.as_str()), render::interview)
 }
 
 /// Unlike in a list, one that is asked for alone names its opportunity.
-pub(super) async fn interview(
-    Shared(world): Shared<Arc<World>>,
-    Path((id, interview)): Path<(String, String)>,
-    headers: HeaderMap,
-) -> Answer {
-    let company = world.enter(&headers)?;
-    let found = company.read(|state| {
-        let of = state.opportunities.get(&id)?;
-        let one = of.interviews.iter().find(|one| one.id == interview)?;
-        Some(render::with(render::interview(state, of, one), json!({"opportunityId": of.id})))
-    });
-    data(found, "Interview")
+pub(super) fn interview(state: &mut State, call: &Call, _: &Query) -> Answer {
+    let of = state.opportunities.get(call.at(0)).ok_or_else(|| Error::missing("Interview"))?;
+    let found = of.interviews.iter().find(|one| one.id == call.at(1));
+    one(found.map(|one| with(render::interview(state, of, one), json!({"opportunityId": of.id}))), "Interview")
 }
 
-pub(super) async fn offers(
-    Shared(world): Shared<Arc<World>>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-    RawQuery(raw): RawQuery,
-) -> Answer {
-    list_of(&world, &id, (&headers, raw.as_deref()), |state, of, query| {
-        let rows = parts(&of.offers, |one| (one.created, one.id.as_str()));
-        query.short(rows, |one| render::offer(state, of, one))
-    })
+pub(super) fn offers(state: &mut State, call: &Call, query: &Query) -> Answer {
+    part_of((state, call, query), |of| &of.offers, |one| (one.created, one.id.as_str()), render::offer)
 }
 
-pub(super) async fn applications(
-    Shared(world): Shared<Arc<World>>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-    RawQuery(raw): RawQuery,
-) -> Answer {
-    list_of(&world, &id, (&headers, raw.as_deref()), |state, of, query| {
-        let rows = parts(&of.applications, |one| (one.created, one.id.as_str()));
-        query.short(rows, |one| render::application(state, of, one))
-    })
+pub(super) fn applications(state: &mut State, call: &Call, query: &Query) -> Answer {
+    part_of((state, call, query), |of| &of.applications, |one| (one.created, one.id.as_str()), render::application)
 }
 
-pub(super) async fn application(
-    Shared(world): Shared<Arc<World>>,
-    Path((id, application)): Path<(String, String)>,
-    headers: HeaderMap,
-) -> Answer {
-    let company = world.enter(&headers)?;
-    let found = company.read(|state| {
-        let of = state.opportunities.get(&id)?;
-        let one = of.applications.iter().find(|one| one.id == application)?;
-        Some(render::application(state, of, one))
-    });
-    data(found, "Application")
+pub(super) fn application(state: &mut State, call: &Call, _: &Query) -> Answer {
+    let of = state.opportunities.get(call.at(0)).ok_or_else(|| Error::missing("Application"))?;
+    let found = of.applications.iter().find(|one| one.id == call.at(1));
+    one(found.map(|one| render::application(state, of, one)), "Application")
 }
 
-pub(super) async fn postings(Shared(world): Shared<Arc<World>>, headers: HeaderMap, RawQuery(raw): RawQuery) -> Answer {
-    let company = world.enter(&headers)?;
-    let known = ["state", "team", "department", "location", "confidentiality", "updated_at_start", "updated_at_end"];
-    let query = Query::parse(raw.as_deref(), &known)?;
+pub(super) fn notes(state: &mut State, call: &Call, query: &Query) -> Answer {
+    let key = |note: &Value| note.get("createdAt").and_then(Value::as_i64).unwrap_or_default();
+    part_of(
+        (state, call, query),
+        |of| &of.notes,
+        |note| (key(note), note.get("id").and_then(Value::as_str).unwrap_or_default()),
+        |_, _, note| note.clone(),
+    )
+}
+
+pub(super) fn postings(state: &mut State, _: &Call, query: &Query) -> Answer {
     let (confidential, updated) = (query.confidentiality()?, query.span("updated_at")?);
-    Ok(Json(company.read(|state| {
-        let rows = state.postings.from(query.offset.as_ref()).filter(|(_, _, posting)| {
-            confidential(posting.confidential)
-                && updated.holds(Some(posting.updated))
-                && query.any("state", |wanted| wanted == posting.state)
-                && query.any("team", |wanted| wanted == posting.team)
-                && query.any("department", |wanted| posting.department == Some(wanted))
-                && query.any("location", |wanted| posting.location == Some(wanted))
-        });
-        query.page(rows, |posting| render::posting(&state.name, posting))
-    })))
+    let rows = state.postings.from(query.offset.as_ref()).filter(|(_, _, posting)| {
+        confidential(posting.confidential)
+            && updated.holds(Some(posting.updated))
+            && query.any("state", |wanted| wanted == posting.state)
+            && query.any("team", |wanted| wanted == posting.team)
+            && query.any("department", |wanted| posting.department == Some(wanted))
+            && query.any("location", |wanted| posting.location == Some(wanted))
+    });
+    list(query.page(rows, |posting| render::posting(&state.name, posting)))
 }
 
-pub(super) async fn posting(Shared(world): Shared<Arc<World>>, Path(id): Path<String>, headers: HeaderMap) -> Answer {
-    let company = world.enter(&headers)?;
-    data(company.read(|state| state.postings.get(&id).map(|posting| render::posting(&state.name, posting))), "Posting")
+pub(super) fn posting(state: &mut State, call: &Call, _: &Query) -> Answer {
+    one(state.postings.get(call.at(0)).map(|posting| render::posting(&state.name, posting)), "Posting")
 }
 
-pub(super) async fn users(Shared(world): Shared<Arc<World>>, headers: HeaderMap, RawQuery(raw): RawQuery) -> Answer {
-    let company = world.enter(&headers)?;
-    let query = Query::parse(raw.as_deref(), &["email", "accessRole", "includeDeactivated"])?;
+pub(super) fn users(state: &mut State, _: &Call, query: &Query) -> Answer {
     let all = query.flag("includeDeactivated")?.unwrap_or(false);
-    Ok(Json(company.read(|state| {
-        let rows = state.users.from(query.offset.as_ref()).filter(|(_, _, user)| {
-            (all || user.deactivated.is_none()) && query.any("email", |email| email == user.email)
-        });
-        query.page(rows, render::user)
-    })))
+    let rows = state
+        .users
+        .from(query.offset.as_ref())
+        .filter(|(_, _, user)| (all || user.deactivated.is_none()) && query.any("email", |email| email == user.email));
+    list(query.page(rows, render::user))
 }
 
-pub(super) async fn user(Shared(world): Shared<Arc<World>>, Path(id): Path<String>, headers: HeaderMap) -> Answer {
-    let company = world.enter(&headers)?;
-    data(company.read(|state| state.users.get(&id).map(render::user)), "User")
+pub(super) fn user(state: &mut State, call: &Call, _: &Query) -> Answer {
+    one(state.users.get(call.at(0)).map(render::user), "User")
 }
 
-pub(super) async fn stages(Shared(world): Shared<Arc<World>>, headers: HeaderMap, RawQuery(raw): RawQuery) -> Answer {
-    world.enter(&headers)?;
-    let query = Query::parse(raw.as_deref(), &[])?;
+pub(super) fn stages(_: &mut State, _: &Call, query: &Query) -> Answer {
     let rows = (0_i64..).zip(STAGES).enumerate().map(|(stage, (at, (id, _)))| (at, id, stage));
-    Ok(Json(query.short(rows, render::stage)))
+    list(query.short(rows, render::stage))
 }
 
-pub(super) async fn reasons(Shared(world): Shared<Arc<World>>, headers: HeaderMap, RawQuery(raw): RawQuery) -> Answer {
-    world.enter(&headers)?;
-    let query = Query::parse(raw.as_deref(), &["type"])?;
+pub(super) fn reasons(_: &mut State, _: &Call, query: &Query) -> Answer {
     let rows = (0_i64..)
         .zip(REASONS)
         .enumerate()
         .filter(|(_, (_, reason))| query.any("type", |wanted| wanted == reason.3))
         .map(|(reason, (at, (id, ..)))| (at, id, reason));
-    Ok(Json(query.short(rows, render::reason)))
+    list(query.short(rows, render::reason))
 }
 
-/// What is deleted; `which` says what it is, and by that whether the span may be open or wide.
-pub(super) async fn deleted(world: Arc<World>, headers: HeaderMap, raw: Option<String>, which: Deleted) -> Answer {
-    let company = world.enter(&headers)?;
-    let query = Query::parse(raw.as_deref(), &["deleted_at_start", "deleted_at_end"])?;
+pub(super) fn deleted_opportunities(state: &mut State, _: &Call, query: &Query) -> Answer {
+    deleted(&state.deleted_opportunities, query, query.span("deleted_at")?)
+}
+
+pub(super) fn deleted_postings(state: &mut State, _: &Call, query: &Query) -> Answer {
     let span = query.span("deleted_at")?;
-    which.check(span, company.read(State::now))?;
-    Ok(Json(company.read(|state| {
-        let rows = which.rows(state).iter().rev().map(|gone| (gone.at, gone.id.as_str(), gone));
-        query.short(rows.filter(|(at, ..)| span.holds(Some(*at))), render::gone)
-    })))
+    narrow(span, state.now())?;
+    deleted(&state.deleted_postings, query, span)
 }
 
-/// Kinds of object whose deleted ones are listed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Deleted {
-    Opportunities,
-    Postings,
-    Applications,
+pub(super) fn deleted_applications(state: &mut State, _: &Call, query: &Query) -> Answer {
+    let span = query.span("deleted_at")?;
+    if span.from.is_none() || span.until.is_none() {
+        return Err(Error::bad("deleted_at_start and deleted_at_end are required"));
+    }
+    narrow(span, state.now())?;
+    deleted(&state.deleted_applications, query, span)
 }
 
-impl Deleted {
-    fn rows(self, state: &State) -> &[Gone] {
-        match self {
-            Self::Opportunities => &state.deleted_opportunities,
-            Self::Postings => &state.deleted_postings,
-            Self::Applications => &state.deleted_applications,
-        }
-    }
+fn deleted(rows: &[Gone], query: &Query, span: Span) -> Answer {
+    let rows = rows.iter().rev().map(|gone| (gone.at, gone.id.as_str(), gone));
+    list(query.short(rows.filter(|(at, ..)| span.holds(Some(*at))), render::gone))
+}
 
-    fn check(self, span: Span, now: i64) -> Result<(), Error> {
-        if self == Self::Applications && (span.from.is_none() || span.until.is_none()) {
-            return Err(Error::bad("deleted_at_start and deleted_at_end are required".to_owned()));
-        }
-        let width = span.from.map(|from| span.until.unwrap_or(now).saturating_sub(from));
-        if self != Self::Opportunities && width.is_some_and(|width| width > WINDOW_MS) {
-            return Err(Error::bad(
-                "deleted_at_start and deleted_at_end must not be more than 30 days apart".to_owned(),
-            ));
-        }
-        Ok(())
+/// Refuses a window of deleted objects that is wider than 30 days.
+fn narrow(span: Span, now: i64) -> Result<(), Error> {
+    let width = span.from.map(|from| span.until.unwrap_or(now).saturating_sub(from));
+    if width.is_some_and(|width| width > WINDOW_MS) {
+        return Err(Error::bad("deleted_at_start and deleted_at_end must not be more than 30 days apart"));
     }
+    Ok(())
 }

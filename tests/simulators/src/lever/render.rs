@@ -8,14 +8,7 @@ use super::{
     seed::{REASONS, STAGES},
     state::{State, archived},
 };
-
-/// Adds fields to an object.
-pub(super) fn with(mut object: Value, further: Value) -> Value {
-    if let (Value::Object(fields), Value::Object(further)) = (&mut object, further) {
-        fields.extend(further);
-    }
-    object
-}
+use crate::wire::with;
 
 pub(super) fn user(user: &User) -> Value {
     json!({

@@ -1,31 +1,26 @@
 //! Sends deliveries: those that wait, or a given one, also in the ways in which they must be refused or seen through.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
-use url::Url;
 
 use super::{
-    Company,
+    account::Company,
     hook::{EVENTS, delivery, sign},
     model::Event,
-    render::with,
     state::State,
 };
 use crate::{
     clock,
     control::Refused,
-    loopback::{chain, client},
+    sender::{Receiver, check_times},
+    wire::with,
     world::Delivery,
 };
 
 /// Attempts after the first one.
 const RETRIES: u32 = 5;
-const TIMES_MAX: u64 = 1_000;
 const DAY_S: i64 = 86_400;
 
 /// Body of `POST /_control/lever/deliver`.
@@ -91,21 +86,6 @@ const fn once() -> u64 {
 
 const fn day() -> i64 {
     DAY_S
-}
-
-/// What came of one attempt.
-#[derive(Debug, Clone, Serialize)]
-pub struct Attempt {
-    pub event: String,
-    pub attempt: u32,
-    /// Null when there was no answer.
-    pub status: Option<u16>,
-    /// Whether Lever takes it for delivered: only 2xx is that, a redirect is not.
-    pub delivered: bool,
-    pub body: String,
-    pub ms: u128,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
 }
 
 struct Letter {
@@ -182,19 +162,18 @@ fn made(state: &mut State, name: &'static str, data: Value) -> Event {
 ///
 /// # Errors
 /// The order cannot be done; the sentence names the field.
-pub async fn send(company: &Arc<Company>, order: &Order) -> Result<Vec<Attempt>, Refused> {
-    if !(1..=TIMES_MAX).contains(&order.times) {
-        return Err(Refused(format!("times: must be 1 to {TIMES_MAX}")));
-    }
+pub async fn send(company: &Company, order: &Order) -> Result<Vec<Value>, Refused> {
+    check_times(order.times)?;
     let mut attempts = Vec::new();
-    for letter in company.with(|state| letters(state, order))? {
-        let url: Url = letter.url.parse().map_err(|error| Refused(format!("url: {error}")))?;
-        let client = client(&url, "ca_file", order.ca_file.as_deref())?;
+    for Letter { event, url, delivery } in company.with(|state| letters(state, order))? {
+        let receiver = Receiver::open(&url, "ca_file", order.ca_file.as_deref())?;
         for _ in 0..order.times {
             for attempt in 1..=RETRIES + 1 {
-                let done = attempted(&client, &url, &letter, attempt).await;
-                let delivered = done.delivered;
-                attempts.push(done);
+                let done = receiver.send(&delivery).await;
+                // Lever takes only a 2xx for delivered, not a redirect.
+                let delivered = done.status.is_some_and(|status| (200..300).contains(&status));
+                let of_lever = json!({"event": event, "attempt": attempt, "delivered": delivered});
+                attempts.push(with(of_lever, json!(done)));
                 if delivered || !order.retry {
                     break;
                 }
@@ -204,30 +183,4 @@ pub async fn send(company: &Arc<Company>, order: &Order) -> Result<Vec<Attempt>,
         }
     }
     Ok(attempts)
-}
-
-async fn attempted(client: &reqwest::Client, url: &Url, letter: &Letter, attempt: u32) -> Attempt {
-    let begun = Instant::now();
-    let mut request = client.post(url.clone()).body(letter.delivery.body.clone());
-    for (name, value) in &letter.delivery.headers {
-        request = request.header(name, value);
-    }
-    let answered = async {
-        let response = request.send().await?;
-        let status = response.status();
-        Ok::<_, reqwest::Error>((status, response.text().await?))
-    };
-    let (status, body, error) = match answered.await {
-        Ok((status, body)) => (Some(status), body, None),
-        Err(error) => (None, String::new(), Some(chain(&error))),
-    };
-    Attempt {
-        event: letter.event.clone(),
-        attempt,
-        status: status.map(|status| status.as_u16()),
-        delivered: status.is_some_and(|status| status.is_success()),
-        body,
-        ms: begun.elapsed().as_millis(),
-        error,
-    }
 }

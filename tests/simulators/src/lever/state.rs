@@ -62,7 +62,7 @@ impl State {
             deleted_applications: Vec::new(),
             events: VecDeque::new(),
             hooks: Vec::new(),
-            gate: Gate::new(now),
+            gate: Gate::new(name, now),
             served: false,
             last_sent: None,
         };

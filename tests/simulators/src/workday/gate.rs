@@ -1,10 +1,17 @@
-//! Who may ask, and how often: credentials, tokens and the limit of a tenant.
+//! Credentials, tokens and the limit of a tenant.
 
-use std::collections::BTreeMap;
-
-use axum::http::{HeaderMap, header};
-use base64::{Engine, prelude::BASE64_STANDARD};
+use axum::{
+    Json,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::json;
 use sha2::{Digest, Sha256};
+
+use crate::{
+    gate::{Begin, Counted, Tokens, Window},
+    wire::{basic, bearer},
+};
 
 /// The API client of every tenant.
 pub const CLIENT: &str = "local-workday-client";
@@ -12,8 +19,6 @@ pub const CLIENT: &str = "local-workday-client";
 pub const USER: &str = "ISU_hiring";
 /// For how long a token is good.
 pub const TOKEN_S: i64 = 3_600;
-/// Requests in a second until control says otherwise.
-pub const PER_SECOND: u32 = 10;
 
 /// Credentials and limits of one tenant.
 #[derive(Debug)]
@@ -24,22 +29,11 @@ pub struct Gate {
     pub refresh_token: String,
     /// Password of the integration system user.
     pub password: String,
-    /// Requests in a second; none for no limit.
-    pub per_second: Option<u32>,
+    /// Requests in a second, initially 10.
+    pub window: Window,
+    /// Access tokens.
+    pub tokens: Tokens,
     tenant: String,
-    tokens: BTreeMap<String, i64>,
-    given: u64,
-    second: i64,
-    used: u32,
-}
-
-/// What a limit says to a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limit {
-    /// Whether the request is let in.
-    pub open: bool,
-    /// Requests that are left in this second; none without a limit.
-    pub remaining: Option<u32>,
 }
 
 impl Gate {
@@ -50,45 +44,43 @@ impl Gate {
             client_secret: format!("local-workday-secret-{tenant}"),
             refresh_token: format!("local-workday-refresh-{tenant}"),
             password: format!("local-workday-password-{tenant}"),
-            per_second: Some(PER_SECOND),
+            window: Window::new(Begin::Aligned, 1_000, Some(10)),
+            tokens: Tokens::default(),
             tenant: tenant.to_owned(),
-            tokens: BTreeMap::new(),
-            given: 0,
-            second: 0,
-            used: 0,
         }
     }
 
     /// Counts a request.
-    pub fn enter(&mut self, now_ms: i64) -> Limit {
-        let Some(most) = self.per_second else { return Limit { open: true, remaining: None } };
-        let second = now_ms.div_euclid(1_000);
-        if second != self.second {
-            (self.second, self.used) = (second, 0);
+    ///
+    /// # Errors
+    /// The answer when the second's requests are used up.
+    pub fn enter(&mut self, now_ms: i64) -> Result<Option<Counted>, Response> {
+        let counted = self.window.count(now_ms);
+        if !counted.is_some_and(Counted::refused) {
+            return Ok(counted);
         }
-        let open = self.used < most;
-        self.used = self.used.saturating_add(1).min(most);
-        Limit { open, remaining: Some(most - self.used) }
+        let headers = [(header::RETRY_AFTER.as_str(), HeaderValue::from(1))];
+        let refused = (StatusCode::TOO_MANY_REQUESTS, headers, Json(json!({"error": "rate limit exceeded"})));
+        Err(remaining(counted, refused.into_response()))
     }
 
     /// Gives out a token.
     pub fn grant(&mut self, now_ms: i64) -> String {
-        self.given += 1;
-        self.tokens.retain(|_, until| *until > now_ms);
-        let token = hex::encode(Sha256::digest(format!("{}/{}/{now_ms}", self.tenant, self.given)));
-        self.tokens.insert(token.clone(), now_ms + TOKEN_S * 1_000);
+        let number = self.tokens.number();
+        let token = hex::encode(Sha256::digest(format!("{}/{number}/{now_ms}", self.tenant)));
+        self.tokens.issue(&token, (now_ms, now_ms + TOKEN_S * 1_000), true);
         token
     }
 
     /// Makes every token that was given out worthless.
     pub fn expire(&mut self) {
-        self.tokens.clear();
+        self.tokens.expire();
     }
 
     /// Whether a token is good.
     #[must_use]
     pub fn knows_token(&self, token: &str, now_ms: i64) -> bool {
-        self.tokens.get(token).is_some_and(|until| *until > now_ms)
+        self.tokens.check(token, now_ms).is_some()
     }
 
     /// Whether a user may ask; with or without the tenant after the name.
@@ -97,51 +89,36 @@ impl Gate {
         let named = user.strip_suffix(&format!("@{}", self.tenant)).unwrap_or(user);
         named == USER && password == self.password
     }
-}
 
-/// What an `Authorization` header holds.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Presented {
-    /// An access token.
-    Bearer(String),
-    /// A name and a password.
-    Basic(String, String),
-    /// Nothing that can be read.
-    Nothing,
-}
-
-/// Reads the `Authorization` header.
-#[must_use]
-pub fn presented(headers: &HeaderMap) -> Presented {
-    let text = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let Some((scheme, rest)) = text.split_once(' ') else { return Presented::Nothing };
-    if scheme.eq_ignore_ascii_case("bearer") {
-        return Presented::Bearer(rest.trim().to_owned());
-    }
-    let decoded = BASE64_STANDARD.decode(rest.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    match decoded.as_deref().and_then(|pair| pair.split_once(':')) {
-        Some((user, password)) if scheme.eq_ignore_ascii_case("basic") => {
-            Presented::Basic(user.to_owned(), password.to_owned())
+    /// Whether the header has a good token, or name and password of the user.
+    #[must_use]
+    pub fn knows(&self, headers: &HeaderMap, now_ms: i64) -> bool {
+        match (bearer(headers), basic(headers)) {
+            (Some(token), _) => self.knows_token(token, now_ms),
+            (None, Some((user, password))) => self.knows_user(&user, &password),
+            (None, None) => false,
         }
-        _ => Presented::Nothing,
     }
+}
+
+/// Says how many requests are left.
+#[must_use]
+pub fn remaining(counted: Option<Counted>, mut response: Response) -> Response {
+    if let Some(counted) = counted {
+        response.headers_mut().insert("x-ratelimit-remaining", HeaderValue::from(counted.remaining));
+    }
+    response
+}
+
+/// The answer to a token that is not good, or not any more.
+#[must_use]
+pub fn refused_token() -> Response {
+    (StatusCode::UNAUTHORIZED, Json(json!({"error": "invalid_token"}))).into_response()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_second_holds_ten_requests_and_the_next_one_ten_more() {
-        let mut gate = Gate::new("acme");
-        let entered: Vec<Limit> = (0..11).map(|_| gate.enter(5_999)).collect();
-        assert_eq!(entered.first(), Some(&Limit { open: true, remaining: Some(9) }));
-        assert_eq!(entered.get(9), Some(&Limit { open: true, remaining: Some(0) }));
-        assert_eq!(entered.get(10), Some(&Limit { open: false, remaining: Some(0) }));
-        assert!(gate.enter(6_000).open);
-        gate.per_second = None;
-        assert!((0..100).all(|_| gate.enter(6_000).open));
-    }
 
     #[test]
     fn a_token_is_good_for_an_hour_and_only_where_it_was_given() {

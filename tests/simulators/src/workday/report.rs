@@ -1,12 +1,11 @@
 //! A report as a service: the rows and their names are those that the report's author chose.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json,
-    extract::{Path, Query, State},
-    http::{HeaderMap, StatusCode},
+    extract::{Query, State},
+    http::StatusCode,
     response::{IntoResponse, Response},
 };
 use jiff::Timestamp;
@@ -14,13 +13,13 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    World,
+    account::World,
     data::{Application, Person},
-    gate::{Presented, USER, presented},
-    limited, remaining,
+    gate::{USER, remaining},
     soap::time,
-    tenant::State as Tenancy,
+    tenant,
 };
+use crate::{clock, wire::Call};
 
 /// The report that every tenant has.
 pub const REPORT: &str = "Job_Applications";
@@ -34,37 +33,28 @@ pub struct Prompts {
 }
 
 /// `GET /ccx/service/customreport2/{tenant}/{owner}/{report}?format=json`.
-pub async fn report(
-    State(world): State<Arc<World>>,
-    Path((name, owner, report)): Path<(String, String, String)>,
-    Query(prompts): Query<Prompts>,
-    headers: HeaderMap,
-) -> Response {
-    let Some(tenant) = world.account(&name) else { return StatusCode::NOT_FOUND.into_response() };
+pub async fn report(State(world): State<Arc<World>>, Query(prompts): Query<Prompts>, call: Call) -> Response {
+    let Some(tenant) = world.account(call.at(0)) else { return StatusCode::NOT_FOUND.into_response() };
     let now_ms = tenant.clock.now_ms();
-    let (limit, delay_ms) = {
+    let refused = |status, error: &str| (status, Json(json!({"error": error}))).into_response();
+    let (counted, delay_ms) = {
         let mut state = tenant.state();
-        let limit = state.gate.enter(now_ms);
-        if !limit.open {
-            return limited();
-        }
-        let known = match presented(&headers) {
-            Presented::Basic(user, password) => state.gate.knows_user(&user, &password),
-            Presented::Bearer(token) => state.gate.knows_token(&token, now_ms),
-            Presented::Nothing => false,
+        let counted = match state.gate.enter(now_ms) {
+            Ok(counted) => counted,
+            Err(refused) => return refused,
         };
-        if !known {
-            return (StatusCode::UNAUTHORIZED, Json(json!({"error": "invalid username or password"}))).into_response();
+        if !state.gate.knows(&call.headers, now_ms) {
+            return refused(StatusCode::UNAUTHORIZED, "invalid username or password");
         }
-        (limit, state.report_delay_ms)
+        (counted, state.report_delay_ms)
     };
-    if owner != USER || report != REPORT {
-        return (StatusCode::NOT_FOUND, Json(json!({"error": "there is no such report"}))).into_response();
+    if call.at(1) != USER || call.at(2) != REPORT {
+        return refused(StatusCode::NOT_FOUND, "there is no such report");
     }
     if prompts.format.as_deref() != Some("json") {
-        return (StatusCode::BAD_REQUEST, Json(json!({"error": "only format=json is simulated"}))).into_response();
+        return refused(StatusCode::BAD_REQUEST, "only format=json is simulated");
     }
-    crate::clock::sleep(Duration::from_millis(delay_ms)).await;
+    clock::sleep(Duration::from_millis(delay_ms)).await;
     let from = prompts.updated_from.map_or(i64::MIN, |at| at.as_millisecond());
     let state = tenant.state();
     let people = state.open_people.iter().filter_map(|number| state.person(*number));
@@ -72,13 +62,11 @@ pub async fn report(
     let rows: Vec<Value> = changed
         .flat_map(|person| person.applications.iter().map(|application| row(&state, person, application)))
         .collect();
-    let mut response = Json(json!({"Report_Entry": rows})).into_response();
-    remaining(&mut response, limit);
-    response
+    remaining(counted, Json(json!({"Report_Entry": rows})).into_response())
 }
 
 /// One application. What is empty is not there at all.
-fn row(state: &Tenancy, person: &Person, application: &Application) -> Value {
+fn row(state: &tenant::State, person: &Person, application: &Application) -> Value {
     let mut row = Map::new();
     let mut say = |name: &str, text: Option<String>| {
         if let Some(text) = text.filter(|text| !text.is_empty()) {

@@ -1,42 +1,36 @@
 //! Tokens, and the REST service for prospects and job postings.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Path, Query, State},
-    http::{HeaderMap, StatusCode},
+    extract::{Query, State},
+    http::StatusCode,
     response::{IntoResponse, Response},
 };
-use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    World,
+    account::World,
     data::{Person, wid},
-    gate::{CLIENT, Presented, TOKEN_S, presented},
-    limited, refused_token, remaining,
+    gate::{CLIENT, TOKEN_S, refused_token, remaining},
     soap::time,
     tenant::Tenant,
 };
+use crate::wire::{Call, basic, bearer, urlencoded};
 
 /// `POST /ccx/oauth2/{tenant}/token`.
-pub async fn token(
-    State(world): State<Arc<World>>,
-    Path(name): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
+pub async fn token(State(world): State<Arc<World>>, call: Call) -> Response {
     let refused = |status, error: &str| (status, Json(json!({"error": error}))).into_response();
-    let Some(tenant) = world.account(&name) else { return refused(StatusCode::NOT_FOUND, "invalid_request") };
+    let Some(tenant) = world.account(call.at(0)) else { return refused(StatusCode::NOT_FOUND, "invalid_request") };
     let now_ms = tenant.clock.now_ms();
     let gate = &mut tenant.state().gate;
-    if presented(&headers) != Presented::Basic(CLIENT.to_owned(), gate.client_secret.clone()) {
+    if bearer(&call.headers).is_some() || basic(&call.headers) != Some((CLIENT.to_owned(), gate.client_secret.clone()))
+    {
         return refused(StatusCode::UNAUTHORIZED, "invalid_client");
     }
-    let form: BTreeMap<String, String> = url::form_urlencoded::parse(&body).into_owned().collect();
+    let form = urlencoded(&call.body);
     match form.get("grant_type").map(String::as_str) {
         Some("refresh_token") if form.get("refresh_token") == Some(&gate.refresh_token) => {}
         Some("refresh_token") => return refused(StatusCode::BAD_REQUEST, "invalid_grant"),
@@ -53,20 +47,17 @@ pub async fn token(
 }
 
 /// Lets a request with a token in, and answers it.
-fn entered(world: &World, name: &str, headers: &HeaderMap, answer: impl FnOnce(&Tenant) -> Response) -> Response {
-    let Some(tenant) = world.account(name) else { return StatusCode::NOT_FOUND.into_response() };
+fn entered(world: &World, call: &Call, answer: impl FnOnce(&Tenant) -> Response) -> Response {
+    let Some(tenant) = world.account(call.at(0)) else { return StatusCode::NOT_FOUND.into_response() };
     let now_ms = tenant.clock.now_ms();
-    let limit = tenant.state().gate.enter(now_ms);
-    if !limit.open {
-        return limited();
+    let counted = match tenant.state().gate.enter(now_ms) {
+        Ok(counted) => counted,
+        Err(refused) => return refused,
+    };
+    if !bearer(&call.headers).is_some_and(|token| tenant.state().gate.knows_token(token, now_ms)) {
+        return refused_token();
     }
-    match presented(headers) {
-        Presented::Bearer(token) if tenant.state().gate.knows_token(&token, now_ms) => {}
-        _ => return refused_token(),
-    }
-    let mut response = answer(&tenant);
-    remaining(&mut response, limit);
-    response
+    remaining(counted, answer(&tenant))
 }
 
 /// Where a list begins and how long its page is.
@@ -77,13 +68,8 @@ pub struct Place {
 }
 
 /// `GET /ccx/api/recruiting/v4/{tenant}/jobPostings`.
-pub async fn postings(
-    State(world): State<Arc<World>>,
-    Path(name): Path<String>,
-    Query(place): Query<Place>,
-    headers: HeaderMap,
-) -> Response {
-    entered(&world, &name, &headers, |tenant| {
+pub async fn postings(State(world): State<Arc<World>>, Query(place): Query<Place>, call: Call) -> Response {
+    entered(&world, &call, |tenant| {
         let state = tenant.state();
         let (limit, offset) = (place.limit.unwrap_or(20), place.offset.unwrap_or(0));
         if !(1..=100).contains(&limit) {
@@ -115,14 +101,11 @@ fn invalid(field: &str, error: &str) -> Response {
 }
 
 /// `POST /ccx/api/recruiting/v4/{tenant}/prospects`.
-pub async fn prospect(
-    State(world): State<Arc<World>>,
-    Path(name): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    entered(&world, &name, &headers, |tenant| {
-        let Ok(wanted) = serde_json::from_slice::<Value>(&body) else { return invalid("", "the body is not JSON") };
+pub async fn prospect(State(world): State<Arc<World>>, call: Call) -> Response {
+    entered(&world, &call, |tenant| {
+        let Ok(wanted) = serde_json::from_slice::<Value>(&call.body) else {
+            return invalid("", "the body is not JSON");
+        };
         let text = |pointer: &str| {
             wanted.pointer(pointer).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned)
         };

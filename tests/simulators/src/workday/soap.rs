@@ -1,20 +1,13 @@
-//! The SOAP service: the envelope, who is let in, the faults and the pages of a list.
-
-use std::sync::Arc;
+//! The SOAP messages: the envelope, an operation's request, the faults and the pages of a list.
 
 use axum::{
-    extract::{Path, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use bytes::Bytes;
 use jiff::{Timestamp, civil::DateTime, tz::Offset};
 
 use super::{
-    World, candidates,
-    gate::{Presented, presented},
-    moves, refused_token, requisitions,
-    tenant::{KEPT_MS, State as Tenancy},
+    tenant::{KEPT_MS, State},
     xml::{self, BSVC, Element, Writer},
 };
 
@@ -61,7 +54,8 @@ impl IntoResponse for Fault {
     }
 }
 
-fn enveloped(status: StatusCode, prefix: &str, body: &str) -> Response {
+/// A message with this body.
+pub fn enveloped(status: StatusCode, prefix: &str, body: &str) -> Response {
     let text = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<{prefix}:Envelope xmlns:{prefix}=\"{soap}\"><{prefix}:Body>{body}\
          </{prefix}:Body></{prefix}:Envelope>",
@@ -73,7 +67,7 @@ fn enveloped(status: StatusCode, prefix: &str, body: &str) -> Response {
 /// One operation: what was asked, of whom and when.
 pub struct Asked<'a> {
     /// The tenant.
-    pub state: &'a mut Tenancy,
+    pub state: &'a mut State,
     /// The element in the body.
     pub request: &'a Element,
     /// Now.
@@ -219,81 +213,12 @@ pub fn responded(name: &str, version: &str, fill: impl FnOnce(&mut Writer)) -> S
     writer.done()
 }
 
-fn is_version(text: &str) -> bool {
-    let number = |part: &str| !part.is_empty() && part.len() <= 3 && part.bytes().all(|byte| byte.is_ascii_digit());
-    text.strip_prefix('v')
-        .and_then(|rest| rest.split_once('.'))
-        .is_some_and(|(major, minor)| number(major) && number(minor))
-}
-
-/// `POST /ccx/service/{tenant}/{service}/{version}`.
-pub async fn service(
-    State(world): State<Arc<World>>,
-    Path((name, service, version)): Path<(String, String, String)>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let Some(tenant) = world.account(&name) else { return StatusCode::NOT_FOUND.into_response() };
-    let now_ms = tenant.clock.now_ms();
-    let mut state = tenant.state();
-    let limit = state.gate.enter(now_ms);
-    if !limit.open {
-        return super::limited();
-    }
-    let read = std::str::from_utf8(&body).map_err(|error| error.to_string()).and_then(xml::read);
-    let envelope = match read {
-        Ok(envelope) if envelope.namespace == xml::SOAP && envelope.name == "Envelope" => envelope,
-        Ok(_) => return Fault::Processing("The message is not a SOAP envelope".to_owned()).into_response(),
-        Err(error) => return Fault::Processing(format!("The message cannot be read: {error}")).into_response(),
-    };
-    match presented(&headers) {
-        Presented::Bearer(token) if !state.gate.knows_token(&token, now_ms) => return refused_token(),
-        Presented::Bearer(_) => {}
-        Presented::Basic(..) | Presented::Nothing => {
-            let token = envelope.at(&["Header", "Security", "UsernameToken"]);
-            let part = |name: &str| token.and_then(|token| token.text_at(&[name])).unwrap_or_default();
-            // In the envelope, unlike in a Basic header, the user is named with the tenant.
-            let user = part("Username");
-            if !user.contains('@') || !state.gate.knows_user(user, part("Password")) {
-                return Fault::Authentication.into_response();
-            }
-        }
-    }
-    let Some(request) = envelope.child("Body").and_then(|body| body.children.first()) else {
-        return Fault::Processing("The body is empty".to_owned()).into_response();
-    };
-    let mut asked = Asked { state: &mut state, request, now_ms, version: &version };
-    let known = request.namespace == BSVC && is_version(&version);
-    let answered = match (service.as_str(), request.name.as_str()) {
-        ("Recruiting" | "Human_Resources", "Server_Timestamp_Get") if known => Ok(timestamp(&mut asked)),
-        ("Recruiting", "Get_Job_Requisitions_Request") if known => requisitions::get(&mut asked),
-        ("Recruiting", "Get_Candidates_Request") if known => candidates::get(&mut asked),
-        ("Recruiting", "Move_Candidate_Request") if known => moves::go(&mut asked),
-        ("Recruiting", "Put_Candidate_Request") if known => moves::put(&mut asked),
-        _ => Err(Fault::Processing("The web service or version is invalid for the requested operation".to_owned())),
-    };
-    let mut response = match answered {
-        Ok(body) => enveloped(StatusCode::OK, "env", &body),
-        Err(fault) => fault.into_response(),
-    };
-    super::remaining(&mut response, limit);
-    response
-}
-
-fn timestamp(asked: &mut Asked<'_>) -> String {
-    let now = asked.state.told_now(asked.now_ms);
-    responded("Server_Timestamp", asked.version, |writer| writer.leaf("Server_Timestamp_Data", &time(now)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_time_is_told_with_its_offset_and_versions_are_like_v31_2() {
+    fn a_time_has_the_offset_of_its_data_centre() {
         assert_eq!(time(1_795_000_000_123), "2026-11-18T03:06:40.123-08:00");
-        for (text, good) in [("v31.2", true), ("v45.0", true), ("31.2", false), ("v31", false), ("v3.x", false)] {
-            assert_eq!(is_version(text), good, "{text}");
-        }
     }
 }

@@ -1,13 +1,8 @@
 //! How a tenant comes to its objects and how they change by themselves.
 
-use std::sync::Arc;
-
-use jiff::Timestamp;
-use serde_json::{Map, Value, json};
-
 use super::data::{DEPARTMENTS, DISPOSITIONS, LOCATIONS, Person, Requisition, SOURCES, STAGES, STATUSES, Term};
-use super::tenant::{State, Tenant};
-use crate::world::{Account, Chance, Delivery, Truth};
+use super::tenant::State;
+use crate::world::Chance;
 
 const FIRST_NAMES: [&str; 14] = [
     "Amara", "Tomás", "Ingrid", "Kofi", "Yuki", "Leila", "Marek", "Priya", "Siobhán", "Chiara", "Zanele", "Mateo",
@@ -232,6 +227,11 @@ fn purge(state: &mut State, chance: &mut Chance, at: i64) -> Option<String> {
     }
 }
 
+/// Makes one change; answers what it was.
+pub fn step(state: &mut State, chance: &mut Chance, at: i64) -> String {
+    one_step(state, chance, at).unwrap_or_else(|| format!("candidate: {} new objects", new_person(state, chance, at)))
+}
+
 fn one_step(state: &mut State, chance: &mut Chance, at: i64) -> Option<String> {
     match chance.below(100) {
         0..12 => Some(format!("candidate: {} new objects", new_person(state, chance, at))),
@@ -255,80 +255,4 @@ fn one_step(state: &mut State, chance: &mut Chance, at: i64) -> Option<String> {
         87..90 => move_application(state, chance, at, 2),
         _ => purge(state, chance, at),
     }
-}
-
-impl Account for Tenant {
-    fn grow(&self, chance: &mut Chance, objects: usize) {
-        let until = self.clock.now_ms();
-        grow(&mut self.state(), chance, objects, until);
-    }
-
-    fn step(&self, chance: &mut Chance) -> String {
-        let state = &mut *self.state();
-        let at = state.stamp(self.clock.now_ms());
-        let done = one_step(state, chance, at);
-        done.unwrap_or_else(|| format!("candidate: {} new objects", new_person(state, chance, at)))
-    }
-
-    fn truth(&self) -> Truth {
-        let state = self.state();
-        let mut truth = Truth::new();
-        let requisitions = state.open_requisitions.iter().filter_map(|number| state.requisition(*number));
-        for requisition in requisitions {
-            truth.insert(format!("job/{}", state.requisition_wid(requisition.number)), job(&state, requisition));
-        }
-        for person in state.open_people.iter().filter_map(|number| state.person(*number)) {
-            people(&state, person, &mut truth);
-        }
-        truth
-    }
-
-    fn deliveries(&self, _secret: &str) -> Vec<Delivery> {
-        Vec::new()
-    }
-}
-
-fn fields(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(fields) => fields,
-        _ => Map::new(),
-    }
-}
-
-fn job(state: &State, requisition: &Requisition) -> Map<String, Value> {
-    let status = match requisition.status.id {
-        "Draft" => "draft",
-        "Open" => "open",
-        "Frozen" => "on-hold",
-        _ => "closed",
-    };
-    fields(json!({
-        "title": requisition.title,
-        "status": status,
-        "provider_status": state.named(requisition.status),
-        "department": state.named(requisition.department),
-        "location": requisition.location.map(|location| state.named(location)),
-    }))
-}
-
-fn people(state: &State, person: &Arc<Person>, truth: &mut Truth) {
-    let candidate = state.person_wid(person.number);
-    for application in &person.applications {
-        let status = match application {
-            _ if person.withdrawn || application.disposition.is_some() => "rejected",
-            hired if STAGES.last() == Some(hired.stage) => "hired",
-            _ => "active",
-        };
-        let told = json!({
-            "candidate": candidate,
-            "job": state.requisition_wid(application.requisition),
-            "status": status,
-            "stage": state.named(application.stage),
-            "applied_at": Timestamp::from_millisecond(application.applied).unwrap_or_default(),
-            "rejection_reason": application.disposition.map(|disposition| state.named(disposition)),
-        });
-        truth.insert(format!("application/{}", state.application_wid(application.number)), fields(told));
-    }
-    let told = json!({"name": person.name(), "email": person.email, "phone": person.phone});
-    truth.insert(format!("candidate/{candidate}"), fields(told));
 }

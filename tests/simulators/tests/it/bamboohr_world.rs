@@ -6,14 +6,13 @@ use std::{
     time::Instant,
 };
 
-use axum::{Router, middleware};
+use axum::Router;
 use serde_json::{Value, json};
 use simulators::{
     bamboohr::{
         self, World,
         gate::{Limit, Refusal},
     },
-    control,
     world::{Account as _, Chance, Clock},
 };
 
@@ -26,14 +25,9 @@ use crate::{
 /// 2026-11-24T10:00:00Z
 const NOW: i64 = 1_795_514_400_000;
 
-/// The simulator of a world, behind the layers of the real one.
+/// The server of a world.
 fn serving(world: &Arc<World>) -> Router {
-    let simulator = bamboohr::simulator_of(Arc::clone(world));
-    let observed = middleware::from_fn_with_state(Arc::clone(&simulator.control), control::observe);
-    Router::new()
-        .nest("/bamboohr", simulator.wire)
-        .layer(observed)
-        .nest("/_control/bamboohr", control::routes(simulator.control).merge(simulator.extra))
+    simulators::app_of(vec![bamboohr::simulator_of(Arc::clone(world))])
 }
 
 fn standing() -> (Arc<AtomicI64>, Arc<World>) {

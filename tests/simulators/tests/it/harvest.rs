@@ -30,11 +30,7 @@ pub(crate) fn stage(objects: usize) -> Stage {
     let world = World::new(Clock::manual(Arc::clone(&now)));
     let account = world.account("acme").unwrap();
     account.grow(&mut Chance::new(1), objects);
-    let simulator = simulator_of(world);
-    let app = Router::new()
-        .nest("/greenhouse", simulator.wire)
-        .nest("/_control/greenhouse", simulator.extra)
-        .fallback(|| async { not_found() });
+    let app = simulators::app_of(vec![simulator_of(world)]).fallback(|| async { not_found() });
     Stage { app, account, now }
 }
 

@@ -11,11 +11,10 @@ use std::sync::{
     atomic::{AtomicI64, Ordering},
 };
 
-use axum::{Router, middleware};
+use axum::Router;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 use simulators::{
-    control::observe,
     lever::{Company, World, simulator_of},
     world::{Account, Chance, Clock},
 };
@@ -36,11 +35,7 @@ impl Lever {
     fn new() -> Self {
         let now = Arc::new(AtomicI64::new(NOW));
         let world = World::new(Clock::manual(Arc::clone(&now)));
-        let simulator = simulator_of(Arc::clone(&world));
-        let app = Router::new()
-            .nest("/lever", simulator.wire)
-            .layer(middleware::from_fn_with_state(Arc::clone(&simulator.control), observe))
-            .nest("/_control/lever", simulator.extra);
+        let app = simulators::app_of(vec![simulator_of(Arc::clone(&world))]);
         Self { app, world, now }
     }
 

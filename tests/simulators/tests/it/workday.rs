@@ -28,9 +28,8 @@ struct Stage {
 fn stage() -> Stage {
     let ms = Arc::new(AtomicI64::new(NOON));
     let world = World::new(Clock::manual(Arc::clone(&ms)));
-    let simulator = simulator_of(Arc::clone(&world));
-    let app = Router::new().nest("/workday", simulator.wire).nest("/_control/workday", simulator.extra);
-    world.account("acme").unwrap().state().gate.per_second = None;
+    let app = simulators::app_of(vec![simulator_of(Arc::clone(&world))]);
+    world.account("acme").unwrap().state().gate.window.limit = None;
     Stage { world, ms, app }
 }
 
