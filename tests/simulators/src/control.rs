@@ -132,7 +132,6 @@ impl<S: Clone + Send + Sync + 'static> Controls<S> {
 
 impl Controls {
     /// The routes, and the lines of the index below this base.
-    #[must_use]
     pub fn mounted(self, base: &str) -> (Router, Vec<String>) {
         let mut lines: Vec<String> =
             self.index.iter().map(|line| line.replacen(" /", &format!(" {base}/"), 1)).collect();

@@ -2,6 +2,7 @@
 //! client's copy is compared with.
 
 mod accounts;
+pub mod words;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
 pub use accounts::{ACCOUNTS_MAX, Account, World};
 
@@ -58,6 +60,12 @@ impl Chance {
         Self(seed ^ 0x5851_f42d_4c95_7f2d)
     }
 
+    /// The same name gives the same chance.
+    #[must_use]
+    pub fn of_name(name: &str) -> Self {
+        Self(Sha256::digest(name.as_bytes()).iter().take(8).fold(0, |number, byte| (number << 8) | u64::from(*byte)))
+    }
+
     /// The next number.
     pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -73,9 +81,36 @@ impl Chance {
         if bound == 0 { 0 } else { usize::try_from(self.draw() % bound).unwrap_or(0) }
     }
 
+    /// A number below `bound`; 0 when that is 0.
+    pub fn number(&mut self, bound: u64) -> u64 {
+        self.draw().checked_rem(bound).unwrap_or(0)
+    }
+
     /// True in so many of a hundred cases.
     pub fn percent(&mut self, percent: usize) -> bool {
         self.below(100) < percent
+    }
+
+    /// A number from `from` on and below `until`.
+    pub fn between(&mut self, from: i64, until: i64) -> i64 {
+        let width = usize::try_from(until.saturating_sub(from)).unwrap_or(0);
+        from.saturating_add(i64::try_from(self.below(width)).unwrap_or(0))
+    }
+
+    /// One of these by its weight.
+    pub fn weighted<'a, T>(&mut self, list: &'a [(usize, T)]) -> Option<&'a T> {
+        let mut at = self.below(list.iter().map(|(weight, _)| weight).sum());
+        let chosen = list.iter().find(|(weight, _)| {
+            let found = at < *weight;
+            at = at.saturating_sub(*weight);
+            found
+        });
+        chosen.map(|(_, one)| one)
+    }
+
+    /// One of these; the default when there are none.
+    pub fn pick<T: Copy + Default>(&mut self, list: &[T]) -> T {
+        self.of(list).copied().unwrap_or_default()
     }
 
     /// One of these; none when there are none.
@@ -89,6 +124,27 @@ impl Chance {
 /// Kinds: `job`, `candidate`, `application`, `interview`, `offer`, `scorecard`, `department`, `office`, `user`. References are
 /// provider ids, times RFC 3339. A field that this provider does not tell is not there; one that it tells as nothing is null.
 pub type Truth = BTreeMap<String, Map<String, Value>>;
+
+/// The fields of an object in a [`Truth`].
+#[must_use]
+pub fn fields(object: Value) -> Map<String, Value> {
+    if let Value::Object(fields) = object { fields } else { Map::new() }
+}
+
+/// The stamps of an account's changes: each is later than the one before, while the clock stands as well.
+#[derive(Debug, Clone, Default)]
+pub struct Stamps {
+    /// The last one, in milliseconds since 1970 UTC.
+    pub last: i64,
+}
+
+impl Stamps {
+    /// The time of a change that is made at this time.
+    pub fn next(&mut self, now_ms: i64) -> i64 {
+        self.last = now_ms.max(self.last + 1);
+        self.last
+    }
+}
 
 /// A webhook delivery, ready to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{
     company::Company,
@@ -19,7 +19,7 @@ use super::{
 use crate::{
     control::lock,
     wire::{Call, basic},
-    world::{self, Chance, Clock, Truth},
+    world::{self, Chance, Clock, Truth, fields},
 };
 
 /// All companies.
@@ -99,22 +99,18 @@ pub(super) fn allowed<T: Serialize>(
     })
 }
 
-fn fields<const N: usize>(fields: [(&str, Value); N]) -> Map<String, Value> {
-    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
-}
-
 /// What a client should have: jobs that were not deleted, applications and their applicants.
 fn truth(company: &Company) -> Truth {
     let mut truth = Truth::new();
     for (id, job) in company.jobs().iter().filter(|(_, job)| job.status != JobStatus::Deleted) {
         let text = |pointer: &str| job.detail.pointer(pointer).cloned().unwrap_or_default();
-        let told = fields([
-            ("title", text("/title/label")),
-            ("status", json!(job.status.word())),
-            ("provider_status", json!(job.status.label())),
-            ("department", text("/department/label")),
-            ("location", text("/location/label")),
-        ]);
+        let told = fields(json!({
+            "title": text("/title/label"),
+            "status": job.status.word(),
+            "provider_status": job.status.label(),
+            "department": text("/department/label"),
+            "location": text("/location/label"),
+        }));
         truth.insert(format!("job/{id}"), told);
     }
     for (id, row) in company.applications() {
@@ -125,7 +121,7 @@ fn truth(company: &Company) -> Truth {
             .filter(|name| !name.trim().is_empty())
             .collect();
         let email = Some(text("/applicant/email")).filter(|email| !email.is_empty());
-        let person = fields([("name", json!(names.join(" "))), ("email", json!(email))]);
+        let person = fields(json!({"name": names.join(" "), "email": email}));
         truth.insert(format!("candidate/{applicant}"), person);
         let status = seed::status(row.status);
         let label = status.map(|status| status.name);
@@ -135,14 +131,14 @@ fn truth(company: &Company) -> Truth {
             Some(_) => "active",
             None => "unknown",
         };
-        let told = fields([
-            ("candidate", json!(applicant)),
-            ("job", json!(row.job.to_string())),
-            ("status", json!(word)),
-            ("provider_status", json!(label)),
-            ("stage", json!(label)),
-            ("applied_at", json!(row.applied.to_string())),
-        ]);
+        let told = fields(json!({
+            "candidate": applicant,
+            "job": row.job.to_string(),
+            "status": word,
+            "provider_status": label,
+            "stage": label,
+            "applied_at": row.applied.to_string(),
+        }));
         truth.insert(format!("application/{id}"), told);
     }
     truth

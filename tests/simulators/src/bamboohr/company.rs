@@ -10,7 +10,10 @@ use super::{
     job::{Job, JobStatus},
     seed,
 };
-use crate::world::Clock;
+use crate::{
+    wire::with,
+    world::{Clock, Stamps},
+};
 
 /// What the API shows of an application, and the time that it only sorts by.
 #[derive(Debug, Clone)]
@@ -59,7 +62,7 @@ pub struct Company {
     by_application: BTreeSet<(Timestamp, u64)>,
     jobs: BTreeMap<u64, Job>,
     next_application: u64,
-    stamped_ms: i64,
+    stamps: Stamps,
 }
 
 impl Company {
@@ -77,7 +80,7 @@ impl Company {
             by_application: BTreeSet::new(),
             jobs: BTreeMap::new(),
             next_application: first_application,
-            stamped_ms: 0,
+            stamps: Stamps::default(),
         }
     }
 
@@ -131,8 +134,7 @@ impl Company {
 
     /// The time of a change that is made now: later than that of the last one.
     pub fn stamp(&mut self) -> Timestamp {
-        self.stamped_ms = self.clock.now_ms().max(self.stamped_ms + 1);
-        Timestamp::from_millisecond(self.stamped_ms).unwrap_or_default()
+        Timestamp::from_millisecond(self.stamps.next(self.clock.now_ms())).unwrap_or_default()
     }
 
     /// The number that a new application gets; no number is given twice.
@@ -178,11 +180,8 @@ impl Company {
     /// The body of `applications/{id}`.
     #[must_use]
     pub fn detail(&self, row: &Application) -> Value {
-        let mut detail = row.detail.clone();
-        if let (Some(fields), Some(job)) = (detail.as_object_mut(), self.jobs.get(&row.job)) {
-            fields.insert("job".to_owned(), seed::job_of_application(&job.detail));
-        }
-        detail
+        let job = self.jobs.get(&row.job).map(|job| json!({"job": seed::job_of_application(&job.detail)}));
+        with(row.detail.clone(), job.unwrap_or_default())
     }
 
     /// The row of an application in a list.
@@ -207,9 +206,7 @@ impl Company {
         let created = known.is_none();
         let mut detail = known.map_or_else(|| seed::blank(id, now), |application| application.detail.clone());
         patch(&mut detail, &change, "")?;
-        if let Some(fields) = detail.as_object_mut() {
-            fields.insert("id".to_owned(), json!(id));
-        }
+        seed::set(&mut detail, "/id", id);
         if change.get("status").is_some() {
             let status = detail.pointer("/status/id").and_then(Value::as_u64);
             let status = status.filter(|id| seed::status(*id).is_some()).ok_or("status.id: no such status")?;
@@ -238,12 +235,9 @@ fn told_time(fields: &mut Map<String, Value>) -> Result<Option<Timestamp>, Strin
 }
 
 fn set_status(detail: &mut Value, id: u64, now: Timestamp) {
-    let label = seed::status(id).map(|status| status.name);
-    if let Some(fields) = detail.pointer_mut("/status").and_then(Value::as_object_mut) {
-        fields.insert("id".to_owned(), json!(id));
-        fields.insert("label".to_owned(), json!(label));
-        fields.insert("dateChanged".to_owned(), json!(seed::time(now)));
-    }
+    seed::set(detail, "/status/id", id);
+    seed::set(detail, "/status/label", seed::status(id).map(|status| status.name));
+    seed::set(detail, "/status/dateChanged", seed::time(now));
 }
 
 /// Copies the change into fields that exist; a name that the shape does not have is an error.

@@ -20,6 +20,7 @@ use super::{
 use crate::{
     control::{Controls, Refused},
     wire::with,
+    world::Chance,
 };
 
 const PAGE_MAX: usize = 500;
@@ -126,7 +127,7 @@ fn change_job(company: &mut Company, change: JobChange) -> Result<(StatusCode, J
     let answered = if id.is_some() { StatusCode::OK } else { StatusCode::CREATED };
     let id = id.unwrap_or_else(|| {
         let (id, now) = (company.next_job(), company.clock.now());
-        let detail = seed::make_job(&company.name, id, seed::JOBS[0], now, &mut |_| 0);
+        let detail = seed::make_job(&company.name, id, seed::JOBS[0], now, &mut Chance::new(0));
         company.set_job(Some(id), Job { detail, status: JobStatus::Open })
     });
     let known = company.change_job(id, |job| {

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use url::form_urlencoded;
 
 use super::{company::Company, gate::Error, seed};
+use crate::wire::with;
 
 /// How far a job is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -93,9 +94,7 @@ impl Job {
 
     /// Gives it another title.
     pub fn retitle(&mut self, title: &str) {
-        if let Some(label) = self.detail.pointer_mut("/title/label") {
-            *label = json!(title);
-        }
+        seed::set(&mut self.detail, "/title/label", title);
     }
 }
 
@@ -184,20 +183,16 @@ pub fn list(company: &Company, raw: &str, now: Timestamp) -> Result<Value, Error
 
 fn row(job: &Job, counts: Counts, now: Timestamp) -> Value {
     let draft = job.status == JobStatus::Draft;
-    let mut row = job.detail.clone();
-    let mut set = |name: &str, value: Value| {
-        if let Some(fields) = row.as_object_mut() {
-            fields.insert(name.to_owned(), value);
-        }
-    };
-    set("status", json!({"id": job.status.id(), "label": job.status.label()}));
-    set("newApplicantsCount", if draft { Value::Null } else { json!(counts.new) });
-    set("activeApplicantsCount", if draft { Value::Null } else { json!(counts.active) });
-    set("totalApplicantsCount", json!(counts.total));
+    let number = |count: u64| (!draft).then_some(count);
+    let counted = json!({
+        "status": {"id": job.status.id(), "label": job.status.label()}, "newApplicantsCount": number(counts.new),
+        "activeApplicantsCount": number(counts.active), "totalApplicantsCount": counts.total,
+    });
+    let mut row = with(job.detail.clone(), counted);
     if draft {
         // A draft was posted now, in the company's local time under the name of UTC: so it was recorded, twice.
         let local = now.checked_sub(SignedDuration::from_hours(6)).unwrap_or(now);
-        set("postedDate", json!(seed::time(local)));
+        seed::set(&mut row, "/postedDate", seed::time(local));
     }
     row
 }

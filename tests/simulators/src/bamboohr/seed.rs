@@ -1,14 +1,17 @@
 //! Initial data of a company: six jobs and 45 applications, different for each company, the same at every start.
 
 use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use super::{
     company::Company,
     job::{Job, JobStatus},
 };
-use crate::world::Clock;
+use crate::world::{
+    Chance, Clock,
+    words::{FIRST_NAMES, LAST_NAMES},
+};
 
 /// Applications of a new company: three pages of the initial size.
 pub const APPLICATIONS: u64 = 45;
@@ -76,37 +79,6 @@ pub fn statuses() -> Value {
         .collect()
 }
 
-/// First names.
-pub const FIRST_NAMES: [&str; 24] = [
-    "Amara", "Tomás", "Ingrid", "Kofi", "Yuki", "Leila", "Marek", "Priya", "Siobhán", "Dmitri", "Chiara", "Noah",
-    "Zanele", "Elif", "Mateo", "Hanna", "Ravi", "Aoife", "Björn", "Camille", "Farid", "Grace", "Haruto", "Ioana",
-];
-/// Last names.
-pub const LAST_NAMES: [&str; 23] = [
-    "Okafor",
-    "Ferreira",
-    "Lindqvist",
-    "Mensah",
-    "Tanaka",
-    "Haddad",
-    "Kowalski",
-    "Raman",
-    "Byrne",
-    "Volkov",
-    "Bianchi",
-    "Whitfield",
-    "Dlamini",
-    "Yılmaz",
-    "Rojas",
-    "Koskinen",
-    "Patel",
-    "Gallagher",
-    "Nyström",
-    "Dubois",
-    "Rahimi",
-    "Adeyemi",
-    "Popescu",
-];
 /// Where applicants come from.
 pub const SOURCES: [Option<&str>; 6] =
     [Some("LinkedIn"), Some("Indeed"), Some("Company careers page"), Some("Referral"), None, Some("Stepstone")];
@@ -127,30 +99,6 @@ pub const JOBS: [(&str, &str, &str, &str); 12] = [
     ("People Partner", "People", "Galway", "Ireland"),
 ];
 
-/// A stream of numbers from a name: enough variety for seeds, and no dependency on the time.
-struct Numbers(u64);
-
-impl Numbers {
-    fn of(name: &str) -> Self {
-        Self(Sha256::digest(name.as_bytes()).iter().take(8).fold(0, |number, byte| (number << 8) | u64::from(*byte)))
-    }
-
-    /// SplitMix64; 0 to `below` - 1.
-    fn next(&mut self, below: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)).checked_rem(below).unwrap_or(0)
-    }
-
-    fn pick<T: Copy + Default>(&mut self, list: &[T]) -> T {
-        let length = u64::try_from(list.len()).unwrap_or(1);
-        let index = usize::try_from(self.next(length)).unwrap_or(0);
-        list.get(index).copied().unwrap_or_default()
-    }
-}
-
 /// A time as the service writes it: `+00:00`, no fraction.
 #[must_use]
 pub fn time(at: Timestamp) -> String {
@@ -169,43 +117,38 @@ impl Times {
 /// A company as it is before anything happens.
 #[must_use]
 pub fn company(name: &str, clock: &Clock) -> Company {
-    let mut numbers = Numbers::of(name);
+    let mut chance = Chance::of_name(name);
     let times = Times(Timestamp::from_second(FIRST.min(clock.now().as_second() - SPAN_S)).unwrap_or_default());
-    let first_job = 10 + numbers.next(40);
-    let offset = usize::try_from(numbers.next(12)).unwrap_or(0);
+    let first_job = 10 + chance.number(40);
+    let offset = chance.below(12);
     let mut jobs = Vec::new();
     for (id, job) in (first_job..).zip(JOBS.iter().cycle().skip(offset).take(6)) {
-        let posted = times.after(numbers.next(600_000));
-        let made = make_job(name, id, *job, posted, &mut |below| numbers.next(below));
+        let posted = times.after(chance.number(600_000));
+        let made = make_job(name, id, *job, posted, &mut chance);
         jobs.push((id, made));
     }
-    let first = 100 + numbers.next(900);
+    let first = 100 + chance.number(900);
     let mut company = Company::empty(name, clock, first);
     let ids: Vec<u64> = jobs.iter().map(|(id, _)| *id).collect();
     for (id, detail) in jobs {
         company.set_job(Some(id), Job { detail, status: JobStatus::Open });
     }
     for index in 0..APPLICATIONS {
-        let (detail, updated) = make_application(name, first + index, index, &times, &ids, &mut numbers);
+        let (detail, updated) = make_application(name, first + index, index, &times, &ids, &mut chance);
         company.put(first + index, detail, updated);
     }
     company
 }
 
-/// A job like the others. `next` answers a number below its argument.
+/// A job like the others.
 pub fn make_job(
     company: &str,
     id: u64,
-    job: (&str, &str, &str, &str),
+    (title, department, city, country): (&str, &str, &str, &str),
     posted: Timestamp,
-    next: &mut dyn FnMut(u64) -> u64,
+    chance: &mut Chance,
 ) -> Value {
-    let (title, department, city, country) = job;
-    let mut name = |list: &[&'static str]| {
-        let index = usize::try_from(next(u64::try_from(list.len()).unwrap_or(1))).unwrap_or(0);
-        list.get(index).copied().unwrap_or_default()
-    };
-    let (lead, lead_last) = (name(&FIRST_NAMES), name(&LAST_NAMES));
+    let (lead, lead_last) = (chance.pick(&FIRST_NAMES), chance.pick(&LAST_NAMES));
     json!({
         "id": id,
         "title": {"id": null, "label": title},
@@ -215,14 +158,14 @@ pub fn make_job(
             "label": format!("{city}, {country}"),
             "address": {
                 "name": format!("{city} office"), "description": null, "addressLine1": format!("{} Harbour Street", 1 + id),
-                "addressLine2": null, "city": city, "state": null, "zipcode": format!("{}", 10_000 + next(80_000)),
+                "addressLine2": null, "city": city, "state": null, "zipcode": format!("{}", 10_000 + chance.number(80_000)),
                 "country": country, "phoneNumber": null,
             },
         },
         "department": {"id": 18_200 + id, "label": department},
         "status": {"id": 1, "label": "Open"},
         "hiringLead": {
-            "employeeId": 10 + next(80), "firstName": lead, "lastName": lead_last,
+            "employeeId": 10 + chance.number(80), "firstName": lead, "lastName": lead_last,
             "avatar": null, "jobTitle": {"id": null, "label": null},
         },
         "newApplicantsCount": 0,
@@ -270,39 +213,45 @@ fn make_application(
     index: u64,
     times: &Times,
     jobs: &[u64],
-    numbers: &mut Numbers,
+    chance: &mut Chance,
 ) -> (Value, Timestamp) {
-    let applied = times.after(600_000 + index * 120_000 + numbers.next(60_000));
+    let applied = times.after(600_000 + index * 120_000 + chance.number(60_000));
     // About a third was touched after it came in; those have a status beyond New.
-    let touched = numbers.next(3) == 0;
+    let touched = chance.number(3) == 0;
     let updated =
         if touched { applied.saturating_add(SignedDuration::from_hours(30)).unwrap_or(applied) } else { applied };
-    let status = if touched { numbers.pick(&[2_u64, 4, 5, 7, 8, 9, 20]) } else { 1 };
-    let (first, last) = (numbers.pick(&FIRST_NAMES), numbers.pick(&LAST_NAMES));
+    let status = if touched { chance.pick(&[2_u64, 4, 5, 7, 8, 9, 20]) } else { 1 };
+    let (first, last) = (chance.pick(&FIRST_NAMES), chance.pick(&LAST_NAMES));
     let mut detail = blank(id, applied);
     let label = STATUSES.iter().find(|known| known.id == status).map(|known| known.name);
-    let mut set = |pointer: &str, value: Value| {
-        if let Some(field) = detail.pointer_mut(pointer) {
-            *field = value;
-        }
-    };
-    set("/status/id", json!(status));
-    set("/status/label", json!(label));
-    set("/status/dateChanged", json!(time(updated)));
-    set("/rating", if touched { json!(1 + numbers.next(5)) } else { Value::Null });
-    set("/applicant/firstName", json!(first));
-    set("/applicant/lastName", json!(last));
-    // Unique by the number: two people may have the same name, never the same address.
-    set("/applicant/email", json!(format!("{}.{id}@{company}.example", ascii(last))));
-    set("/applicant/source", json!(numbers.pick(&SOURCES)));
-    set("/applicant/phoneNumber", json!(format!("+353 1 555 {:04}", numbers.next(10_000))));
-    set("/job/id", json!(usize::try_from(numbers.next(6)).ok().and_then(|job| jobs.get(job))));
+    set(&mut detail, "/status/id", status);
+    set(&mut detail, "/status/label", label);
+    set(&mut detail, "/status/dateChanged", time(updated));
+    set(&mut detail, "/rating", touched.then(|| 1 + chance.number(5)));
+    come(&mut detail, company, (first, last), chance);
+    set(&mut detail, "/job/id", jobs.get(chance.below(6)));
     (detail, updated)
 }
 
+/// Sets a field that there is.
+pub fn set(detail: &mut Value, pointer: &str, value: impl Serialize) {
+    if let Some(field) = detail.pointer_mut(pointer) {
+        *field = json!(value);
+    }
+}
+
+/// Fills in an applicant. The address is unique by the number: two people may have the same name, never the same address.
+pub fn come(detail: &mut Value, company: &str, (first, last): (&str, &str), chance: &mut Chance) {
+    let id = detail.get("id").and_then(Value::as_u64).unwrap_or_default();
+    set(detail, "/applicant/firstName", first);
+    set(detail, "/applicant/lastName", last);
+    set(detail, "/applicant/email", format!("{}.{id}@{company}.example", ascii(last)));
+    set(detail, "/applicant/source", chance.pick(&SOURCES));
+    set(detail, "/applicant/phoneNumber", format!("+353 1 555 {:04}", chance.number(10_000)));
+}
+
 /// A name as it may stand in an address.
-#[must_use]
-pub fn ascii(name: &str) -> String {
+fn ascii(name: &str) -> String {
     name.to_lowercase().chars().filter(char::is_ascii_lowercase).collect()
 }
 

@@ -6,9 +6,12 @@ use serde_json::{Value, json};
 use super::{
     company::Company,
     job::{Job, JobStatus},
-    seed::{self, FIRST_NAMES, JOBS, LAST_NAMES, SOURCES},
+    seed::{self, JOBS},
 };
-use crate::world::Chance;
+use crate::world::{
+    Chance,
+    words::{FIRST_NAMES, LAST_NAMES},
+};
 
 /// Rows of a page of a company that has grown.
 const GROWN_PAGE: usize = 50;
@@ -55,18 +58,18 @@ pub fn step(company: &mut Company, chance: &mut Chance) -> String {
             format!("application {id} moved to status {status}")
         }
         50..62 => {
-            let (first, last) = (name(chance, &FIRST_NAMES), name(chance, &LAST_NAMES));
-            set(company, id, &[("/applicant/firstName", json!(first)), ("/applicant/lastName", json!(last))]);
+            let (first, last) = (chance.pick(&FIRST_NAMES), chance.pick(&LAST_NAMES));
+            change(company, id, &[("/applicant/firstName", json!(first)), ("/applicant/lastName", json!(last))]);
             format!("the applicant of application {id} has another name")
         }
         62..70 => {
             let email = chance.percent(90).then(|| format!("person.{id}.{}@mail.example", chance.below(1_000)));
-            set(company, id, &[("/applicant/email", json!(email))]);
+            change(company, id, &[("/applicant/email", json!(email))]);
             format!("the applicant of application {id} has another address")
         }
         70..78 => {
             let rating = chance.percent(80).then(|| 1 + chance.below(5));
-            set(company, id, &[("/rating", json!(rating))]);
+            change(company, id, &[("/rating", json!(rating))]);
             format!("application {id} was rated")
         }
         78..88 => {
@@ -110,58 +113,30 @@ fn some_application(company: &Company, chance: &mut Chance) -> Option<u64> {
     company.applications().range(from..).next().map(|(id, _)| *id)
 }
 
-fn set(company: &mut Company, id: u64, values: &[(&str, Value)]) {
-    company.change(id, |detail| {
-        for (pointer, value) in values {
-            if let Some(field) = detail.pointer_mut(pointer) {
-                *field = value.clone();
-            }
-        }
-    });
+fn change(company: &mut Company, id: u64, values: &[(&str, Value)]) {
+    company.change(id, |detail| values.iter().for_each(|(pointer, value)| seed::set(detail, pointer, value)));
 }
 
 fn status(chance: &mut Chance) -> u64 {
     chance.of(&seed::STATUSES).map_or(1, |status| status.id)
 }
 
-fn name(chance: &mut Chance, names: &[&'static str]) -> &'static str {
-    chance.of(names).copied().unwrap_or_default()
-}
-
 fn create_job(company: &mut Company, chance: &mut Chance) -> u64 {
     let id = company.next_job();
-    let job = chance.of(&JOBS).copied().unwrap_or_default();
+    let job = chance.pick(&JOBS);
     let now = company.clock.now();
-    let mut next = |below: u64| {
-        let below = usize::try_from(below).unwrap_or(usize::MAX);
-        u64::try_from(chance.below(below)).unwrap_or(0)
-    };
-    let detail = seed::make_job(&company.name, id, job, now, &mut next);
+    let detail = seed::make_job(&company.name, id, job, now, chance);
     let status = if chance.percent(80) { JobStatus::Open } else { JobStatus::Draft };
     company.set_job(Some(id), Job { detail, status })
 }
 
 fn create_application(company: &mut Company, chance: &mut Chance, jobs: &[u64], ago: SignedDuration) -> Option<u64> {
     let job = *chance.of(jobs)?;
-    let (first, last) = (name(chance, &FIRST_NAMES), name(chance, &LAST_NAMES));
-    let source = chance.of(&SOURCES).copied().flatten();
-    let phone = format!("+353 1 555 {:04}", chance.below(10_000));
-    let now = company.clock.now();
-    let id = company.number();
+    let person = (chance.pick(&FIRST_NAMES), chance.pick(&LAST_NAMES));
+    let (id, now) = (company.number(), company.clock.now());
     let mut detail = seed::blank(id, now.checked_sub(ago).unwrap_or(now));
-    let email = format!("{}.{id}@{}.example", seed::ascii(last), company.name);
-    for (pointer, value) in [
-        ("/applicant/firstName", json!(first)),
-        ("/applicant/lastName", json!(last)),
-        ("/applicant/email", json!(email)),
-        ("/applicant/source", json!(source)),
-        ("/applicant/phoneNumber", json!(phone)),
-        ("/job/id", json!(job)),
-    ] {
-        if let Some(field) = detail.pointer_mut(pointer) {
-            *field = value;
-        }
-    }
+    seed::come(&mut detail, &company.name, person, chance);
+    seed::set(&mut detail, "/job/id", job);
     let updated = company.stamp();
     company.put(id, detail, updated);
     Some(id)

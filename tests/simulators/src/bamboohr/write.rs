@@ -52,13 +52,9 @@ fn create(company: &mut Company, form: &Form) -> Result<Value, Error> {
         ("/referredBy", text("referredBy")),
         ("/desiredSalary", text("desiredSalary")),
     ] {
-        if let Some(field) = detail.pointer_mut(pointer) {
-            *field = json!(value);
-        }
+        seed::set(&mut detail, pointer, value);
     }
-    if let Some(field) = detail.pointer_mut("/job/id") {
-        *field = json!(job);
-    }
+    seed::set(&mut detail, "/job/id", job);
     let updated = company.stamp();
     company.put(id, detail, updated);
     // Recorded: the number of the candidate that is told is that of the application.
@@ -91,9 +87,7 @@ pub async fn comment(State(world): State<Arc<World>>, call: Call) -> Response {
         company.comments.push((id, text.to_owned()));
         company.change(id, |detail| {
             let count = detail.get("commentCount").and_then(Value::as_u64).unwrap_or(0);
-            if let Some(field) = detail.pointer_mut("/commentCount") {
-                *field = json!(count + 1);
-            }
+            seed::set(detail, "/commentCount", count + 1);
         });
         Ok(json!({"type": "comment", "id": company.comments.len()}))
     })

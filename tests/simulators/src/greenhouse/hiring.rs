@@ -8,13 +8,9 @@ use super::{
     table::{Row, Table, time},
     webhook,
 };
+use crate::wire::with;
 
 impl State {
-    /// A new person, who has not applied yet.
-    pub fn new_candidate(&mut self, fields: Vec<(&'static str, Value)>) -> u64 {
-        self.add(Table::Candidates, fields)
-    }
-
     /// Somebody applies for a job and stands in its first stage.
     pub fn apply(&mut self, candidate: u64, job: u64, post: Option<u64>) -> Option<u64> {
         let stage = self.stages(job).first().copied()?;
@@ -35,7 +31,7 @@ impl State {
     /// A prospect becomes an application of a job: the old row is `converted`, the new one stands in the first stage.
     pub fn convert(&mut self, prospect: u64, job: u64) -> Option<u64> {
         let candidate = self.store.row(Table::Applications, prospect)?.number("candidate_id")?;
-        self.change(Table::Applications, prospect, |row| row.set("status", "converted"));
+        self.set(Table::Applications, prospect, json!({"status": "converted"}));
         self.apply(candidate, job, None)
     }
 
@@ -50,29 +46,10 @@ impl State {
         let source = self.store.rows(Table::Sources).keys().next().copied();
         self.add(
             Table::Applications,
-            vec![
-                ("agency_note_id", Value::Null),
-                ("candidate_id", json!(candidate)),
-                ("coordinator_id", Value::Null),
-                ("job_id", json!(job)),
-                ("job_post_id", json!(post)),
-                ("recruiter_id", json!(1)),
-                ("referrer_id", Value::Null),
-                ("source_id", json!(source)),
-                ("stage_id", Value::Null),
-                ("job_interview_stage_id", Value::Null),
-                ("stage_name", Value::Null),
-                ("status", json!("in_process")),
-                ("needs_decision", json!(false)),
-                ("prospect", json!(prospect)),
-                ("rejected_at", Value::Null),
-                ("last_activity_at", Value::Null),
-                ("location_address", Value::Null),
-                ("answers", json!([])),
-                ("prospective_job_ids", json!(prospective)),
-                ("custom_fields", json!({})),
-                ("_held_stage", Value::Null),
-            ],
+            json!({
+                "candidate_id": candidate, "job_id": job, "job_post_id": post, "source_id": source, "prospect": prospect,
+                "prospective_job_ids": prospective,
+            }),
         )
     }
 
@@ -93,56 +70,38 @@ impl State {
         self.leave(application);
         let name = self.store.row(Table::JobInterviewStages, stage).map(|row| row.get("name").clone());
         let entered = time(self.now_ms());
-        let row = self.add(
-            Table::ApplicationStages,
-            vec![
-                ("application_id", json!(application)),
-                ("job_interview_stage_id", json!(stage)),
-                ("entered_at", entered.clone()),
-                ("exited_at", Value::Null),
-                ("days_in_stage", json!(0)),
-                ("current", json!(true)),
-            ],
+        let stay = json!({"application_id": application, "job_interview_stage_id": stage, "entered_at": entered});
+        let row = self.add(Table::ApplicationStages, stay);
+        self.set(
+            Table::Applications,
+            application,
+            json!({
+                "stage_id": row, "job_interview_stage_id": stage, "stage_name": name, "last_activity_at": entered,
+                "_held_stage": stage,
+            }),
         );
-        self.change(Table::Applications, application, |application| {
-            application.set("stage_id", row);
-            application.set("job_interview_stage_id", stage);
-            application.set("stage_name", name.unwrap_or_default());
-            application.set("last_activity_at", entered);
-            application.set("_held_stage", stage);
-        });
     }
 
     fn leave(&mut self, application: u64) {
         let current = self.store.row(Table::Applications, application).and_then(|row| row.number("stage_id"));
         let exited = time(self.now_ms());
         if let Some(current) = current {
-            self.change(Table::ApplicationStages, current, |row| {
-                row.set("current", false);
-                row.set("exited_at", exited);
-            });
+            self.set(Table::ApplicationStages, current, json!({"current": false, "exited_at": exited}));
         }
     }
 
     /// Ends an application: it stands in no stage any more.
     fn end(&mut self, application: u64, status: &str, rejected_at: Value) {
         self.leave(application);
-        self.change(Table::Applications, application, |row| {
-            for field in ["stage_id", "job_interview_stage_id", "stage_name"] {
-                row.set(field, Value::Null);
-            }
-            row.set("status", status);
-            row.set("rejected_at", rejected_at);
-        });
+        let no_stage = json!({"stage_id": null, "job_interview_stage_id": null, "stage_name": null});
+        let ended = with(no_stage, json!({"status": status, "rejected_at": rejected_at}));
+        self.set(Table::Applications, application, ended);
     }
 
     /// Takes an ended application up again, in the stage that it was in.
     fn resume(&mut self, application: u64) {
         let held = self.store.row(Table::Applications, application).and_then(|row| row.number("_held_stage"));
-        self.change(Table::Applications, application, |row| {
-            row.set("status", "in_process");
-            row.set("rejected_at", Value::Null);
-        });
+        self.set(Table::Applications, application, json!({"status": "in_process", "rejected_at": null}));
         if let Some(stage) = held {
             self.enter(application, stage);
         }
@@ -157,10 +116,7 @@ impl State {
     /// An active application goes to the first stage of another job.
     pub fn transfer(&mut self, application: u64, job: u64) -> bool {
         let Some(stage) = self.stages(job).first().copied() else { return false };
-        self.change(Table::Applications, application, |row| {
-            row.set("job_id", job);
-            row.set("job_post_id", Value::Null);
-        });
+        self.set(Table::Applications, application, json!({"job_id": job, "job_post_id": null}));
         self.move_to(application, stage);
         true
     }
@@ -169,17 +125,8 @@ impl State {
     pub fn reject(&mut self, application: u64, reason: u64) {
         let now = time(self.now_ms());
         self.end(application, "rejected", now.clone());
-        self.add(
-            Table::RejectionDetails,
-            vec![
-                ("application_id", json!(application)),
-                ("rejected_by_id", json!(1)),
-                ("rejection_note_id", Value::Null),
-                ("rejection_reason_id", json!(reason)),
-                ("rejected_at", now),
-                ("question_custom_fields", json!({})),
-            ],
-        );
+        let details = json!({"application_id": application, "rejection_reason_id": reason, "rejected_at": now});
+        self.add(Table::RejectionDetails, details);
         self.tell("reject_candidate", |state| webhook::application(state, application));
     }
 
@@ -196,11 +143,7 @@ impl State {
     pub fn hire(&mut self, application: u64, opening: u64) {
         let now = time(self.now_ms());
         self.end(application, "hired", Value::Null);
-        self.change(Table::Openings, opening, |row| {
-            row.set("open", false);
-            row.set("closed_at", now.clone());
-            row.set("application_id", application);
-        });
+        self.set(Table::Openings, opening, json!({"open": false, "closed_at": now, "application_id": application}));
         self.tell("hire_candidate", |state| webhook::hired(state, application, opening));
         let job = self.store.row(Table::Openings, opening).and_then(|row| row.number("job_id"));
         let open = |state: &Self, job| {
@@ -216,11 +159,7 @@ impl State {
     pub fn unhire(&mut self, application: u64) {
         self.resume(application);
         for opening in self.store.of(Table::Applications, application, Table::Openings) {
-            self.change(Table::Openings, opening, |row| {
-                row.set("open", true);
-                row.set("closed_at", Value::Null);
-                row.set("application_id", Value::Null);
-            });
+            self.set(Table::Openings, opening, json!({"open": true, "closed_at": null, "application_id": null}));
         }
         self.tell("unhire_candidate", |state| webhook::application(state, application));
         let job = self.store.row(Table::Applications, application).and_then(|row| row.number("job_id"));
@@ -243,16 +182,12 @@ impl State {
     }
 
     /// Forgets who somebody is.
-    pub fn anonymize(&mut self, candidate: u64) {
-        self.change(Table::Candidates, candidate, |row| {
-            row.set("first_name", "Anonymized");
-            row.set("last_name", Value::Null);
-            row.set("title", Value::Null);
-            row.set("email_addresses", json!([]));
-            row.set("phone_numbers", json!([]));
-        });
+    pub fn anonymize(&mut self, candidate: u64) -> bool {
+        let nobody = json!({"first_name": "Anonymized", "last_name": null, "title": null});
+        self.set(Table::Candidates, candidate, with(nobody, json!({"email_addresses": [], "phone_numbers": []})));
         let fields = ["full_name", "current_title", "email_addresses", "phone_numbers"];
         self.tell("candidate_anonymized", |_| json!({"candidate_id": candidate, "anonymized_fields": fields}));
+        true
     }
 
     /// Takes out an application and all that hangs on it.
@@ -266,7 +201,7 @@ impl State {
             }
         }
         for opening in self.store.of(Table::Applications, application, Table::Openings) {
-            self.change(Table::Openings, opening, |row| row.set("application_id", Value::Null));
+            self.set(Table::Openings, opening, json!({"application_id": null}));
         }
         Some(row)
     }
@@ -284,20 +219,13 @@ impl State {
         for application in &applications {
             self.drop_application(*application);
         }
-        self.drop_notes(candidate);
-        let Some(row) = self.store.remove(Table::Candidates, candidate) else { return false };
-        let mut person = webhook::person(&row);
-        if let Some(fields) = person.as_object_mut() {
-            fields.insert("deleted_application_ids".to_owned(), json!(applications));
-        }
-        self.tell("delete_candidate", |_| json!({"person": person}));
-        true
-    }
-
-    fn drop_notes(&mut self, candidate: u64) {
         for note in self.store.of(Table::Candidates, candidate, Table::Notes) {
             self.store.remove(Table::Notes, note);
         }
+        let Some(row) = self.store.remove(Table::Candidates, candidate) else { return false };
+        let person = with(webhook::person(&row), json!({"deleted_application_ids": applications}));
+        self.tell("delete_candidate", |_| json!({"person": person}));
+        true
     }
 
     /// `gone` turns out to be `survivor`, who gets all applications.
@@ -307,14 +235,11 @@ impl State {
         }
         for table in [Table::Applications, Table::Offers, Table::Notes] {
             for id in self.store.of(Table::Candidates, gone, table) {
-                self.change(table, id, |row| row.set("candidate_id", survivor));
+                self.set(table, id, json!({"candidate_id": survivor}));
             }
         }
         let Some(row) = self.store.remove(Table::Candidates, gone) else { return false };
-        let mut person = webhook::person(&row);
-        if let Some(fields) = person.as_object_mut() {
-            fields.insert("new_candidate_id".to_owned(), json!(survivor));
-        }
+        let person = with(webhook::person(&row), json!({"new_candidate_id": survivor}));
         self.tell("merge_candidate", |_| json!({"person": person}));
         true
     }
@@ -329,7 +254,7 @@ impl State {
         phone: Option<&str>,
     ) -> Option<u64> {
         let job = self.store.row(Table::JobPosts, post).filter(|row| row.is("live"))?.number("job_id")?;
-        let candidate = self.new_candidate(seed::candidate(json!(first), json!(last), Some(mail), phone));
+        let candidate = self.add(Table::Candidates, seed::candidate(first, last, Some(mail), phone));
         self.apply(candidate, job, Some(post))
     }
 }

@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 use super::{
     seed,
     state::State,
-    table::{Row, Table, time},
+    table::{Table, date, time},
     webhook,
 };
-use crate::world::Chance;
+use crate::{wire::with, world::Chance};
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 /// What a scorecard may say; a draft says nothing yet.
@@ -23,8 +23,8 @@ impl State {
     }
 
     /// Changes a job.
-    pub fn update_job(&mut self, job: u64, work: impl FnOnce(&mut Row)) {
-        self.change(Table::Jobs, job, work);
+    pub fn update_job(&mut self, job: u64, fields: Value) {
+        self.set(Table::Jobs, job, fields);
         self.tell("job_updated", |state| json!({"job": webhook::job(state, job)}));
     }
 
@@ -32,13 +32,9 @@ impl State {
     pub fn set_job_status(&mut self, job: u64, status: &'static str) {
         let draft = self.store.row(Table::Jobs, job).is_some_and(|row| row.text("status") == Some("draft"));
         let now = time(self.now_ms());
-        self.update_job(job, |row| {
-            row.set("status", status);
-            row.set("closed_at", if status == "closed" { now.clone() } else { Value::Null });
-            if draft {
-                row.set("opened_at", now);
-            }
-        });
+        let closed = if status == "closed" { now.clone() } else { Value::Null };
+        let opened = if draft { json!({"opened_at": now}) } else { json!({}) };
+        self.update_job(job, with(json!({"status": status, "closed_at": closed}), opened));
         if draft && status == "open" {
             self.tell(
                 "job_approved",
@@ -73,36 +69,33 @@ impl State {
         if !right || self.store.has(Table::JobInterviewStages, stage, Table::Applications) {
             return false;
         }
-        self.change(Table::JobInterviewStages, stage, |row| row.set("active", false));
+        self.set(Table::JobInterviewStages, stage, json!({"active": false}));
         self.tell("job_interview_stage_deleted", |state| {
             let row = state.store.row(Table::JobInterviewStages, stage);
-            json!({"job_interview_stage": row.map(|row| json!({
-                "id": stage, "job_id": row.get("job_id"), "created_at": time(row.created),
-                "updated_at": time(row.updated), "name": row.get("name"), "active": true,
-            }))})
+            json!({"job_interview_stage": row.map(|row| {
+                let times = json!({"created_at": time(row.created), "updated_at": time(row.updated), "active": true});
+                with(row.part("job_id name"), times)
+            })})
         });
         true
     }
 
     /// A new post of a job.
-    pub fn new_post(&mut self, job: u64, title: Value, live: bool) -> u64 {
+    pub fn new_post(&mut self, job: u64, title: &str, live: bool) -> u64 {
         let post = seed::post(self, job, title, live);
         self.tell("job_post_created", |state| webhook::post(state, post));
         post
     }
 
     /// Changes a post.
-    pub fn update_post(&mut self, post: u64, work: impl FnOnce(&mut Row)) {
-        self.change(Table::JobPosts, post, work);
+    pub fn update_post(&mut self, post: u64, fields: Value) {
+        self.set(Table::JobPosts, post, fields);
         self.tell("job_post_updated", |state| webhook::post(state, post));
     }
 
     /// Deletes a post: it is told only to who asks for those that are not active.
     pub fn delete_post(&mut self, post: u64) {
-        self.change(Table::JobPosts, post, |row| {
-            row.set("active", false);
-            row.set("live", false);
-        });
+        self.set(Table::JobPosts, post, json!({"active": false, "live": false}));
         self.tell("job_post_deleted", |state| json!({"job_post": webhook::post(state, post)}));
     }
 
@@ -112,27 +105,13 @@ impl State {
         let (job, stage) = (row.number("job_id")?, row.number("job_interview_stage_id")?);
         let planned = self.store.of(Table::JobInterviewStages, stage, Table::JobInterviews).first().copied()?;
         let start = self.now_ms() + in_days * DAY_MS;
-        let timed = |ms: i64| if all_day { Value::Null } else { time(ms) };
-        let day = if all_day { date(start) } else { Value::Null };
-        Some(self.add(
-            Table::Interviews,
-            vec![
-                ("job_id", json!(job)),
-                ("application_id", json!(application)),
-                ("job_interview_id", json!(planned)),
-                ("starts_at", timed(start)),
-                ("ends_at", timed(start + DAY_MS / 32)),
-                ("location", json!("Room <4> & hall")),
-                ("status", json!("scheduled")),
-                ("organizer_id", json!(1)),
-                ("scheduled_at", Value::Null),
-                ("all_day_start_on", day.clone()),
-                ("all_day_end_on", day),
-                ("external_event_id", Value::Null),
-                ("video_conferencing_url", Value::Null),
-                ("availability_received_at", Value::Null),
-            ],
-        ))
+        let times = if all_day {
+            json!({"all_day_start_on": date(start), "all_day_end_on": date(start)})
+        } else {
+            json!({"starts_at": time(start), "ends_at": time(start + DAY_MS / 32)})
+        };
+        let interview = json!({"job_id": job, "application_id": application, "job_interview_id": planned});
+        Some(self.add(Table::Interviews, with(interview, times)))
     }
 
     /// Deletes an interview.
@@ -150,35 +129,14 @@ impl State {
         let (application, at) = (row.number("application_id")?, row.get("starts_at").clone());
         let planned = row.number("job_interview_id")?;
         let kit = self.store.of(Table::JobInterviews, planned, Table::InterviewKits).first().copied()?;
-        Some(self.add(
-            Table::Scorecards,
-            vec![
-                ("interview_kit_id", json!(kit)),
-                ("interviewer_id", json!(1)),
-                ("interviewed_at", at),
-                ("notes", Value::Null),
-                ("notes_with_tags", Value::Null),
-                ("submitter_id", json!(1)),
-                ("candidate_rating", Value::Null),
-                ("private_notes", Value::Null),
-                ("private_notes_with_tags", Value::Null),
-                ("status", json!("draft")),
-                ("public_notes", Value::Null),
-                ("public_notes_with_tags", Value::Null),
-                ("application_id", json!(application)),
-                ("submitted_at", Value::Null),
-            ],
-        ))
+        let fields = json!({"interview_kit_id": kit, "interviewed_at": at, "application_id": application});
+        Some(self.add(Table::Scorecards, fields))
     }
 
     /// Submits a scorecard, or submits it again.
-    pub fn submit_scorecard(&mut self, scorecard: u64, rating: Value) {
-        let now = time(self.now_ms());
-        self.change(Table::Scorecards, scorecard, |row| {
-            row.set("status", "complete");
-            row.set("candidate_rating", rating);
-            row.set("submitted_at", now);
-        });
+    pub fn submit_scorecard(&mut self, scorecard: u64, rating: &str) {
+        let submitted = json!({"status": "complete", "candidate_rating": rating, "submitted_at": time(self.now_ms())});
+        self.set(Table::Scorecards, scorecard, submitted);
     }
 
     /// Deletes a scorecard.
@@ -186,11 +144,11 @@ impl State {
         let Some(row) = self.store.remove(Table::Scorecards, scorecard) else { return false };
         self.tell("scorecard_deleted", |state| {
             let application = state.store.parent(&row, "application_id", Table::Applications);
-            json!({"scorecard": {
-                "id": scorecard, "candidate_id": application.map(|row| row.get("candidate_id")),
-                "interviewed_at": row.get("interviewed_at"), "created_at": time(row.created),
-                "updated_at": time(row.updated), "scorecard_status": row.get("status"),
-            }})
+            let card = json!({
+                "candidate_id": application.map(|row| row.get("candidate_id")), "created_at": time(row.created),
+                "updated_at": time(row.updated),
+            });
+            json!({"scorecard": with(row.part("interviewed_at scorecard_status=status"), card)})
         });
         true
     }
@@ -204,38 +162,25 @@ impl State {
         for offer in earlier {
             let current = self.store.row(Table::Offers, offer).and_then(|row| row.text("status"));
             if current != Some("Deprecated") {
-                self.update_offer(offer, |row| row.set("status", "Deprecated"));
+                self.update_offer(offer, json!({"status": "Deprecated"}));
             }
         }
-        let starts = date(self.now_ms() + in_days * DAY_MS);
-        let offer = self.add(
-            Table::Offers,
-            vec![
-                ("version", json!(version)),
-                ("application_id", json!(application)),
-                ("job_id", json!(job)),
-                ("candidate_id", json!(candidate)),
-                ("opening_id", Value::Null),
-                ("status", json!("Created")),
-                ("starts_on", if in_days == 0 { Value::Null } else { starts }),
-                ("sent_on", Value::Null),
-                ("resolved_at", Value::Null),
-                ("custom_fields", json!({})),
-            ],
-        );
+        let starts = if in_days == 0 { Value::Null } else { date(self.now_ms() + in_days * DAY_MS) };
+        let of = json!({"application_id": application, "job_id": job, "candidate_id": candidate});
+        let offer = self.add(Table::Offers, with(of, json!({"version": version, "starts_on": starts})));
         self.tell("offer_created", |state| webhook::offer(state, offer));
         Some(offer)
     }
 
     /// Changes an offer.
-    pub fn update_offer(&mut self, offer: u64, work: impl FnOnce(&mut Row)) {
-        self.change(Table::Offers, offer, work);
+    pub fn update_offer(&mut self, offer: u64, fields: Value) {
+        self.set(Table::Offers, offer, fields);
         self.tell("offer_updated", |state| webhook::offer(state, offer));
     }
 
     /// Approves an offer, which changes nothing that the lists tell but its time.
     pub fn approve_offer(&mut self, offer: u64) {
-        self.change(Table::Offers, offer, |_| ());
+        self.set(Table::Offers, offer, json!({}));
         self.tell("offer_approved", |state| webhook::offer(state, offer));
     }
 
@@ -252,25 +197,13 @@ impl State {
             return false;
         }
         let Some(row) = self.store.remove(table, id) else { return false };
-        let mut unit = json!({
-            "id": id, "name": row.get("name"), "child_ids": [], "parent_id": row.get("parent_id"),
-            "external_id": row.get("external_id"),
-        });
+        let unit = with(row.part("name parent_id external_id"), json!({"child_ids": []}));
         if table == Table::Offices {
-            if let Some(fields) = unit.as_object_mut() {
-                fields.insert("location".to_owned(), json!({"name": row.get("location")}));
-            }
-            self.tell("office_deleted", |_| json!({"office": unit}));
+            let located = with(unit, json!({"location": {"name": row.get("location")}}));
+            self.tell("office_deleted", |_| json!({"office": located}));
         } else {
             self.tell("department_deleted", |_| json!({"department": unit}));
         }
         true
     }
-}
-
-/// The day of a moment.
-#[must_use]
-pub fn date(ms: i64) -> Value {
-    let text = time(ms);
-    json!(text.as_str().and_then(|text| text.get(..10)).unwrap_or_default())
 }

@@ -1,6 +1,12 @@
 //! Sends the deliveries of one order and collects what the receiver answered.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::{Json, http::HeaderMap};
 use bytes::Bytes;
@@ -18,6 +24,8 @@ use crate::{
     world,
 };
 
+/// Events that this process made an id for: the clock alone may show the same time twice.
+static EVENTS: AtomicU64 = AtomicU64::new(0);
 /// The documented pauses before the attempts 2 to 7, in minutes.
 pub const RETRY_MINUTES: [f64; 6] = [1.0, 15.0, 60.0, 120.0, 240.0, 480.0];
 /// The longest that all pauses of one delivery may take together.
@@ -74,7 +82,10 @@ const fn ten_thousandth() -> f64 {
 pub async fn deliver(control: Arc<Control>, body: Bytes) -> Result<Json<Value>, Refused> {
     let order: Delivery = parse(&body)?;
     check_times(order.times)?;
-    let event_id = order.event_id.clone().unwrap_or_else(|| new_event_id(&clock::now().to_string()));
+    let event_id = order.event_id.clone().unwrap_or_else(|| {
+        let number = EVENTS.fetch_add(1, Ordering::Relaxed);
+        new_event_id(&format!("{}/{number}", clock::now()))
+    });
     let receiver = Receiver::open(&order.url, "ca_file", order.ca_file.as_deref())?;
     let mut body = match (&order.body, &order.event) {
         (Some(body), None) => body.clone(),

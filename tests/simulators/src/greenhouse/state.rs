@@ -8,7 +8,7 @@ use super::{
     seed,
     table::{Row, Store, Table},
 };
-use crate::world::{Chance, Clock};
+use crate::world::{Chance, Clock, Stamps};
 
 /// Events kept until somebody asks for the deliveries; the oldest of more are lost.
 const EVENTS_KEPT: usize = 10_000;
@@ -24,7 +24,7 @@ pub struct State {
     pub organization: u64,
     clock: Clock,
     next_id: u64,
-    last: i64,
+    stamps: Stamps,
     /// Milliseconds between two stamps of the past; none when stamps are now.
     pace: Option<i64>,
     events: VecDeque<Value>,
@@ -43,7 +43,7 @@ impl State {
             store: Store::default(),
             name: name.to_owned(),
             organization: 4_000_000 + spread(name),
-            last: clock.now_ms() - AGE_MS,
+            stamps: Stamps { last: clock.now_ms() - AGE_MS },
             clock,
             next_id: 4_000_000_000 + spread(name) * 10_000_000,
             pace: None,
@@ -61,31 +61,29 @@ impl State {
 
     /// The time that is written at a row: always later than the one before.
     fn stamp(&mut self) -> i64 {
-        self.last = match self.pace {
-            Some(pace) => self.last + pace,
-            None => self.now_ms().max(self.last + 1),
-        };
-        self.last
+        // A pace leads from the last stamp to one that is still in the past.
+        let at = self.pace.map_or_else(|| self.now_ms(), |pace| self.stamps.last + pace);
+        self.stamps.next(at)
     }
 
     /// Does what writes about so many stamps as if it had happened between the last change and now, with no webhooks.
     pub fn in_the_past(&mut self, stamps: usize, work: impl FnOnce(&mut Self)) {
         let stamps = i64::try_from(stamps).unwrap_or(i64::MAX).max(1);
         // Half of the time is left for what comes later.
-        self.pace = Some(((self.now_ms() - self.last) / stamps / 2).max(1));
+        self.pace = Some(((self.now_ms() - self.stamps.last) / stamps / 2).max(1));
         work(self);
         self.pace = None;
     }
 
     /// Adds a row and answers its id.
-    pub fn add(&mut self, table: Table, fields: Vec<(&'static str, Value)>) -> u64 {
+    pub fn add(&mut self, table: Table, fields: Value) -> u64 {
         self.next_id += 1;
         self.add_as(self.next_id, table, fields)
     }
 
     /// Adds a row with an id of the caller's choice.
-    pub fn add_as(&mut self, id: u64, table: Table, fields: Vec<(&'static str, Value)>) -> u64 {
-        let mut row = Row::new(id, fields);
+    pub fn add_as(&mut self, id: u64, table: Table, fields: Value) -> u64 {
+        let mut row = Row::new(table, id, fields);
         row.created = self.stamp();
         row.updated = row.created;
         self.store.put(table, row);
@@ -99,6 +97,11 @@ impl State {
         row.updated = self.stamp();
         self.store.put(table, row);
         true
+    }
+
+    /// Sets fields of a row and stamps it; false when there is none.
+    pub fn set(&mut self, table: Table, id: u64, fields: Value) -> bool {
+        self.change(table, id, |row| row.merge(fields))
     }
 
     /// Keeps an event for the webhooks, with what there is now.
@@ -141,12 +144,12 @@ mod tests {
         assert!(seeded < now);
         state.in_the_past(500, |state| {
             for _ in 0..500 {
-                state.add(Table::Notes, Vec::new());
+                state.add(Table::Notes, json!({}));
             }
         });
         assert!(newest(&state).is_some_and(|stamp| seeded < stamp && stamp < now));
-        let first = state.add(Table::Notes, Vec::new());
-        let second = state.add(Table::Notes, Vec::new());
+        let first = state.add(Table::Notes, json!({}));
+        let second = state.add(Table::Notes, json!({}));
         let stamp = |id| state.store.row(Table::Notes, id).map(|row| row.updated);
         assert_eq!((stamp(first), stamp(second)), (Some(now), Some(now + 1)));
     }

@@ -6,124 +6,131 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::{Value, json};
 
-use crate::world::Chance;
+use crate::{wire::with, world::Chance};
 
 /// A table of at most so many rows is walked through to pick one.
 const SHORT: usize = 64;
 
-/// A list of Harvest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Table {
-    Applications,
-    ApplicationStages,
-    Candidates,
-    Departments,
-    InterviewKits,
-    Interviews,
-    JobInterviewStages,
-    JobInterviews,
-    JobPosts,
-    Jobs,
-    Notes,
-    Offers,
-    Offices,
-    Openings,
-    RejectionDetails,
-    RejectionReasons,
-    Scorecards,
-    Sources,
-    Users,
+/// The lists: name, path, the fields that refer to other rows, and a row as it is when nothing more is said.
+macro_rules! tables {
+    ($($table:ident $path:literal [$($field:literal => $parent:ident),*] $blank:tt)*) => {
+        /// A list of Harvest.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Table { $($table),* }
+
+        impl Table {
+            /// All of them.
+            pub const ALL: [Self; [$(Self::$table),*].len()] = [$(Self::$table),*];
+
+            /// The last part of its path.
+            #[must_use]
+            pub const fn path(self) -> &'static str {
+                match self { $(Self::$table => $path),* }
+            }
+
+            /// The fields that refer to other rows: one id, or a list of ids.
+            #[must_use]
+            pub const fn parents(self) -> &'static [(&'static str, Self)] {
+                match self { $(Self::$table => &[$(($field, Self::$parent)),*]),* }
+            }
+
+            /// The fields of a row of which nothing is known.
+            fn blank(self) -> Value {
+                match self { $(Self::$table => json!($blank)),* }
+            }
+        }
+    };
+}
+
+tables! {
+    Applications "applications" [
+        "candidate_id" => Candidates, "job_id" => Jobs, "job_post_id" => JobPosts, "job_interview_stage_id" => JobInterviewStages
+    ] {
+        "agency_note_id": null, "candidate_id": null, "coordinator_id": null, "job_id": null, "job_post_id": null,
+        "recruiter_id": 1, "referrer_id": null, "source_id": null, "stage_id": null, "job_interview_stage_id": null,
+        "stage_name": null, "status": "in_process", "needs_decision": false, "prospect": false, "rejected_at": null,
+        "last_activity_at": null, "location_address": null, "answers": [], "prospective_job_ids": [], "custom_fields": {},
+        "_held_stage": null
+    }
+    ApplicationStages "application_stages" ["application_id" => Applications, "job_interview_stage_id" => JobInterviewStages] {
+        "application_id": null, "job_interview_stage_id": null, "entered_at": null, "exited_at": null, "days_in_stage": 0,
+        "current": true
+    }
+    Candidates "candidates" [] {
+        "first_name": null, "last_name": null, "preferred_name": null, "company": null, "title": null, "last_activity_at": null,
+        "private": false, "can_email": true, "time_zone": null, "tags": [], "linked_user_ids": [], "phone_numbers": [],
+        "addresses": [], "email_addresses": [], "website_addresses": [], "social_media_addresses": [], "custom_fields": {}
+    }
+    Departments "departments" ["parent_id" => Departments] {"name": null, "parent_id": null, "external_id": null}
+    InterviewKits "interview_kits" ["job_id" => Jobs, "job_interview_id" => JobInterviews] {
+        "job_id": null, "job_interview_id": null, "exercises": null, "anonymize_candidate": false, "anonymize_resumes": false
+    }
+    Interviews "interviews" ["application_id" => Applications, "job_id" => Jobs, "job_interview_id" => JobInterviews] {
+        "job_id": null, "application_id": null, "job_interview_id": null, "starts_at": null, "ends_at": null,
+        "location": "Room <4> & hall", "status": "scheduled", "organizer_id": 1, "scheduled_at": null,
+        "all_day_start_on": null, "all_day_end_on": null, "external_event_id": null, "video_conferencing_url": null,
+        "availability_received_at": null
+    }
+    JobInterviewStages "job_interview_stages" ["job_id" => Jobs] {
+        "job_id": null, "sort_order": 0, "name": null, "active": true
+    }
+    JobInterviews "job_interviews" ["job_id" => Jobs, "job_interview_stage_id" => JobInterviewStages] {
+        "job_interview_stage_id": null, "job_id": null, "sort_order": 0, "scheduling_type": "needs_scheduling",
+        "duration": 45, "summary": null, "instructions": null, "name": null, "active": true, "require_scorecard": true
+    }
+    JobPosts "job_posts" ["job_id" => Jobs] {
+        "title": null, "internal": false, "active": true, "live": false, "featured": false, "first_published_at": null,
+        "content": "<p>Build things & keep them running.</p>", "language": "en", "public_url": null,
+        "demographic_question_set_id": null, "job_id": null, "job_board_id": 7, "questions": []
+    }
+    Jobs "jobs" ["department_id" => Departments, "office_ids" => Offices] {
+        "name": null, "requisition_id": null, "notes": null, "confidential": false, "is_template": null,
+        "copied_from_id": null, "opened_at": null, "closed_at": null, "status": null, "office_ids": [],
+        "department_id": null,
+        "custom_fields": {
+            "employment_type": {"name": "Employment Type", "type": "single_select", "value": "Full-time"}
+        }
+    }
+    Notes "notes" ["candidate_id" => Candidates] {
+        "candidate_id": null, "application_id": null, "user_id": 1, "body": null, "visibility": null, "type": "NOTE"
+    }
+    Offers "offers" ["application_id" => Applications, "job_id" => Jobs, "candidate_id" => Candidates] {
+        "version": 1, "application_id": null, "job_id": null, "candidate_id": null, "opening_id": null,
+        "status": "Created", "starts_on": null, "sent_on": null, "resolved_at": null, "custom_fields": {}
+    }
+    Offices "offices" ["parent_id" => Offices] {
+        "name": null, "parent_id": null, "external_id": null, "location": null, "primary_in_house_contact_user_id": null
+    }
+    Openings "openings" ["job_id" => Jobs, "application_id" => Applications] {
+        "job_id": null, "opened_at": null, "closed_at": null, "sort_order": 0, "opening_id": null, "application_id": null,
+        "close_reason_id": null, "target_start_on": null, "open": true, "custom_fields": {}
+    }
+    RejectionDetails "rejection_details" ["application_id" => Applications] {
+        "application_id": null, "rejected_by_id": 1, "rejection_note_id": null, "rejection_reason_id": null,
+        "rejected_at": null, "question_custom_fields": {}
+    }
+    RejectionReasons "rejection_reasons" [] {
+        "name": null, "type": {"id": 1, "key": "we_rejected_them", "name": "We rejected them"}, "_builtin": false
+    }
+    Scorecards "scorecards" ["application_id" => Applications, "interview_kit_id" => InterviewKits] {
+        "interview_kit_id": null, "interviewer_id": 1, "interviewed_at": null, "notes": null, "notes_with_tags": null,
+        "submitter_id": 1, "candidate_rating": null, "private_notes": null, "private_notes_with_tags": null,
+        "status": "draft", "public_notes": null, "public_notes_with_tags": null, "application_id": null,
+        "submitted_at": null
+    }
+    Sources "sources" [] {"name": null, "type": {"id": 1, "name": "Company marketing"}}
+    Users "users" [] {
+        "first_name": null, "last_name": null, "primary_email": null, "job_title": null, "agency_id": null, "name": null,
+        "deactivated": false, "site_admin": false, "employee_id": null, "linked_candidate_ids": [], "office_ids": [],
+        "department_ids": [], "interviewer_tags": [], "emails": [], "custom_fields": {}, "_service": false
+    }
 }
 
 impl Table {
-    /// All of them.
-    pub const ALL: [Self; 19] = [
-        Self::Applications,
-        Self::ApplicationStages,
-        Self::Candidates,
-        Self::Departments,
-        Self::InterviewKits,
-        Self::Interviews,
-        Self::JobInterviewStages,
-        Self::JobInterviews,
-        Self::JobPosts,
-        Self::Jobs,
-        Self::Notes,
-        Self::Offers,
-        Self::Offices,
-        Self::Openings,
-        Self::RejectionDetails,
-        Self::RejectionReasons,
-        Self::Scorecards,
-        Self::Sources,
-        Self::Users,
-    ];
-
-    /// The last part of its path.
-    #[must_use]
-    pub const fn path(self) -> &'static str {
-        match self {
-            Self::Applications => "applications",
-            Self::ApplicationStages => "application_stages",
-            Self::Candidates => "candidates",
-            Self::Departments => "departments",
-            Self::InterviewKits => "interview_kits",
-            Self::Interviews => "interviews",
-            Self::JobInterviewStages => "job_interview_stages",
-            Self::JobInterviews => "job_interviews",
-            Self::JobPosts => "job_posts",
-            Self::Jobs => "jobs",
-            Self::Notes => "notes",
-            Self::Offers => "offers",
-            Self::Offices => "offices",
-            Self::Openings => "openings",
-            Self::RejectionDetails => "rejection_details",
-            Self::RejectionReasons => "rejection_reasons",
-            Self::Scorecards => "scorecards",
-            Self::Sources => "sources",
-            Self::Users => "users",
-        }
-    }
-
     /// The table with this path.
     #[must_use]
     pub fn named(path: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|table| table.path() == path)
-    }
-
-    /// The fields that refer to other rows: one id, or a list of ids.
-    #[must_use]
-    pub const fn parents(self) -> &'static [(&'static str, Self)] {
-        match self {
-            Self::Applications => &[
-                ("candidate_id", Self::Candidates),
-                ("job_id", Self::Jobs),
-                ("job_post_id", Self::JobPosts),
-                ("job_interview_stage_id", Self::JobInterviewStages),
-            ],
-            Self::ApplicationStages => {
-                &[("application_id", Self::Applications), ("job_interview_stage_id", Self::JobInterviewStages)]
-            }
-            Self::Departments => &[("parent_id", Self::Departments)],
-            Self::Offices => &[("parent_id", Self::Offices)],
-            Self::Jobs => &[("department_id", Self::Departments), ("office_ids", Self::Offices)],
-            Self::JobInterviewStages | Self::JobPosts => &[("job_id", Self::Jobs)],
-            Self::JobInterviews => &[("job_id", Self::Jobs), ("job_interview_stage_id", Self::JobInterviewStages)],
-            Self::InterviewKits => &[("job_id", Self::Jobs), ("job_interview_id", Self::JobInterviews)],
-            Self::Interviews => &[
-                ("application_id", Self::Applications),
-                ("job_id", Self::Jobs),
-                ("job_interview_id", Self::JobInterviews),
-            ],
-            Self::Offers => {
-                &[("application_id", Self::Applications), ("job_id", Self::Jobs), ("candidate_id", Self::Candidates)]
-            }
-            Self::Openings => &[("job_id", Self::Jobs), ("application_id", Self::Applications)],
-            Self::Scorecards => &[("application_id", Self::Applications), ("interview_kit_id", Self::InterviewKits)],
-            Self::RejectionDetails => &[("application_id", Self::Applications)],
-            Self::Notes => &[("candidate_id", Self::Candidates)],
-            Self::Candidates | Self::RejectionReasons | Self::Sources | Self::Users => &[],
-        }
     }
 }
 
@@ -133,6 +140,13 @@ pub fn time(ms: i64) -> Value {
     json!(format!("{:.3}", Timestamp::from_millisecond(ms).unwrap_or_default()))
 }
 
+/// The day of a moment.
+#[must_use]
+pub fn date(ms: i64) -> Value {
+    let text = time(ms);
+    json!(text.as_str().and_then(|text| text.get(..10)).unwrap_or_default())
+}
+
 /// One row. A field whose name begins with `_` is known to the simulator only.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
@@ -140,20 +154,20 @@ pub struct Row {
     /// Milliseconds since 1970 UTC, as `updated`.
     pub created: i64,
     pub updated: i64,
-    fields: Vec<(&'static str, Value)>,
+    fields: Value,
 }
 
 impl Row {
-    /// A row with these fields, not stamped.
+    /// A row of a table with these fields, not stamped.
     #[must_use]
-    pub fn new(id: u64, fields: Vec<(&'static str, Value)>) -> Self {
-        Self { id, created: 0, updated: 0, fields }
+    pub fn new(table: Table, id: u64, fields: Value) -> Self {
+        Self { id, created: 0, updated: 0, fields: with(table.blank(), fields) }
     }
 
     /// A field; null when there is none.
     #[must_use]
     pub fn get(&self, name: &str) -> &Value {
-        self.fields.iter().find(|(known, _)| *known == name).map_or(&Value::Null, |(_, value)| value)
+        self.fields.get(name).unwrap_or(&Value::Null)
     }
 
     /// A field that is text.
@@ -174,16 +188,31 @@ impl Row {
         self.get(name) == &Value::Bool(true)
     }
 
-    /// Sets a field, which becomes the last one when it is new.
-    pub fn set(&mut self, name: &'static str, value: impl Into<Value>) {
-        match self.fields.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, old)) => *old = value.into(),
-            None => self.fields.push((name, value.into())),
+    /// Sets a field.
+    pub fn set(&mut self, name: &str, value: impl Into<Value>) {
+        if let Some(fields) = self.fields.as_object_mut() {
+            fields.insert(name.to_owned(), value.into());
         }
     }
 
+    /// Sets these fields.
+    pub fn merge(&mut self, fields: Value) {
+        self.fields = with(self.fields.take(), fields);
+    }
+
+    /// The id and these fields, separated by spaces; `a=b` is the field `b` under the name `a`.
+    #[must_use]
+    pub fn part(&self, names: &str) -> Value {
+        let fields = names.split(' ').map(|name| {
+            let (name, field) = name.split_once('=').unwrap_or((name, name));
+            (name.to_owned(), self.get(field).clone())
+        });
+        Value::Object(fields.chain([("id".to_owned(), json!(self.id))]).collect())
+    }
+
     /// The ids that a field refers to.
-    fn references(&self, name: &str) -> Vec<u64> {
+    #[must_use]
+    pub fn references(&self, name: &str) -> Vec<u64> {
         match self.get(name) {
             Value::Array(list) => list.iter().filter_map(Value::as_u64).collect(),
             value => value.as_u64().into_iter().collect(),
@@ -191,8 +220,8 @@ impl Row {
     }
 
     /// The fields on the wire.
-    fn shown(&self) -> impl Iterator<Item = &(&'static str, Value)> {
-        self.fields.iter().filter(|(name, _)| !name.starts_with('_'))
+    fn shown(&self) -> impl Iterator<Item = (&String, &Value)> {
+        self.fields.as_object().into_iter().flatten().filter(|(name, _)| !name.starts_with('_'))
     }
 }
 
@@ -315,10 +344,10 @@ mod tests {
     #[test]
     fn the_index_follows_what_refers_to_what() {
         let mut store = Store::default();
-        store.put(Table::Offices, Row::new(1, Vec::new()));
-        store.put(Table::Jobs, Row::new(5, vec![("office_ids", json!([1, 2])), ("department_id", Value::Null)]));
+        store.put(Table::Offices, Row::new(Table::Offices, 1, json!({})));
+        store.put(Table::Jobs, Row::new(Table::Jobs, 5, json!({"office_ids": [1, 2]})));
         assert_eq!(store.of(Table::Offices, 2, Table::Jobs), [5]);
-        store.put(Table::Jobs, Row::new(5, vec![("office_ids", json!([2])), ("department_id", json!(9))]));
+        store.put(Table::Jobs, Row::new(Table::Jobs, 5, json!({"office_ids": [2], "department_id": 9})));
         assert!(!store.has(Table::Offices, 1, Table::Jobs));
         assert!(store.has(Table::Departments, 9, Table::Jobs));
         assert!(store.remove(Table::Jobs, 5).is_some());
@@ -327,10 +356,9 @@ mod tests {
 
     #[test]
     fn a_row_shows_its_times_and_hides_what_is_only_known_here() {
-        let mut row = Row::new(7, vec![("name", json!("A")), ("_secret", json!(1))]);
+        let mut row = Row::new(Table::Sources, 7, json!({"name": "A", "_secret": 1}));
         (row.created, row.updated) = (1_000, 2_500);
-        let whole =
-            r#"{"id":7,"created_at":"1970-01-01T00:00:01.000Z","updated_at":"1970-01-01T00:00:02.500Z","name":"A"}"#;
+        let whole = r#"{"id":7,"created_at":"1970-01-01T00:00:01.000Z","updated_at":"1970-01-01T00:00:02.500Z","name":"A","type":{"id":1,"name":"Company marketing"}}"#;
         assert_eq!(serde_json::to_string(&Shown(&row, None)).unwrap_or_default(), whole);
         let part = serde_json::to_string(&Shown(&row, Some(&["name".to_owned()]))).unwrap_or_default();
         assert_eq!(part, r#"{"id":7,"name":"A"}"#);

@@ -1,13 +1,13 @@
 //! The bodies of webhooks, in the shapes of the official samples.
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
-    planning::date,
     state::State,
-    table::{Row, Table, time},
+    table::{Row, Table, date, time},
 };
-use jiff::Timestamp;
+use crate::wire::with;
 
 /// A moment without fractions of a second.
 fn seconds(ms: i64) -> Value {
@@ -21,12 +21,8 @@ fn whole(value: &Value) -> Value {
 }
 
 fn user(state: &State, id: Option<u64>) -> Value {
-    id.and_then(|id| state.store.row(Table::Users, id)).map_or(Value::Null, |row| {
-        json!({
-            "id": row.id, "email": row.get("primary_email"), "name": row.get("name"),
-            "employee_id": row.get("employee_id"),
-        })
-    })
+    let row = id.and_then(|id| state.store.row(Table::Users, id));
+    row.map_or(Value::Null, |row| row.part("email=primary_email name employee_id"))
 }
 
 fn url(path: &str) -> String {
@@ -48,8 +44,7 @@ fn fields_of_application(state: &State, id: u64) -> Value {
     let candidate = row.number("candidate_id").unwrap_or_default();
     let source = state.store.parent(row, "source_id", Table::Sources);
     // A prospect is told with the jobs that it is considered for, though the list names no job of it.
-    let considered = row.get("prospective_job_ids").as_array().into_iter().flatten().filter_map(Value::as_u64);
-    let named = row.number("job_id").into_iter().chain(considered);
+    let named = row.number("job_id").into_iter().chain(row.references("prospective_job_ids"));
     // One that was deleted since is not told.
     let jobs: Vec<Value> = named.map(|id| job(state, id)).filter(Value::is_object).collect();
     let status = match row.text("status") {
@@ -66,7 +61,7 @@ fn fields_of_application(state: &State, id: u64) -> Value {
         "applied_at": seconds(row.created),
         "last_activity_at": seconds(row.updated),
         "url": url(&format!("people/{candidate}?application_id={id}")),
-        "source": source.map(|row| json!({"id": row.id, "name": row.get("name"), "public_name": row.get("name")})),
+        "source": source.map(|row| row.part("name public_name=name")),
         "credited_to": user(state, row.number("recruiter_id")),
         "rejection_reason": reason,
         "rejection_details": details,
@@ -82,7 +77,7 @@ fn rejection_reason(state: &State, application: u64) -> Value {
     let details = state.store.of(Table::Applications, application, Table::RejectionDetails);
     let details = details.first().and_then(|id| state.store.row(Table::RejectionDetails, *id));
     let reason = details.and_then(|row| state.store.parent(row, "rejection_reason_id", Table::RejectionReasons));
-    reason.map_or(Value::Null, |row| json!({"id": row.id, "name": row.get("name"), "type": row.get("type")}))
+    reason.map_or(Value::Null, |row| row.part("name type"))
 }
 
 fn stage(state: &State, application: &Row, candidate: u64) -> Value {
@@ -105,34 +100,18 @@ fn stage(state: &State, application: &Row, candidate: u64) -> Value {
 
 fn candidate(state: &State, id: u64) -> Value {
     let Some(row) = state.store.row(Table::Candidates, id) else { return Value::Null };
-    json!({
-        "id": id,
-        "first_name": row.get("first_name"),
-        "last_name": row.get("last_name"),
-        "title": row.get("title"),
-        "company": row.get("company"),
-        "created_at": seconds(row.created),
-        "external_id": null,
-        "photo_url": null,
-        "url": url(&format!("people/{id}")),
-        "is_private": row.get("private"),
-        "can_email": row.get("can_email"),
-        "phone_numbers": row.get("phone_numbers"),
-        "email_addresses": row.get("email_addresses"),
-        "addresses": row.get("addresses"),
-        "website_addresses": row.get("website_addresses"),
-        "social_media_addresses": row.get("social_media_addresses"),
-        "educations": [],
-        "employments": [],
-        "recruiter": user(state, Some(1)),
-        "coordinator": null,
-        "attachments": [{
-            "filename": "resume.pdf", "url": format!("https://files.greenhouse.example/{id}/resume.pdf?a=1&b=2"),
-            "type": "resume",
-        }],
-        "tags": row.get("tags"),
+    let resume = format!("https://files.greenhouse.example/{id}/resume.pdf?a=1&b=2");
+    let own = row.part(
+        "first_name last_name title company is_private=private can_email phone_numbers email_addresses addresses \
+         website_addresses social_media_addresses tags",
+    );
+    let further = json!({
+        "created_at": seconds(row.created), "external_id": null, "photo_url": null, "url": url(&format!("people/{id}")),
+        "educations": [], "employments": [], "recruiter": user(state, Some(1)), "coordinator": null,
+        "attachments": [{"filename": "resume.pdf", "url": resume, "type": "resume"}],
         "custom_fields": {"expected_salary": custom_field("Expected salary")},
-    })
+    });
+    with(own, further)
 }
 
 /// `candidate` of `update_candidate`.
@@ -144,113 +123,62 @@ pub fn candidate_alone(state: &State, id: u64) -> Value {
 /// `person` of what happens to people who are gone afterwards.
 #[must_use]
 pub fn person(row: &Row) -> Value {
-    json!({
-        "id": row.id,
-        "first_name": row.get("first_name"),
-        "last_name": row.get("last_name"),
-        "company": row.get("company"),
-        "title": row.get("title"),
-        "created_at": seconds(row.created),
-        "headline": null,
-        "is_private": row.get("private"),
-        "recruiter_user_id": 1,
-        "coordinator_user_id": null,
-        "can_email": row.get("can_email"),
-    })
+    let further = json!({
+        "created_at": seconds(row.created), "headline": null, "recruiter_user_id": 1, "coordinator_user_id": null,
+    });
+    with(row.part("first_name last_name company title is_private=private can_email"), further)
 }
 
 /// `job` of the events of jobs, and an element of `jobs` of an application.
 #[must_use]
 pub fn job(state: &State, id: u64) -> Value {
     let Some(row) = state.store.row(Table::Jobs, id) else { return Value::Null };
-    let department = state.store.parent(row, "department_id", Table::Departments);
-    let departments: Vec<Value> = department
-        .into_iter()
-        .map(|row| json!({"id": row.id, "name": row.get("name"), "external_id": row.get("external_id")}))
-        .collect();
-    let office_ids = row.get("office_ids").as_array().into_iter().flatten().filter_map(Value::as_u64);
-    let offices: Vec<Value> = office_ids
-        .filter_map(|id| state.store.row(Table::Offices, id))
-        .map(|row| {
-            json!({
-                "id": row.id, "name": row.get("name"), "location": row.get("location"),
-                "external_id": row.get("external_id"),
-            })
-        })
-        .collect();
-    let openings: Vec<Value> = state
-        .store
-        .of(Table::Jobs, id, Table::Openings)
-        .into_iter()
-        .filter_map(|id| state.store.row(Table::Openings, id))
-        .map(|row| json!({"id": row.id, "opening_id": row.get("opening_id"), "custom_fields": []}))
-        .collect();
+    let parts = |table: Table, ids: Vec<u64>, names: &str| -> Vec<Value> {
+        ids.into_iter().filter_map(|id| state.store.row(table, id)).map(|row| row.part(names)).collect()
+    };
+    let departments = parts(Table::Departments, row.references("department_id"), "name external_id");
+    let offices = parts(Table::Offices, row.references("office_ids"), "name location external_id");
+    let openings = parts(Table::Openings, state.store.of(Table::Jobs, id, Table::Openings), "opening_id");
+    let openings: Vec<Value> = openings.into_iter().map(|one| with(one, json!({"custom_fields": []}))).collect();
     let member = json!({"user_id": 1, "employee_id": null});
-    json!({
-        "id": id,
-        "name": row.get("name"),
-        "requisition_id": row.get("requisition_id"),
-        "notes": row.get("notes"),
-        "confidential": row.get("confidential"),
-        "job_post_id": state.store.of(Table::Jobs, id, Table::JobPosts).first(),
-        "status": row.get("status"),
-        "created_by_id": 1,
-        "created_at": seconds(row.created),
-        "opened_at": whole(row.get("opened_at")),
-        "closed_at": whole(row.get("closed_at")),
-        "url": url(&format!("sdash/{id}")),
-        "departments": departments,
-        "offices": offices,
+    let further = json!({
+        "job_post_id": state.store.of(Table::Jobs, id, Table::JobPosts).first(), "created_by_id": 1,
+        "created_at": seconds(row.created), "opened_at": whole(row.get("opened_at")),
+        "closed_at": whole(row.get("closed_at")), "url": url(&format!("sdash/{id}")), "departments": departments,
+        "offices": offices, "openings": openings,
         "hiring_team": {"hiring_managers": [member], "sourcers": [], "recruiters": [member], "coordinators": []},
-        "openings": openings,
-        "custom_fields": row.get("custom_fields"),
-    })
+    });
+    with(row.part("name requisition_id notes confidential status custom_fields"), further)
 }
 
 /// `application` of `hire_candidate`, with the opening and the offer that led to it.
 #[must_use]
 pub fn hired(state: &State, id: u64, opening: u64) -> Value {
-    let mut fields = fields_of_application(state, id);
+    let fields = fields_of_application(state, id);
     let offers = state.store.of(Table::Applications, id, Table::Offers);
     let offer = offers.last().and_then(|id| state.store.row(Table::Offers, *id)).map(|row| {
-        json!({
-            "id": row.id, "version": row.get("version"), "created_at": seconds(row.created),
-            "sent_at": row.get("sent_on"), "resolved_at": whole(row.get("resolved_at")),
-            "starts_at": row.get("starts_on"), "custom_fields": {"salary": custom_field("Salary")},
-        })
+        let further = json!({
+            "created_at": seconds(row.created), "resolved_at": whole(row.get("resolved_at")),
+            "custom_fields": {"salary": custom_field("Salary")},
+        });
+        with(row.part("version sent_at=sent_on starts_at=starts_on"), further)
     });
     let named = state.store.row(Table::Openings, opening).map(|row| row.get("opening_id").clone());
-    if let Some(fields) = fields.as_object_mut() {
-        let mut job = fields.get("jobs").and_then(|jobs| jobs.get(0)).cloned().unwrap_or_default();
-        if let Some(job) = job.as_object_mut() {
-            for (old, new) in [("open_date", "opened_at"), ("close_date", "closed_at")] {
-                let value = job.get(new).cloned().unwrap_or_default();
-                job.insert(old.to_owned(), value);
-            }
-        }
-        fields.insert("opening".to_owned(), json!({"opening_id": named, "custom_fields": []}));
-        fields.insert("offer".to_owned(), json!(offer));
-        fields.insert("job".to_owned(), job);
-    }
-    json!({"application": fields})
+    let job = fields.pointer("/jobs/0").cloned().unwrap_or_default();
+    let dates = json!({"open_date": job.get("opened_at"), "close_date": job.get("closed_at")});
+    let opening = json!({"opening_id": named, "custom_fields": []});
+    let hired = json!({"opening": opening, "offer": offer, "job": with(job, dates)});
+    json!({"application": with(fields, hired)})
 }
 
 /// `application` of `delete_application`.
 #[must_use]
 pub fn deleted_application(row: &Row) -> Value {
-    json!({"application": {
-        "id": row.id,
-        "candidate_id": row.get("candidate_id"),
-        "job_id": row.get("job_id"),
-        "created_at": seconds(row.created),
-        "source_id": row.get("source_id"),
-        "candidate_rejection_reason_id": null,
-        "rejection_note_id": null,
-        "rejected_at": whole(row.get("rejected_at")),
-        "referrer_id": row.get("referrer_id"),
-        "prospect": row.get("prospect"),
-        "rejected_by_user_id": null,
-    }})
+    let further = json!({
+        "created_at": seconds(row.created), "candidate_rejection_reason_id": null, "rejection_note_id": null,
+        "rejected_at": whole(row.get("rejected_at")), "rejected_by_user_id": null,
+    });
+    json!({"application": with(row.part("candidate_id job_id source_id referrer_id prospect"), further)})
 }
 
 /// The flat payload of the events of offers.
@@ -263,35 +191,20 @@ pub fn offer(state: &State, id: u64) -> Value {
         let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
         Some(format!("{month}/{day}/{year}"))
     });
-    json!({
-        "id": id,
-        "application_id": row.get("application_id"),
-        "job_id": row.get("job_id"),
-        "user_id": 1,
-        "version": row.get("version"),
-        "sent_on": row.get("sent_on"),
-        "resolved_at": whole(row.get("resolved_at")),
-        "start_date": start,
-        "notes": null,
-        "offer_status": row.get("status"),
+    let further = json!({
+        "user_id": 1, "resolved_at": whole(row.get("resolved_at")), "start_date": start, "notes": null,
         "custom_fields": {"salary": custom_field("Salary")},
-    })
+    });
+    with(row.part("application_id job_id version sent_on offer_status=status"), further)
 }
 
 /// `offer` of `offer_deleted`.
 #[must_use]
 pub fn deleted_offer(row: &Row) -> Value {
-    json!({"offer": {
-        "id": row.id,
-        "application_id": row.get("application_id"),
-        "offering_user_id": 1,
-        "offer_status": row.get("status"),
-        "version": row.get("version"),
-        "sent_on": date(row.created),
-        "resolved_at": whole(row.get("resolved_at")),
-        "notes": null,
-        "job_id": row.get("job_id"),
-    }})
+    let further = json!({
+        "offering_user_id": 1, "sent_on": date(row.created), "resolved_at": whole(row.get("resolved_at")), "notes": null,
+    });
+    json!({"offer": with(row.part("application_id offer_status=status version job_id"), further)})
 }
 
 /// The flat payload of the events of job posts.
@@ -300,17 +213,9 @@ pub fn post(state: &State, id: u64) -> Value {
     let Some(row) = state.store.row(Table::JobPosts, id) else { return Value::Null };
     let question =
         json!({"required": false, "private": false, "label": "LinkedIn Profile", "type": "input_text", "values": []});
-    json!({
-        "id": id,
-        "title": row.get("title"),
-        "location": "Dublin, Ireland",
-        "content": row.get("content"),
-        "internal_content": null,
-        "updated_at": time(row.updated),
-        "job_id": row.get("job_id"),
-        "external": !row.is("internal"),
-        "internal": row.get("internal"),
-        "live": row.get("live"),
-        "questions": [question],
-    })
+    let further = json!({
+        "location": "Dublin, Ireland", "internal_content": null, "updated_at": time(row.updated),
+        "external": !row.is("internal"), "questions": [question],
+    });
+    with(row.part("title content job_id internal live"), further)
 }

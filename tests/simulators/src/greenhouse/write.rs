@@ -205,15 +205,10 @@ fn note(state: &mut State, body: &Body) -> Result<u64, Unprocessable> {
         Some("admin_only") | None => "admin_only_visible",
         Some(_) => return Err(bad("visibility", "is not one of the known values")),
     };
-    Ok(state.add(
-        Table::Notes,
-        vec![
-            ("candidate_id", json!(candidate)),
-            ("application_id", body.get("application_id").cloned().unwrap_or_default()),
-            ("user_id", json!(number(body, "user_id").unwrap_or(1))),
-            ("body", json!(text)),
-            ("visibility", json!(visibility)),
-            ("type", body.get("note_type").cloned().unwrap_or_else(|| json!("NOTE"))),
-        ],
-    ))
+    let kind = body.get("note_type").cloned().unwrap_or_else(|| json!("NOTE"));
+    let note = json!({
+        "candidate_id": candidate, "application_id": body.get("application_id"), "body": text, "visibility": visibility,
+        "user_id": number(body, "user_id").unwrap_or(1), "type": kind,
+    });
+    Ok(state.add(Table::Notes, note))
 }

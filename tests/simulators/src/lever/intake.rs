@@ -67,8 +67,8 @@ fn applied(
     let contact = known.unwrap_or_else(|| {
         let phones = field("phone").map(|phone| ("other", phone)).into_iter().collect();
         let emails = vec![email];
-        let (id, headline, location) = (String::new(), field("org").unwrap_or_default(), String::new());
-        state.add_contact(Contact { id, name, headline, location, emails, phones, opportunities: Vec::new() }, false)
+        let headline = field("org").unwrap_or_default();
+        state.add_contact(Contact { name, headline, emails, phones, ..Contact::default() }, false)
     });
     let opportunities = state.contacts.get(&contact).map(|contact| contact.opportunities.clone()).unwrap_or_default();
     let open = opportunities
@@ -81,10 +81,17 @@ fn applied(
     let (owner, confidential) =
         state.postings.get(posting).map(|posting| (posting.owner.clone(), posting.confidential)).unwrap_or_default();
     let sources = vec![field("source").unwrap_or_else(|| "Job site".to_owned())];
-    let id = state.add_opportunity(
-        Opportunity::new(contact, APPLICANT, owner, confidential, "applied", sources, vec![title.to_owned()]),
-        false,
-    );
+    let opportunity = Opportunity {
+        contact,
+        stage: APPLICANT,
+        owner,
+        confidential,
+        origin: "applied",
+        sources,
+        tags: vec![title.to_owned()],
+        ..Opportunity::default()
+    };
+    let id = state.add_opportunity(opportunity, false);
     let (comments, company) = (field("comments"), field("org"));
     let posting = posting.to_owned();
     let make = |id, created| Application { id, kind: "posting", posting, created, comments, company };

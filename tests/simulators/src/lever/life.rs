@@ -3,37 +3,30 @@
 use super::{
     model::{Application, Archived, Contact, Interview, Offer, Opportunity, Posting, StageChange},
     seed::{
-        APPLICANT, COMMITMENTS, COMPANIES, FIRST_NAMES, HIRED, LAST_NAMES, LEAD, LOCATIONS, OFFER_STATES, ORIGINS,
-        REASONS, SOURCES, STAGES, STATES, TEAMS, TITLES,
+        APPLICANT, COMMITMENTS, HIRED, LEAD, LOCATIONS, OFFER_STATES, ORIGINS, REASONS, SOURCES, STAGES, STATES, TEAMS,
     },
     state::State,
 };
-use crate::world::Chance;
+use crate::world::{
+    Chance,
+    words::{COMPANIES, FIRST_NAMES, LAST_NAMES, TITLES},
+};
 
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
 /// How far back the first growth of an account goes.
 const PAST_MS: i64 = 400 * DAY_MS;
 
-fn between(chance: &mut Chance, from: i64, until: i64) -> i64 {
-    let width = usize::try_from(until.saturating_sub(from)).unwrap_or(0);
-    from.saturating_add(i64::try_from(chance.below(width)).unwrap_or(0))
-}
-
-fn of<T: Copy + Default>(chance: &mut Chance, list: &[T]) -> T {
-    chance.of(list).copied().unwrap_or_default()
-}
-
 fn owner(state: &State, chance: &mut Chance) -> String {
     state.users.any(chance).unwrap_or_default()
 }
 
 fn person(chance: &mut Chance) -> String {
-    format!("{} {}", of(chance, &FIRST_NAMES), of(chance, &LAST_NAMES))
+    format!("{} {}", chance.pick(&FIRST_NAMES), chance.pick(&LAST_NAMES))
 }
 
 fn phone(chance: &mut Chance) -> (&'static str, String) {
-    (of(chance, &["mobile", "home", "other"]), format!("+1 555 {:07}", chance.below(10_000_000)))
+    (chance.pick(&["mobile", "home", "other"]), format!("+1 555 {:07}", chance.below(10_000_000)))
 }
 
 fn contact(state: &mut State, chance: &mut Chance) -> Contact {
@@ -44,31 +37,27 @@ fn contact(state: &mut State, chance: &mut Chance) -> Contact {
         _ => vec![format!("person.{number}@{}.example", state.name)],
     };
     Contact {
-        id: String::new(),
         name: person(chance),
-        headline: of(chance, &COMPANIES).to_owned(),
-        location: of(chance, &LOCATIONS).unwrap_or_default().to_owned(),
+        headline: chance.pick(&COMPANIES).to_owned(),
+        location: chance.pick(&LOCATIONS).unwrap_or_default().to_owned(),
         emails,
         phones: if chance.percent(80) { vec![phone(chance)] } else { Vec::new() },
-        opportunities: Vec::new(),
+        ..Contact::default()
     }
 }
 
 fn add_posting(state: &mut State, chance: &mut Chance, at: Option<i64>) -> String {
-    let (department, team) = of(chance, &TEAMS);
+    let (department, team) = chance.pick(&TEAMS);
     let posting = Posting {
-        id: String::new(),
-        text: of(chance, &TITLES).to_owned(),
-        state: if chance.percent(60) { "published" } else { of(chance, &STATES) },
+        text: chance.pick(&TITLES).to_owned(),
+        state: if chance.percent(60) { "published" } else { chance.pick(&STATES) },
         owner: owner(state, chance),
         department,
         team,
-        location: of(chance, &LOCATIONS),
-        commitment: of(chance, &COMMITMENTS),
+        location: chance.pick(&LOCATIONS),
+        commitment: chance.pick(&COMMITMENTS),
         confidential: chance.percent(12),
-        created: 0,
-        updated: 0,
-        applications: 0,
+        ..Posting::default()
     };
     state.add_posting(posting, at)
 }
@@ -77,12 +66,13 @@ fn add_posting(state: &mut State, chance: &mut Chance, at: Option<i64>) -> Strin
 fn begun(state: &State, chance: &mut Chance, contact: String) -> (Opportunity, Option<String>) {
     let posting = if chance.percent(88) { state.postings.any(chance) } else { None };
     let found = posting.as_ref().and_then(|id| state.postings.get(id));
-    let origin = if found.is_some() { of(chance, &ORIGINS) } else { "sourced" };
+    let origin = if found.is_some() { chance.pick(&ORIGINS) } else { "sourced" };
     let stage = if origin == "applied" { APPLICANT } else { LEAD };
     let tags = found.map(|posting| posting.text.clone()).into_iter().collect();
-    let sources = vec![of(chance, &SOURCES).to_owned()];
+    let sources = vec![chance.pick(&SOURCES).to_owned()];
     let confidential = found.is_some_and(|posting| posting.confidential);
-    (Opportunity::new(contact, stage, owner(state, chance), confidential, origin, sources, tags), posting)
+    let owner = owner(state, chance);
+    (Opportunity { contact, stage, owner, confidential, origin, sources, tags, ..Opportunity::default() }, posting)
 }
 
 fn kind(origin: &str) -> &'static str {
@@ -94,7 +84,7 @@ fn kind(origin: &str) -> &'static str {
 }
 
 fn company(chance: &mut Chance) -> Option<String> {
-    Some(of(chance, &COMPANIES).to_owned()).filter(|company| !company.is_empty())
+    Some(chance.pick(&COMPANIES).to_owned()).filter(|company| !company.is_empty())
 }
 
 fn begin(state: &mut State, chance: &mut Chance, contact: String) -> String {
@@ -112,12 +102,12 @@ fn begin(state: &mut State, chance: &mut Chance, contact: String) -> String {
 /// One that began long ago and went some way since.
 fn remembered(state: &mut State, chance: &mut Chance, contact: String, now: i64) -> String {
     let (mut opportunity, posting) = begun(state, chance, contact);
-    let created = between(chance, now - PAST_MS, now - 2 * HOUR_MS);
-    let last = between(chance, created, now - HOUR_MS);
+    let created = chance.between(now - PAST_MS, now - 2 * HOUR_MS);
+    let last = chance.between(created, now - HOUR_MS);
     let mut at = created;
     opportunity.stage_changes.push(StageChange { stage: opportunity.stage, at, user: None });
     for _ in 0..chance.below(4) {
-        at = between(chance, at, last);
+        at = chance.between(at, last);
         opportunity.stage = chance.below(STAGES.len());
         let user = Some(opportunity.owner.clone());
         opportunity.stage_changes.push(StageChange { stage: opportunity.stage, at, user });
@@ -139,34 +129,30 @@ fn interview(state: &mut State, chance: &mut Chance, id: &str, created: i64) -> 
     let panel = state.id();
     let stage = state.opportunities.get(id).map_or(LEAD, |opportunity| opportunity.stage);
     Interview {
-        id: String::new(),
         panel,
         subject: format!(
             "{} - {}",
-            of(chance, &["Phone interview", "On-site interview", "Culture fit"]),
+            chance.pick(&["Phone interview", "On-site interview", "Culture fit"]),
             person(chance)
         ),
         interviewer: owner(state, chance),
         stage,
         created,
-        date: between(chance, created, created + 14 * DAY_MS) / 1_800_000 * 1_800_000,
-        duration: of(chance, &[30, 45, 60]),
-        feedback: Vec::new(),
-        canceled: None,
+        date: chance.between(created, created + 14 * DAY_MS) / 1_800_000 * 1_800_000,
+        duration: chance.pick(&[30, 45, 60]),
+        ..Interview::default()
     }
 }
 
 fn offer(state: &State, chance: &mut Chance, id: &str, created: i64) -> Offer {
     let opportunity = state.opportunities.get(id);
     Offer {
-        id: String::new(),
         posting: opportunity.and_then(|it| it.applications.first()).map(|application| application.posting.clone()),
         created,
-        status: of(chance, &OFFER_STATES),
+        status: chance.pick(&OFFER_STATES),
         creator: owner(state, chance),
         starts: chance.percent(70).then(|| (created / DAY_MS + 30) * DAY_MS),
-        approved: None,
-        sent: None,
+        ..Offer::default()
     }
 }
 
@@ -182,7 +168,7 @@ pub(super) fn grow(state: &mut State, chance: &mut Chance, wanted: usize) {
     while count < wanted {
         count += 2;
         if state.postings.len() < 3 || chance.percent(12) {
-            let at = past.then(|| between(chance, now - PAST_MS, now - HOUR_MS));
+            let at = past.then(|| chance.between(now - PAST_MS, now - HOUR_MS));
             add_posting(state, chance, at);
             count -= 1;
             continue;
@@ -212,7 +198,7 @@ pub(super) fn grow(state: &mut State, chance: &mut Chance, wanted: usize) {
 fn change_contact(state: &mut State, chance: &mut Chance, id: &str) -> Option<String> {
     let contact = state.opportunities.get(id)?.contact.clone();
     let (what, number) = (chance.below(4), state.hex(8));
-    let (name, phone, headline) = (person(chance), phone(chance), of(chance, &COMPANIES));
+    let (name, phone, headline) = (person(chance), phone(chance), chance.pick(&COMPANIES));
     let email = format!("moved.{number}@{}.example", state.name);
     state.change_contact(&contact, |contact| match what {
         0 => contact.name = name,
@@ -225,8 +211,8 @@ fn change_contact(state: &mut State, chance: &mut Chance, id: &str) -> Option<St
 
 fn change_posting(state: &mut State, chance: &mut Chance) -> Option<String> {
     let id = state.postings.any(chance)?;
-    let (what, text, status) = (chance.below(3), of(chance, &TITLES), of(chance, &STATES));
-    let ((department, team), location) = (of(chance, &TEAMS), of(chance, &LOCATIONS));
+    let (what, text, status) = (chance.below(3), chance.pick(&TITLES), chance.pick(&STATES));
+    let ((department, team), location) = (chance.pick(&TEAMS), chance.pick(&LOCATIONS));
     state.change_posting(&id, |posting| match what {
         0 => format!("{text} ({location:?})").clone_into(&mut posting.text),
         1 => posting.state = status,
@@ -253,7 +239,7 @@ fn change_offer(state: &mut State, chance: &mut Chance, id: &str, now: i64) -> O
         state.add_offer(id, made, false);
         return Some(format!("offer of {id} added"));
     }
-    let (position, status) = (chance.below(count), of(chance, &OFFER_STATES));
+    let (position, status) = (chance.below(count), chance.pick(&OFFER_STATES));
     let changed = state.change_offer(id, position, |offer, at| {
         offer.status = status;
         offer.sent = matches!(status, "sent" | "opened" | "signed" | "denied").then_some(at);

@@ -11,7 +11,7 @@ pub struct User {
 }
 
 /// A job as it is advertised.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Posting {
     pub id: String,
     pub text: String,
@@ -29,7 +29,7 @@ pub struct Posting {
 }
 
 /// A person; all opportunities of the person show its fields.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Contact {
     pub id: String,
     pub name: String,
@@ -70,7 +70,7 @@ pub struct Archived {
 }
 
 /// A meeting.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Interview {
     pub id: String,
     pub panel: String,
@@ -86,7 +86,7 @@ pub struct Interview {
 }
 
 /// An offer of employment.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Offer {
     pub id: String,
     pub posting: Option<String>,
@@ -100,7 +100,7 @@ pub struct Offer {
 }
 
 /// A person's way through the pipeline.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Opportunity {
     pub id: String,
     pub contact: String,
@@ -121,41 +121,6 @@ pub struct Opportunity {
     pub interacted: i64,
     pub advanced: i64,
     pub notes: Vec<serde_json::Value>,
-}
-
-impl Opportunity {
-    /// One that has only begun; it gets its id and times when it is added.
-    #[must_use]
-    pub fn new(
-        contact: String,
-        stage: usize,
-        owner: String,
-        confidential: bool,
-        origin: &'static str,
-        sources: Vec<String>,
-        tags: Vec<String>,
-    ) -> Self {
-        Self {
-            id: String::new(),
-            contact,
-            stage,
-            stage_changes: Vec::new(),
-            archived: None,
-            confidential,
-            origin,
-            sources,
-            tags,
-            owner,
-            applications: Vec::new(),
-            interviews: Vec::new(),
-            offers: Vec::new(),
-            created: 0,
-            updated: None,
-            interacted: 0,
-            advanced: 0,
-            notes: Vec::new(),
-        }
-    }
 }
 
 /// Something that was deleted.

@@ -41,20 +41,6 @@ pub const OFFER_STATES: [&str; 8] =
 pub const ORIGINS: [&str; 6] = ["applied", "sourced", "referred", "university", "internal", "agency"];
 pub const SOURCES: [&str; 5] = ["LinkedIn", "Job site", "Referral", "GitHub", "Added manually"];
 
-pub const TITLES: [&str; 12] = [
-    "Backend Engineer",
-    "Data Analyst",
-    "Account Manager",
-    "Product Designer",
-    "Support Specialist",
-    "Site Reliability Engineer",
-    "Office Manager",
-    "Payroll Specialist",
-    "QA Engineer",
-    "People Partner",
-    "Technical Writer",
-    "Ingénieur réseau",
-];
 /// Department and team.
 pub const TEAMS: [(Option<&str>, &str); 6] = [
     (Some("Research & Development"), "Engineering"),
@@ -67,26 +53,3 @@ pub const TEAMS: [(Option<&str>, &str); 6] = [
 pub const LOCATIONS: [Option<&str>; 6] =
     [Some("San Francisco, CA"), Some("Athens"), Some("Łódź"), Some("Remote"), Some("Seattle, WA"), None];
 pub const COMMITMENTS: [&str; 4] = ["Full-time", "Part-time", "Contract", "Intern"];
-pub const FIRST_NAMES: [&str; 16] = [
-    "Amara", "Tomás", "Ingrid", "Kofi", "Yuki", "Leila", "Marek", "Priya", "Siobhán", "Dmitri", "Chiara", "Noah",
-    "Zanele", "Elif", "Mateo", "Hanna",
-];
-pub const LAST_NAMES: [&str; 16] = [
-    "Okafor",
-    "Ferreira",
-    "Lindqvist",
-    "Mensah",
-    "Tanaka",
-    "Haddad",
-    "Kowalski",
-    "Raman",
-    "O'Byrne",
-    "Volkov",
-    "Bianchi",
-    "Whitfield",
-    "Dlamini",
-    "Yılmaz",
-    "Rojas",
-    "Koskinen",
-];
-pub const COMPANIES: [&str; 6] = ["Hooli", "Initech", "Vandelay <Industries>", "Wonka & Sons", "Ærø Værft", ""];

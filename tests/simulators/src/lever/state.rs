@@ -10,7 +10,7 @@ use super::{
     seed::{HIRED, REASONS, STAGES},
     table::Table,
 };
-use crate::world::{Chance, Clock};
+use crate::world::{Chance, Clock, Stamps};
 
 /// Events that wait for delivery at most; the oldest are dropped.
 const EVENTS_MAX: usize = 50_000;
@@ -21,7 +21,7 @@ pub struct State {
     clock: Clock,
     seed: u64,
     count: u64,
-    last: i64,
+    stamps: Stamps,
     pub users: Table<User>,
     pub postings: Table<Posting>,
     pub opportunities: Table<Opportunity>,
@@ -51,7 +51,7 @@ impl State {
             clock,
             seed,
             count: 0,
-            last: 0,
+            stamps: Stamps::default(),
             users: Table::default(),
             postings: Table::default(),
             opportunities: Table::default(),
@@ -103,8 +103,8 @@ impl State {
 
     /// The time of a change: now, but later than that of every other change of this account.
     pub fn stamp(&mut self) -> i64 {
-        self.last = self.now().max(self.last + 1);
-        self.last
+        let now = self.now();
+        self.stamps.next(now)
     }
 
     fn tell(&mut self, name: &'static str, at: i64, origin: Option<&'static str>, data: Value) {

@@ -3,14 +3,14 @@
 //! An interview and an offer have no address of their own at Lever: their ids are `<opportunity>/<interview>`.
 
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{
     model::{Contact, Interview, Offer, Opportunity, Posting, User},
     seed::{HIRED, REASONS, STAGES},
     state::State,
 };
-use crate::world::Truth;
+use crate::world::{self, Truth};
 
 fn time(ms: i64) -> Value {
     Timestamp::from_millisecond(ms).map_or(Value::Null, |at| json!(at.to_string()))
@@ -90,8 +90,7 @@ fn user(user: &User) -> Value {
 pub(super) fn truth(state: &State) -> Truth {
     let mut all = Truth::new();
     let mut put = |kind: &str, id: &str, fields: Value| {
-        let fields = if let Value::Object(fields) = fields { fields } else { Map::new() };
-        all.insert(format!("{kind}/{id}"), fields);
+        all.insert(format!("{kind}/{id}"), world::fields(fields));
     };
     for posting in state.postings.values() {
         put("job", &posting.id, job(posting));

@@ -8,7 +8,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 
 use super::data::{Application, Kept, Person, SOURCES, STAGES, Term};
 use super::requisitions::{self, id, invalid_id, term, terms};
-use super::soap::{Asked, Fault, time};
+use super::soap::{Asked, Fault, referred, time};
 use super::tenant::{Object, State};
 use super::xml::{Element, Writer};
 
@@ -46,7 +46,9 @@ pub fn get(asked: &mut Asked<'_>) -> Result<String, Fault> {
     let with_resumes = !group.is_some_and(|group| group.flag("Exclude_All_Attachments"));
     let state = &*asked.state;
     let (rows, total) = if let Some(references) = asked.request.child("Request_References") {
-        filter.rows(referred(asked, references, filter.as_of)?.into_iter())
+        let place = ["Request_References", "Candidate_Reference"];
+        filter
+            .rows(referred(references, place[1], |reference| one(asked, reference, &place, filter.as_of))?.into_iter())
     } else {
         let criteria = criteria(asked, filter.as_of)?;
         let seen = |kept: &'_ Kept<Person>| kept.at(filter.as_of).filter(|row| criteria.fit(row)).cloned();
@@ -69,20 +71,6 @@ pub fn get(asked: &mut Asked<'_>) -> Result<String, Fault> {
             });
         });
     }))
-}
-
-fn referred(asked: &Asked<'_>, references: &Element, as_of: i64) -> Result<Vec<Arc<Person>>, Fault> {
-    const NAME: &str = "Candidate_Reference";
-    let skip = matches!(references.attribute("Skip_Non_Existing_Instances"), Some("true" | "1"));
-    let mut found = Vec::new();
-    for reference in references.all(NAME) {
-        match one(asked, reference, &["Request_References", NAME], as_of) {
-            Ok(row) => found.push(row),
-            Err(_) if skip => {}
-            Err(fault) => return Err(fault),
-        }
-    }
-    Ok(found)
 }
 
 /// The candidate that a reference means, as it was at a time.

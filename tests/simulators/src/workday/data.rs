@@ -117,7 +117,7 @@ impl Application {
 }
 
 /// A candidate.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Person {
     pub number: u64,
     /// The id that people see, which whoever creates a candidate may choose.
@@ -135,6 +135,12 @@ pub struct Person {
 }
 
 impl Person {
+    /// A candidate of whom nothing is known yet.
+    #[must_use]
+    pub fn new(number: u64, at: i64) -> Self {
+        Self { number, id: format!("C{number:05}"), created: at, touched: at, ..Self::default() }
+    }
+
     /// First and last name.
     #[must_use]
     pub fn name(&self) -> String {

@@ -53,15 +53,10 @@ impl Gate {
     /// Counts a request.
     ///
     /// # Errors
-    /// The answer when the second's requests are used up.
-    pub fn enter(&mut self, now_ms: i64) -> Result<Option<Counted>, Response> {
+    /// The second's requests are used up.
+    pub fn enter(&mut self, now_ms: i64) -> Result<Option<Counted>, Limited> {
         let counted = self.window.count(now_ms);
-        if !counted.is_some_and(Counted::refused) {
-            return Ok(counted);
-        }
-        let headers = [(header::RETRY_AFTER.as_str(), HeaderValue::from(1))];
-        let refused = (StatusCode::TOO_MANY_REQUESTS, headers, Json(json!({"error": "rate limit exceeded"})));
-        Err(remaining(counted, refused.into_response()))
+        if counted.is_some_and(Counted::refused) { Err(Limited(counted)) } else { Ok(counted) }
     }
 
     /// Gives out a token.
@@ -98,6 +93,18 @@ impl Gate {
             (None, Some((user, password))) => self.knows_user(&user, &password),
             (None, None) => false,
         }
+    }
+}
+
+/// The refusal when the second's requests are used up.
+#[derive(Debug)]
+pub struct Limited(Option<Counted>);
+
+impl IntoResponse for Limited {
+    fn into_response(self) -> Response {
+        let headers = [(header::RETRY_AFTER, HeaderValue::from(1))];
+        let refused = (StatusCode::TOO_MANY_REQUESTS, headers, Json(json!({"error": "rate limit exceeded"})));
+        remaining(self.0, refused.into_response())
     }
 }
 

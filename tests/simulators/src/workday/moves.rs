@@ -119,20 +119,8 @@ pub fn put(asked: &mut Asked<'_>) -> Result<String, Fault> {
 }
 
 fn new_person(asked: &mut Asked<'_>, at: i64, id: Option<String>) -> Person {
-    let number = asked.state.number();
-    Person {
-        number,
-        id: id.unwrap_or_else(|| format!("C{number:05}")),
-        first: String::new(),
-        last: String::new(),
-        email: None,
-        phone: None,
-        withdrawn: false,
-        do_not_hire: false,
-        created: at,
-        touched: at,
-        applications: Vec::new(),
-    }
+    let person = Person::new(asked.state.number(), at);
+    Person { id: id.unwrap_or_else(|| person.id.clone()), ..person }
 }
 
 /// The requisitions to which the candidate applies.

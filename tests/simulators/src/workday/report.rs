@@ -41,7 +41,7 @@ pub async fn report(State(world): State<Arc<World>>, Query(prompts): Query<Promp
         let mut state = tenant.state();
         let counted = match state.gate.enter(now_ms) {
             Ok(counted) => counted,
-            Err(refused) => return refused,
+            Err(limited) => return limited.into_response(),
         };
         if !state.gate.knows(&call.headers, now_ms) {
             return refused(StatusCode::UNAUTHORIZED, "invalid username or password");

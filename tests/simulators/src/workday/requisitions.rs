@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::data::{DEPARTMENTS, Kept, Requisition, STATUSES, Term};
-use super::soap::{Asked, Fault, time};
+use super::soap::{Asked, Fault, referred, time};
 use super::tenant::{Object, State};
 use super::xml::{Element, Writer};
 
@@ -64,7 +64,9 @@ pub fn get(asked: &mut Asked<'_>) -> Result<String, Fault> {
     let groups = Groups::of(asked.request);
     let state = &*asked.state;
     let (rows, total) = if let Some(references) = asked.request.child("Request_References") {
-        filter.rows(referred(asked, references, filter.as_of)?.into_iter())
+        let place = ["Request_References", "Job_Requisition_Reference"];
+        filter
+            .rows(referred(references, place[1], |reference| one(asked, reference, &place, filter.as_of))?.into_iter())
     } else {
         let criteria = criteria(asked)?;
         let newest_first = state.requisitions.values().rev();
@@ -74,20 +76,6 @@ pub fn get(asked: &mut Asked<'_>) -> Result<String, Fault> {
     Ok(filter.answer(asked.version, name, rows.len(), total, |writer| {
         rows.iter().for_each(|row| requisition(writer, state, row, groups));
     }))
-}
-
-fn referred<'a>(asked: &'a Asked<'_>, references: &Element, as_of: i64) -> Result<Vec<&'a Arc<Requisition>>, Fault> {
-    const NAME: &str = "Job_Requisition_Reference";
-    let skip = matches!(references.attribute("Skip_Non_Existing_Instances"), Some("true" | "1"));
-    let mut found = Vec::new();
-    for reference in references.all(NAME) {
-        match one(asked, reference, &["Request_References", NAME], as_of) {
-            Ok(row) => found.push(row),
-            Err(_) if skip => {}
-            Err(fault) => return Err(fault),
-        }
-    }
-    Ok(found)
 }
 
 /// The requisition that a reference means, as it was at a time.

@@ -52,7 +52,7 @@ fn entered(world: &World, call: &Call, answer: impl FnOnce(&Tenant) -> Response)
     let now_ms = tenant.clock.now_ms();
     let counted = match tenant.state().gate.enter(now_ms) {
         Ok(counted) => counted,
-        Err(refused) => return refused,
+        Err(limited) => return limited.into_response(),
     };
     if !bearer(&call.headers).is_some_and(|token| tenant.state().gate.knows_token(token, now_ms)) {
         return refused_token();
@@ -116,17 +116,11 @@ pub async fn prospect(State(world): State<Arc<World>>, call: Call) -> Response {
         let at = state.stamp(tenant.clock.now_ms());
         let number = state.number();
         let person = Person {
-            number,
-            id: format!("C{number:05}"),
             first: text("/candidate/name/firstName").unwrap_or_default(),
             last: text("/candidate/name/lastName").unwrap_or_default(),
             email: text("/candidate/email"),
             phone: text("/candidate/phone"),
-            withdrawn: false,
-            do_not_hire: false,
-            created: at,
-            touched: at,
-            applications: Vec::new(),
+            ..Person::new(number, at)
         };
         let told = json!({
             "id": wid(&state.name, "prospect", &number.to_string()),

@@ -26,21 +26,21 @@ pub async fn service(Held(world): Held<Arc<World>>, call: Call) -> Response {
     let mut state = tenant.state();
     let counted = match state.gate.enter(now_ms) {
         Ok(counted) => counted,
-        Err(refused) => return refused,
+        Err(limited) => return limited.into_response(),
     };
-    remaining(counted, answered(&mut state, &call, now_ms).unwrap_or_else(|refused| refused))
+    remaining(counted, answered(&mut state, &call, now_ms).unwrap_or_else(IntoResponse::into_response))
 }
 
 /// The answer of an operation.
-fn answered(state: &mut State, call: &Call, now_ms: i64) -> Result<Response, Response> {
-    let refused = |why: &str| Fault::Processing(why.to_owned()).into_response();
+fn answered(state: &mut State, call: &Call, now_ms: i64) -> Result<Response, Fault> {
+    let refused = |why: &str| Fault::Processing(why.to_owned());
     let read = std::str::from_utf8(&call.body).map_err(|error| error.to_string()).and_then(xml::read);
     let envelope = read.map_err(|error| refused(&format!("The message cannot be read: {error}")))?;
     if envelope.namespace != xml::SOAP || envelope.name != "Envelope" {
         return Err(refused("The message is not a SOAP envelope"));
     }
     match bearer(&call.headers) {
-        Some(token) if !state.gate.knows_token(token, now_ms) => return Err(refused_token()),
+        Some(token) if !state.gate.knows_token(token, now_ms) => return Ok(refused_token()),
         Some(_) => {}
         None => {
             let token = envelope.at(&["Header", "Security", "UsernameToken"]);
@@ -48,7 +48,7 @@ fn answered(state: &mut State, call: &Call, now_ms: i64) -> Result<Response, Res
             // In the envelope, unlike in a Basic header, the user is named with the tenant.
             let user = part("Username");
             if !user.contains('@') || !state.gate.knows_user(user, part("Password")) {
-                return Err(Fault::Authentication.into_response());
+                return Err(Fault::Authentication);
             }
         }
     }
@@ -65,7 +65,7 @@ fn answered(state: &mut State, call: &Call, now_ms: i64) -> Result<Response, Res
         ("Recruiting", "Put_Candidate_Request") if known => moves::put(&mut asked),
         _ => Err(Fault::Processing("The web service or version is invalid for the requested operation".to_owned())),
     };
-    answered.map(|body| enveloped(StatusCode::OK, "env", &body)).map_err(IntoResponse::into_response)
+    answered.map(|body| enveloped(StatusCode::OK, "env", &body))
 }
 
 fn timestamp(asked: &mut Asked<'_>) -> String {

@@ -143,6 +143,19 @@ impl Asked<'_> {
     }
 }
 
+/// The objects that references of this name mean; those that are not there may be skipped where the request says so.
+///
+/// # Errors
+/// When one means none.
+pub fn referred<T>(
+    references: &Element,
+    name: &str,
+    one: impl Fn(&Element) -> Result<T, Fault>,
+) -> Result<Vec<T>, Fault> {
+    let skip = matches!(references.attribute("Skip_Non_Existing_Instances"), Some("true" | "1"));
+    references.all(name).map(one).filter(|found| !skip || found.is_ok()).collect()
+}
+
 /// Which page of a list is asked for, as of when.
 #[derive(Debug, Clone, Copy)]
 pub struct Filter {

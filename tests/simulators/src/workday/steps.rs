@@ -2,39 +2,10 @@
 
 use super::data::{DEPARTMENTS, DISPOSITIONS, LOCATIONS, Person, Requisition, SOURCES, STAGES, STATUSES, Term};
 use super::tenant::State;
-use crate::world::Chance;
-
-const FIRST_NAMES: [&str; 14] = [
-    "Amara", "Tomás", "Ingrid", "Kofi", "Yuki", "Leila", "Marek", "Priya", "Siobhán", "Chiara", "Zanele", "Mateo",
-    "Björn", "Ioana",
-];
-const LAST_NAMES: [&str; 14] = [
-    "Okafor",
-    "Ferreira",
-    "Lindqvist",
-    "Mensah",
-    "Tanaka",
-    "Haddad",
-    "Kowalski",
-    "Raman",
-    "O'Byrne",
-    "Bianchi",
-    "Dlamini",
-    "Yılmaz",
-    "Nyström",
-    "Popescu",
-];
-const TITLES: [&str; 9] = [
-    "Backend Engineer",
-    "R&D Chemist",
-    "Site Reliability Engineer",
-    "Account Manager <EMEA>",
-    "Payroll Specialist",
-    "Data Analyst",
-    "People Partner",
-    "Technical Writer",
-    "Field Technician",
-];
+use crate::world::{
+    Chance,
+    words::{FIRST_NAMES, LAST_NAMES, TITLES},
+};
 
 /// What a tenant that grows has of each requisition: itself, and people with an application each.
 const PEOPLE_OF_ONE: usize = 12;
@@ -44,10 +15,6 @@ const SPREAD_MS: i64 = 60 * 24 * 60 * 60 * 1_000;
 fn any(chance: &mut Chance, list: &'static [Term]) -> &'static Term {
     let [first, ..] = list else { return &STAGES[0] };
     chance.of(list).unwrap_or(first)
-}
-
-fn text(chance: &mut Chance, list: &[&str]) -> String {
-    chance.of(list).copied().unwrap_or_default().to_owned()
 }
 
 /// Adds about so many objects, the last of them entered at `until` or as soon as possible.
@@ -72,7 +39,7 @@ fn new_requisition(state: &mut State, chance: &mut Chance, at: i64, status: &'st
     let number = state.number();
     let requisition = Requisition {
         number,
-        title: text(chance, &TITLES),
+        title: chance.pick(&TITLES).to_owned(),
         status,
         department: any(chance, &DEPARTMENTS),
         location: chance.percent(90).then(|| any(chance, &LOCATIONS)),
@@ -86,20 +53,14 @@ fn new_requisition(state: &mut State, chance: &mut Chance, at: i64, status: &'st
 /// A new candidate, mostly with an application; answers how many objects that makes.
 fn new_person(state: &mut State, chance: &mut Chance, at: i64) -> usize {
     let number = state.number();
-    let last = text(chance, &LAST_NAMES);
+    let last = chance.pick(&LAST_NAMES);
     let host = last.to_lowercase().chars().filter(char::is_ascii_lowercase).collect::<String>();
     let mut person = Person {
-        number,
-        id: format!("C{number:05}"),
-        first: text(chance, &FIRST_NAMES),
-        last,
+        first: chance.pick(&FIRST_NAMES).to_owned(),
+        last: last.to_owned(),
         email: chance.percent(95).then(|| format!("{host}.{number}@{}.example", state.name)),
         phone: chance.percent(80).then(|| format!("+353 1 555 {number:05}")),
-        withdrawn: false,
-        do_not_hire: false,
-        created: at,
-        touched: at,
-        applications: Vec::new(),
+        ..Person::new(number, at)
     };
     let mut made = 1;
     if let Some(requisition) = open_requisition(state, chance).filter(|_| chance.percent(95)) {
@@ -136,7 +97,7 @@ fn change_requisition(state: &mut State, chance: &mut Chance, at: i64) -> Option
     let mut requisition = Requisition::clone(state.requisition(number)?);
     let what = match chance.below(6) {
         0 => {
-            requisition.title = format!("{} {}", text(chance, &TITLES), chance.below(90));
+            requisition.title = format!("{} {}", chance.pick(&TITLES), chance.below(90));
             "retitle"
         }
         1 => {
@@ -162,11 +123,11 @@ fn change_person(state: &mut State, chance: &mut Chance, at: i64) -> Option<Stri
     let mut person = any_person(state, chance)?;
     let what = match chance.below(5) {
         0 => {
-            person.first = text(chance, &FIRST_NAMES);
+            person.first = chance.pick(&FIRST_NAMES).to_owned();
             "first name"
         }
         1 => {
-            person.last = text(chance, &LAST_NAMES);
+            person.last = chance.pick(&LAST_NAMES).to_owned();
             "last name"
         }
         2 => {

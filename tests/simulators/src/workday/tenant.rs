@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use super::data::{self, Application, Kept, Person, Requisition, STAGES, STATUSES, Term, wid};
 use super::gate::Gate;
 use crate::control::lock;
-use crate::world::Clock;
+use crate::world::{Clock, Stamps};
 
 /// For how long it is known what an object was: a read as of an earlier time is refused.
 pub const KEPT_MS: i64 = 24 * 60 * 60 * 1_000;
@@ -55,7 +55,7 @@ pub struct State {
     pub descriptors: bool,
     wids: BTreeMap<String, Object>,
     last_number: u64,
-    last_ms: i64,
+    stamps: Stamps,
 }
 
 impl Tenant {
@@ -74,7 +74,7 @@ impl Tenant {
             descriptors: true,
             wids: BTreeMap::new(),
             last_number: 0,
-            last_ms: 0,
+            stamps: Stamps::default(),
         };
         Self { name: name.to_owned(), clock, state: Mutex::new(state) }
     }
@@ -88,20 +88,19 @@ impl Tenant {
 impl State {
     /// The time of the next change: later than every other one, and than every time that a client was told.
     pub fn stamp(&mut self, now_ms: i64) -> i64 {
-        self.last_ms = now_ms.max(self.last_ms + 1);
-        self.last_ms
+        self.stamps.next(now_ms)
     }
 
     /// Now, for a client: what was entered by then does not change any more.
     pub fn told_now(&mut self, now_ms: i64) -> i64 {
-        self.last_ms = now_ms.max(self.last_ms);
-        self.last_ms
+        self.stamps.last = now_ms.max(self.stamps.last);
+        self.stamps.last
     }
 
     /// The time of the last change, or of the last time that was told.
     #[must_use]
     pub fn last_ms(&self) -> i64 {
-        self.last_ms
+        self.stamps.last
     }
 
     /// A number that no other object has.

@@ -9,7 +9,7 @@ use super::{
     data::{Person, Requisition, STAGES},
     tenant::State,
 };
-use crate::world::Truth;
+use crate::world::{Truth, fields};
 
 /// All objects.
 #[must_use]
@@ -22,13 +22,6 @@ pub fn truth(state: &State) -> Truth {
         people(state, person, &mut truth);
     }
     truth
-}
-
-fn fields(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(fields) => fields,
-        _ => Map::new(),
-    }
 }
 
 fn job(state: &State, requisition: &Requisition) -> Map<String, Value> {

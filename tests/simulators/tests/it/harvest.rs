@@ -211,7 +211,7 @@ async fn pages_shift_while_objects_change() {
     let (gone, come) = (seen[3], ids(&first)[0] + 1);
     stage.account.with(|state| {
         assert!(state.delete_candidate(gone));
-        state.add_as(come, Table::Candidates, Vec::new());
+        state.add_as(come, Table::Candidates, json!({}));
     });
     let now = ids(&stage.read(&token, &following).await);
     assert!(!now.contains(&gone) && !now.contains(&come));
