@@ -199,7 +199,9 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said() {
         let check = |args: PreviewArgs, words: &[&str]| {
-            let error = outcome(&args).map(|_| ()).expect_err("refused").to_string();
+            let error = outcome(&args).map(|_| ()).expect_err("refused");
+            // As `main` prints it: with its causes.
+            let error = format!("{error:#}");
             assert!(words.iter().all(|word| error.contains(word)), "{error}");
         };
         check(PreviewArgs { language: Some("fr".parse().expect("a language")), ..args() }, &["fr", "de, en"]);
