@@ -6,7 +6,7 @@ use domain::action::{Action, ActionState, UNKNOWN};
 use domain::failure::Failure;
 use domain::write_back::ChangeKind;
 use resilience::retry::{ACTION, Next, WORKER};
-use store::jobs::{End, Step, Wait};
+use store::jobs::{End, Transition, Wait};
 use sync::{Changed, SyncError};
 
 /// The provider refused the change.
@@ -25,9 +25,9 @@ const RATE_LIMITED: &str = "rate-limited";
 pub struct NeedsReview;
 
 /// The end of an action in that state.
-pub(crate) fn end(state: ActionState, failure: Option<Failure>) -> Step<NeedsReview> {
+pub(crate) fn end(state: ActionState, failure: Option<Failure>) -> Transition<NeedsReview> {
     let follow_up = (state == ActionState::NeedsReview).then_some(NeedsReview);
-    Step::End(End { follow_up, ..End::new(state.as_str(), failure) })
+    Transition::End(End { follow_up, ..End::new(state.as_str(), failure) })
 }
 
 /// What follows from a try of an action; `unknown` says that an earlier one may have been made, `chance` is a random number in
@@ -40,7 +40,7 @@ pub(crate) fn follow(
     action: &Action,
     unknown: bool,
     chance: f64,
-) -> Result<(Verdict, Step<NeedsReview>), AwsError> {
+) -> Result<(Verdict, Transition<NeedsReview>), AwsError> {
     let kind = action.change.kind();
     // What may have been made is never called certainly not made.
     let certain = |code: &str, detail: String| {
@@ -68,16 +68,18 @@ pub(crate) fn follow(
         // Nothing of ours is in it by which it could be found.
         Changed::Unknown(detail) if kind == ChangeKind::Submit => (Verdict::Failed, review(detail)),
         Changed::Unknown(detail) => {
-            let step = match ACTION.next(action.attempts, chance, None) {
-                Next::After(after) => Step::Wait { failure: Failure::new(UNKNOWN, detail), after, wait: Wait::Tried },
+            let transition = match ACTION.next(action.attempts, chance, None) {
+                Next::After(after) => {
+                    Transition::Wait { failure: Failure::new(UNKNOWN, detail), after, wait: Wait::Tried }
+                }
                 Next::GiveUp => review(detail),
             };
-            (Verdict::Failed, step)
+            (Verdict::Failed, transition)
         }
     })
 }
 
-type Certain<'a> = &'a dyn Fn(&str, String) -> Step<NeedsReview>;
+type Certain<'a> = &'a dyn Fn(&str, String) -> Transition<NeedsReview>;
 type Waiting<'a> = &'a dyn Fn(&str, String) -> Failure;
 
 /// What follows when it was certainly not made this time.
@@ -86,9 +88,9 @@ fn after_error(
     action: &Action,
     chance: f64,
     (certain, waiting): (Certain<'_>, Waiting<'_>),
-) -> Result<(Verdict, Step<NeedsReview>), AwsError> {
+) -> Result<(Verdict, Transition<NeedsReview>), AwsError> {
     let again = |detail: String| match ACTION.next(action.attempts, chance, None) {
-        Next::After(after) => Step::Wait { failure: waiting(UNAVAILABLE, detail), after, wait: Wait::Tried },
+        Next::After(after) => Transition::Wait { failure: waiting(UNAVAILABLE, detail), after, wait: Wait::Tried },
         Next::GiveUp => certain(UNAVAILABLE, detail),
     };
     Ok(match error {
@@ -96,11 +98,11 @@ fn after_error(
             let failure = waiting(RATE_LIMITED, error.to_string());
             // A provider may not say how long, and is not to be called each second.
             let (verdict, least) = if ours { (Verdict::NotTried, WORKER.base) } else { (Verdict::Works, ACTION.base) };
-            (verdict, Step::Wait { failure, after: wait.max(least), wait: Wait::Postponed })
+            (verdict, Transition::Wait { failure, after: wait.max(least), wait: Wait::Postponed })
         }
         SyncError::DeadlineReached | SyncError::LeaseLost => {
             let failure = waiting(UNAVAILABLE, error.to_string());
-            (Verdict::NotTried, Step::Wait { failure, after: WORKER.base, wait: Wait::Postponed })
+            (Verdict::NotTried, Transition::Wait { failure, after: WORKER.base, wait: Wait::Postponed })
         }
         SyncError::Failed(detail) | SyncError::ReauthorizationRequired(detail) => {
             (Verdict::Works, certain(CONNECTION_FAILED, detail))
@@ -109,7 +111,7 @@ fn after_error(
         SyncError::Unavailable(detail) => (Verdict::Failed, again(detail)),
         SyncError::Aws(error) if error.retry() => {
             let failure = waiting(UNAVAILABLE, "the records could not be reached; it is tried again".to_owned());
-            (Verdict::NotTried, Step::Wait { failure, after: WORKER.cap, wait: Wait::Blameless })
+            (Verdict::NotTried, Transition::Wait { failure, after: WORKER.cap, wait: Wait::Blameless })
         }
         SyncError::Aws(error) => return Err(error),
     })
@@ -151,21 +153,23 @@ mod tests {
         }
     }
 
-    fn step(
+    fn transition(
         made: Result<Changed, SyncError>,
         change: Change,
         attempts: u32,
         unknown: bool,
-    ) -> (Verdict, Step<NeedsReview>) {
+    ) -> (Verdict, Transition<NeedsReview>) {
         follow(made, &action(change, attempts), unknown, 0.5).expect("AWS did its part")
     }
 
-    fn code(step: &Step<NeedsReview>) -> (&'static str, Option<&str>) {
-        match step {
-            Step::End(End { state, failure, .. }) => (state, failure.as_ref().map(|failure| failure.code.as_str())),
-            Step::Wait { failure, wait: Wait::Tried, .. } => ("tried", Some(&failure.code)),
-            Step::Wait { failure, wait: Wait::Blameless, .. } => ("blameless", Some(&failure.code)),
-            Step::Wait { failure, wait: Wait::Postponed, .. } => ("postponed", Some(&failure.code)),
+    fn code(transition: &Transition<NeedsReview>) -> (&'static str, Option<&str>) {
+        match transition {
+            Transition::End(End { state, failure, .. }) => {
+                (state, failure.as_ref().map(|failure| failure.code.as_str()))
+            }
+            Transition::Wait { failure, wait: Wait::Tried, .. } => ("tried", Some(&failure.code)),
+            Transition::Wait { failure, wait: Wait::Blameless, .. } => ("blameless", Some(&failure.code)),
+            Transition::Wait { failure, wait: Wait::Postponed, .. } => ("postponed", Some(&failure.code)),
         }
     }
 
@@ -176,11 +180,11 @@ mod tests {
     #[test]
     fn what_the_provider_says_ends_it() {
         for change in [move_stage(), note(), submit()] {
-            let (verdict, made) = step(Ok(Changed::Made), change.clone(), 1, true);
+            let (verdict, made) = transition(Ok(Changed::Made), change.clone(), 1, true);
             assert_eq!((verdict, code(&made)), (Verdict::Works, ("succeeded", None)));
-            let (verdict, refused) = step(Ok(Changed::Refused(said("no"))), change.clone(), 1, false);
+            let (verdict, refused) = transition(Ok(Changed::Refused(said("no"))), change.clone(), 1, false);
             assert_eq!((verdict, code(&refused)), (Verdict::Works, ("failed", Some("provider-refused"))));
-            let (verdict, barred) = step(Ok(Changed::Barred(said("no"))), change, 1, false);
+            let (verdict, barred) = transition(Ok(Changed::Barred(said("no"))), change, 1, false);
             assert_eq!((verdict, code(&barred)), (Verdict::NotTried, ("failed", Some("not-possible"))));
         }
     }
@@ -189,50 +193,52 @@ mod tests {
     fn a_lost_reply_is_looked_for_but_an_application_that_was_handed_in_waits_for_a_person() {
         let lost = || Ok(Changed::Unknown(said("the reply was lost")));
         for change in [move_stage(), note(), Change::Hire { application: "7".into() }] {
-            let (verdict, again) = step(lost(), change.clone(), 1, false);
+            let (verdict, again) = transition(lost(), change.clone(), 1, false);
             assert_eq!((verdict, code(&again)), (Verdict::Failed, ("tried", Some("unknown"))));
-            assert_eq!(code(&step(lost(), change, ACTION.tries, false).1), ("needs-review", Some("unknown")));
+            assert_eq!(code(&transition(lost(), change, ACTION.tries, false).1), ("needs-review", Some("unknown")));
         }
-        assert_eq!(code(&step(lost(), submit(), 1, false).1), ("needs-review", Some("unknown")));
-        let (verdict, doubtful) = step(Ok(Changed::Doubtful(said("nobody knows"))), note(), 1, true);
+        assert_eq!(code(&transition(lost(), submit(), 1, false).1), ("needs-review", Some("unknown")));
+        let (verdict, doubtful) = transition(Ok(Changed::Doubtful(said("nobody knows"))), note(), 1, true);
         assert_eq!((verdict, code(&doubtful)), (Verdict::NotTried, ("needs-review", Some("unknown"))));
     }
 
     #[test]
     fn a_doubt_is_never_called_certainty() {
         let refused = || Ok(Changed::Refused(said("no")));
-        assert_eq!(code(&step(refused(), note(), 2, true).1), ("needs-review", Some("unknown")));
-        assert_eq!(code(&step(refused(), move_stage(), 2, true).1), ("failed", Some("provider-refused")));
+        assert_eq!(code(&transition(refused(), note(), 2, true).1), ("needs-review", Some("unknown")));
+        assert_eq!(code(&transition(refused(), move_stage(), 2, true).1), ("failed", Some("provider-refused")));
         let gone = || Ok(Changed::Barred(said("removed")));
-        assert_eq!(code(&step(gone(), move_stage(), 2, true).1), ("needs-review", Some("unknown")));
+        assert_eq!(code(&transition(gone(), move_stage(), 2, true).1), ("needs-review", Some("unknown")));
         let down = || Err(SyncError::Unavailable(said("down")));
-        assert_eq!(code(&step(down(), move_stage(), 2, true).1), ("tried", Some("unknown")));
-        assert_eq!(code(&step(down(), move_stage(), ACTION.tries, true).1), ("needs-review", Some("unknown")));
+        assert_eq!(code(&transition(down(), move_stage(), 2, true).1), ("tried", Some("unknown")));
+        assert_eq!(code(&transition(down(), move_stage(), ACTION.tries, true).1), ("needs-review", Some("unknown")));
         let limited = || Err(SyncError::RateLimited { wait: Duration::from_secs(9), ours: false });
-        assert_eq!(code(&step(limited(), note(), 2, true).1), ("postponed", Some("unknown")));
+        assert_eq!(code(&transition(limited(), note(), 2, true).1), ("postponed", Some("unknown")));
     }
 
     #[test]
     fn what_was_certainly_not_made_is_tried_again_until_the_tries_are_used_up() {
         let down = || Err(SyncError::Unavailable(said("down")));
         for tried in 1..ACTION.tries {
-            let (verdict, again) = step(down(), submit(), tried, false);
+            let (verdict, again) = transition(down(), submit(), tried, false);
             assert_eq!((verdict, code(&again)), (Verdict::Failed, ("tried", Some("unavailable"))));
         }
-        assert_eq!(code(&step(down(), submit(), ACTION.tries, false).1), ("failed", Some("unavailable")));
-        let (verdict, broken) = step(Err(SyncError::Failed(said("no key"))), submit(), 1, false);
+        assert_eq!(code(&transition(down(), submit(), ACTION.tries, false).1), ("failed", Some("unavailable")));
+        let (verdict, broken) = transition(Err(SyncError::Failed(said("no key"))), submit(), 1, false);
         assert_eq!((verdict, code(&broken)), (Verdict::Works, ("failed", Some("connection-failed"))));
     }
 
     #[test]
     fn waiting_for_a_limit_or_for_aws_is_no_try() {
         let limited = |ours| Err(SyncError::RateLimited { wait: Duration::from_secs(40), ours });
-        let (verdict, step_of_theirs) = step(limited(false), note(), ACTION.tries, false);
-        assert_eq!((verdict, code(&step_of_theirs)), (Verdict::Works, ("postponed", Some("rate-limited"))));
-        assert!(matches!(step_of_theirs, Step::Wait { after, .. } if after == Duration::from_secs(40)));
-        assert_eq!(step(limited(true), note(), 1, false).0, Verdict::NotTried);
+        let (verdict, transition_of_theirs) = transition(limited(false), note(), ACTION.tries, false);
+        assert_eq!((verdict, code(&transition_of_theirs)), (Verdict::Works, ("postponed", Some("rate-limited"))));
+        assert!(matches!(transition_of_theirs, Transition::Wait { after, .. } if after == Duration::from_secs(40)));
+        assert_eq!(transition(limited(true), note(), 1, false).0, Verdict::NotTried);
         let at_once = Err(SyncError::RateLimited { wait: Duration::ZERO, ours: true });
-        assert!(matches!(step(at_once, note(), 1, false).1, Step::Wait { after, .. } if after == WORKER.base));
+        assert!(
+            matches!(transition(at_once, note(), 1, false).1, Transition::Wait { after, .. } if after == WORKER.base)
+        );
         let gone = |retry| {
             let detail = said("throttled");
             let operation = "read the table";
@@ -242,11 +248,11 @@ mod tests {
                 AwsError::refused(operation, detail)
             }))
         };
-        let (verdict, blameless) = step(gone(true), note(), ACTION.tries, false);
+        let (verdict, blameless) = transition(gone(true), note(), ACTION.tries, false);
         assert_eq!((verdict, code(&blameless)), (Verdict::NotTried, ("blameless", Some("unavailable"))));
         assert!(follow(gone(false), &action(note(), 1), false, 0.5).is_err());
         assert_eq!(
-            code(&step(Err(SyncError::DeadlineReached), note(), 1, false).1),
+            code(&transition(Err(SyncError::DeadlineReached), note(), 1, false).1),
             ("postponed", Some("unavailable"))
         );
     }

@@ -90,13 +90,13 @@ impl LeasedJob for ActionWorker {
         // An earlier try may have had its effect: its worker died, or its reply was lost.
         let unknown = taken_over || action.in_doubt();
         let made = self.make(job, &action, unknown, invocation).await;
-        let (verdict, step) = follow(made, &action, unknown, random::chance()).unwrap_or_else(|error| {
+        let (verdict, transition) = follow(made, &action, unknown, random::chance()).unwrap_or_else(|error| {
             tracing::error!(org = %job.org, action.id = %job.action, error = %chain(&error), "an action cannot be carried out");
             let failure = Failure::new("not-recordable", "the action cannot be carried out as it is recorded");
             let state = if unknown { ActionState::NeedsReview } else { ActionState::Failed };
             (Verdict::NotTried, follow::end(state, Some(failure)))
         });
-        Ok(Tried { verdict, step })
+        Ok(Tried { verdict, transition })
     }
 
     async fn follow_up(&self, _job: &ActionJob, NeedsReview: NeedsReview) -> Result<(), AwsError> {

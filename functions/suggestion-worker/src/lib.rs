@@ -35,7 +35,7 @@ use providers::transport::http::{Outbound, SendError};
 use resilience::batch::Outcome;
 use resilience::breaker::POLICY;
 use resilience::retry::{MODEL, Next};
-use store::jobs::{self, Attempt, End, LeasedJob, Step, Tried, Wait};
+use store::jobs::{self, Attempt, End, LeasedJob, Transition, Tried, Wait};
 use store::records::Records;
 
 use crate::notify::Notice;
@@ -157,8 +157,8 @@ impl LeasedJob for SuggestionWorker {
         let Attempt { message: job, record: suggestion, invocation, .. } = attempt;
         let Some(application) = self.application(&job.org, suggestion.application_id).await? else {
             let failure = Failure::new("application-missing", "the application was removed");
-            let step = Step::End(End::new(FAILED, Some(failure)));
-            return Ok(Tried { verdict: Verdict::NotTried, step });
+            let transition = Transition::End(End::new(FAILED, Some(failure)));
+            return Ok(Tried { verdict: Verdict::NotTried, transition });
         };
         let (verdict, answer) = self.ask(&application, invocation).await;
         let mut summary = None;
@@ -172,14 +172,14 @@ impl LeasedJob for SuggestionWorker {
             }
             Answer::NotNow { wait, failure } => match MODEL.next(suggestion.attempts, random::chance(), Some(wait)) {
                 Next::After(after) => {
-                    return Ok(Tried { verdict, step: Step::Wait { failure, after, wait: Wait::Tried } });
+                    return Ok(Tried { verdict, transition: Transition::Wait { failure, after, wait: Wait::Tried } });
                 }
                 Next::GiveUp => End::new(FAILED, Some(failure)),
             },
             Answer::Never(failure) => End::new(FAILED, Some(failure)),
         };
         let follow_up = suggestion.notify.then_some(Notice { application, summary });
-        Ok(Tried { verdict, step: Step::End(End { follow_up, ..end }) })
+        Ok(Tried { verdict, transition: Transition::End(End { follow_up, ..end }) })
     }
 
     async fn follow_up(&self, job: &SuggestionJob, notice: Notice) -> Result<(), AwsError> {

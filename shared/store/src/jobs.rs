@@ -107,12 +107,12 @@ pub struct Tried<F> {
     /// What it says of the third party.
     pub verdict: Verdict,
     /// What follows from it.
-    pub step: Step<F>,
+    pub transition: Transition<F>,
 }
 
 /// What follows from a try.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Step<F> {
+pub enum Transition<F> {
     /// The work has ended.
     End(End<F>),
     /// The work waits for its next try.
@@ -270,10 +270,10 @@ async fn claimed_or_refused<J: LeasedJob>(
 ) -> Result<Outcome, AwsError> {
     match claim? {
         Claim::Held(lease, record) => {
-            let (Tried { verdict: heard, step }, attempts) =
+            let (Tried { verdict: heard, transition }, attempts) =
                 try_once(job, (message, invocation), record, taken_over).await;
             *verdict = heard;
-            record_step(job, message, &lease, step, attempts).await
+            record_transition(job, message, &lease, transition, attempts).await
         }
         Claim::Refused(Refusal::Busy(after)) => Ok(Outcome::retry(after, "another worker has it")),
         Claim::Refused(Refusal::Missing) => Ok(Outcome::dead(format!("there is no such {}", J::NAME))),
@@ -297,23 +297,23 @@ async fn try_once<J: LeasedJob>(
         Ok(record) => job.attempt(Attempt { message, record, taken_over, invocation }).await,
         Err(_) => {
             let failure = Failure::new("unreadable", format!("the recorded {} cannot be read", J::SUBJECT));
-            Ok(Tried { verdict: Verdict::NotTried, step: Step::End(End::new(J::FAILED, Some(failure))) })
+            Ok(Tried { verdict: Verdict::NotTried, transition: Transition::End(End::new(J::FAILED, Some(failure))) })
         }
     };
     let after_error = |error| {
         let (org, id) = J::key(message);
-        Tried { verdict: Verdict::NotTried, step: after_error::<J>(&error, (org, &id), attempts) }
+        Tried { verdict: Verdict::NotTried, transition: after_error::<J>(&error, (org, &id), attempts) }
     };
     (tried.unwrap_or_else(after_error), attempts)
 }
 
 /// What follows when AWS did not do its part. That blames no work, so the number of tries never ends it: after the last one it
 /// is tried at the longest delay, and when its message is used up the sweep sends another.
-fn after_error<J: LeasedJob>(error: &AwsError, (org, id): (&OrgId, &str), attempts: u32) -> Step<J::FollowUp> {
+fn after_error<J: LeasedJob>(error: &AwsError, (org, id): (&OrgId, &str), attempts: u32) -> Transition<J::FollowUp> {
     if !error.retry() {
         tracing::error!(%org, job.kind = J::NAME, job.id = id, error = %chain(error), "a job cannot be recorded");
         let failure = Failure::new("not-recordable", format!("the {} cannot be recorded as it is", J::SUBJECT));
-        return Step::End(End::new(J::FAILED, Some(failure)));
+        return Transition::End(End::new(J::FAILED, Some(failure)));
     }
     tracing::warn!(%org, job.kind = J::NAME, job.id = id, error = %chain(error), "a job is tried again");
     let after = match WORKER.next(attempts.min(WORKER.tries - 1), random::chance(), None) {
@@ -321,20 +321,20 @@ fn after_error<J: LeasedJob>(error: &AwsError, (org, id): (&OrgId, &str), attemp
         Next::GiveUp => WORKER.cap,
     };
     let failure = Failure::new("unavailable", "the records could not be written; it is tried again");
-    Step::Wait { failure, after, wait: Wait::Tried }
+    Transition::Wait { failure, after, wait: Wait::Tried }
 }
 
 /// Records what follows from a try, and does what is left to be done after an end.
-async fn record_step<J: LeasedJob>(
+async fn record_transition<J: LeasedJob>(
     job: &J,
     message: &J::Message,
     lease: &HeldLease,
-    step: Step<J::FollowUp>,
+    transition: Transition<J::FollowUp>,
     attempts: u32,
 ) -> Result<Outcome, AwsError> {
     let (org, id) = J::key(message);
-    match step {
-        Step::End(End { state, failure, set, follow_up }) => {
+    match transition {
+        Transition::End(End { state, failure, set, follow_up }) => {
             let mut attributes = state_attributes(state, failure.as_ref())?;
             attributes.extend(set);
             if record(job, lease, LeaseEnd::Finish(attributes.into())).await? == Fenced::LeaseLost {
@@ -348,7 +348,7 @@ async fn record_step<J: LeasedJob>(
             }
             Ok(Outcome::Done)
         }
-        Step::Wait { failure, after, wait } => {
+        Transition::Wait { failure, after, wait } => {
             let mut attributes = state_attributes(J::READY, Some(&failure))?;
             if wait != Wait::Tried {
                 // The claim counted a try that was none.

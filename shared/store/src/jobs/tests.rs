@@ -15,7 +15,7 @@ use super::*;
 struct Scripted {
     records: Records,
     org: OrgId,
-    next: Mutex<Vec<Result<Step<&'static str>, AwsError>>>,
+    next: Mutex<Vec<Result<Transition<&'static str>, AwsError>>>,
     taken_over: Mutex<Vec<bool>>,
     followed: Mutex<Vec<&'static str>>,
 }
@@ -42,8 +42,8 @@ impl LeasedJob for Scripted {
 
     async fn attempt(&self, attempt: Attempt<'_, SuggestionJob, Suggestion>) -> Result<Tried<&'static str>, AwsError> {
         self.taken_over.lock().expect("no panic").push(attempt.taken_over);
-        let step = self.next.lock().expect("no panic").pop().expect("a step")?;
-        Ok(Tried { verdict: Verdict::Works, step })
+        let transition = self.next.lock().expect("no panic").pop().expect("a transition")?;
+        Ok(Tried { verdict: Verdict::Works, transition })
     }
 
     async fn follow_up(&self, _job: &SuggestionJob, follow_up: &'static str) -> Result<(), AwsError> {
@@ -91,8 +91,8 @@ impl Scripted {
         self.records.table().update(&key, write, false).await.expect("written");
     }
 
-    async fn work(&self, message: &SuggestionJob, step: Result<Step<&'static str>, AwsError>) -> Outcome {
-        self.next.lock().expect("no panic").push(step);
+    async fn work(&self, message: &SuggestionJob, transition: Result<Transition<&'static str>, AwsError>) -> Outcome {
+        self.next.lock().expect("no panic").push(transition);
         work(self, message.clone(), in_a_minute()).await
     }
 
@@ -113,12 +113,12 @@ fn in_a_minute() -> Invocation {
     Invocation { deadline: clock::now() + SignedDuration::from_secs(60), receive_count: 1 }
 }
 
-fn ended() -> Step<&'static str> {
-    Step::End(End { follow_up: Some("mail"), ..End::new("succeeded", None) })
+fn ended() -> Transition<&'static str> {
+    Transition::End(End { follow_up: Some("mail"), ..End::new("succeeded", None) })
 }
 
-fn waiting(wait: Wait) -> Step<&'static str> {
-    Step::Wait { failure: Failure::new("later", "not now"), after: Duration::from_secs(5), wait }
+fn waiting(wait: Wait) -> Transition<&'static str> {
+    Transition::Wait { failure: Failure::new("later", "not now"), after: Duration::from_secs(5), wait }
 }
 
 fn held_by_another(lease_until_ms: i64) -> Item {
@@ -217,9 +217,9 @@ async fn a_record_that_cannot_be_read_fails_and_is_not_tried() {
 #[tokio::test]
 async fn a_holder_whose_lease_has_passed_records_nothing_and_keeps_its_message() {
     let job = Scripted::new();
-    for (number, step) in [(1, ended()), (2, waiting(Wait::Tried))] {
+    for (number, transition) in [(1, ended()), (2, waiting(Wait::Tried))] {
         let message = job.recorded(number).await;
-        job.next.lock().expect("no panic").push(Ok(step));
+        job.next.lock().expect("no panic").push(Ok(transition));
         let passed = Invocation { deadline: clock::now() - SignedDuration::from_secs(1), receive_count: 1 };
         let outcome = work(&job, message.clone(), passed).await;
         assert!(matches!(outcome, Outcome::Retry { after: Duration::ZERO, .. }), "{outcome:?}");
