@@ -19,7 +19,7 @@ pub(crate) struct Tenant {
 
 /// A notification of a tenant, in its own words.
 #[derive(Debug, Clone)]
-pub(crate) struct Told {
+pub(crate) struct NotificationRef {
     pub(crate) tenant: String,
     pub(crate) id: String,
 }
@@ -49,7 +49,12 @@ impl Stack {
     }
 
     /// Records a notification of a tenant as a function does that accepted it; its message is not sent yet.
-    pub(crate) async fn record_notification(&self, tenant: &Tenant, kind: NotificationKind, to: &str) -> Told {
+    pub(crate) async fn record_notification(
+        &self,
+        tenant: &Tenant,
+        kind: NotificationKind,
+        to: &str,
+    ) -> NotificationRef {
         let uuid = uuid::Uuid::now_v7();
         let now = time::now();
         let id = uuid.to_string();
@@ -62,11 +67,11 @@ impl Stack {
         item["waiting_shard"] = json!(format!("waiting#{}", shard_of(&id)));
         item["waiting_since"] = json!(waiting_since(now, SignedDuration::ZERO).to_string());
         self.put_record(&item).await;
-        Told { tenant: tenant.id.clone(), id }
+        NotificationRef { tenant: tenant.id.clone(), id }
     }
 
     /// The accepted mails of a notification at a provider. The relay knows them by a header, the others by the reference.
-    pub(crate) async fn mails_at(&self, provider: &str, told: &Told) -> u64 {
+    pub(crate) async fn mails_at(&self, provider: &str, told: &NotificationRef) -> u64 {
         if provider == "smtp" {
             return u64::try_from(self.mails_of(&told.id).await.len()).expect("a small number");
         }
@@ -76,7 +81,7 @@ impl Stack {
     }
 }
 
-impl Told {
+impl NotificationRef {
     /// The message that says: look at this notification.
     pub(crate) fn job(&self) -> String {
         let job = EmailJob::to_send(self.tenant.parse().expect("org"), self.id.parse().expect("id"));

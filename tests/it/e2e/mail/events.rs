@@ -7,7 +7,7 @@ use domain::notification::NotificationKind;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::contract::mail_world::{Tenant, Told};
+use crate::contract::mail_world::{NotificationRef, Tenant};
 use crate::e2e::harness::claims::{Mailer, Relay, Simulator, Webhooks, disturbing, using};
 use crate::e2e::harness::stack::{Answer, PATIENCE, Stack, fresh_number, run};
 use crate::e2e::harness::time;
@@ -25,14 +25,14 @@ fn secret(provider: &str) -> &'static str {
     }
 }
 
-async fn accepted(stack: &Stack, tenant: &Tenant, to: &str) -> Told {
+async fn accepted(stack: &Stack, tenant: &Tenant, to: &str) -> NotificationRef {
     let told = stack.record_notification(tenant, NotificationKind::FlagResolved, to).await;
     stack.send_message("email", &told.job()).await;
     until(stack, &told, "accepted").await;
     told
 }
 
-async fn until(stack: &Stack, told: &Told, state: &str) -> Value {
+async fn until(stack: &Stack, told: &NotificationRef, state: &str) -> Value {
     let begin = Instant::now();
     loop {
         let notification = told.read(stack).await;
@@ -46,14 +46,14 @@ async fn until(stack: &Stack, told: &Told, state: &str) -> Value {
 }
 
 /// Something happens to a mail at its provider.
-async fn happens(stack: &Stack, provider: &str, told: &Told, event: &str) {
+async fn happens(stack: &Stack, provider: &str, told: &NotificationRef, event: &str) {
     let body = json!({"correlation": told.reference(), "event": event});
     let answer = stack.control(provider, Method::POST, "/outcomes", Some(body)).await;
     assert!(answer.status.is_success(), "{answer:?}");
 }
 
 /// The provider calls the webhook; gives the statuses that it got.
-async fn tells(stack: &Stack, provider: &str, told: &Told, more: Value) -> Vec<u64> {
+async fn tells(stack: &Stack, provider: &str, told: &NotificationRef, more: Value) -> Vec<u64> {
     let mut order = json!({
         "url": format!("{}/api/webhooks/mail/{provider}", stack.text("/api_url")),
         "correlation": told.reference(), "secret": secret(provider), "ca": stack.text("/ca_cert"),
@@ -170,7 +170,7 @@ fn what_a_webhook_does_not_prove_is_confirmed_with_the_provider_before_it_ends_a
 }
 
 /// A bounce of which the provider knows nothing, with a proof that is good.
-fn forged(provider: &str, told: &Told) -> String {
+fn forged(provider: &str, told: &NotificationRef) -> String {
     let at = time::now().as_second();
     match provider {
         "brevo" => json!({

@@ -13,7 +13,7 @@ use domain::notification::NotificationKind;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::contract::mail_world::Told;
+use crate::contract::mail_world::NotificationRef;
 use crate::e2e::harness::claims::{Mailer, Part, Relay, Simulator, disturbing};
 use crate::e2e::harness::stack::{PATIENCE, Stack, run};
 use crate::e2e::harness::time;
@@ -77,7 +77,7 @@ impl Point {
 enum Knowledge {
     Asked,
     /// It tells by events; here the test is the event bus.
-    Told,
+    Reported,
     Nobody,
 }
 
@@ -95,7 +95,7 @@ const fn row(provider: &'static str, kind: NotificationKind, knowledge: Knowledg
 const ROWS: [Row; 8] = [
     row("smtp", NotificationKind::FlagResolved, Knowledge::Nobody),
     row("gmail", NotificationKind::FlagResolved, Knowledge::Asked),
-    row("ses", NotificationKind::FlagResolved, Knowledge::Told),
+    row("ses", NotificationKind::FlagResolved, Knowledge::Reported),
     row("sendgrid", NotificationKind::FlagResolved, Knowledge::Asked),
     row("mailgun", NotificationKind::FlagResolved, Knowledge::Asked),
     row("brevo", NotificationKind::FlagResolved, Knowledge::Asked),
@@ -109,7 +109,7 @@ const SHORT: usize = 3;
 struct Killed {
     row: &'static Row,
     point: Point,
-    told: Told,
+    told: NotificationRef,
 }
 
 impl Row {
@@ -118,11 +118,11 @@ impl Row {
         let once = self.kind == NotificationKind::FlagResolved;
         match self.knowledge {
             Knowledge::Asked => ("accepted", 1),
-            Knowledge::Told if point.accepted() || point.certain() => ("accepted", 1),
+            Knowledge::Reported if point.accepted() || point.certain() => ("accepted", 1),
             Knowledge::Nobody if point.certain() => ("accepted", 1),
-            Knowledge::Told | Knowledge::Nobody if once => ("needs_review", u64::from(point.accepted())),
+            Knowledge::Reported | Knowledge::Nobody if once => ("needs_review", u64::from(point.accepted())),
             // Better two than none: the same mail with the same Message-ID.
-            Knowledge::Told | Knowledge::Nobody => ("accepted", 1 + u64::from(point.accepted())),
+            Knowledge::Reported | Knowledge::Nobody => ("accepted", 1 + u64::from(point.accepted())),
         }
     }
 }
@@ -163,7 +163,7 @@ async fn clear(stack: &Stack, row: &Row) {
     assert!(answer.status.is_success(), "{answer:?}");
 }
 
-async fn kill(stack: &Stack, row: &'static Row, point: Point, told: Told) -> Killed {
+async fn kill(stack: &Stack, row: &'static Row, point: Point, told: NotificationRef) -> Killed {
     let file: PathBuf = Path::new(stack.text("/fault_points")).join(format!("{}@{}", point.fault_point(), told.id));
     let begin = Instant::now();
     let patience = async |what: &str| {
@@ -194,14 +194,14 @@ async fn kill(stack: &Stack, row: &'static Row, point: Point, told: Told) -> Kil
     }
     let mails = stack.mails_at(row.provider, &told).await;
     assert_eq!(mails, u64::from(point.accepted()), "{row:?} {point:?}: killed at another point");
-    if row.knowledge == Knowledge::Told && mails > 0 {
+    if row.knowledge == Knowledge::Reported && mails > 0 {
         told_by_the_bus(stack, &told).await;
     }
     Killed { row, point, told }
 }
 
 /// SES tells over the event bus what it took.
-async fn told_by_the_bus(stack: &Stack, told: &Told) {
+async fn told_by_the_bus(stack: &Stack, told: &NotificationRef) {
     let path = format!("/mails?correlation={}", told.reference());
     let mails = stack.control("ses", Method::GET, &path, None).await.body;
     let id = mails["items"][0]["id"].as_str().expect("an id");
