@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
 use crate::e2e::harness::claims::{REVIEW, using};
-use crate::e2e::harness::stack::{Stack, run};
+use crate::e2e::harness::stack::{PATIENCE, Stack, run};
 use crate::repo::layout::root;
 
 /// What a replay must answer.
@@ -96,6 +97,10 @@ fn every_event_file_is_answered_as_expected_by_the_deployed_function() {
             let path = root().join(format!("events/{function}/{case}.json"));
             let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
             let event: Value = serde_json::from_str(&text).expect("an event is JSON");
+            if *function == "webhook-worker" {
+                // What the receiver enqueued above is of the same events: a worker that has one leaves its second copy for later.
+                stack.until_empty("webhook", Instant::now() + PATIENCE).await;
+            }
             let answer = stack.invoke(function, &event).await.unwrap_or_else(|e| panic!("{function}/{case}: {e}"));
             match expected {
                 Http(status, text) => {

@@ -23,7 +23,7 @@ const LEASE: Duration = Duration::from_secs(30);
 /// Visibility timeout of the queue in the template.
 const VISIBILITY: Duration = Duration::from_secs(180);
 /// That of the short form, on the machine: longer than the killing, which is work, and than the lease.
-const SHORT_VISIBILITY: Duration = Duration::from_secs(45);
+const SHORT_VISIBILITY: Duration = Duration::from_secs(30);
 /// Until the last of three questions is answered: 3 + 6 + 12 seconds on this stack, and what the queue takes.
 const ASKING: Duration = Duration::from_secs(60);
 const SETTLED: [&str; 3] = ["accepted", "rejected", "needs_review"];

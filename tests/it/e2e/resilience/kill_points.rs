@@ -25,7 +25,7 @@ const LEASE: Duration = Duration::from_secs(30);
 /// Visibility timeout of the queues in the template.
 const VISIBILITY: Duration = Duration::from_secs(180);
 /// That of the short form, on the machine: longer than all the killing, which is work, and than the lease.
-const SHORT_VISIBILITY: Duration = Duration::from_secs(60);
+const SHORT_VISIBILITY: Duration = Duration::from_secs(30);
 const QUEUES: [&str; 4] = ["webhook", "suggestion", "email", "email-priority"];
 const SETTLED: [&str; 3] = ["accepted", "rejected", "needs_review"];
 

@@ -14,7 +14,7 @@ use crate::e2e::harness::time;
 const REQUESTS: usize = 250;
 const LIMIT: usize = 100;
 /// How many are under way at once, and so how many processes answer them.
-const AT_ONCE: usize = 6;
+const AT_ONCE: usize = 4;
 const MINUTE_MS: i64 = 60_000;
 /// How much of a minute may have passed when the requests begin: they need most of it where the clock is fast.
 const EARLY_MS: i64 = 3_000;

@@ -26,7 +26,7 @@ const LEASE: Duration = Duration::from_secs(60);
 /// Visibility timeout of the queue in the template.
 const VISIBILITY: Duration = Duration::from_secs(360);
 /// That of the short form, on the machine: longer than all the killing, which is work, and than the lease.
-const SHORT_VISIBILITY: Duration = Duration::from_secs(45);
+const SHORT_VISIBILITY: Duration = Duration::from_secs(30);
 
 /// What is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
