@@ -27,7 +27,7 @@ pub(crate) const STACK: &str = "hiring-integrations-local";
 const REFUSED_TYPES: [&str; 1] = ["AWS::CloudWatch::CompositeAlarm"];
 const REFUSED_PROPERTIES: [&str; 1] = ["DeploymentPreference"];
 
-/// Seconds that a function may take at least, and that a queue hides a message at least, however fast the clock is.
+/// Seconds that a worker may take at least, and that a queue hides a message at least, however fast the clock is.
 const SHORTEST_TIMEOUT: u64 = 8;
 const SHORTEST_VISIBILITY: u64 = 12;
 
@@ -154,14 +154,14 @@ fn derive(template: Template, packages: &BTreeMap<String, Package>, mode: &Mode)
     Ok((content, left_out))
 }
 
-/// Divides what AWS waits for by the speed of the stack's clock: how long a queue hides a message, and how long a function may
-/// take. It gives work the time that it needs on a busy machine all the same.
+/// Divides what AWS waits for by the speed of the stack's clock: how long a queue hides a message, and how long a worker may take
+/// for its messages, because its leases end then. It gives work the time that it needs on a busy machine all the same.
 fn shorten(resources: &mut Mapping, time: TimeScale) {
     for resource in resources.iter_mut().map(|(_, resource)| resource) {
         let kind = resource.get("Type").and_then(Value::as_str).unwrap_or_default();
         let (name, least) = match kind {
             "AWS::SQS::Queue" => ("VisibilityTimeout", SHORTEST_VISIBILITY),
-            "AWS::Serverless::Function" => ("Timeout", SHORTEST_TIMEOUT),
+            "AWS::Serverless::Function" if takes_messages(resource) => ("Timeout", SHORTEST_TIMEOUT),
             _ => continue,
         };
         let Some(value) = resource.get_mut("Properties").and_then(|properties| properties.get_mut(name)) else {
@@ -171,6 +171,12 @@ fn shorten(resources: &mut Mapping, time: TimeScale) {
             *value = time.seconds(seconds, least).into();
         }
     }
+}
+
+fn takes_messages(function: &Value) -> bool {
+    let events = function.get("Properties").and_then(|properties| properties.get("Events")).and_then(Value::as_mapping);
+    let is_queue = |event: &Value| event.get("Type").and_then(Value::as_str) == Some("SQS");
+    events.is_some_and(|events| events.iter().any(|(_, event)| is_queue(event)))
 }
 
 fn built_code(folder: &Path, id: &str) -> String {
@@ -198,7 +204,7 @@ Resources:
   A:
     Type: AWS::Serverless::Function
     Metadata: {BuildProperties: {Binary: a}}
-    Properties: {MemorySize: 256, Timeout: 60, DeploymentPreference: {Type: Canary}}
+    Properties: {MemorySize: 256, Timeout: 60, Events: {Queue: {Type: SQS}}, DeploymentPreference: {Type: Canary}}
   B: {Type: AWS::CloudWatch::CompositeAlarm}
   C: {Type: AWS::SQS::Queue, Properties: {VisibilityTimeout: 180, DelaySeconds: 1}}
 ";
@@ -215,7 +221,7 @@ Resources:
 Resources:
   A:
     Type: AWS::Serverless::Function
-    Properties: {MemorySize: 256, Timeout: 60, CodeUri: /zips/a.zip}
+    Properties: {MemorySize: 256, Timeout: 60, Events: {Queue: {Type: SQS}}, CodeUri: /zips/a.zip}
   C: {Type: AWS::SQS::Queue, Properties: {VisibilityTimeout: 180, DelaySeconds: 1}}
 ",
         )?;

@@ -7,7 +7,7 @@ mod replay;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::e2e::harness::claims::{REVIEW, using};
+use crate::e2e::harness::claims::{CONNECTION, using};
 use crate::e2e::harness::stack::{Answer, Org, Stack, fresh_number, new_application, run};
 
 /// A connection of Greenhouse that is told of things and asks nothing.
@@ -55,7 +55,7 @@ async fn order(org: &Org<'_>, method: Method, path: &str) -> Answer {
 
 #[test]
 fn every_wrong_or_missing_field_of_a_connection_is_named_and_nothing_is_made() {
-    let _guard = using(&REVIEW);
+    let _guard = using(&CONNECTION);
     run(async {
         let stack = Stack::open();
         let acme = stack.org("acme");
@@ -103,7 +103,7 @@ fn every_wrong_or_missing_field_of_a_connection_is_named_and_nothing_is_made() {
 
 #[test]
 fn a_connection_is_made_used_paused_resumed_and_removed_and_what_it_brought_stays() {
-    let _guard = using(&REVIEW);
+    let _guard = using(&CONNECTION);
     run(async {
         let stack = Stack::open();
         let acme = stack.org("acme");
@@ -192,7 +192,7 @@ fn a_connection_is_made_used_paused_resumed_and_removed_and_what_it_brought_stay
 
 #[test]
 fn a_repeated_request_makes_one_connection_and_tells_its_secret_once() {
-    let _guard = using(&REVIEW);
+    let _guard = using(&CONNECTION);
     run(async {
         let stack = Stack::open();
         let acme = stack.org("acme");
@@ -223,7 +223,7 @@ fn a_repeated_request_makes_one_connection_and_tells_its_secret_once() {
 
 #[test]
 fn orders_take_the_role_and_reach_no_other_organisations_connection() {
-    let _guard = using(&REVIEW);
+    let _guard = using(&CONNECTION);
     run(async {
         let stack = Stack::open();
         let (acme, globex) = (stack.org("acme"), stack.org("globex"));
@@ -270,7 +270,7 @@ async fn as_member(stack: &Stack, method: &Method, path: &str, body: &Value) -> 
 
 #[test]
 fn integrations_say_what_a_connection_takes_and_how_many_there_are() {
-    let _guard = using(&REVIEW);
+    let _guard = using(&CONNECTION);
     run(async {
         let stack = Stack::open();
         let acme = stack.org("acme");
@@ -288,7 +288,7 @@ fn integrations_say_what_a_connection_takes_and_how_many_there_are() {
 
 #[test]
 fn every_kind_of_record_has_a_list_and_what_is_gone_is_not_found() {
-    let _guard = using(&REVIEW);
+    let _guard = using(&CONNECTION);
     run(async {
         let stack = Stack::open();
         let (acme, globex) = (stack.org("acme"), stack.org("globex"));

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::{join, join_all};
 
-use crate::e2e::harness::claims::{Mailer, Model, Part, Relay, Simulator, SyncWorker, Webhooks, disturbing};
+use crate::e2e::harness::claims::{Mailer, Model, Part, Relay, Simulator, SyncWorker, Webhooks, disturbing_first};
 use crate::e2e::harness::stack::{Stack, run};
 use crate::e2e::harness::time;
 use crate::worlds::house::Provider;
@@ -42,7 +42,7 @@ const USED: [Part; 8] = [
 
 #[test]
 fn whoever_dies_while_an_ats_is_read_our_records_are_what_it_has() {
-    let _guard = disturbing(&[SyncWorker], &USED);
+    let _guard = disturbing_first(&[SyncWorker], &USED);
     run(async {
         let stack = Stack::open();
         let begun = Instant::now();

@@ -11,6 +11,8 @@ use crate::e2e::harness::stack::{PATIENCE, Stack, run, state_folder};
 
 /// How often a test that waits for a lock tries again.
 const TRIES_EVERY: Duration = Duration::from_millis(100);
+/// How long all others wait before they claim anything, so that the longest test of all begins first.
+const HEAD_START: Duration = Duration::from_secs(1);
 /// The longest wait; nextest ends a test that takes longer.
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 
@@ -41,6 +43,8 @@ pub(crate) use Part::{ActionWorker, Mailer, Model, Redis, Relay, Simulator, Sync
 
 /// What leads from a webhook to a mail.
 pub(crate) const REVIEW: [Part; 4] = [Webhooks, Model, Mailer, Relay];
+/// What a connection takes that is made, checked and told of things.
+pub(crate) const CONNECTION: [Part; 5] = [Webhooks, Model, Mailer, Relay, SyncWorker];
 
 impl Part {
     fn file(self) -> String {
@@ -75,13 +79,27 @@ pub(crate) fn alone() -> Claim {
 
 /// Claims what a test uses beside other users.
 pub(crate) fn using(used: &[Part]) -> Claim {
+    std::thread::sleep(HEAD_START);
     claim(&[], used)
+}
+
+/// [`disturbing`] for the longest test of all, beside which many others run.
+pub(crate) fn disturbing_first(disturbed: &[Part], used: &[Part]) -> Claim {
+    let claim = claim(disturbed, used);
+    settle(disturbed);
+    claim
 }
 
 /// Claims what a test disturbs, and what it uses beside other users; waits until what earlier tests left for the disturbed parts
 /// is done.
 pub(crate) fn disturbing(disturbed: &[Part], used: &[Part]) -> Claim {
+    std::thread::sleep(HEAD_START);
     let claim = claim(disturbed, used);
+    settle(disturbed);
+    claim
+}
+
+fn settle(disturbed: &[Part]) {
     run(async {
         let (stack, deadline) = (Stack::open(), Instant::now() + PATIENCE);
         for queue in disturbed.iter().flat_map(|part| part.queues()) {
@@ -91,7 +109,6 @@ pub(crate) fn disturbing(disturbed: &[Part], used: &[Part]) -> Claim {
             }
         }
     });
-    claim
 }
 
 fn claim(disturbed: &[Part], used: &[Part]) -> Claim {

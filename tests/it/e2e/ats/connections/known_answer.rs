@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{order, outcome, until_status};
 use crate::contract::fixtures;
-use crate::e2e::harness::claims::{REVIEW, using};
+use crate::e2e::harness::claims::{CONNECTION, using};
 use crate::e2e::harness::stack::{Stack, fresh_number, run};
 
 /// Not as any serializer would write it: spaces, a line break, escapes that need not be, a zero at the end of a number. The
@@ -17,7 +17,7 @@ const SIGNATURE: &str = "sha256 506a83e44bce5fcecc57b1edcfd4503931c6983448ea28d2
 
 #[test]
 fn a_known_signature_is_good_for_the_bytes_that_were_signed_and_no_others() {
-    let _guard = using(&REVIEW);
+    let _guard = using(&CONNECTION);
     run(async {
         let stack = Stack::open();
         verify(&stack, (BODY, SECRET, SIGNATURE)).await;

@@ -4,13 +4,13 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::{connected, deliver, order, outcome};
-use crate::e2e::harness::claims::{REVIEW, using};
+use crate::e2e::harness::claims::{CONNECTION, using};
 use crate::e2e::harness::stack::{Stack, fresh_number, new_application, run};
 use crate::e2e::harness::time;
 
 #[test]
 fn an_event_is_applied_again_and_one_without_a_body_is_not() {
-    let _guard = using(&REVIEW);
+    let _guard = using(&CONNECTION);
     run(async {
         let stack = Stack::open();
         let acme = stack.org("acme");
@@ -57,7 +57,7 @@ fn an_event_is_applied_again_and_one_without_a_body_is_not() {
 
 #[test]
 fn what_came_since_stays_when_an_older_event_is_applied_again() {
-    let _guard = using(&REVIEW);
+    let _guard = using(&CONNECTION);
     run(async {
         let stack = Stack::open();
         let acme = stack.org("acme");
