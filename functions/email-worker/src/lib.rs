@@ -74,7 +74,7 @@ impl Function for EmailWorker {
         let provider = async {
             if let Some(first) = self.mailers.first() {
                 let _read_again_when_needed =
-                    tokio::join!(self.mailers.credentials(first.spec), first.mailer.preconnect());
+                    tokio::join!(self.mailers.credentials(first.info), first.mailer.preconnect());
             }
         };
         tokio::join!(self.deliveries.records().table().preconnect(), provider);
@@ -116,7 +116,7 @@ impl EmailWorker {
         let message_id = self.mailers.message_id(reference);
         let (id, now) = (reference.notification, clock::now());
         let claim =
-            self.deliveries.claim(&reference.org, id, provider.spec.id, &message_id, invocation.deadline, now).await;
+            self.deliveries.claim(&reference.org, id, provider.info.id, &message_id, invocation.deadline, now).await;
         match claim {
             Ok(Claim::Claimed(hold, notification)) => {
                 let attempt = send::Attempt { reference, hold, notification: *notification, order, invocation };

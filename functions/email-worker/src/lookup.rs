@@ -209,7 +209,7 @@ impl EmailWorker {
             provider_message_id: notification.provider_message_id.clone(),
         };
         let mut verdict = Verdict::NotTried;
-        let found = match (self.mailers.credentials(provider.spec).await, invocation.allows(TO_RECORD, LONGEST_LOOKUP))
+        let found = match (self.mailers.credentials(provider.info).await, invocation.allows(TO_RECORD, LONGEST_LOOKUP))
         {
             (Ok(credentials), Some(timeout)) => {
                 let found = provider.mailer.ask(&sent, &credentials, timeout, clock::now()).await;
@@ -227,7 +227,7 @@ impl EmailWorker {
             // Events of other mails are left out.
             Ok(events) => Lookup::Events(events.into_iter().filter(|event| event.reference == *reference).collect()),
             Err(error) => {
-                tracing::warn!(notification.id = %notification.id, mail.provider = provider.spec.id, "a mail could not be looked up at its provider");
+                tracing::warn!(notification.id = %notification.id, mail.provider = provider.info.id, "a mail could not be looked up at its provider");
                 match error {
                     AskError::NotAllowed(_) => Lookup::Unavailable,
                     AskError::Later { wait, .. } => Lookup::Failed(wait),

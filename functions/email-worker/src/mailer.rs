@@ -10,8 +10,8 @@ use aws::table::Table;
 use domain::mail_event::MailReference;
 use domain::notification::{Notification, NotificationKind};
 use domain::stage::Stage;
-use providers::catalog::Spec;
-use providers::mail::port::{Asking, MailError, MailSetup, MailSetupError, Mailer};
+use providers::ProviderInfo;
+use providers::mail::port::{Asking, MailError, MailProvider, MailSetup, MailSetupError, Mailer};
 use resilience::breaker::POLICY;
 use secrecy::SecretString;
 
@@ -34,8 +34,8 @@ pub enum StartError {
 
 /// A mail provider that is ready to be used.
 pub struct Ready {
-    /// The entry of the provider in the catalog.
-    pub spec: &'static Spec,
+    /// The provider's names.
+    pub info: &'static ProviderInfo,
     /// The client that talks to the provider.
     pub mailer: Box<dyn Mailer>,
     /// The provider's circuit breaker.
@@ -86,26 +86,24 @@ impl Mailers {
             unsubscribe: environment::optional("MAIL_UNSUBSCRIBE").map(|address| format!("<{address}>")),
         };
         for name in std::iter::once(first.as_str()).chain(fallback.split(',').filter(|name| !name.is_empty())) {
-            let spec = providers::catalog::find(name).filter(|spec| spec.mail.is_some());
-            let spec = spec.ok_or_else(|| StartError::UnknownProvider(name.to_owned()))?;
-            if mailers.chosen.iter().all(|ready| ready.spec.id != spec.id) {
-                let ready = mailers.set_up(spec)?;
+            let provider = providers::mail::find(name).ok_or_else(|| StartError::UnknownProvider(name.to_owned()))?;
+            if mailers.chosen.iter().all(|ready| ready.info.id != provider.info.id) {
+                let ready = mailers.set_up(provider)?;
                 mailers.chosen.push(Arc::new(ready));
             }
         }
         Ok(mailers)
     }
 
-    fn set_up(&self, spec: &'static Spec) -> Result<Ready, StartError> {
-        let (provider, breaker) =
-            spec.mail.zip(spec.breaker()).ok_or_else(|| StartError::UnknownProvider(spec.id.to_owned()))?;
-        let mailer = provider.set_up(&MailSetup {
+    fn set_up(&self, provider: &'static MailProvider) -> Result<Ready, StartError> {
+        let breaker = SharedBreaker::of_deployment(self.control.clone(), &provider.breaker(), POLICY);
+        let mailer = (provider.set_up)(&MailSetup {
             stage: self.stage,
             domain: &self.domain,
             replacement: self.replacement.as_deref(),
             setting: &|name| environment::optional(name),
         })?;
-        Ok(Ready { spec, mailer, breaker: SharedBreaker::of_deployment(self.control.clone(), &breaker, POLICY) })
+        Ok(Ready { info: &provider.info, mailer, breaker })
     }
 
     /// The deployment's first choice.
@@ -115,15 +113,15 @@ impl Mailers {
 
     /// The provider of that name; none for one that this version does not know or this deployment cannot use.
     pub(crate) fn named(&self, name: &str) -> Option<Arc<Ready>> {
-        if let Some(ready) = self.chosen.iter().find(|ready| ready.spec.id == name) {
+        if let Some(ready) = self.chosen.iter().find(|ready| ready.info.id == name) {
             return Some(Arc::clone(ready));
         }
-        let spec = providers::catalog::find(name).filter(|spec| spec.mail.is_some())?;
+        let provider = providers::mail::find(name)?;
         let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
-        let ready = others.entry(spec.id).or_insert_with(|| match self.set_up(spec) {
+        let ready = others.entry(provider.info.id).or_insert_with(|| match self.set_up(provider) {
             Ok(ready) => Some(Arc::new(ready)),
             Err(error) => {
-                tracing::error!(mail.provider = spec.id, %error, "a mail provider that is wanted cannot be set up");
+                tracing::error!(mail.provider = provider.info.id, %error, "a mail provider that is wanted cannot be set up");
                 None
             }
         });
@@ -146,9 +144,9 @@ impl Mailers {
     ///
     /// # Errors
     /// When there are none, or they cannot be read: nothing was sent, no mail will be, and a person has to act.
-    pub(crate) async fn credentials(&self, spec: &Spec) -> Result<Vec<SecretString>, MailError> {
-        let mut read = Vec::with_capacity(spec.secrets.len());
-        for name in spec.secrets {
+    pub(crate) async fn credentials(&self, info: &ProviderInfo) -> Result<Vec<SecretString>, MailError> {
+        let mut read = Vec::with_capacity(info.secrets.len());
+        for name in info.secrets {
             let secret = self.secrets.read(name).await;
             let secret = secret.map_err(|error| MailError::Unreachable(format!("failed to {error}")))?;
             read.push(secret.ok_or_else(|| MailError::Stopped(format!("there is no secret {name}")))?);

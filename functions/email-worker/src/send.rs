@@ -122,15 +122,15 @@ impl EmailWorker {
                 return self.not_accepted(&attempt, &provider, error).await;
             };
             // The next provider is on record before it is called, so that a later lookup goes to the right one.
-            let entry = entry(&attempt.notification, "not_sent", Some(provider.spec.id), Some(&error.to_string()));
-            let switched = self.deliveries.switch(&attempt.hold, next.provider.spec.id, &entry, clock::now()).await;
+            let entry = entry(&attempt.notification, "not_sent", Some(provider.info.id), Some(&error.to_string()));
+            let switched = self.deliveries.switch(&attempt.hold, next.provider.info.id, &entry, clock::now()).await;
             if !matches!(switched, Ok(Fenced::Written)) {
                 next.provider.breaker.settle(&next.permit, Verdict::NotTried, clock::now()).await;
                 return switched.map(|_lost| unrecorded());
             }
             tracing::warn!(
-                notification.id = %attempt.notification.id, mail.provider = provider.spec.id,
-                mail.next = next.provider.spec.id, "the mail was certainly not sent; the next provider is tried"
+                notification.id = %attempt.notification.id, mail.provider = provider.info.id,
+                mail.next = next.provider.info.id, "the mail was certainly not sent; the next provider is tried"
             );
             chosen = next;
         }
@@ -175,7 +175,7 @@ impl EmailWorker {
         let Chosen { provider, permit, .. } = chosen;
         let mut called = false;
         let sent = async {
-            let credentials = self.mailers.credentials(provider.spec).await?;
+            let credentials = self.mailers.credentials(provider.info).await?;
             let Some(timeout) = attempt.invocation.allows(TO_RECORD, LONGEST_DIALOGUE) else {
                 return Err(MailError::NotSent("there was no time left for the dialogue".to_owned()));
             };
@@ -194,7 +194,7 @@ impl EmailWorker {
         if verdict == Verdict::Stopped {
             // A person has to act: the alarm is on this metric.
             metrics::emit(None, &[("MailProviderStopped", 1, Unit::Count)]);
-            tracing::error!(mail.provider = provider.spec.id, "a mail provider accepts no mail until a person acts");
+            tracing::error!(mail.provider = provider.info.id, "a mail provider accepts no mail until a person acts");
         }
         provider.breaker.settle(permit, verdict, clock::now()).await;
         sent
@@ -214,7 +214,7 @@ impl EmailWorker {
         let state = NotificationState::Accepted;
         let entry = HistoryEntry {
             provider_message_id: Some(provider_message_id.clone()),
-            ..entry(&attempt.notification, state.as_str(), Some(provider.spec.id), None)
+            ..entry(&attempt.notification, state.as_str(), Some(provider.info.id), None)
         };
         let mut transition = transition(state, None, entry);
         transition.set = Item::from([("provider_message_id".to_owned(), text(provider_message_id))]);
@@ -228,7 +228,7 @@ impl EmailWorker {
         error: MailError,
     ) -> Result<Outcome, AwsError> {
         let Attempt { hold, notification, .. } = attempt;
-        let entry = |what: &str, detail: &str| entry(notification, what, Some(provider.spec.id), Some(detail));
+        let entry = |what: &str, detail: &str| entry(notification, what, Some(provider.info.id), Some(detail));
         // The provider's words may name a recipient: they belong in the record and not in the log.
         let next_try = |wait| match MAIL.next(notification.attempts, random::chance(), wait) {
             Next::After(after) => Some(after),
@@ -262,10 +262,10 @@ impl EmailWorker {
         let guarantee = notification.kind.guarantee();
         let failure = Failure::new("outcome-unknown", detail.clone());
         let transition = |state: NotificationState| {
-            let entry = entry(notification, state.as_str(), Some(provider.spec.id), Some(&detail));
+            let entry = entry(notification, state.as_str(), Some(provider.info.id), Some(&detail));
             transition(state, Some(failure.clone()), entry)
         };
-        count("MailInDoubt", provider.spec.id);
+        count("MailInDoubt", provider.info.id);
         match delivery::after_unknown(provider.mailer.asking(), guarantee) {
             AfterUnknown::LookUp => {
                 let after = delivery::lookup_delay(self.settling, 0);

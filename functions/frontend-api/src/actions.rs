@@ -252,9 +252,10 @@ async fn record(api: &Api, org: OrgId, action: Action, request: &str) -> Result<
 
 /// Refuses a change that a connection cannot make, and lists the changes that it can.
 fn offered(connection: &Connection, kind: ChangeKind) -> Result<(), Problem> {
-    let spec = providers::catalog::find(&connection.provider);
-    let name = spec.map_or(connection.provider.as_str(), |spec| spec.name);
-    let all = spec.and_then(|spec| spec.ats?.write_back()).map(|api| api.changes()).unwrap_or_default();
+    let provider = providers::ats::find(&connection.provider);
+    let name = provider.map_or(connection.provider.as_str(), |provider| provider.info.name);
+    let write_back = provider.and_then(|provider| provider.api.write_back());
+    let all = write_back.map(|write_back| write_back.changes()).unwrap_or_default();
     let why = match connection.status {
         ConnectionStatus::Active | ConnectionStatus::Checking => None,
         ConnectionStatus::Paused => Some("it is paused"),
@@ -359,16 +360,17 @@ mod tests {
         let mail = connection("sendgrid", LoginMethod::ApiKey, active);
         assert!(detail(&mail, ChangeKind::Note).ends_with("possible: nothing"));
         assert!(detail(&connection("nobody", LoginMethod::ApiKey, active), ChangeKind::Hire).contains("nobody"));
-        for spec in providers::catalog::ALL.iter().filter(|spec| spec.ats.is_some()) {
-            let known = connection(spec.id, LoginMethod::ApiKey, active);
-            let changes = spec.ats.and_then(|ats| ats.write_back()).map(|api| api.changes()).unwrap_or_default();
+        for provider in providers::ats::ALL {
+            let id = provider.info.id;
+            let known = connection(id, LoginMethod::ApiKey, active);
+            let changes = provider.api.write_back().map(|write_back| write_back.changes()).unwrap_or_default();
             for kind in
                 [ChangeKind::MoveStage, ChangeKind::Note, ChangeKind::Reject, ChangeKind::Hire, ChangeKind::Submit]
             {
-                assert_eq!(offered(&known, kind).is_ok(), changes.contains(&kind), "{} {kind:?}", spec.id);
-                let silent = connection(spec.id, LoginMethod::WebhookOnly, active);
+                assert_eq!(offered(&known, kind).is_ok(), changes.contains(&kind), "{} {kind:?}", id);
+                let silent = connection(id, LoginMethod::WebhookOnly, active);
                 assert!(detail(&silent, kind).contains("no credentials"));
-                let paused = connection(spec.id, LoginMethod::ApiKey, ConnectionStatus::Paused);
+                let paused = connection(id, LoginMethod::ApiKey, ConnectionStatus::Paused);
                 assert!(detail(&paused, kind).contains("paused"));
             }
         }

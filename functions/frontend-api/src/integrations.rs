@@ -8,8 +8,8 @@ use axum::{Json, Router};
 use domain::connection::{Connection, LoginMethod};
 use domain::write_back::ChangeKind;
 use jiff::SignedDuration;
-use providers::ats::port::{Ats, WriteBack};
-use providers::catalog::{Category, Spec, SyncMethod};
+use providers::ats::port::{Ats, AtsProvider, SyncMethod, WriteBack};
+use providers::catalog::{self, Category, Entry};
 use serde::Serialize;
 use web::identity::Identity;
 use web::page::List;
@@ -85,84 +85,85 @@ async fn list(State(api): State<Api>, identity: Identity) -> Result<Json<List<In
     for connection in found.map_err(|e| unavailable(&e))?.0 {
         *counts.entry(connection.value.provider).or_default() += 1;
     }
-    let render = |spec: &&'static Spec| integration_response(spec, counts.get(spec.id).copied().unwrap_or_default());
-    Ok(Json(List { items: providers::catalog::ALL.iter().map(render).collect(), next_cursor: None }))
+    let render = |entry: Entry| {
+        let connections = counts.get(entry.info.id).copied().unwrap_or_default();
+        integration_response(entry, connections)
+    };
+    Ok(Json(List { items: catalog::all().map(render).collect(), next_cursor: None }))
 }
 
 /// Renders a provider with the number of the organisation's connections to it.
-fn integration_response(spec: &'static Spec, connections: usize) -> IntegrationResponse {
-    let category = match spec.category {
+fn integration_response(Entry { category, info }: Entry, connections: usize) -> IntegrationResponse {
+    let category = match category {
         Category::Ats => "ats",
         Category::Model => "model",
         Category::Mail => "mail",
     };
+    let ats = providers::ats::find(info.id);
     let minutes = |contract: SignedDuration, reconcile: Option<SignedDuration>| {
         Some(IntervalResponse {
             contract: contract.as_mins(),
             reconcile: reconcile.map(|reconcile| reconcile.as_mins()),
         })
     };
-    let (method, interval_minutes) = match spec.sync {
-        SyncMethod::Webhook { reconcile, contract } => ("webhook", minutes(contract, Some(reconcile))),
-        SyncMethod::Polled { contract } => ("polling", minutes(contract, None)),
-        SyncMethod::None => ("manual", None),
+    let (method, interval_minutes) = match ats.map(|ats| ats.sync) {
+        Some(SyncMethod::Webhook { reconcile, contract }) => ("webhook", minutes(contract, Some(reconcile))),
+        Some(SyncMethod::Polled { contract }) => ("polling", minutes(contract, None)),
+        None => ("manual", None),
     };
-    let webhooks = match (webhooks_by_us(spec), webhooks_by_hand(spec)) {
+    let webhooks = match (ats.is_some_and(webhooks_by_us), ats.is_some_and(webhooks_by_hand)) {
         (true, _) => Some("automatic"),
         (false, true) => Some("by-hand"),
         (false, false) => None,
     };
-    let changes = spec.ats.and_then(Ats::write_back).map(WriteBack::changes).unwrap_or_default();
-    let budget = spec.ats.map(Ats::budget);
-    let logins = logins(spec).into_iter().map(|(method, secrets)| LoginResponse { method, secrets });
-    let settings = spec.ats.map(Ats::settings).unwrap_or_default().iter();
+    let api = ats.map(|ats| ats.api);
+    let changes = api.and_then(Ats::write_back).map(WriteBack::changes).unwrap_or_default();
+    let budget = api.map(Ats::budget);
+    let logins = ats.map(logins).unwrap_or_default().into_iter();
+    let settings = api.map(Ats::settings).unwrap_or_default().iter();
     IntegrationResponse {
-        id: spec.id,
-        name: spec.name,
+        id: info.id,
+        name: info.name,
         category,
         method,
         interval_minutes,
         webhooks,
         two_way: !changes.is_empty(),
         changes,
-        bulk: spec.category == Category::Ats,
+        bulk: ats.is_some(),
         rate_limit: budget.map(|b| RateLimitResponse { requests: b.requests, window_s: b.window.as_secs() }),
-        logins: logins.collect(),
-        account_required: needs_account(spec),
+        logins: logins.map(|(method, secrets)| LoginResponse { method, secrets }).collect(),
+        account_required: ats.is_some_and(needs_account),
         settings: settings.map(|s| SettingResponse { name: s.name, required: s.required, about: s.about }).collect(),
-        documentation: spec.reference,
+        documentation: info.reference,
         connections,
     }
 }
 
 /// The ways to sign in that a provider offers, with the names of their secrets.
-pub(crate) fn logins(spec: &Spec) -> Vec<(LoginMethod, &'static [&'static str])> {
-    match (spec.ats, spec.webhooks) {
-        (Some(ats), _) => ats.logins().iter().map(|login| (login.method, login.secrets)).collect(),
-        (None, Some(_)) => vec![(LoginMethod::WebhookOnly, &[])],
-        (None, None) => vec![],
-    }
+pub(crate) fn logins(provider: &AtsProvider) -> Vec<(LoginMethod, &'static [&'static str])> {
+    provider.api.logins().iter().map(|login| (login.method, login.secrets)).collect()
 }
 
 /// Whether a person creates the provider's webhooks, in the provider's settings.
-pub(crate) fn webhooks_by_hand(spec: &Spec) -> bool {
-    spec.webhooks.is_some() && spec.ats.is_none_or(|ats| ats.webhook_subscriptions().is_none())
+pub(crate) fn webhooks_by_hand(provider: &AtsProvider) -> bool {
+    provider.webhooks.is_some() && provider.api.webhook_subscriptions().is_none()
 }
 
 /// Whether we create the provider's webhooks.
-pub(crate) fn webhooks_by_us(spec: &Spec) -> bool {
-    spec.webhooks.is_some() && !webhooks_by_hand(spec)
+pub(crate) fn webhooks_by_us(provider: &AtsProvider) -> bool {
+    provider.webhooks.is_some() && !webhooks_by_hand(provider)
 }
 
 /// Whether requests name the account, in their host or in their path.
-pub(crate) fn needs_account(spec: &Spec) -> bool {
-    spec.ats.is_some_and(|ats| ats.names_account())
-        || spec.hosts.iter().any(|host| host.live.contains("{account}") || host.local.contains("{account}"))
+pub(crate) fn needs_account(provider: &AtsProvider) -> bool {
+    provider.api.names_account()
+        || provider.hosts.iter().any(|host| host.live.contains("{account}") || host.local.contains("{account}"))
 }
 
 /// The name of the secret that webhooks are signed with; none for a provider without webhooks.
-pub(crate) fn webhook_secret(spec: &Spec) -> Option<&'static str> {
-    spec.webhooks.map(|webhooks| webhooks.secret())
+pub(crate) fn webhook_secret(provider: &AtsProvider) -> Option<&'static str> {
+    provider.webhooks.map(|webhooks| webhooks.secret())
 }
 
 #[cfg(test)]
@@ -172,7 +173,8 @@ mod tests {
     use super::*;
 
     fn rendered(id: &str) -> Value {
-        serde_json::to_value(integration_response(providers::catalog::find(id).expect("a provider"), 2)).expect("JSON")
+        let entry = catalog::all().find(|entry| entry.info.id == id).expect("a provider");
+        serde_json::to_value(integration_response(entry, 2)).expect("JSON")
     }
 
     #[test]
@@ -203,8 +205,8 @@ mod tests {
             (&json!("mail"), &json!("manual"), &json!(false))
         );
         assert_eq!((&smtp["logins"], &smtp["rate_limit"]), (&json!([]), &Value::Null));
-        for spec in providers::catalog::ALL {
-            assert!(rendered(spec.id)["documentation"].as_str().is_some_and(|link| link.starts_with("https://")));
+        for entry in catalog::all() {
+            assert!(rendered(entry.info.id)["documentation"].as_str().is_some_and(|link| link.starts_with("https://")));
         }
     }
 }

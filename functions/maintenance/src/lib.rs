@@ -20,7 +20,6 @@ use domain::intake::{Intake, IntakeState, Priority};
 use domain::message::{ActionJob, EmailJob, IntakeJob, SuggestionJob};
 use domain::notification::{Notification, NotificationState};
 use futures::stream::{self, StreamExt as _};
-use providers::catalog::Spec;
 use resilience::breaker::POLICY;
 use resilience::outbox::WAITING_SHARDS;
 use serde_json::{Value, json};
@@ -73,7 +72,7 @@ impl Function for Sweep {
         // With a fallback there is a second provider to try while the breaker of the first is open.
         let only = environment::optional("MAIL_FALLBACK").is_none();
         let first = environment::required("MAIL_PROVIDER")?;
-        let breaker = providers::catalog::find(&first).and_then(Spec::breaker).filter(|_| only);
+        let breaker = providers::mail::breaker(&first).filter(|_| only);
         let intakes =
             Intakes { normal: aws.queue("INTAKE_QUEUE_URL")?, priority: aws.queue("INTAKE_PRIORITY_QUEUE_URL")? };
         Ok(Self {

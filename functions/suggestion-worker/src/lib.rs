@@ -74,12 +74,11 @@ enum ModelSetUpError {
 /// When `PROVIDER_BASE_URL` is set where the stage forbids it: then the function does not start.
 fn model_from_environment(provider: &str) -> Result<ModelClient, ModelSetUpError> {
     let unknown = || ModelSetUpError::UnknownModel(provider.to_owned());
-    let (spec, api) =
-        providers::catalog::find(provider).and_then(|spec| Some((spec, spec.model?))).ok_or_else(unknown)?;
+    let provider = providers::model::find(provider).ok_or_else(unknown)?;
     let stage: Stage = environment::stage()?;
     let replacement = environment::optional("PROVIDER_BASE_URL");
-    let access = model_access(stage, spec.base_url.unwrap_or_default(), replacement.as_deref(), spec.id)?;
-    Ok(ModelClient::new(api, access, Outbound::new()?))
+    let access = model_access(stage, provider.base_url, replacement.as_deref(), provider.info.id)?;
+    Ok(ModelClient::new(provider.api, access, Outbound::new()?))
 }
 
 /// The worker of suggestions.

@@ -67,7 +67,7 @@ async fn receive(
     };
     let key = ConnectionKey { org, connection };
     let ConnectionKey { org, connection } = &key;
-    let Some((spec, source)) = providers::catalog::find(&provider).and_then(|spec| Some((spec, spec.webhooks?))) else {
+    let Some((id, source)) = providers::ats::webhook_verifier(&provider) else {
         return Err(refused());
     };
     let headers = request.headers().clone();
@@ -78,10 +78,10 @@ async fn receive(
     })?;
     let secret = secret.ok_or_else(refused)?;
     let Ok(event_id) = source.verify(&headers, &body, &secret, clock::now()) else {
-        tracing::warn!(%org, %connection, provider = spec.id, "a delivery with a wrong signature was refused");
+        tracing::warn!(%org, %connection, provider = id, "a delivery with a wrong signature was refused");
         return Err(refused());
     };
-    receiver.accept(spec.id, Sender::Connection(key), event_id, &body).await
+    receiver.accept(id, Sender::Connection(key), event_id, &body).await
 }
 
 /// Receives the events of a mail provider about the deployment's mails.
@@ -92,8 +92,7 @@ async fn receive_mail_events(
 ) -> Result<Response, Problem> {
     // An unknown provider, and one without events over this route, look like a wrong signature.
     let refused = || Problem::unauthenticated("the delivery's signature does not fit this address");
-    let Some((spec, source)) = providers::catalog::find(&provider).and_then(|spec| Some((spec, spec.mail_events?)))
-    else {
+    let Some((id, source)) = providers::mail::event_source(&provider) else {
         return Err(refused());
     };
     let headers = request.headers().clone();
@@ -101,16 +100,16 @@ async fn receive_mail_events(
     let mut secrets = Vec::with_capacity(source.secrets().len());
     for name in source.secrets() {
         let secret = receiver.secrets.read(name).await.map_err(|error| {
-            tracing::error!(mail.provider = spec.id, error = %chain(&error), "a secret of mail events could not be read");
+            tracing::error!(mail.provider = id, error = %chain(&error), "a secret of mail events could not be read");
             Problem::unavailable("the delivery cannot be checked now; send it again", RETRY_AFTER_SECONDS)
         })?;
         secrets.push(secret.ok_or_else(refused)?);
     }
     if source.verify(&headers, &body, &secrets, clock::now()).is_err() {
-        tracing::warn!(mail.provider = spec.id, "mail events with a wrong signature were refused");
+        tracing::warn!(mail.provider = id, "mail events with a wrong signature were refused");
         return Err(refused());
     }
-    receiver.accept(spec.id, Sender::Deployment, event_id(None, &body), &body).await
+    receiver.accept(id, Sender::Deployment, event_id(None, &body), &body).await
 }
 
 impl Receiver {

@@ -84,7 +84,7 @@ impl WebhookWorker {
         invocation: Invocation,
     ) -> Result<Outcome, AwsError> {
         // A name that this version does not know may come from a newer receiver; the dead letter can be sent again later.
-        let Some(source) = providers::catalog::find(&delivery.provider).and_then(|spec| spec.webhooks) else {
+        let Some(source) = providers::ats::find(&delivery.provider).and_then(|provider| provider.webhooks) else {
             let reason = format!("`{}` sends no webhooks that this version can read", delivery.provider);
             return Ok(Outcome::dead(reason));
         };

@@ -30,8 +30,7 @@ fn strongest(events: &[MailEvent]) -> Vec<(&MailReference, MailEventKind)> {
 impl WebhookWorker {
     /// Works on the events of one delivery. Each may come again: a recorded one is a duplicate, and a second lookup is harmless.
     pub(crate) async fn mail_events(&self, delivery: &WebhookDelivery) -> Result<Outcome, AwsError> {
-        let found = providers::catalog::find(&delivery.provider).and_then(|spec| Some((spec, spec.mail_events?)));
-        let Some((spec, source)) = found else {
+        let Some((id, source)) = providers::mail::event_source(&delivery.provider) else {
             let reason = format!("`{}` sends no events of mails that this version can read", delivery.provider);
             return Ok(Outcome::dead(reason));
         };
@@ -43,7 +42,7 @@ impl WebhookWorker {
         if source.covers_body() {
             let deliveries = Deliveries::new(self.records().clone());
             for event in &events {
-                match deliveries.record_event(event, spec.id, clock::now()).await? {
+                match deliveries.record_event(event, id, clock::now()).await? {
                     AppliedEvent::Recorded(_) => recorded += 1,
                     AppliedEvent::Duplicate => {}
                     AppliedEvent::Missing => unknown += 1,
@@ -57,10 +56,10 @@ impl WebhookWorker {
         }
         let count = u64::try_from(events.len()).unwrap_or(u64::MAX);
         metrics::emit(
-            Some(("provider", spec.id)),
+            Some(("provider", id)),
             &[("MailEvents", count, Unit::Count), ("MailEventsUnknown", unknown, Unit::Count)],
         );
-        tracing::info!(mail.provider = spec.id, events = count, recorded, unknown, "mail events read");
+        tracing::info!(mail.provider = id, events = count, recorded, unknown, "mail events read");
         Ok(Outcome::Done)
     }
 }

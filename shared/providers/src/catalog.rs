@@ -1,18 +1,14 @@
-//! Every provider of every category, and what the product knows of each without calling it.
+//! Every provider of every category, for screens, documentation and health checks.
+//!
+//! Architecture invariant: entries are names and no code, so that a function that lists providers links none of them. Who calls
+//! a provider finds it in its category ([`crate::ats::find`], [`crate::mail::find`], [`crate::model::find`]).
 
 use std::collections::BTreeSet;
 
-use jiff::SignedDuration;
-
-use crate::ats::port::Ats;
-use crate::mail::events::MailEventSource;
-use crate::mail::port::MailProvider;
-use crate::model::port::ModelApi;
-use crate::transport::access::Host;
-use crate::transport::webhook::WebhookSource;
+use crate::info::ProviderInfo;
 use crate::{ats, mail, model};
 
-/// What a provider is for.
+/// The categories of providers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Category {
     /// Applicant tracking.
@@ -23,94 +19,38 @@ pub enum Category {
     Mail,
 }
 
-/// How records come in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SyncMethod {
-    /// The provider calls us; what changed is also asked for, to find what no call told.
-    Webhook {
-        /// Longest time between two polls while its calls arrive.
-        reconcile: SignedDuration,
-        /// Longest time between two polls while they do not.
-        contract: SignedDuration,
-    },
-    /// We ask the provider.
-    Polled {
-        /// Longest time between two polls.
-        contract: SignedDuration,
-    },
-    /// There is nothing to sync.
-    None,
-}
-
-/// One provider. Secret paths, registry entries and documentation follow from it.
-pub struct Spec {
-    /// Stable name, also the name of its file and of its simulator.
-    pub id: &'static str,
-    /// Name for people.
-    pub name: &'static str,
-    /// What it is for.
+/// A provider in the catalog.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry {
+    /// The provider's category.
     pub category: Category,
-    /// The API's documentation.
-    pub reference: &'static str,
-    /// Base URL. None where it is a setting, or there are several hosts.
-    pub base_url: Option<&'static str>,
-    /// Its hosts, for an applicant tracking system.
-    pub hosts: &'static [Host],
-    /// How records come in.
-    pub sync: SyncMethod,
-    /// Names of its secrets: of a connection for an ATS, of the deployment for the others.
-    pub secrets: &'static [&'static str],
-    /// Verifies and reads its webhooks.
-    pub webhooks: Option<&'static dyn WebhookSource>,
-    /// Asks it, as an applicant tracking system.
-    pub ats: Option<&'static dyn Ats>,
-    /// Speaks to its model.
-    pub model: Option<&'static dyn ModelApi>,
-    /// Takes mail.
-    pub mail: Option<&'static dyn MailProvider>,
-    /// Tells what became of mail.
-    pub mail_events: Option<&'static dyn MailEventSource>,
+    /// The provider's names.
+    pub info: &'static ProviderInfo,
 }
 
-impl Spec {
+impl Entry {
     /// The name of its breaker, where its credentials belong to the deployment; none where each connection has its own.
     #[must_use]
     pub fn breaker(&self) -> Option<String> {
         match self.category {
             Category::Ats => None,
-            // Whichever model it is: there is one at a time.
-            Category::Model => Some("model".to_owned()),
-            Category::Mail => Some(format!("mail-{}", self.id)),
+            Category::Model => Some(model::BREAKER.to_owned()),
+            Category::Mail => mail::breaker(self.info.id),
         }
     }
 }
 
 /// Every provider.
-pub static ALL: &[&Spec] = &[
-    &ats::bamboohr::SPEC,
-    &ats::greenhouse::SPEC,
-    &ats::lever::SPEC,
-    &ats::workday::SPEC,
-    &mail::brevo::SPEC,
-    &mail::gmail::SPEC,
-    &mail::log::SPEC,
-    &mail::mailgun::SPEC,
-    &mail::sendgrid::SPEC,
-    &mail::ses::SPEC,
-    &mail::smtp::SPEC,
-    &model::gemini::SPEC,
-];
-
-/// The provider of that id. None for a name that this version does not know.
-#[must_use]
-pub fn find(id: &str) -> Option<&'static Spec> {
-    ALL.iter().copied().find(|spec| spec.id == id)
+pub fn all() -> impl Iterator<Item = Entry> {
+    let of = |category| move |info| Entry { category, info };
+    let ats = ats::INFO.iter().map(of(Category::Ats));
+    ats.chain(mail::INFO.iter().map(of(Category::Mail))).chain(model::INFO.iter().map(of(Category::Model)))
 }
 
 /// The names of the breakers of all providers whose credentials belong to the deployment.
 #[must_use]
 pub fn breakers() -> BTreeSet<String> {
-    ALL.iter().filter_map(|spec| spec.breaker()).collect()
+    all().filter_map(|entry| entry.breaker()).collect()
 }
 
 #[cfg(test)]
@@ -118,22 +58,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_provider_is_complete_and_its_spec_agrees_with_its_capabilities() {
-        for spec in ALL {
-            assert_eq!(find(spec.id).map(|found| found.id), Some(spec.id), "ids are unique");
-            assert!(spec.reference.starts_with("https://"), "{} names its reference", spec.id);
-            assert_eq!(spec.webhooks.is_some(), matches!(spec.sync, SyncMethod::Webhook { .. }), "{}", spec.id);
-            assert_eq!(spec.model.is_some(), matches!(spec.category, Category::Model), "{}", spec.id);
-            assert_eq!(spec.mail.is_some(), matches!(spec.category, Category::Mail), "{}", spec.id);
+    fn every_provider_is_complete_and_listed_once() {
+        let ids: BTreeSet<&str> = all().map(|entry| entry.info.id).collect();
+        assert_eq!(ids.len(), all().count(), "ids are unique");
+        for Entry { category, info } in all() {
+            assert!(info.reference.starts_with("https://"), "{} names its reference", info.id);
+            assert_eq!(ats::find(info.id).is_some(), category == Category::Ats, "{}", info.id);
+            assert_eq!(mail::find(info.id).is_some(), category == Category::Mail, "{}", info.id);
+            assert_eq!(model::find(info.id).is_some(), category == Category::Model, "{}", info.id);
+        }
+    }
+
+    #[test]
+    fn a_mail_providers_secrets_are_where_roles_may_read_them() {
+        for provider in mail::ALL {
+            let info = &provider.info;
             // The role of email-worker may read what is below `mail/` and nothing else.
-            let readable = spec.secrets.iter().all(|name| name.starts_with("mail/"));
-            assert!(spec.mail.is_none() || readable, "{}: {:?}", spec.id, spec.secrets);
+            assert!(info.secrets.iter().all(|name| name.starts_with("mail/")), "{}: {:?}", info.id, info.secrets);
+            assert!(!info.secrets.iter().any(|name| name.starts_with("mail/webhook/")), "{}", info.id);
             // The role of the function that takes mail events may read what is below `mail/webhook/` and nothing else.
-            let apart =
-                |source: &&dyn MailEventSource| source.secrets().iter().all(|name| name.starts_with("mail/webhook/"));
-            assert!(spec.mail_events.as_ref().is_none_or(apart), "{}", spec.id);
-            assert!(spec.mail_events.is_none() || spec.mail.is_some(), "{}", spec.id);
-            assert!(!spec.secrets.iter().any(|name| name.starts_with("mail/webhook/")), "{}", spec.id);
+            let secrets = provider.events.map(|source| source.secrets()).unwrap_or_default();
+            assert!(secrets.iter().all(|name| name.starts_with("mail/webhook/")), "{}", info.id);
         }
     }
 }

@@ -65,7 +65,7 @@ impl Engine {
         };
         let write_back = opened.ats.write_back().filter(|write_back| write_back.changes().contains(&change.kind()));
         let Some(write_back) = write_back.filter(|_| opened.can_ask()) else {
-            return Ok(Changed::Barred(format!("{} does not offer this change", opened.spec.name)));
+            return Ok(Changed::Barred(format!("{} does not offer this change", opened.provider.info.name)));
         };
         let mut progress = Progress { wrote: false };
         match self.steps((&mut opened, write_back), (change, doubt), invocation, &mut progress).await {

@@ -37,7 +37,7 @@ impl Engine {
     /// created; what was created before is known by its secret.
     async fn subscribe(&self, opened: &mut ConnectionSession, invocation: Invocation) -> Result<(), SyncError> {
         let url = opened.connection.settings.get(WEBHOOK_URL).cloned();
-        let (Some(url), Some(source)) = (url, opened.spec.webhooks) else { return Ok(()) };
+        let (Some(url), Some(source)) = (url, opened.provider.webhooks) else { return Ok(()) };
         let key = opened.origin.connection_key();
         let stored = self.secrets.fresh_of_connection(&key, source.secret()).await?;
         let mut secrets: Vec<String> =

@@ -40,8 +40,7 @@ use domain::connection::{Connection, ConnectionKey, ConnectionStatus, LoginMetho
 use domain::id::OrgId;
 use domain::stage::Stage;
 use jiff::Timestamp;
-use providers::ats::port::{Ats, AtsError, Context, Credentials};
-use providers::catalog::Spec;
+use providers::ats::port::{Ats, AtsError, AtsProvider, Context, Credentials};
 use providers::transport::access::Hosts;
 use providers::transport::http::{Outbound, SendError};
 use resilience::breaker::POLICY;
@@ -112,7 +111,7 @@ pub enum SetUpError {
 /// A connection that can be asked.
 pub(crate) struct ConnectionSession {
     pub(crate) connection: Connection,
-    pub(crate) spec: &'static Spec,
+    pub(crate) provider: &'static AtsProvider,
     pub(crate) ats: &'static dyn Ats,
     pub(crate) origin: Origin,
     hosts: Hosts,
@@ -175,14 +174,18 @@ impl Engine {
 
     /// Makes a connection ready to be asked.
     pub(crate) async fn open(&self, org: &OrgId, connection: Connection) -> Result<ConnectionSession, SyncError> {
-        let spec = providers::catalog::find(&connection.provider);
-        let (spec, ats) = spec.and_then(|spec| Some((spec, spec.ats?))).ok_or_else(|| {
+        let provider = providers::ats::find(&connection.provider).ok_or_else(|| {
             SyncError::Failed(format!("`{}` is not a provider that this version can ask", connection.provider))
         })?;
         let account = connection.account.as_deref().unwrap_or_default();
         let host = connection.settings.get("host").map(String::as_str);
-        let hosts = Hosts::resolve(self.stage, (spec.id, spec.hosts), (account, host), self.replacement.as_deref())
-            .map_err(|error| SyncError::Failed(format!("failed to {error}")))?;
+        let hosts = Hosts::resolve(
+            self.stage,
+            (provider.info.id, provider.hosts),
+            (account, host),
+            self.replacement.as_deref(),
+        )
+        .map_err(|error| SyncError::Failed(format!("failed to {error}")))?;
         let key = ConnectionKey::new(org, &connection.id);
         // New credentials are tried as they are now, not as this process may remember them.
         let secret = if connection.status == ConnectionStatus::Checking {
@@ -199,8 +202,8 @@ impl Engine {
             Origin { org: org.clone(), provider: connection.provider.clone(), connection: connection.id.clone() };
         Ok(ConnectionSession {
             connection,
-            spec,
-            ats,
+            provider,
+            ats: provider.api,
             origin,
             hosts,
             credentials,

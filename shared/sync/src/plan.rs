@@ -3,7 +3,7 @@
 use domain::connection::ConnectionStatus;
 use domain::sync::Mode;
 use jiff::{SignedDuration, Timestamp};
-use providers::catalog::{Spec, SyncMethod};
+use providers::ats::port::{AtsProvider, SyncMethod};
 use resilience::adaptive::Policy;
 use store::sync_states::SyncState;
 
@@ -11,8 +11,6 @@ use store::sync_states::SyncState;
 pub(crate) const FULL_EVERY: SignedDuration = SignedDuration::from_hours(24);
 /// After a pass through everything that left something out.
 const FULL_AGAIN: SignedDuration = SignedDuration::from_hours(1);
-/// Where a provider is not known: nothing is asked, only the time moves.
-const UNKNOWN_CONTRACT: SignedDuration = SignedDuration::from_mins(60);
 /// A connection that cannot work is looked at this late; who makes it work makes it due.
 const IDLE: SignedDuration = SignedDuration::from_hours(24 * 7);
 
@@ -42,20 +40,19 @@ pub(crate) fn wants(state: &SyncState, mode: Mode, now: Timestamp) -> bool {
 
 /// What is known beforehand of a provider's connections. A provider whose webhooks do not tell everything is polled at its
 /// contract's interval all the same.
-pub(crate) fn policy(spec: &Spec) -> Policy {
-    match spec.sync {
+pub(crate) fn policy(provider: &AtsProvider) -> Policy {
+    match provider.sync {
         SyncMethod::Polled { contract } => Policy::new(contract),
         SyncMethod::Webhook { reconcile, contract } if reconcile > contract => {
             Policy { reconcile, ..Policy::new(contract) }
         }
         SyncMethod::Webhook { reconcile, .. } => Policy::new(reconcile),
-        SyncMethod::None => Policy::new(UNKNOWN_CONTRACT),
     }
 }
 
 /// Whether the provider's webhooks tell of everything, so that polls only have to reconcile.
-pub(crate) fn webhooks_cover_everything(spec: &Spec) -> bool {
-    matches!(spec.sync, SyncMethod::Webhook { reconcile, contract } if reconcile > contract)
+pub(crate) fn webhooks_cover_everything(provider: &AtsProvider) -> bool {
+    matches!(provider.sync, SyncMethod::Webhook { reconcile, contract } if reconcile > contract)
 }
 
 /// When a pass through everything comes after one that ended.

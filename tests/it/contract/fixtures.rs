@@ -26,7 +26,7 @@ fn reply(status: u16, body: &Value) -> Reply {
 fn the_recorded_gemini_answers_are_read() {
     let check = |name: &str, status: u16| {
         let recorded = read(&format!("providers/gemini/{name}.json"))?;
-        let api = providers::catalog::find("gemini").and_then(|spec| spec.model).expect("gemini has a model");
+        let api = providers::model::find("gemini").expect("a model").api;
         Some(api.read(&reply(status, &recorded), Timestamp::UNIX_EPOCH))
     };
     let Some(answer) = check("200_json_constrained", 200) else { return };

@@ -26,7 +26,7 @@ impl Bench {
         tokio::spawn(async move { axum::serve(listener, simulators::app()).await });
         let setup =
             MailSetup { stage: Stage::Local, domain: "example.com", replacement: Some(&base), setting: &|_| None };
-        let mailer = providers::mail::gmail::SPEC.mail.expect("takes mail").set_up(&setup).expect("set up");
+        let mailer = (providers::mail::gmail::PROVIDER.set_up)(&setup).expect("set up");
         Self { mailer, base, http: reqwest::Client::builder().no_proxy().build().expect("a client") }
     }
 

@@ -18,7 +18,7 @@ const TIMESTAMP: &str = "x-twilio-email-event-webhook-timestamp";
 const AGES: [(i64, bool); 4] = [(-301, false), (-299, true), (25 * 3600 - 1, true), (25 * 3600 + 1, false)];
 
 fn source(id: &str) -> &'static dyn MailEventSource {
-    providers::catalog::find(id).and_then(|spec| spec.mail_events).expect("tells events")
+    providers::mail::event_source(id).expect("events").1
 }
 
 fn at(seconds: i64) -> Timestamp {

@@ -6,8 +6,7 @@ mod telling;
 use std::time::Duration;
 
 use domain::stage::Stage;
-use providers::catalog::Spec;
-use providers::mail::port::{Accepted, Mail, MailError, MailSetup, Mailer};
+use providers::mail::port::{Accepted, Mail, MailError, MailProvider, MailSetup, Mailer};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
@@ -19,7 +18,7 @@ const PATIENT: Duration = Duration::from_secs(20);
 
 /// A provider's client, and its simulator with no other user.
 struct Bench {
-    spec: &'static Spec,
+    provider: &'static MailProvider,
     mailer: Box<dyn Mailer>,
     base: String,
     control: String,
@@ -27,25 +26,25 @@ struct Bench {
 }
 
 impl Bench {
-    async fn of(spec: &'static Spec) -> Self {
+    async fn of(provider: &'static MailProvider) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let base = format!("http://{}", listener.local_addr().expect("an address"));
         tokio::spawn(async move { axum::serve(listener, simulators::app()).await });
         let http = reqwest::Client::builder().no_proxy().build().expect("a client");
         Self {
-            spec,
-            mailer: mailer(spec, &base, KEY),
+            provider,
+            mailer: mailer(provider, &base, KEY),
             base: base.clone(),
-            control: format!("{base}/_control/{}", spec.id),
+            control: format!("{base}/_control/{}", provider.info.id),
             http,
         }
     }
 
     async fn send_with(&self, mail: &Mail, key: &str, timeout: Duration) -> Result<Accepted, MailError> {
-        let (secrets, now) = (secrets(self.spec, key), jiff::Timestamp::now());
-        if self.spec.secrets.is_empty() && key != KEY {
+        let (secrets, now) = (secrets(self.provider, key), jiff::Timestamp::now());
+        if self.provider.info.secrets.is_empty() && key != KEY {
             // Its credentials are settings.
-            return mailer(self.spec, &self.base, key).send(mail, &secrets, timeout, now).await;
+            return mailer(self.provider, &self.base, key).send(mail, &secrets, timeout, now).await;
         }
         self.mailer.send(mail, &secrets, timeout, now).await
     }
@@ -63,7 +62,7 @@ impl Bench {
     async fn control(&self, path: &str, body: &Value) -> Value {
         let answer = self.http.post(format!("{}/{path}", self.control)).json(body).send().await.expect("an answer");
         let (status, text) = (answer.status(), answer.text().await.expect("a text"));
-        assert!(status.is_success(), "{} {path} {body}: {status} {text}", self.spec.id);
+        assert!(status.is_success(), "{} {path} {body}: {status} {text}", self.provider.info.id);
         serde_json::from_str(&text).unwrap_or_default()
     }
 
@@ -80,18 +79,18 @@ impl Bench {
 }
 
 /// The provider for the deployment of the contract; `key` is for the one whose credentials are settings.
-fn mailer(spec: &Spec, base: &str, key: &str) -> Box<dyn Mailer> {
+fn mailer(provider: &MailProvider, base: &str, key: &str) -> Box<dyn Mailer> {
     let setting = |name| match name {
         "AWS_REGION" => Some("eu-central-1".to_owned()),
         "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" | "AWS_SESSION_TOKEN" => Some(key.to_owned()),
         _ => None,
     };
     let setup = MailSetup { stage: Stage::Local, domain: "example.com", replacement: Some(base), setting: &setting };
-    spec.mail.expect("takes mail").set_up(&setup).expect("set up")
+    (provider.set_up)(&setup).expect("set up")
 }
 
 /// What the provider's secrets hold when its key is this one.
-fn secrets(spec: &Spec, key: &str) -> Vec<SecretString> {
+fn secrets(provider: &MailProvider, key: &str) -> Vec<SecretString> {
     let credentials = json!({
         "type": "authorized_user", "client_id": "client", "client_secret": "secret", "refresh_token": key,
     });
@@ -99,13 +98,13 @@ fn secrets(spec: &Spec, key: &str) -> Vec<SecretString> {
         "mail/gmail_credentials" => SecretString::from(credentials.to_string()),
         _ => SecretString::from(key),
     };
-    spec.secrets.iter().map(secret).collect()
+    provider.info.secrets.iter().map(secret).collect()
 }
 
 /// Every mail provider that is asked over HTTP: a new one is held to the contract without a line here.
-fn providers_over_http() -> Vec<&'static Spec> {
-    let found: Vec<&Spec> =
-        providers::catalog::ALL.iter().copied().filter(|spec| spec.mail.is_some() && spec.base_url.is_some()).collect();
+fn providers_over_http() -> Vec<&'static MailProvider> {
+    let found: Vec<&MailProvider> =
+        providers::mail::ALL.iter().copied().filter(|provider| provider.base_url.is_some()).collect();
     assert!(found.len() >= 3, "the registry lists them");
     found
 }
@@ -113,8 +112,8 @@ fn providers_over_http() -> Vec<&'static Spec> {
 /// Whether it is a person's mailbox and no service for sending. It takes nothing along but the message itself, so all that it
 /// can be asked is whether it has one with a certain Message-ID. It knows no reference and no time, and of what became of the
 /// mail later it tells nothing: a bounce is a mail to the sender there.
-fn is_a_mailbox(spec: &Spec) -> bool {
-    spec.id == "gmail"
+fn is_a_mailbox(provider: &MailProvider) -> bool {
+    provider.info.id == "gmail"
 }
 
 fn mail(to: &str) -> Mail {
@@ -134,20 +133,23 @@ fn mail(to: &str) -> Mail {
 #[test]
 fn an_accepted_mail_arrives_whole_and_can_be_found_by_its_notification() {
     run(async {
-        for spec in providers_over_http() {
-            let bench = Bench::of(spec).await;
+        for provider in providers_over_http() {
+            let bench = Bench::of(provider).await;
             let mail = mail("ada@example.com");
-            let Accepted { provider_message_id } = bench.send(&mail).await.expect(spec.id);
+            let Accepted { provider_message_id } = bench.send(&mail).await.expect(provider.info.id);
             let found = bench.get(&format!("mails?correlation={}", mail.reference)).await;
             let got = &found["items"][0];
-            let correlation =
-                if is_a_mailbox(spec) { mail.reference.notification.to_string() } else { mail.reference.to_string() };
-            assert_eq!(got["correlation"], correlation, "{}: {found}", spec.id);
+            let correlation = if is_a_mailbox(provider) {
+                mail.reference.notification.to_string()
+            } else {
+                mail.reference.to_string()
+            };
+            assert_eq!(got["correlation"], correlation, "{}: {found}", provider.info.id);
             let other = self::mail("ada@example.com").reference;
             let others = bench.get(&format!("mails?correlation={other}")).await;
-            assert_eq!(others["items"], json!([]), "{}", spec.id);
-            assert_eq!(got["id"], provider_message_id, "{}: {found}", spec.id);
-            assert_eq!(got["to"], json!([mail.to]), "{}: {found}", spec.id);
+            assert_eq!(others["items"], json!([]), "{}", provider.info.id);
+            assert_eq!(got["id"], provider_message_id, "{}: {found}", provider.info.id);
+            assert_eq!(got["to"], json!([mail.to]), "{}: {found}", provider.info.id);
             for (field, wanted) in [
                 ("from", &mail.from),
                 ("subject", &mail.subject),
@@ -155,9 +157,9 @@ fn an_accepted_mail_arrives_whole_and_can_be_found_by_its_notification() {
                 ("html", &mail.html),
                 ("message_id", &mail.message_id),
             ] {
-                assert_eq!(got[field], *wanted, "{} {field}", spec.id);
+                assert_eq!(got[field], *wanted, "{} {field}", provider.info.id);
             }
-            assert_eq!(bench.seen().await, (1, 1), "{}", spec.id);
+            assert_eq!(bench.seen().await, (1, 1), "{}", provider.info.id);
         }
     });
 }
@@ -165,19 +167,19 @@ fn an_accepted_mail_arrives_whole_and_can_be_found_by_its_notification() {
 #[test]
 fn a_refused_recipient_is_final_and_a_refused_key_is_not_this_mails_fault() {
     run(async {
-        for spec in providers_over_http() {
-            let bench = Bench::of(spec).await;
+        for provider in providers_over_http() {
+            let bench = Bench::of(provider).await;
             let refused = bench.send(&mail("ada@refused.example")).await;
-            assert!(matches!(refused, Err(MailError::Rejected(_))), "{}: {refused:?}", spec.id);
+            assert!(matches!(refused, Err(MailError::Rejected(_))), "{}: {refused:?}", provider.info.id);
             let key = bench.send_with(&mail("ada@example.com"), "invalid", PATIENT).await;
-            assert!(matches!(key, Err(MailError::Stopped(_))), "{}: {key:?}", spec.id);
-            assert_eq!(bench.seen().await, (2, 0), "{}", spec.id);
+            assert!(matches!(key, Err(MailError::Stopped(_))), "{}: {key:?}", provider.info.id);
+            assert_eq!(bench.seen().await, (2, 0), "{}", provider.info.id);
             let two = bench.send(&mail("ada@example.com,eve@example.com")).await;
-            assert!(matches!(two, Err(MailError::Rejected(_))), "{}: {two:?}", spec.id);
+            assert!(matches!(two, Err(MailError::Rejected(_))), "{}: {two:?}", provider.info.id);
             let unsendable = bench.send_with(&mail("ada@example.com"), "a\nb", PATIENT).await;
             // Basic credentials and what a token is fetched with are encoded, and then it is a key like any other.
-            let fine = spec.id == "mailgun" && unsendable.is_ok();
-            assert!(fine || matches!(unsendable, Err(MailError::Stopped(_))), "{}: {unsendable:?}", spec.id);
+            let fine = provider.info.id == "mailgun" && unsendable.is_ok();
+            assert!(fine || matches!(unsendable, Err(MailError::Stopped(_))), "{}: {unsendable:?}", provider.info.id);
         }
     });
 }
@@ -185,16 +187,16 @@ fn a_refused_recipient_is_final_and_a_refused_key_is_not_this_mails_fault() {
 #[test]
 fn a_limit_is_waited_for_and_suspension_and_wrong_addresses_stop_all_mail() {
     run(async {
-        for spec in providers_over_http() {
-            let bench = Bench::of(spec).await;
+        for provider in providers_over_http() {
+            let bench = Bench::of(provider).await;
             bench.order(json!({"status": 429, "headers": {"retry-after": "17"}})).await;
             let limited = bench.send(&mail("ada@example.com")).await;
             let waits = matches!(&limited, Err(MailError::Later { wait, .. }) if *wait == Duration::from_secs(17));
-            assert!(waits, "{}: {limited:?}", spec.id);
-            assert_eq!(bench.seen().await, (1, 0), "{}", spec.id);
+            assert!(waits, "{}: {limited:?}", provider.info.id);
+            assert_eq!(bench.seen().await, (1, 0), "{}", provider.info.id);
             for (status, stopped) in [(401, true), (402, true), (403, true), (404, false), (405, false)] {
                 // Each with a client of its own: what was let in before may be refused for another reason.
-                let bench = Bench::of(spec).await;
+                let bench = Bench::of(provider).await;
                 bench.order(json!({"status": status})).await;
                 let failed = bench.send(&mail("ada@example.com")).await;
                 let fits = match &failed {
@@ -202,14 +204,14 @@ fn a_limit_is_waited_for_and_suspension_and_wrong_addresses_stop_all_mail() {
                     Err(MailError::Unreachable(_)) => !stopped,
                     Ok(_) | Err(_) => false,
                 };
-                assert!(fits, "{} {status}: {failed:?}", spec.id);
-                assert_eq!(bench.seen().await, (1, 0), "{}", spec.id);
+                assert!(fits, "{} {status}: {failed:?}", provider.info.id);
+                assert_eq!(bench.seen().await, (1, 0), "{}", provider.info.id);
             }
             // Nobody listens there: the connection is refused.
-            let nobody = mailer(spec, "http://127.0.0.1:9", KEY);
-            let secrets = secrets(spec, KEY);
+            let nobody = mailer(provider, "http://127.0.0.1:9", KEY);
+            let secrets = secrets(provider, KEY);
             let refused = nobody.send(&mail("ada@example.com"), &secrets, PATIENT, jiff::Timestamp::now()).await;
-            assert!(matches!(refused, Err(MailError::Unreachable(_))), "{}: {refused:?}", spec.id);
+            assert!(matches!(refused, Err(MailError::Unreachable(_))), "{}: {refused:?}", provider.info.id);
         }
     });
 }
@@ -217,8 +219,8 @@ fn a_limit_is_waited_for_and_suspension_and_wrong_addresses_stop_all_mail() {
 #[test]
 fn what_may_have_been_accepted_is_unknown_and_is_asked_once() {
     run(async {
-        for spec in providers_over_http() {
-            let bench = Bench::of(spec).await;
+        for provider in providers_over_http() {
+            let bench = Bench::of(provider).await;
             for (accepted, fault) in [
                 (0, json!({"status": 500})),
                 (0, json!({"status": 502, "body": "<html>bad gateway</html>"})),
@@ -230,8 +232,8 @@ fn what_may_have_been_accepted_is_unknown_and_is_asked_once() {
             ] {
                 bench.order(fault.clone()).await;
                 let lost = bench.send(&mail("ada@example.com")).await;
-                assert!(matches!(lost, Err(MailError::Unknown(_))), "{} {fault}: {lost:?}", spec.id);
-                assert_eq!(bench.seen().await, (1, accepted), "{} {fault}", spec.id);
+                assert!(matches!(lost, Err(MailError::Unknown(_))), "{} {fault}: {lost:?}", provider.info.id);
+                assert_eq!(bench.seen().await, (1, accepted), "{} {fault}", provider.info.id);
             }
         }
     });
@@ -240,12 +242,12 @@ fn what_may_have_been_accepted_is_unknown_and_is_asked_once() {
 #[test]
 fn a_provider_that_is_too_slow_may_have_accepted() {
     run(async {
-        for spec in providers_over_http() {
-            let bench = Bench::of(spec).await;
+        for provider in providers_over_http() {
+            let bench = Bench::of(provider).await;
             bench.order(json!({"answer_latency_ms": 60_000})).await;
             let slow = bench.send_with(&mail("ada@example.com"), KEY, Duration::from_secs(3)).await;
-            assert!(matches!(slow, Err(MailError::Unknown(_))), "{}: {slow:?}", spec.id);
-            assert_eq!(bench.seen().await, (1, 1), "{}: it did accept", spec.id);
+            assert!(matches!(slow, Err(MailError::Unknown(_))), "{}: {slow:?}", provider.info.id);
+            assert_eq!(bench.seen().await, (1, 1), "{}: it did accept", provider.info.id);
         }
     });
 }
@@ -253,14 +255,14 @@ fn a_provider_that_is_too_slow_may_have_accepted() {
 #[test]
 fn only_a_provider_with_a_key_recognises_the_same_notification() {
     run(async {
-        for spec in providers_over_http() {
-            let bench = Bench::of(spec).await;
+        for provider in providers_over_http() {
+            let bench = Bench::of(provider).await;
             let mail = mail("ada@example.com");
             for _ in 0..2 {
-                bench.send(&mail).await.expect(spec.id);
+                bench.send(&mail).await.expect(provider.info.id);
             }
-            let accepted = if spec.id == "brevo" { 1 } else { 2 };
-            assert_eq!(bench.seen().await, (2, accepted), "{}", bench.spec.id);
+            let accepted = if provider.info.id == "brevo" { 1 } else { 2 };
+            assert_eq!(bench.seen().await, (2, accepted), "{}", bench.provider.info.id);
         }
     });
 }

@@ -21,7 +21,7 @@ fn a_suspended_account_stops_all_mail() {
             _ => None,
         };
         let setup = MailSetup { stage: Stage::Local, domain: "x.example", replacement: Some(&base), setting: &setting };
-        let mailer = providers::mail::ses::SPEC.mail.expect("takes mail").set_up(&setup).expect("set up");
+        let mailer = (providers::mail::ses::PROVIDER.set_up)(&setup).expect("set up");
         for sender in ["suspended", "paused", "unverified"] {
             let id = uuid::Uuid::new_v4();
             let mail = Mail {
@@ -42,7 +42,7 @@ fn a_suspended_account_stops_all_mail() {
 
 #[test]
 fn its_events_are_read_as_they_come_over_the_event_bus() {
-    let source = providers::mail::ses::SPEC.mail_events.expect("tells");
+    let source = providers::mail::ses::PROVIDER.events.expect("events");
     let (reference, at) = ("acme_0190f5fe-7c00-7a00-8000-000000000001", "2026-11-22T10:00:00Z");
     let at: Timestamp = at.parse().expect("a time");
     for (kind, wanted) in [

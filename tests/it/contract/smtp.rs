@@ -161,7 +161,7 @@ impl Bench {
         };
         let replacement = Some(self.tokens.as_str());
         let setup = MailSetup { stage: Stage::Local, domain: "example.com", replacement, setting: &setting };
-        providers::mail::smtp::SPEC.mail.expect("takes mail").set_up(&setup).expect("set up")
+        (providers::mail::smtp::PROVIDER.set_up)(&setup).expect("set up")
     }
 
     async fn send(&self, port: &Value, way: Way, secret: &str) -> Result<(Mail, Accepted), MailError> {

@@ -279,14 +279,15 @@ fn the_template_offers_the_mail_providers_that_there_are() -> Result<()> {
     fn rule(template: &Value) -> Vec<String> {
         let offered = list(template.pointer("/Parameters/MailProvider/AllowedValues"));
         let offered: BTreeSet<&str> = offered.into_iter().filter_map(Value::as_str).collect();
-        let known = || providers::catalog::ALL.iter().filter(|spec| spec.mail.is_some());
-        let all: BTreeSet<&str> = known().map(|spec| spec.id).collect();
+        let known = || providers::mail::ALL.iter();
+        let all: BTreeSet<&str> = known().map(|provider| provider.info.id).collect();
         let differ = offered.symmetric_difference(&all);
         let mut broken: Vec<String> =
             differ.map(|id| format!("MailProvider and the registry differ by {id}")).collect();
         let anywhere =
             list(template.pointer("/Rules/OnlyProductionMailsOverPublicHosts/Assertions/0/Assert/Fn::Contains/0"));
-        let without_host: Vec<&str> = known().filter(|spec| spec.base_url.is_none()).map(|spec| spec.id).collect();
+        let without_host: Vec<&str> =
+            known().filter(|provider| provider.base_url.is_none()).map(|provider| provider.info.id).collect();
         if anywhere.into_iter().filter_map(Value::as_str).collect::<Vec<_>>() != without_host {
             broken.push(format!("what dev and staging may use is not {without_host:?}"));
         }

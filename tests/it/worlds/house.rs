@@ -54,7 +54,7 @@ impl Provider {
     }
 
     pub(crate) fn has_webhooks(self) -> bool {
-        providers::catalog::find(self.id()).is_some_and(|spec| spec.webhooks.is_some())
+        providers::ats::find(self.id()).is_some_and(|provider| provider.webhooks.is_some())
     }
 
     /// How a connection to this account signs in: each way in turn.

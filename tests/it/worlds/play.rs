@@ -263,8 +263,8 @@ impl Play {
 
 /// Verifies and applies a delivery as the functions do; false when it has to come again.
 async fn deliver(house: &House, engine: &Engine, delivery: &Delivery, invocation: Invocation) -> bool {
-    let spec = providers::catalog::find(house.provider.id()).expect("a provider");
-    let Some(source) = spec.webhooks else { return true };
+    let provider = providers::ats::find(house.provider.id()).expect("an ATS");
+    let Some(source) = provider.webhooks else { return true };
     let mut headers = HeaderMap::new();
     for (name, value) in &delivery.headers {
         let name: HeaderName = name.parse().expect("a name");

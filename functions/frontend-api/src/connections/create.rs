@@ -15,7 +15,7 @@ use domain::connection::{Connection, ConnectionKey, ConnectionStatus, LoginMetho
 use domain::id::{ConnectionId, OrgId};
 use http::HeaderMap;
 use lambda_http::request::RequestContext;
-use providers::catalog::Spec;
+use providers::ats::port::AtsProvider;
 use store::records::Created;
 use store::sync_states::SyncState;
 use web::accept::{accepted, id_for};
@@ -43,18 +43,18 @@ pub(super) async fn create(
     Checked(body): Checked<CreateConnectionRequest>,
 ) -> Result<Response, Problem> {
     identity.at_least(Role::Admin)?;
-    let spec = validation::provider(&body.provider).map_err(|error| Problem::invalid(vec![error]))?;
+    let ats = validation::provider(&body.provider).map_err(|error| Problem::invalid(vec![error]))?;
     let org = identity.org.clone();
-    let id = connection_id(&body, spec, &org, &headers)?;
+    let id = connection_id(&body, ats, &org, &headers)?;
     let hash = request_hash(&body, &headers)?;
-    let path = webhook_path(spec.id, &org, &id);
+    let path = webhook_path(ats.info.id, &org, &id);
     let CreateConnectionRequest { id: chosen_id, provider, login, account, mut settings, secrets, reason } = body;
     let input = ConnectionInput { login, account: account.as_deref(), settings: &settings };
     let mut errors = Errors::default();
-    validation::settings(spec, &input, &path, &mut errors);
-    let secrets = validation::secrets(spec, login, &secrets, &mut errors);
+    validation::settings(ats, &input, &path, &mut errors);
+    let secrets = validation::secrets(ats, login, &secrets, &mut errors);
     errors.into_result()?;
-    if webhooks_by_us(spec) && secrets.webhook.is_none() && login != LoginMethod::WebhookOnly {
+    if webhooks_by_us(ats) && secrets.webhook.is_none() && login != LoginMethod::WebhookOnly {
         set_webhook_url(&mut settings, context, &path);
     }
     let now = clock::now();
@@ -74,8 +74,8 @@ pub(super) async fn create(
         // The record first: only the request that created it may write its secrets. Without a sync state no worker takes it.
         let created = api.records.create(&org, &connection, &hash, now).await.map_err(|e| unavailable(&e))?;
         let result = match created {
-            Created::New => complete(&api, &org, spec, connection, secrets).await?,
-            Created::Same(existing) => repeat(&api, &org, spec, existing, secrets).await?,
+            Created::New => complete(&api, &org, ats, connection, secrets).await?,
+            Created::Same(existing) => repeat(&api, &org, ats, existing, secrets).await?,
             Created::Other if chosen_id.is_none() => return Err(Problem::key_reused()),
             Created::Other => return Err(Problem::conflict("this id is, or was, that of another connection")),
         };
@@ -88,15 +88,15 @@ pub(super) async fn create(
 /// The id of the new connection: the chosen one, else one that follows from the idempotency key, else a random one.
 fn connection_id(
     body: &CreateConnectionRequest,
-    spec: &Spec,
+    ats: &AtsProvider,
     org: &OrgId,
     headers: &HeaderMap,
 ) -> Result<ConnectionId, Problem> {
     if let Some(id) = &body.id {
         return Ok(id.clone());
     }
-    let fresh = || ConnectionId::fresh(spec.id, random::fresh_id());
-    let derived = |org: &OrgId, parts: &[&str]| ConnectionId::derived(spec.id, org, parts);
+    let fresh = || ConnectionId::fresh(ats.info.id, random::fresh_id());
+    let derived = |org: &OrgId, parts: &[&str]| ConnectionId::derived(ats.info.id, org, parts);
     id_for(headers, org, fresh, derived)?.map_err(|_| Problem::internal())
 }
 
@@ -124,14 +124,14 @@ fn set_webhook_url(
 async fn repeat(
     api: &Api,
     org: &OrgId,
-    spec: &Spec,
+    ats: &AtsProvider,
     connection: Connection,
     secrets: ConnectionSecrets,
 ) -> Result<ConnectionCreated, Problem> {
     let key = ConnectionKey::new(org, &connection.id);
     let state = api.syncs().state(&key).await.map_err(|e| unavailable(&e))?;
     if state.is_none() {
-        return complete(api, org, spec, connection, secrets).await;
+        return complete(api, org, ats, connection, secrets).await;
     }
     enqueue(api, &key).await;
     // A generated secret was in the answer to the former request, and is shown only once.
@@ -143,13 +143,13 @@ async fn repeat(
 async fn complete(
     api: &Api,
     org: &OrgId,
-    spec: &Spec,
+    ats: &AtsProvider,
     connection: Connection,
     mut secrets: ConnectionSecrets,
 ) -> Result<ConnectionCreated, Problem> {
     let (key, now) = (ConnectionKey::new(org, &connection.id), clock::now());
-    let webhook_secret = if webhooks_by_hand(spec) { generate_webhook_secret(&mut secrets) } else { None };
-    store_secrets(api, &key, spec, secrets).await?;
+    let webhook_secret = if webhooks_by_hand(ats) { generate_webhook_secret(&mut secrets) } else { None };
+    store_secrets(api, &key, ats, secrets).await?;
     let state = SyncState::new(key.clone(), &connection.provider, now);
     api.syncs().create(&state).await.map_err(|e| unavailable(&e))?;
     enqueue(api, &key).await;

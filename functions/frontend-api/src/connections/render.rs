@@ -21,7 +21,7 @@ pub(super) fn connection_response(
     now: Timestamp,
 ) -> ConnectionResponse {
     let Connection { v: _, id, provider, status, detail, login, account, settings, created_at } = connection;
-    let takes_webhooks = providers::catalog::find(&provider).is_some_and(|spec| spec.webhooks.is_some());
+    let takes_webhooks = providers::ats::find(&provider).is_some_and(|ats| ats.webhooks.is_some());
     let webhook_url = takes_webhooks.then(|| webhook_path(&provider, org, &id));
     let sync = state.map(|state| sync_response(state, status, now));
     ConnectionResponse { id, provider, status, detail, login, account, settings, webhook_url, created_at, sync }

@@ -6,7 +6,7 @@ use aws::random;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use domain::connection::{Connection, ConnectionKey, ConnectionStatus};
-use providers::catalog::Spec;
+use providers::ats::port::AtsProvider;
 use secrecy::SecretString;
 use store::sync_states::SyncRequest;
 use web::accept::accepted;
@@ -39,16 +39,16 @@ pub(super) async fn rotate(
     identity.at_least(Role::Admin)?;
     let key = connection_key(&identity, &text)?;
     let connection = load_connection(&api, &key).await?;
-    let spec = validation::provider(&connection.provider).map_err(|error| Problem::invalid(vec![error]))?;
+    let ats = validation::provider(&connection.provider).map_err(|error| Problem::invalid(vec![error]))?;
     let mut errors = Errors::default();
-    let mut secrets = validation::secrets(spec, connection.login, &secrets, &mut errors);
+    let mut secrets = validation::secrets(ats, connection.login, &secrets, &mut errors);
     errors.into_result()?;
     // Where there is nothing else to renew, it is the webhooks' secret; else that stays unless another one is given.
     let generated = if secrets.credentials.is_none() { generate_webhook_secret(&mut secrets) } else { None };
     let target = format!("{KIND}/{}", key.connection);
     let action = AuditedAction { action: "connection.rotate-secrets", target, reason };
     let carry_out = async {
-        store_secrets(&api, &key, spec, secrets).await?;
+        store_secrets(&api, &key, ats, secrets).await?;
         let change = change_status(&api, &key, checking).await?;
         let request = SyncRequest { mode: None, reason: "new secrets are tried", unpark: true };
         request_sync(&api, &key, &connection.provider, request).await?;
@@ -76,7 +76,7 @@ fn checking(status: ConnectionStatus) -> Result<ConnectionStatus, Problem> {
 pub(super) async fn store_secrets(
     api: &Api,
     key: &ConnectionKey,
-    spec: &Spec,
+    ats: &AtsProvider,
     secrets: ConnectionSecrets,
 ) -> Result<(), Problem> {
     let ConnectionSecrets { credentials, webhook } = secrets;
@@ -84,7 +84,7 @@ pub(super) async fn store_secrets(
         Some(value) => api.secrets.put_of_connection(key, name, &value).await,
         None => Ok(()),
     };
-    let webhook_name = webhook_secret(spec).unwrap_or_default();
+    let webhook_name = webhook_secret(ats).unwrap_or_default();
     tokio::try_join!(put(CREDENTIALS, credentials), put(webhook_name, webhook)).map_err(|e| unavailable(&e))?;
     Ok(())
 }
@@ -100,6 +100,6 @@ pub(super) fn generate_webhook_secret(secrets: &mut ConnectionSecrets) -> Option
 
 /// The names of all secrets that a connection may have in the parameter store; those of the provider need its record.
 pub(super) fn secret_names(connection: Option<&Connection>) -> Vec<&'static str> {
-    let spec = connection.and_then(|connection| providers::catalog::find(&connection.provider));
-    [CREDENTIALS, TOKENS].into_iter().chain(spec.and_then(webhook_secret)).collect()
+    let ats = connection.and_then(|connection| providers::ats::find(&connection.provider));
+    [CREDENTIALS, TOKENS].into_iter().chain(ats.and_then(webhook_secret)).collect()
 }

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use domain::connection::{LoginMethod, WEBHOOK_URL};
 use domain::stage::Stage;
-use providers::ats::port::Setting;
-use providers::catalog::{Category, Spec};
+use providers::ats::port::{AtsProvider, Setting};
 use providers::transport::access::{AccessError, Hosts};
 use secrecy::SecretString;
 use web::problem::{FieldError, Problem};
@@ -54,11 +53,9 @@ impl Errors {
 }
 
 /// The provider with an id, if organisations connect to it.
-pub(super) fn provider(id: &str) -> Result<&'static Spec, FieldError> {
-    let connectable = |spec: &&&'static Spec| spec.category == Category::Ats;
-    let known =
-        || providers::catalog::ALL.iter().filter(connectable).map(|spec| spec.id).collect::<Vec<_>>().join(", ");
-    providers::catalog::find(id).filter(|spec| connectable(&spec)).ok_or_else(|| FieldError {
+pub(super) fn provider(id: &str) -> Result<&'static AtsProvider, FieldError> {
+    let known = || providers::ats::ALL.iter().map(|provider| provider.info.id).collect::<Vec<_>>().join(", ");
+    providers::ats::find(id).ok_or_else(|| FieldError {
         field: "provider".to_owned(),
         rule: "unknown-value",
         detail: format!("one of these is expected: {}", known()),
@@ -66,25 +63,25 @@ pub(super) fn provider(id: &str) -> Result<&'static Spec, FieldError> {
 }
 
 /// Validates login, account and settings. `webhook_path` is the path that takes this connection's webhooks.
-pub(super) fn settings(spec: &Spec, given: &ConnectionInput<'_>, webhook_path: &str, errors: &mut Errors) {
+pub(super) fn settings(provider: &AtsProvider, given: &ConnectionInput<'_>, webhook_path: &str, errors: &mut Errors) {
     let ConnectionInput { login, account: _, settings } = given;
-    let offered = logins(spec);
+    let offered = logins(provider);
     if !offered.iter().any(|(method, _)| method == login) {
         let offered: Vec<String> = offered.iter().map(|(method, _)| method_name(*method)).collect();
-        errors.add("login", "unknown-value", format!("{} offers: {}", spec.name, offered.join(", ")));
+        errors.add("login", "unknown-value", format!("{} offers: {}", provider.info.name, offered.join(", ")));
     }
-    let known: &[Setting] = spec.ats.map(|ats| ats.settings()).unwrap_or_default();
+    let known: &[Setting] = provider.api.settings();
     for (name, value) in *settings {
         let field = format!("settings.{name}");
         let setting = known.iter().find(|setting| setting.name == name);
-        if name == WEBHOOK_URL && webhooks_by_us(spec) {
+        if name == WEBHOOK_URL && webhooks_by_us(provider) {
             if !leads_here(value, webhook_path) {
                 let rule = format!("an https:// address without query that ends with {webhook_path}");
                 errors.add(field, "invalid", rule);
             }
         } else if setting.is_none() {
             let names: Vec<&str> = known.iter().map(|setting| setting.name).collect();
-            errors.add(field, "unknown", format!("{} has these settings: {}", spec.name, names.join(", ")));
+            errors.add(field, "unknown", format!("{} has these settings: {}", provider.info.name, names.join(", ")));
         } else if value.is_empty() || value.len() > MAX_SETTING_BYTES {
             errors.add(field, "range", format!("1 to {MAX_SETTING_BYTES} bytes"));
         } else if value.chars().any(char::is_control) || value.trim() != value {
@@ -96,15 +93,19 @@ pub(super) fn settings(spec: &Spec, given: &ConnectionInput<'_>, webhook_path: &
     for setting in known.iter().filter(|setting| setting.required && !settings.contains_key(setting.name)) {
         errors.add(format!("settings.{}", setting.name), "missing", setting.about);
     }
-    account(spec, given, errors);
+    account(provider, given, errors);
 }
 
 /// Validates the name of the account, and that it leads to a host of the provider, together with the setting `host`.
-fn account(spec: &Spec, given: &ConnectionInput<'_>, errors: &mut Errors) {
+fn account(provider: &AtsProvider, given: &ConnectionInput<'_>, errors: &mut Errors) {
     let named = |c: u8| c.is_ascii_alphanumeric() || b"-_.".contains(&c);
     match given.account {
-        None if needs_account(spec) => {
-            return errors.add("account", "missing", format!("the name of the account at {} is expected", spec.name));
+        None if needs_account(provider) => {
+            return errors.add(
+                "account",
+                "missing",
+                format!("the name of the account at {} is expected", provider.info.name),
+            );
         }
         Some(account) if account.is_empty() || account.len() > 100 || !account.bytes().all(named) => {
             return errors.add("account", "invalid", "1 to 100 letters, digits and `-_.`");
@@ -113,11 +114,16 @@ fn account(spec: &Spec, given: &ConnectionInput<'_>, errors: &mut Errors) {
     }
     let host = given.settings.get("host").map(String::as_str);
     // The hosts of production count, whatever replaces them on this machine.
-    let hosts = Hosts::resolve(Stage::Prod, (spec.id, spec.hosts), (given.account.unwrap_or_default(), host), None);
+    let hosts = Hosts::resolve(
+        Stage::Prod,
+        (provider.info.id, provider.hosts),
+        (given.account.unwrap_or_default(), host),
+        None,
+    );
     match hosts {
         Err(AccessError::Account(_)) => errors.add("account", "invalid", "1 to 63 letters, digits and hyphens"),
         Err(AccessError::Host(_)) if host.is_some() && !errors.0.iter().any(|e| e.field == "settings.host") => {
-            errors.add("settings.host", "invalid", format!("a host name of {} is expected", spec.name));
+            errors.add("settings.host", "invalid", format!("a host name of {} is expected", provider.info.name));
         }
         Ok(_) | Err(_) => {}
     }
@@ -125,17 +131,17 @@ fn account(spec: &Spec, given: &ConnectionInput<'_>, errors: &mut Errors) {
 
 /// Validates secrets: all those of the login are required, and besides them only the webhooks' secret is allowed.
 pub(super) fn secrets(
-    spec: &Spec,
+    provider: &AtsProvider,
     login: LoginMethod,
     given: &BTreeMap<String, String>,
     errors: &mut Errors,
 ) -> ConnectionSecrets {
-    let offered = logins(spec);
+    let offered = logins(provider);
     let Some((_, wanted)) = offered.into_iter().find(|(method, _)| *method == login) else {
         // The error is in the login, and `settings` reports it.
         return ConnectionSecrets { credentials: None, webhook: None };
     };
-    let webhook_name = webhook_secret(spec);
+    let webhook_name = webhook_secret(provider);
     for name in wanted.iter().filter(|name| !given.contains_key(**name)) {
         errors.add(format!("secrets.{name}"), "missing", format!("the login {} takes it", method_name(login)));
     }
@@ -150,7 +156,7 @@ pub(super) fn secrets(
             }
             credentials.insert(name.as_str(), value.as_str());
         } else if webhook_name == Some(name.as_str()) {
-            webhook_secret_value(spec, value, &field, errors);
+            webhook_secret_value(provider, value, &field, errors);
             webhook = Some(SecretString::from(value.clone()));
         } else {
             let mut names = wanted.to_vec();
@@ -167,9 +173,9 @@ pub(super) fn secrets(
     ConnectionSecrets { credentials, webhook }
 }
 
-fn webhook_secret_value(spec: &Spec, value: &str, field: &str, errors: &mut Errors) {
+fn webhook_secret_value(provider: &AtsProvider, value: &str, field: &str, errors: &mut Errors) {
     // A provider whose webhooks each have a secret of their own gives one on each line.
-    let one = !webhooks_by_us(spec);
+    let one = !webhooks_by_us(provider);
     let plain = |c: char| !c.is_control() || (c == '\n' && !one);
     if !(MIN_WEBHOOK_SECRET_BYTES..=MAX_WEBHOOK_SECRET_BYTES).contains(&value.len()) {
         errors.add(field, "range", format!("{MIN_WEBHOOK_SECRET_BYTES} to {MAX_WEBHOOK_SECRET_BYTES} bytes"));

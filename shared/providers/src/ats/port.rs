@@ -10,11 +10,13 @@ use std::time::Duration;
 use domain::ats::{Kind, ObjectRef, Observation, Origin};
 use domain::connection::LoginMethod;
 use domain::write_back::{Change, ChangeKind};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 
-use crate::transport::access::Hosts;
+use crate::info::ProviderInfo;
+use crate::transport::access::{Host, Hosts};
 use crate::transport::http::{HttpRequest, Reply};
+use crate::transport::webhook::WebhookSource;
 
 /// Secrets of one connection by name. Deliberately without `Debug`.
 #[derive(Clone, Default)]
@@ -188,6 +190,37 @@ pub struct Budget {
     pub requests: u32,
     /// in each window of this length.
     pub window: Duration,
+}
+
+/// How records come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SyncMethod {
+    /// The provider calls us; polls find the changes of which no call told.
+    Webhook {
+        /// Longest time between two polls while its calls arrive.
+        reconcile: SignedDuration,
+        /// Longest time between two polls while they do not.
+        contract: SignedDuration,
+    },
+    /// We poll the provider.
+    Polled {
+        /// Longest time between two polls.
+        contract: SignedDuration,
+    },
+}
+
+/// An applicant tracking system as the registry lists it.
+pub struct AtsProvider {
+    /// Its names.
+    pub info: ProviderInfo,
+    /// Its API.
+    pub api: &'static dyn Ats,
+    /// How its records come in.
+    pub sync: SyncMethod,
+    /// Its hosts.
+    pub hosts: &'static [Host],
+    /// Verifies and parses its webhooks. None where it sends none.
+    pub webhooks: Option<&'static dyn WebhookSource>,
 }
 
 /// An applicant tracking system: its lists are read page by page. What only some can do are traits of their own.

@@ -18,7 +18,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use crate::catalog::{Category, Spec, SyncMethod};
+use crate::info::ProviderInfo;
 use crate::mail::client::{Answer, Hosts, HttpMailer, MailApi, MailRequest, Reset, by_status, no_answer};
 use crate::mail::events::{MailEventSource, detail, reference, same_secret, text, within_limit};
 use crate::mail::port::{
@@ -28,22 +28,19 @@ use crate::transport::http::Reply;
 use crate::transport::json;
 use crate::transport::webhook::{NotAuthentic, Unreadable, event_id};
 
-/// This provider.
-pub static SPEC: Spec = Spec {
+/// The provider's names.
+pub(super) const INFO: ProviderInfo = ProviderInfo {
     id: "brevo",
     name: "Brevo",
-    category: Category::Mail,
     reference: "https://developers.brevo.com/reference/sendtransacemail",
-    base_url: Some(HOSTS.us),
-    hosts: &[],
-    sync: SyncMethod::None,
     secrets: &["mail/brevo_api_key"],
-    webhooks: None,
-    ats: None,
-    model: None,
-    mail: Some(&Brevo),
-    mail_events: Some(&Events),
 };
+
+/// The provider as the registry lists it.
+pub static PROVIDER: MailProvider = MailProvider { info: INFO, base_url: Some(HOSTS.us), set_up, events: EVENTS };
+
+/// Parses its events.
+pub(super) const EVENTS: Option<&dyn MailEventSource> = Some(&Events);
 
 const RESET: Reset = Reset::After("x-sib-ratelimit-reset");
 /// Most days that Brevo reports of at once.
@@ -68,10 +65,8 @@ struct Refusal {
 
 struct Brevo;
 
-impl MailProvider for Brevo {
-    fn set_up(&self, setup: &MailSetup<'_>) -> Result<Box<dyn Mailer>, MailSetupError> {
-        Ok(Box::new(HttpMailer::new(Self, SPEC.id, HOSTS, setup)?))
-    }
+fn set_up(setup: &MailSetup<'_>) -> Result<Box<dyn Mailer>, MailSetupError> {
+    Ok(Box::new(HttpMailer::new(Brevo, INFO.id, HOSTS, setup)?))
 }
 
 impl MailApi for Brevo {

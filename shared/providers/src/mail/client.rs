@@ -33,7 +33,7 @@ pub struct MailRequest {
 
 /// The wire format of a mail provider: plain functions, so that it can be tested without a network.
 pub trait MailApi: Send + Sync {
-    /// Makes what requests are built with of the secrets that the provider's `SPEC` names, within `timeout`: by default the
+    /// Makes what requests are built with of the secrets that the provider's `INFO` names, within `timeout`: by default the
     /// one secret is the key. One that fetches a token, or that has its credentials from elsewhere, says so here.
     ///
     /// # Errors

@@ -19,8 +19,9 @@ use serde::Deserialize;
 use serde_json::json;
 use url::Url;
 
-use crate::catalog::{Category, Spec, SyncMethod};
+use crate::info::ProviderInfo;
 use crate::mail::client::{Answer, HttpMailer, MailApi, MailRequest, Reset, by_status, later, no_answer};
+use crate::mail::events::MailEventSource;
 use crate::mail::mime::compose;
 use crate::mail::port::{
     Accepted, AskError, Asking, Mail, MailError, MailProvider, MailSetup, MailSetupError, Mailer, Sent, said,
@@ -31,42 +32,36 @@ use crate::transport::json;
 use crate::transport::oauth::{GOOGLE, Tokens};
 use crate::transport::webhook::event_id;
 
-/// This provider.
-pub static SPEC: Spec = Spec {
+/// The provider's names.
+pub(super) const INFO: ProviderInfo = ProviderInfo {
     id: "gmail",
     name: "Gmail",
-    category: Category::Mail,
     reference: "https://developers.google.com/workspace/gmail/api/reference/rest/v1/users.messages/send",
-    base_url: Some("https://gmail.googleapis.com"),
-    hosts: &[],
-    sync: SyncMethod::None,
     secrets: &["mail/gmail_credentials"],
-    webhooks: None,
-    ats: None,
-    model: None,
-    mail: Some(&Registered),
-    mail_events: None,
 };
+
+/// The provider as the registry lists it.
+pub static PROVIDER: MailProvider =
+    MailProvider { info: INFO, base_url: Some("https://gmail.googleapis.com"), set_up, events: EVENTS };
+
+/// Parses its events.
+pub(super) const EVENTS: Option<&dyn MailEventSource> = None;
 
 /// To send, and to find what was sent.
 const SCOPES: &str = "https://www.googleapis.com/auth/gmail.send https://www.googleapis.com/auth/gmail.readonly";
 /// Gmail has no header of its own for when a limit begins anew.
 const RESET: Reset = Reset::After("retry-after");
 
-struct Registered;
-
 /// The provider with its tokens.
 struct Gmail {
     tokens: Tokens,
 }
 
-impl MailProvider for Registered {
-    fn set_up(&self, setup: &MailSetup<'_>) -> Result<Box<dyn Mailer>, MailSetupError> {
-        let live = SPEC.base_url.unwrap_or_default();
-        let base = mail_base(setup.stage, live, setup.replacement, SPEC.id)?;
-        let tokens = mail_base(setup.stage, GOOGLE, setup.replacement, "google")?;
-        Ok(Box::new(HttpMailer::at(Gmail { tokens: Tokens::new(&tokens, SCOPES)? }, base)?))
-    }
+fn set_up(setup: &MailSetup<'_>) -> Result<Box<dyn Mailer>, MailSetupError> {
+    let live = PROVIDER.base_url.unwrap_or_default();
+    let base = mail_base(setup.stage, live, setup.replacement, INFO.id)?;
+    let tokens = mail_base(setup.stage, GOOGLE, setup.replacement, "google")?;
+    Ok(Box::new(HttpMailer::at(Gmail { tokens: Tokens::new(&tokens, SCOPES)? }, base)?))
 }
 
 #[derive(Debug, Deserialize)]
@@ -293,7 +288,7 @@ mod tests {
     #[test]
     fn only_production_reaches_google() {
         let set_up = |stage, replacement| {
-            Registered.set_up(&MailSetup { stage, domain: "example.com", replacement, setting: &|_| None }).is_ok()
+            set_up(&MailSetup { stage, domain: "example.com", replacement, setting: &|_| None }).is_ok()
         };
         assert!(set_up(Stage::Prod, None));
         assert!(!set_up(Stage::Prod, Some("http://127.0.0.1:9")));

@@ -9,34 +9,26 @@ use futures::future::{BoxFuture, FutureExt as _};
 use jiff::Timestamp;
 use secrecy::SecretString;
 
-use crate::catalog::{Category, Spec, SyncMethod};
+use crate::info::ProviderInfo;
+use crate::mail::events::MailEventSource;
 use crate::mail::port::{Accepted, Mail, MailError, MailProvider, MailSetup, MailSetupError, Mailer};
 use crate::transport::access::mail_to_nowhere;
 
-/// This provider.
-pub static SPEC: Spec = Spec {
-    id: "log",
-    name: "Log (sends nothing)",
-    category: Category::Mail,
-    reference: "https://docs.rs/tracing",
-    base_url: None,
-    hosts: &[],
-    sync: SyncMethod::None,
-    secrets: &[],
-    webhooks: None,
-    ats: None,
-    model: None,
-    mail: Some(&Log),
-    mail_events: None,
-};
+/// The provider's names.
+pub(super) const INFO: ProviderInfo =
+    ProviderInfo { id: "log", name: "Log (sends nothing)", reference: "https://docs.rs/tracing", secrets: &[] };
+
+/// The provider as the registry lists it.
+pub static PROVIDER: MailProvider = MailProvider { info: INFO, base_url: None, set_up, events: EVENTS };
+
+/// Parses its events.
+pub(super) const EVENTS: Option<&dyn MailEventSource> = None;
 
 struct Log;
 
-impl MailProvider for Log {
-    fn set_up(&self, setup: &MailSetup<'_>) -> Result<Box<dyn Mailer>, MailSetupError> {
-        mail_to_nowhere(setup.stage, SPEC.id)?;
-        Ok(Box::new(Self))
-    }
+fn set_up(setup: &MailSetup<'_>) -> Result<Box<dyn Mailer>, MailSetupError> {
+    mail_to_nowhere(setup.stage, INFO.id)?;
+    Ok(Box::new(Log))
 }
 
 impl Mailer for Log {
@@ -57,7 +49,7 @@ fn note(mail: &Mail) -> Result<Accepted, MailError> {
     let Mail { from: _, to: _, subject: _, text, html, message_id: _, reference, unsubscribe: _ } = mail;
     let notification = reference.notification;
     tracing::info!(
-        mail.provider = SPEC.id,
+        mail.provider = INFO.id,
         %notification,
         mail.text_bytes = text.len(),
         mail.html_bytes = html.len(),
@@ -75,8 +67,8 @@ mod tests {
     #[test]
     fn it_takes_mail_outside_production_and_refuses_what_others_refuse() {
         let setup = |stage| MailSetup { stage, domain: "example.com", replacement: None, setting: &|_| None };
-        assert!(Log.set_up(&setup(Stage::Prod)).is_err());
-        assert!(Log.set_up(&setup(Stage::Dev)).is_ok());
+        assert!(set_up(&setup(Stage::Prod)).is_err());
+        assert!(set_up(&setup(Stage::Dev)).is_ok());
         let mail = sample();
         assert_eq!(
             note(&mail),

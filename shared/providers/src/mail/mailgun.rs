@@ -23,7 +23,7 @@ use serde_json::Value;
 use sha2::Sha256;
 use url::Url;
 
-use crate::catalog::{Category, Spec, SyncMethod};
+use crate::info::ProviderInfo;
 use crate::mail::client::{Answer, Hosts, HttpMailer, MailApi, MailRequest, Reset, by_status, no_answer};
 use crate::mail::events::{MailEventSource, check_age, detail, reference, text};
 use crate::mail::port::{
@@ -33,22 +33,19 @@ use crate::transport::http::Reply;
 use crate::transport::json;
 use crate::transport::webhook::{NotAuthentic, Unreadable, event_id};
 
-/// This provider.
-pub static SPEC: Spec = Spec {
+/// The provider's names.
+pub(super) const INFO: ProviderInfo = ProviderInfo {
     id: "mailgun",
     name: "Mailgun",
-    category: Category::Mail,
     reference: "https://documentation.mailgun.com/docs/mailgun/api-reference/send/mailgun/messages",
-    base_url: Some(HOSTS.us),
-    hosts: &[],
-    sync: SyncMethod::None,
     secrets: &["mail/mailgun_api_key"],
-    webhooks: None,
-    ats: None,
-    model: None,
-    mail: Some(&Registered),
-    mail_events: Some(&Events),
 };
+
+/// The provider as the registry lists it.
+pub static PROVIDER: MailProvider = MailProvider { info: INFO, base_url: Some(HOSTS.us), set_up, events: EVENTS };
+
+/// Parses its events.
+pub(super) const EVENTS: Option<&dyn MailEventSource> = Some(&Events);
 
 const RESET: Reset = Reset::At("x-ratelimit-reset");
 /// How far Mailgun's clock may be behind ours.
@@ -70,25 +67,20 @@ struct Refusal {
     message: String,
 }
 
-/// The provider before it knows its domain.
-struct Registered;
-
 /// The provider for one sending domain.
 struct Mailgun {
     domain: String,
 }
 
-impl MailProvider for Registered {
-    /// Reads `MAIL_DOMAIN`, the sending domain as Mailgun knows it; by default that of the sender's address.
-    fn set_up(&self, setup: &MailSetup<'_>) -> Result<Box<dyn Mailer>, MailSetupError> {
-        let domain = (setup.setting)("MAIL_DOMAIN").unwrap_or_else(|| setup.domain.to_owned());
-        // It becomes a part of a path.
-        if domain.is_empty() || !domain.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.') {
-            let rule = "a domain such as mg.example.com is expected";
-            return Err(MailSetupError::Setting { name: "MAIL_DOMAIN", rule });
-        }
-        Ok(Box::new(HttpMailer::new(Mailgun { domain }, SPEC.id, HOSTS, setup)?))
+/// Reads `MAIL_DOMAIN`, the sending domain as Mailgun knows it; by default that of the sender's address.
+fn set_up(setup: &MailSetup<'_>) -> Result<Box<dyn Mailer>, MailSetupError> {
+    let domain = (setup.setting)("MAIL_DOMAIN").unwrap_or_else(|| setup.domain.to_owned());
+    // It becomes a part of a path.
+    if domain.is_empty() || !domain.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.') {
+        let rule = "a domain such as mg.example.com is expected";
+        return Err(MailSetupError::Setting { name: "MAIL_DOMAIN", rule });
     }
+    Ok(Box::new(HttpMailer::new(Mailgun { domain }, INFO.id, HOSTS, setup)?))
 }
 
 impl MailApi for Mailgun {
@@ -340,7 +332,7 @@ mod tests {
         {
             let setup =
                 MailSetup { stage: Stage::Local, domain, replacement: Some("http://127.0.0.1:9"), setting: &|_| None };
-            assert_eq!(Registered.set_up(&setup).is_ok(), good, "{domain}");
+            assert_eq!(set_up(&setup).is_ok(), good, "{domain}");
         }
     }
 

@@ -9,7 +9,9 @@ use jiff::Timestamp;
 pub use resilience::delivery::DeliveryLookup as Asking;
 use secrecy::SecretString;
 
+use crate::info::ProviderInfo;
 use crate::mail::address;
+use crate::mail::events::MailEventSource;
 use crate::transport::access::AccessError;
 use crate::transport::http::SendError;
 
@@ -139,7 +141,7 @@ impl From<MailError> for AskError {
 /// A mail provider that is set up. It never tries twice on its own: whether to send again is decided by the notification's
 /// state machine.
 pub trait Mailer: Send + Sync {
-    /// Sends one message within `timeout`. `secrets` are those that the provider's `SPEC` names, in its order.
+    /// Sends one message within `timeout`. `secrets` are those that the provider's `INFO` names, in its order.
     fn send<'a>(
         &'a self,
         mail: &'a Mail,
@@ -205,13 +207,30 @@ pub enum MailSetupError {
     Relay(String),
 }
 
-/// A mail provider, as the registry lists it.
-pub trait MailProvider: Sync {
-    /// Sets it up; opens no connection.
-    ///
-    /// # Errors
-    /// When a setting is missing or wrong, or the stage forbids the provider: then the function does not start.
-    fn set_up(&self, setup: &MailSetup<'_>) -> Result<Box<dyn Mailer>, MailSetupError>;
+/// A mail provider as the registry lists it.
+pub struct MailProvider {
+    /// Its names.
+    pub info: ProviderInfo,
+    /// The base URL of its API. None where it has no public host.
+    pub base_url: Option<&'static str>,
+    /// Makes a client of the deployment's settings; opens no connection. Fails when a setting is missing or wrong, or the stage
+    /// forbids the provider: then the function does not start.
+    pub set_up: fn(&MailSetup<'_>) -> Result<Box<dyn Mailer>, MailSetupError>,
+    /// Verifies and parses its events. None where it sends none.
+    pub events: Option<&'static dyn MailEventSource>,
+}
+
+impl MailProvider {
+    /// The name of its breaker.
+    #[must_use]
+    pub fn breaker(&self) -> String {
+        breaker(&self.info)
+    }
+}
+
+/// The name of a mail provider's breaker.
+pub(super) fn breaker(info: &ProviderInfo) -> String {
+    format!("mail-{}", info.id)
 }
 
 impl Mail {

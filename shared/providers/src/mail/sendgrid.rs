@@ -21,7 +21,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use crate::catalog::{Category, Spec, SyncMethod};
+use crate::info::ProviderInfo;
 use crate::mail::client::{Answer, Hosts, HttpMailer, MailApi, MailRequest, Reset, by_status, no_answer};
 use crate::mail::events::{MailEventSource, check_age, detail, reference, text, within_limit};
 use crate::mail::port::{
@@ -31,22 +31,19 @@ use crate::transport::http::Reply;
 use crate::transport::json;
 use crate::transport::webhook::{NotAuthentic, Unreadable, event_id};
 
-/// This provider.
-pub static SPEC: Spec = Spec {
+/// The provider's names.
+pub(super) const INFO: ProviderInfo = ProviderInfo {
     id: "sendgrid",
     name: "SendGrid",
-    category: Category::Mail,
     reference: "https://www.twilio.com/docs/sendgrid/api-reference/mail-send/mail-send",
-    base_url: Some(HOSTS.us),
-    hosts: &[],
-    sync: SyncMethod::None,
     secrets: &["mail/sendgrid_api_key"],
-    webhooks: None,
-    ats: None,
-    model: None,
-    mail: Some(&SendGrid),
-    mail_events: Some(&Events),
 };
+
+/// The provider as the registry lists it.
+pub static PROVIDER: MailProvider = MailProvider { info: INFO, base_url: Some(HOSTS.us), set_up, events: EVENTS };
+
+/// Parses its events.
+pub(super) const EVENTS: Option<&dyn MailEventSource> = Some(&Events);
 
 const RESET: Reset = Reset::At("x-ratelimit-reset");
 /// Most mails of one reference that are asked for. More than one means that it was sent twice.
@@ -70,10 +67,8 @@ struct ErrorEntry {
 
 struct SendGrid;
 
-impl MailProvider for SendGrid {
-    fn set_up(&self, setup: &MailSetup<'_>) -> Result<Box<dyn Mailer>, MailSetupError> {
-        Ok(Box::new(HttpMailer::new(Self, SPEC.id, HOSTS, setup)?))
-    }
+fn set_up(setup: &MailSetup<'_>) -> Result<Box<dyn Mailer>, MailSetupError> {
+    Ok(Box::new(HttpMailer::new(SendGrid, INFO.id, HOSTS, setup)?))
 }
 
 impl MailApi for SendGrid {

@@ -24,7 +24,7 @@ use serde::Deserialize;
 use serde_json::json;
 use url::Url;
 
-use crate::catalog::{Category, Spec, SyncMethod};
+use crate::info::ProviderInfo;
 use crate::mail::client::{HttpMailer, MailApi, MailRequest, Reset, by_status, later};
 use crate::mail::events::MailEventSource;
 use crate::mail::mime::compose;
@@ -34,29 +34,24 @@ use crate::transport::http::Reply;
 use crate::transport::json;
 use crate::transport::webhook::{NotAuthentic, Unreadable, event_id};
 
-/// This provider.
-pub static SPEC: Spec = Spec {
+/// The provider's names.
+pub(super) const INFO: ProviderInfo = ProviderInfo {
     id: "ses",
     name: "Amazon SES",
-    category: Category::Mail,
     reference: "https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html",
-    base_url: Some("https://email.{region}.amazonaws.com"),
-    hosts: &[],
-    sync: SyncMethod::None,
     // Its credentials are those of the function's role.
     secrets: &[],
-    webhooks: None,
-    ats: None,
-    model: None,
-    mail: Some(&Registered),
-    mail_events: Some(&Events),
 };
+
+/// The provider as the registry lists it.
+pub static PROVIDER: MailProvider =
+    MailProvider { info: INFO, base_url: Some("https://email.{region}.amazonaws.com"), set_up, events: EVENTS };
+
+/// Parses its events.
+pub(super) const EVENTS: Option<&dyn MailEventSource> = Some(&Events);
 
 /// Name of the tag that carries the mail's reference.
 const TAG: &str = "reference";
-
-/// The provider before it knows its region.
-struct Registered;
 
 /// The provider in one region.
 struct Ses {
@@ -65,29 +60,27 @@ struct Ses {
     configuration_set: Option<String>,
 }
 
-impl MailProvider for Registered {
-    /// Reads the region and the role's credentials, which are good as long as the process of the function, and
-    /// `SES_CONFIGURATION_SET`, without which SES tells nothing of what became of mails.
-    fn set_up(&self, setup: &MailSetup<'_>) -> Result<Box<dyn Mailer>, MailSetupError> {
-        let required = |name, rule| (setup.setting)(name).ok_or(MailSetupError::Setting { name, rule });
-        let region = required("AWS_REGION", "a region such as eu-central-1 is expected")?;
-        // It becomes a part of a host's name.
-        if region.is_empty() || !region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
-            let rule = "a region such as eu-central-1 is expected";
-            return Err(MailSetupError::Setting { name: "AWS_REGION", rule });
-        }
-        let id = required("AWS_ACCESS_KEY_ID", "the credentials of the function's role are expected")?;
-        let key = required("AWS_SECRET_ACCESS_KEY", "the credentials of the function's role are expected")?;
-        let session = (setup.setting)("AWS_SESSION_TOKEN");
-        let live = format!("https://email.{region}.amazonaws.com");
-        let base = mail_base(setup.stage, &live, setup.replacement, SPEC.id)?;
-        let api = Ses {
-            region,
-            credentials: Credentials::new(id, key, session, None, "environment"),
-            configuration_set: (setup.setting)("SES_CONFIGURATION_SET"),
-        };
-        Ok(Box::new(HttpMailer::at(api, base)?))
+/// Reads the region and the role's credentials, which are good as long as the process of the function, and
+/// `SES_CONFIGURATION_SET`, without which SES tells nothing of what became of mails.
+fn set_up(setup: &MailSetup<'_>) -> Result<Box<dyn Mailer>, MailSetupError> {
+    let required = |name, rule| (setup.setting)(name).ok_or(MailSetupError::Setting { name, rule });
+    let region = required("AWS_REGION", "a region such as eu-central-1 is expected")?;
+    // It becomes a part of a host's name.
+    if region.is_empty() || !region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
+        let rule = "a region such as eu-central-1 is expected";
+        return Err(MailSetupError::Setting { name: "AWS_REGION", rule });
     }
+    let id = required("AWS_ACCESS_KEY_ID", "the credentials of the function's role are expected")?;
+    let key = required("AWS_SECRET_ACCESS_KEY", "the credentials of the function's role are expected")?;
+    let session = (setup.setting)("AWS_SESSION_TOKEN");
+    let live = format!("https://email.{region}.amazonaws.com");
+    let base = mail_base(setup.stage, &live, setup.replacement, INFO.id)?;
+    let api = Ses {
+        region,
+        credentials: Credentials::new(id, key, session, None, "environment"),
+        configuration_set: (setup.setting)("SES_CONFIGURATION_SET"),
+    };
+    Ok(Box::new(HttpMailer::at(api, base)?))
 }
 
 impl Ses {

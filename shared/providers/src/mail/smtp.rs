@@ -21,28 +21,26 @@ use lettre::transport::smtp::response::Response;
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
-use crate::catalog::{Category, Spec, SyncMethod};
+use crate::info::ProviderInfo;
+use crate::mail::events::MailEventSource;
 use crate::mail::mime::compose;
 use crate::mail::port::{Accepted, Mail, MailError, MailProvider, MailSetup, MailSetupError, Mailer, said};
 use crate::transport::access::mail_base;
 use crate::transport::oauth::{GOOGLE, Tokens};
 
-/// This provider.
-pub static SPEC: Spec = Spec {
+/// The provider's names.
+pub(super) const INFO: ProviderInfo = ProviderInfo {
     id: "smtp",
     name: "SMTP relay",
-    category: Category::Mail,
     reference: "https://www.rfc-editor.org/rfc/rfc5321",
-    base_url: None,
-    hosts: &[],
-    sync: SyncMethod::None,
     secrets: &CREDENTIALS,
-    webhooks: None,
-    ats: None,
-    model: None,
-    mail: Some(&Smtp),
-    mail_events: None,
 };
+
+/// The provider as the registry lists it.
+pub static PROVIDER: MailProvider = MailProvider { info: INFO, base_url: None, set_up, events: EVENTS };
+
+/// Parses its events.
+pub(super) const EVENTS: Option<&dyn MailEventSource> = None;
 
 /// Names of the secrets: user, then password or, with XOAUTH2, credentials of an OAuth client.
 const CREDENTIALS: [&str; 2] = ["mail/smtp_username", "mail/smtp_password"];
@@ -53,32 +51,27 @@ const SCOPE: &str = "https://mail.google.com/";
 /// Port of SMTP with TLS from the first byte (RFC 8314).
 const IMPLICIT_TLS_PORT: u16 = 465;
 
-struct Smtp;
-
-impl MailProvider for Smtp {
-    /// Reads `SMTP_HOST`, `SMTP_PORT`, `SMTP_TLS`, `SMTP_AUTH`, `SMTP_TOKEN_BASE` and the trusted roots. The relay is the
-    /// deployment's own choice in every stage: there is no public host that a stage could reach by mistake.
-    fn set_up(&self, setup: &MailSetup<'_>) -> Result<Box<dyn Mailer>, MailSetupError> {
-        let wrong = |name, rule| MailSetupError::Setting { name, rule };
-        let host =
-            (setup.setting)("SMTP_HOST").ok_or_else(|| wrong("SMTP_HOST", "the name of the relay is expected"))?;
-        let port = (setup.setting)("SMTP_PORT").and_then(|port| port.parse().ok());
-        let port: u16 = port.ok_or_else(|| wrong("SMTP_PORT", "a port number is expected"))?;
-        let implicit = match (setup.setting)("SMTP_TLS").as_deref() {
-            None => port == IMPLICIT_TLS_PORT,
-            Some("implicit") => true,
-            Some("starttls") => false,
-            Some(_) => return Err(wrong("SMTP_TLS", "starttls or implicit is expected")),
-        };
-        let tokens = match (setup.setting)("SMTP_AUTH").as_deref() {
-            None | Some("password") => None,
-            Some("xoauth2") => Some(Tokens::new(&token_base(setup)?, SCOPE)?),
-            Some(_) => return Err(wrong("SMTP_AUTH", "password or xoauth2 is expected")),
-        };
-        let tls = TlsParameters::builder(host.clone()).build().map_err(|e| MailSetupError::Relay(describe(&e)))?;
-        let hello = ClientId::Domain("hiring-integrations.invalid".to_owned());
-        Ok(Box::new(Relay { host, port, implicit, tls, hello, tokens }))
-    }
+/// Reads `SMTP_HOST`, `SMTP_PORT`, `SMTP_TLS`, `SMTP_AUTH`, `SMTP_TOKEN_BASE` and the trusted roots. The relay is the
+/// deployment's own choice in every stage: there is no public host that a stage could reach by mistake.
+fn set_up(setup: &MailSetup<'_>) -> Result<Box<dyn Mailer>, MailSetupError> {
+    let wrong = |name, rule| MailSetupError::Setting { name, rule };
+    let host = (setup.setting)("SMTP_HOST").ok_or_else(|| wrong("SMTP_HOST", "the name of the relay is expected"))?;
+    let port = (setup.setting)("SMTP_PORT").and_then(|port| port.parse().ok());
+    let port: u16 = port.ok_or_else(|| wrong("SMTP_PORT", "a port number is expected"))?;
+    let implicit = match (setup.setting)("SMTP_TLS").as_deref() {
+        None => port == IMPLICIT_TLS_PORT,
+        Some("implicit") => true,
+        Some("starttls") => false,
+        Some(_) => return Err(wrong("SMTP_TLS", "starttls or implicit is expected")),
+    };
+    let tokens = match (setup.setting)("SMTP_AUTH").as_deref() {
+        None | Some("password") => None,
+        Some("xoauth2") => Some(Tokens::new(&token_base(setup)?, SCOPE)?),
+        Some(_) => return Err(wrong("SMTP_AUTH", "password or xoauth2 is expected")),
+    };
+    let tls = TlsParameters::builder(host.clone()).build().map_err(|e| MailSetupError::Relay(describe(&e)))?;
+    let hello = ClientId::Domain("hiring-integrations.invalid".to_owned());
+    Ok(Box::new(Relay { host, port, implicit, tls, hello, tokens }))
 }
 
 /// Where access tokens come from: the simulator where there is one, else `SMTP_TOKEN_BASE`, else Google. It is a setting and not
@@ -259,7 +252,7 @@ mod tests {
                 _ => None,
             })
         };
-        Smtp.set_up(&MailSetup { stage, domain: "example.com", replacement, setting: &setting }).map(|_| ())
+        super::set_up(&MailSetup { stage, domain: "example.com", replacement, setting: &setting }).map(|_| ())
     }
 
     #[test]

@@ -15,27 +15,22 @@ use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
-use crate::catalog::{Category, Spec, SyncMethod};
-use crate::model::port::{Generated, ModelApi, ModelError, ModelRequest, Prompt};
+use crate::info::ProviderInfo;
+use crate::model::port::{Generated, ModelApi, ModelError, ModelProvider, ModelRequest, Prompt};
 use crate::transport::http::Reply;
 use crate::transport::json;
 
-/// This provider.
-pub static SPEC: Spec = Spec {
+/// The provider's names.
+pub(super) const INFO: ProviderInfo = ProviderInfo {
     id: "gemini",
     name: "Gemini",
-    category: Category::Model,
     reference: "https://ai.google.dev/api/generate-content",
-    base_url: Some("https://generativelanguage.googleapis.com"),
-    hosts: &[],
-    sync: SyncMethod::None,
     secrets: &[KEY],
-    webhooks: None,
-    ats: None,
-    model: Some(&Gemini),
-    mail: None,
-    mail_events: None,
 };
+
+/// The provider as the registry lists it.
+pub static PROVIDER: ModelProvider =
+    ModelProvider { info: INFO, base_url: "https://generativelanguage.googleapis.com", api: &Gemini };
 
 /// Name of the secret.
 const KEY: &str = "gemini/api_key";

@@ -8,6 +8,7 @@ use secrecy::SecretString;
 use serde_json::Value;
 use url::Url;
 
+use crate::info::ProviderInfo;
 use crate::transport::http::Reply;
 
 /// A rendered prompt.
@@ -117,7 +118,17 @@ pub struct ModelRequest {
     pub body: Value,
 }
 
-/// A model provider.
+/// A model provider as the registry lists it.
+pub struct ModelProvider {
+    /// Its names.
+    pub info: ProviderInfo,
+    /// The base URL of its API.
+    pub base_url: &'static str,
+    /// Its API.
+    pub api: &'static dyn ModelApi,
+}
+
+/// The API of a model provider.
 pub trait ModelApi: Sync {
     /// Name of the deployment's secret that requests carry.
     fn secret(&self) -> &'static str;

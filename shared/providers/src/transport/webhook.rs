@@ -53,8 +53,8 @@ pub struct Changed {
     pub new_application: Option<String>,
 }
 
-/// A provider that calls us.
-pub trait WebhookSource: Sync {
+/// Verifies the webhooks of a provider.
+pub trait WebhookVerifier: Sync {
     /// Name of the connection's secret that deliveries are signed with.
     fn secret(&self) -> &'static str;
 
@@ -70,8 +70,11 @@ pub trait WebhookSource: Sync {
         secret: &SecretString,
         now: Timestamp,
     ) -> Result<String, NotAuthentic>;
+}
 
-    /// Reads a verified body. `received_at` is the version of an object that carries none.
+/// Parses the webhooks of a provider, whose deliveries were verified before.
+pub trait WebhookSource: WebhookVerifier {
+    /// Parses a verified body. `received_at` is the version of an object that carries none.
     ///
     /// # Errors
     /// When it does not have the documented shape.

@@ -202,7 +202,7 @@ async fn a_company_names_its_own_statuses_in_settings() {
         let (there, _) = look_up(&bamboohr, Kind::Application, &[&id]).await;
         assert_eq!(there[&format!("application/{id}")]["status"], wanted);
     }
-    let settings = providers::catalog::find("bamboohr").and_then(|spec| spec.ats).expect("an ATS").settings();
+    let settings = providers::ats::find("bamboohr").expect("an ATS").api.settings();
     let check = |name: &str| settings.iter().find(|setting| setting.name == name).expect("one").check;
     assert!(check("rejected_statuses")("No Show, Late").is_ok() && check("hired_statuses")("Signed,,").is_err());
     assert!(check("rejection_status")("9").is_ok() && check("rejection_status")("Not a Fit").is_err());

@@ -147,7 +147,7 @@ async fn a_window_brings_what_changed_in_it_and_nothing_else() {
 }
 
 fn told(harness: &Harness, delivery: &Delivery) -> Changed {
-    let source = harness.spec.webhooks.expect("webhooks");
+    let source = harness.provider.webhooks.expect("webhooks");
     let event = source.interpret(&harness.origin, &delivery.body, Timestamp::UNIX_EPOCH).expect("readable");
     match event.meaning {
         Meaning::Changed(changed) => changed,
@@ -255,7 +255,7 @@ async fn a_cursor_that_the_provider_forgot_restarts_its_list() {
 #[tokio::test]
 async fn webhooks_are_verified_over_their_bytes_and_name_what_changed() {
     let (harness, account) = ready(400).await;
-    let source = harness.spec.webhooks.expect("webhooks");
+    let source = harness.provider.webhooks.expect("webhooks");
     let headers = |delivery: &Delivery| {
         let pairs = delivery.headers.iter().map(|(name, value)| {
             (name.parse::<HeaderName>().expect("a name"), HeaderValue::from_str(value).expect("a value"))

@@ -165,7 +165,7 @@ const FLAT: [(&str, &str); 16] = [
 ];
 
 fn greenhouse() -> &'static dyn WebhookSource {
-    providers::catalog::find("greenhouse").and_then(|spec| spec.webhooks).expect("greenhouse sends webhooks")
+    providers::ats::find("greenhouse").and_then(|provider| provider.webhooks).expect("greenhouse sends webhooks")
 }
 
 fn origin() -> Origin {

@@ -11,10 +11,9 @@ use domain::stage::Stage;
 use domain::write_back::Change;
 use jiff::Timestamp;
 use providers::ats::port::{
-    Ats, AtsError, ChangeProgress, Context, Credentials, Next, TokenGrant, TokenResponse, WebhookSubscriptions,
-    WriteBack,
+    Ats, AtsError, AtsProvider, ChangeProgress, Context, Credentials, Next, TokenGrant, TokenResponse,
+    WebhookSubscriptions, WriteBack,
 };
-use providers::catalog::Spec;
 use providers::transport::access::Hosts;
 use providers::transport::http::{HttpRequest, Outbound, Reply};
 use secrecy::SecretString;
@@ -41,7 +40,7 @@ pub(crate) struct Connection {
 
 pub(crate) struct Harness {
     pub(crate) ats: &'static dyn Ats,
-    pub(crate) spec: &'static Spec,
+    pub(crate) provider: &'static AtsProvider,
     pub(crate) origin: Origin,
     pub(crate) clock: Arc<AtomicI64>,
     pub(crate) control: Arc<Control>,
@@ -71,13 +70,8 @@ pub(crate) fn place(object: &ObjectRef) -> String {
 
 impl Harness {
     /// Serves a simulator on a port of this machine and connects to it.
-    pub(crate) async fn start(
-        provider: &str,
-        simulator: Simulator,
-        clock: Arc<AtomicI64>,
-        connection: Connection,
-    ) -> Self {
-        let spec = providers::catalog::find(provider).expect("a provider");
+    pub(crate) async fn start(id: &str, simulator: Simulator, clock: Arc<AtomicI64>, connection: Connection) -> Self {
+        let provider = providers::ats::find(id).expect("an ATS");
         let control = Arc::clone(&simulator.control);
         let app = simulators::app_of(vec![simulator]);
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
@@ -86,15 +80,15 @@ impl Harness {
         let settings: BTreeMap<String, String> =
             connection.settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let at = (connection.account, settings.get("host").map(String::as_str));
-        let hosts = Hosts::resolve(Stage::Local, (spec.id, spec.hosts), at, Some(&base)).expect("hosts");
+        let hosts = Hosts::resolve(Stage::Local, (provider.info.id, provider.hosts), at, Some(&base)).expect("hosts");
         let secrets = connection.secrets.iter();
         let secrets = secrets.map(|(name, value)| ((*name).to_owned(), SecretString::from(*value))).collect();
         Self {
-            ats: spec.ats.expect("an ATS"),
-            spec,
+            ats: provider.api,
+            provider,
             origin: Origin {
                 org: "acme".parse().expect("slug"),
-                provider: provider.to_owned(),
+                provider: id.to_owned(),
                 connection: "contract".parse().expect("slug"),
             },
             clock,

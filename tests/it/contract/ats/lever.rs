@@ -145,7 +145,7 @@ fn headers(delivery: &Delivery) -> HeaderMap {
 #[tokio::test]
 async fn webhooks_are_created_verified_and_say_what_to_ask_for() {
     let (lever, acme) = lever(200).await;
-    let source: &dyn WebhookSource = lever.spec.webhooks.expect("Lever calls us");
+    let source: &dyn WebhookSource = lever.provider.webhooks.expect("Lever calls us");
     let mut secrets = Vec::new();
     for event in lever.subscriptions().events() {
         let call = lever.subscriptions().subscription_request(&lever.context(), event, "https://hooks.example/lever");

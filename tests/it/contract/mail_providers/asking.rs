@@ -8,7 +8,7 @@ use super::*;
 
 impl Bench {
     async fn ask_with(&self, sent: &Sent, key: &str, timeout: Duration) -> Result<Vec<MailEvent>, AskError> {
-        self.mailer.ask(sent, &secrets(self.spec, key), timeout, Timestamp::now()).await
+        self.mailer.ask(sent, &secrets(self.provider, key), timeout, Timestamp::now()).await
     }
 
     async fn ask(&self, sent: &Sent) -> Result<Vec<MailEvent>, AskError> {
@@ -19,8 +19,8 @@ impl Bench {
 /// Those that say of themselves that they answer.
 async fn benches() -> Vec<Bench> {
     let mut found = Vec::new();
-    for spec in providers_over_http() {
-        let bench = Bench::of(spec).await;
+    for provider in providers_over_http() {
+        let bench = Bench::of(provider).await;
         if bench.mailer.asking() == Asking::Supported {
             found.push(bench);
         }
@@ -48,7 +48,7 @@ pub(super) fn kinds(events: &[MailEvent]) -> Vec<&'static str> {
 fn an_accepted_mail_is_found_and_no_other() {
     run(async {
         for bench in benches().await {
-            let (id, mail) = (bench.spec.id, mail("ada@example.com"));
+            let (id, mail) = (bench.provider.info.id, mail("ada@example.com"));
             let Accepted { provider_message_id } = bench.send(&mail).await.expect(id);
             let found = bench.ask(&sent(&mail)).await.expect(id);
             let [MailEvent { reference, kind, provider_message_id: Some(named), at, .. }] = found.as_slice() else {
@@ -58,7 +58,7 @@ fn an_accepted_mail_is_found_and_no_other() {
             assert_eq!(*named, provider_message_id, "{id}: the id that was answered");
             assert!(Timestamp::now().duration_since(*at).abs() < SignedDuration::from_secs(60), "{id}: {at}");
             let mut again = bench.ask(&sent(&mail)).await.expect(id);
-            if is_a_mailbox(bench.spec) {
+            if is_a_mailbox(bench.provider) {
                 // It has no time of its own, so that of the question stands for it.
                 again.iter_mut().for_each(|event| event.at = *at);
             }
@@ -73,14 +73,14 @@ fn an_accepted_mail_is_found_and_no_other() {
 fn a_mail_of_another_organisation_or_notification_is_not_found() {
     run(async {
         for bench in benches().await {
-            let (id, mail) = (bench.spec.id, mail("ada@example.com"));
+            let (id, mail) = (bench.provider.info.id, mail("ada@example.com"));
             bench.send(&mail).await.expect(id);
             let other_org = format!("other_{}", mail.reference.notification).parse().expect("a reference");
             let other = super::mail("ada@example.com");
             for reference in [other_org, other.reference.clone()] {
                 let asked = Sent { reference, ..sent(&mail) };
                 let found = bench.ask(&asked).await.expect(id);
-                if is_a_mailbox(bench.spec) {
+                if is_a_mailbox(bench.provider) {
                     // It has only the Message-ID to tell mails apart. That is enough: the notification's id is a part of it,
                     // and no two notifications have the same, of whatever organisation.
                     assert_eq!(kinds(&found), ["accepted"], "{id}: {found:?}");
@@ -97,7 +97,7 @@ fn a_mail_of_another_organisation_or_notification_is_not_found() {
 fn a_mail_is_not_found_before_the_providers_lag_has_passed() {
     run(async {
         for bench in benches().await {
-            let (id, mail) = (bench.spec.id, mail("ada@example.com"));
+            let (id, mail) = (bench.provider.info.id, mail("ada@example.com"));
             bench.control("lag", &json!({"ms": 60_000})).await;
             bench.send(&mail).await.expect(id);
             assert_eq!(bench.ask(&sent(&mail)).await, Ok(Vec::new()), "{id}");
@@ -112,13 +112,13 @@ fn what_became_of_a_mail_is_told() {
     run(async {
         for bench in benches().await {
             for outcome in ["deferred", "delivered", "bounced", "refused", "complained"] {
-                let (id, mail) = (bench.spec.id, mail("ada@example.com"));
+                let (id, mail) = (bench.provider.info.id, mail("ada@example.com"));
                 bench.send(&mail).await.expect(id);
                 let order = json!({"correlation": mail.reference.to_string(), "event": outcome});
                 bench.control("outcomes", &order).await;
                 let mut found = bench.ask(&sent(&mail)).await.expect(id);
                 found.sort_by_key(|event| event.kind != MailEventKind::Accepted);
-                let told = if is_a_mailbox(bench.spec) { vec!["accepted"] } else { vec!["accepted", outcome] };
+                let told = if is_a_mailbox(bench.provider) { vec!["accepted"] } else { vec!["accepted", outcome] };
                 assert_eq!(kinds(&found), told, "{id}: {found:?}");
                 assert!(found.iter().skip(1).all(|event| event.id != found[0].id), "{id}: {found:?}");
                 let plain = |id: &str| id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b));
@@ -132,7 +132,7 @@ fn what_became_of_a_mail_is_told() {
 fn a_reply_that_is_no_answer_never_looks_like_an_unknown_mail() {
     run(async {
         for bench in benches().await {
-            let (id, mail) = (bench.spec.id, mail("ada@example.com"));
+            let (id, mail) = (bench.provider.info.id, mail("ada@example.com"));
             let (later, forbidden, broken) = ("later", "not allowed", "unreachable");
             for (fault, wanted) in [
                 (json!({"status": 429, "headers": {"retry-after": "17"}}), later),
@@ -152,8 +152,8 @@ fn a_reply_that_is_no_answer_never_looks_like_an_unknown_mail() {
                 bench.control("faults", &fault).await;
                 // By a client of its own: a token that was good before may have been withdrawn, and then it is no answer to
                 // the question whether these credentials may ask.
-                let client = mailer(bench.spec, &bench.base, KEY);
-                let asked = client.ask(&sent(&mail), &secrets(bench.spec, KEY), PATIENT, Timestamp::now()).await;
+                let client = mailer(bench.provider, &bench.base, KEY);
+                let asked = client.ask(&sent(&mail), &secrets(bench.provider, KEY), PATIENT, Timestamp::now()).await;
                 let got = match &asked {
                     Err(AskError::Later { wait, .. }) if *wait == Duration::from_secs(17) => later,
                     Err(AskError::NotAllowed(_)) => forbidden,
@@ -175,8 +175,8 @@ fn a_reply_that_is_no_answer_never_looks_like_an_unknown_mail() {
             bench.control("reset", &json!({})).await;
             let key = bench.ask_with(&sent(&mail), "invalid", PATIENT).await;
             assert!(matches!(key, Err(AskError::NotAllowed(_))), "{id}: {key:?}");
-            let nobody = mailer(bench.spec, "http://127.0.0.1:9", KEY);
-            let refused = nobody.ask(&sent(&mail), &secrets(bench.spec, KEY), PATIENT, Timestamp::now()).await;
+            let nobody = mailer(bench.provider, "http://127.0.0.1:9", KEY);
+            let refused = nobody.ask(&sent(&mail), &secrets(bench.provider, KEY), PATIENT, Timestamp::now()).await;
             assert!(matches!(refused, Err(AskError::Unreachable(_))), "{id}: {refused:?}");
         }
     });

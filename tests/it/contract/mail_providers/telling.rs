@@ -42,9 +42,9 @@ impl Receiver {
 }
 
 /// The events of a provider's HTTP webhook, with what the simulator signs by and what we check by.
-fn source(spec: &'static Spec) -> Option<(&'static dyn MailEventSource, &'static str, &'static str)> {
-    let source = spec.mail_events.filter(|source| !source.secrets().is_empty())?;
-    let (signs, checks) = match spec.id {
+fn source(provider: &'static MailProvider) -> Option<(&'static dyn MailEventSource, &'static str, &'static str)> {
+    let source = provider.events.filter(|source| !source.secrets().is_empty())?;
+    let (signs, checks) = match provider.info.id {
         "sendgrid" => simulators::sendgrid::TEST_KEYS,
         _ => ("secret-of-the-contract", "secret-of-the-contract"),
     };
@@ -59,14 +59,14 @@ async fn delivered(bench: &Bench, receiver: &Receiver, mail: &Mail, order: Value
     let answer = bench.control("deliver", &whole).await;
     let statuses = answer["statuses"].as_array().expect("statuses").clone();
     let deliveries = receiver.take();
-    assert_eq!(statuses, vec![json!(204); deliveries.len()], "{}: {answer}", bench.spec.id);
-    assert!(!deliveries.is_empty(), "{}", bench.spec.id);
+    assert_eq!(statuses, vec![json!(204); deliveries.len()], "{}: {answer}", bench.provider.info.id);
+    assert!(!deliveries.is_empty(), "{}", bench.provider.info.id);
     deliveries
 }
 
 async fn eventful(bench: &Bench) -> Mail {
     let mail = mail("ada@example.com");
-    bench.send(&mail).await.expect(bench.spec.id);
+    bench.send(&mail).await.expect(bench.provider.info.id);
     for event in ["deferred", "delivered", "complained", "bounced", "refused"] {
         bench.control("outcomes", &json!({"correlation": mail.reference.to_string(), "event": event})).await;
     }
@@ -82,36 +82,36 @@ fn read(source: &dyn MailEventSource, deliveries: &[(HeaderMap, Bytes)]) -> Vec<
 fn what_is_delivered_verifies_and_is_what_happened_and_what_is_answered() {
     run(async {
         let mut found = 0;
-        for spec in providers_over_http() {
-            let Some((source, signs, checks)) = source(spec) else { continue };
+        for provider in providers_over_http() {
+            let Some((source, signs, checks)) = source(provider) else { continue };
             found += 1;
-            let (bench, receiver) = (Bench::of(spec).await, Receiver::start().await);
+            let (bench, receiver) = (Bench::of(provider).await, Receiver::start().await);
             let mail = eventful(&bench).await;
             let deliveries = delivered(&bench, &receiver, &mail, json!({"secret": signs})).await;
             for (headers, body) in &deliveries {
                 let now = Timestamp::now();
-                assert_eq!(source.verify(headers, body, &[checks.into()], now), Ok(()), "{}", spec.id);
+                assert_eq!(source.verify(headers, body, &[checks.into()], now), Ok(()), "{}", provider.info.id);
                 let later = now + jiff::SignedDuration::from_hours(26);
                 // Of a proof without a time nobody can say that it is old. Then the body is a hint.
                 let fresh_only = source.verify(headers, body, &[checks.into()], later).is_err();
-                assert!(fresh_only || !source.covers_body(), "{}", spec.id);
+                assert!(fresh_only || !source.covers_body(), "{}", provider.info.id);
             }
             let mut told = read(source, &deliveries);
             let all = ["accepted", "deferred", "delivered", "complained", "bounced", "refused"];
-            assert_eq!(kinds(&told), all, "{}", spec.id);
+            assert_eq!(kinds(&told), all, "{}", provider.info.id);
             assert!(told.iter().all(|event| event.reference == mail.reference && event.at > Timestamp::UNIX_EPOCH));
             if bench.mailer.asking() == Asking::Supported {
                 let asked = bench.mailer.ask(&sent(&mail), &[KEY.into()], PATIENT, Timestamp::now()).await;
-                let mut asked = asked.expect(spec.id);
+                let mut asked = asked.expect(provider.info.id);
                 for events in [&mut told, &mut asked] {
                     events.sort_by(|one, two| one.id.cmp(&two.id));
                 }
-                assert_eq!(told, asked, "{}: the same events with the same ids", spec.id);
+                assert_eq!(told, asked, "{}: the same events with the same ids", provider.info.id);
             }
             let some = json!({"secret": signs, "events": ["bounced", "accepted"], "order": "reversed", "times": 2});
             let again = read(source, &delivered(&bench, &receiver, &mail, some).await);
-            assert_eq!(kinds(&again), ["bounced", "accepted", "bounced", "accepted"], "{}", spec.id);
-            assert_eq!(again[..2], again[2..], "{}: a repeated event is the same", spec.id);
+            assert_eq!(kinds(&again), ["bounced", "accepted", "bounced", "accepted"], "{}", provider.info.id);
+            assert_eq!(again[..2], again[2..], "{}: a repeated event is the same", provider.info.id);
         }
         assert!(found >= 3, "the registry lists them");
     });
@@ -120,20 +120,25 @@ fn what_is_delivered_verifies_and_is_what_happened_and_what_is_answered() {
 #[test]
 fn what_others_send_is_refused() {
     run(async {
-        for spec in providers_over_http() {
-            let Some((source, signs, checks)) = source(spec) else { continue };
-            let (bench, receiver) = (Bench::of(spec).await, Receiver::start().await);
+        for provider in providers_over_http() {
+            let Some((source, signs, checks)) = source(provider) else { continue };
+            let (bench, receiver) = (Bench::of(provider).await, Receiver::start().await);
             let mail = eventful(&bench).await;
             let now = Timestamp::now();
             for order in [json!({"secret": signs, "tamper": true}), json!({"unsigned": true})] {
                 for (headers, body) in delivered(&bench, &receiver, &mail, order.clone()).await {
                     let verified = source.verify(&headers, &body, &[checks.into()], now);
-                    assert_eq!(verified, Err(NotAuthentic), "{} {order}", spec.id);
+                    assert_eq!(verified, Err(NotAuthentic), "{} {order}", provider.info.id);
                 }
             }
             for (headers, body) in delivered(&bench, &receiver, &mail, json!({"secret": signs})).await {
                 for secrets in [vec![], vec!["".into()], vec!["another".into()], vec![checks.into(), checks.into()]] {
-                    assert_eq!(source.verify(&headers, &body, &secrets, now), Err(NotAuthentic), "{}", spec.id);
+                    assert_eq!(
+                        source.verify(&headers, &body, &secrets, now),
+                        Err(NotAuthentic),
+                        "{}",
+                        provider.info.id
+                    );
                 }
             }
         }
@@ -142,9 +147,9 @@ fn what_others_send_is_refused() {
 
 #[test]
 fn a_provider_whose_events_do_not_come_over_http_takes_no_delivery() {
-    for spec in providers::catalog::ALL {
-        let Some(source) = spec.mail_events.filter(|source| source.secrets().is_empty()) else { continue };
+    for provider in providers::mail::ALL {
+        let Some(source) = provider.events.filter(|source| source.secrets().is_empty()) else { continue };
         let verified = source.verify(&HeaderMap::new(), b"[]", &[], Timestamp::now());
-        assert_eq!(verified, Err(NotAuthentic), "{}", spec.id);
+        assert_eq!(verified, Err(NotAuthentic), "{}", provider.info.id);
     }
 }

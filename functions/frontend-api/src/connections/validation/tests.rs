@@ -9,7 +9,7 @@ fn texts(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-fn spec(id: &str) -> &'static Spec {
+fn known(id: &str) -> &'static AtsProvider {
     provider(id).expect("an ATS")
 }
 
@@ -24,7 +24,7 @@ fn settings_errors(
     given: &[(&str, &str)],
 ) -> Vec<(String, &'static str)> {
     let mut errors = Errors::default();
-    settings(spec(id), &ConnectionInput { login, account, settings: &texts(given) }, PATH, &mut errors);
+    settings(known(id), &ConnectionInput { login, account, settings: &texts(given) }, PATH, &mut errors);
     blamed(errors)
 }
 
@@ -34,7 +34,7 @@ fn secrets_of(
     given: &[(&str, &str)],
 ) -> (ConnectionSecrets, Vec<(String, &'static str)>) {
     let mut errors = Errors::default();
-    let entered = secrets(spec(id), login, &texts(given), &mut errors);
+    let entered = secrets(known(id), login, &texts(given), &mut errors);
     (entered, blamed(errors))
 }
 
@@ -47,10 +47,10 @@ fn blames(found: &[(String, &'static str)], wanted: &[(&str, &str)]) {
 #[test]
 fn only_systems_that_organisations_connect_to_are_providers() {
     for id in ["greenhouse", "lever", "workday", "bamboohr"] {
-        assert!(provider(id).is_ok_and(|spec| !logins(spec).is_empty()), "{id}");
+        assert!(provider(id).is_ok_and(|provider| !logins(provider).is_empty()), "{id}");
     }
     for id in ["", "smtp", "gemini", "Greenhouse", "pigeon"] {
-        let error = provider(id).map(|spec| spec.id).expect_err("none");
+        let error = provider(id).map(|provider| provider.info.id).expect_err("none");
         assert_eq!((error.field.as_str(), error.rule), ("provider", "unknown-value"), "{id}");
         assert!(error.detail.contains("bamboohr") && !error.detail.contains("smtp"), "{}", error.detail);
     }
@@ -152,6 +152,6 @@ fn a_webhook_secret_is_kept_apart_and_one_line_where_there_is_one_webhook() {
     let lever =
         |secret: &str| secrets_of("lever", LoginMethod::ApiKey, &[("api_key", "k"), ("webhook_secret", secret)]).1;
     blames(&lever("one-secret\nand-another"), &[]);
-    assert!(webhooks_by_us(spec("lever")) && webhooks_by_hand(spec("greenhouse")));
-    assert!(!webhooks_by_us(spec("bamboohr")) && !webhooks_by_hand(spec("bamboohr")));
+    assert!(webhooks_by_us(known("lever")) && webhooks_by_hand(known("greenhouse")));
+    assert!(!webhooks_by_us(known("bamboohr")) && !webhooks_by_hand(known("bamboohr")));
 }

@@ -68,27 +68,33 @@ use domain::connection::LoginMethod;
 use jiff::{SignedDuration, Timestamp};
 
 use self::cursor::Cursor;
-use crate::ats::port::{Ats, AtsError, Budget, Context, Login, Page, Setting, Stream, WriteBack};
-use crate::catalog::{Category, Spec, SyncMethod};
+use crate::ats::port::{
+    Ats, AtsError, AtsProvider, Budget, Context, Login, Page, Setting, Stream, SyncMethod, WriteBack,
+};
+use crate::info::ProviderInfo;
 use crate::transport::access::Host;
 use crate::transport::http::{HttpRequest, Reply};
+use crate::transport::webhook::WebhookVerifier;
 
-/// This provider.
-pub static SPEC: Spec = Spec {
+/// The provider's names.
+pub(super) const INFO: ProviderInfo = ProviderInfo {
     id: "bamboohr",
     name: "BambooHR",
-    category: Category::Ats,
     reference: "https://documentation.bamboohr.com/reference",
-    base_url: None,
-    hosts: &[Host { name: "api", live: "https://{account}.bamboohr.com", local: "/{account}", suffixes: &[] }],
-    sync: SyncMethod::Polled { contract: SignedDuration::from_mins(60) },
     secrets: &["credentials"],
-    webhooks: None,
-    ats: Some(&BambooHr),
-    model: None,
-    mail: None,
-    mail_events: None,
 };
+
+/// The provider as the registry lists it.
+pub static PROVIDER: AtsProvider = AtsProvider {
+    info: INFO,
+    api: &BambooHr,
+    sync: SyncMethod::Polled { contract: SignedDuration::from_mins(60) },
+    hosts: &[Host { name: "api", live: "https://{account}.bamboohr.com", local: "/{account}", suffixes: &[] }],
+    webhooks: None,
+};
+
+/// Verifies its webhooks.
+pub(super) const VERIFIER: Option<&dyn WebhookVerifier> = None;
 
 struct BambooHr;
 

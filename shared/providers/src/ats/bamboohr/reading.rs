@@ -158,7 +158,7 @@ pub(super) mod tests {
 
     impl House {
         pub(in super::super) fn new() -> Self {
-            let hosts = super::super::SPEC.hosts;
+            let hosts = super::super::PROVIDER.hosts;
             Self {
                 origin: Origin {
                     org: "acme".parse().expect("slug"),

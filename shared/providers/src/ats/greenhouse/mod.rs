@@ -122,31 +122,37 @@ use domain::ats::Kind;
 use domain::connection::LoginMethod;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::ats::port::{Ats, AtsError, Budget, Context, Login, Page, Setting, Stream, TokenGrant, WriteBack};
-use crate::catalog::{Category, Spec, SyncMethod};
+use crate::ats::port::{
+    Ats, AtsError, AtsProvider, Budget, Context, Login, Page, Setting, Stream, SyncMethod, TokenGrant, WriteBack,
+};
+use crate::info::ProviderInfo;
 use crate::transport::access::Host;
 use crate::transport::http::{HttpRequest, Reply};
+use crate::transport::webhook::WebhookVerifier;
 
-/// This provider.
-pub static SPEC: Spec = Spec {
+/// The provider's names.
+pub(super) const INFO: ProviderInfo = ProviderInfo {
     id: "greenhouse",
     name: "Greenhouse",
-    category: Category::Ats,
     reference: "https://harvestdocs.greenhouse.io/docs",
-    base_url: None,
+    secrets: &["credentials", "webhook_secret"],
+};
+
+/// The provider as the registry lists it.
+pub static PROVIDER: AtsProvider = AtsProvider {
+    info: INFO,
+    api: &Greenhouse,
+    sync: SyncMethod::Webhook { reconcile: SignedDuration::from_hours(6), contract: SignedDuration::from_mins(30) },
     hosts: &[
         Host { name: "harvest", live: "https://harvest.greenhouse.io", local: "/harvest", suffixes: &[] },
         Host { name: "auth", live: "https://auth.greenhouse.io", local: "/auth", suffixes: &[] },
         Host { name: "boards", live: "https://boards-api.greenhouse.io", local: "/boards", suffixes: &[] },
     ],
-    sync: SyncMethod::Webhook { reconcile: SignedDuration::from_hours(6), contract: SignedDuration::from_mins(30) },
-    secrets: &["credentials", "webhook_secret"],
     webhooks: Some(&Greenhouse),
-    ats: Some(&Greenhouse),
-    model: None,
-    mail: None,
-    mail_events: None,
 };
+
+/// Verifies its webhooks.
+pub(super) const VERIFIER: Option<&dyn WebhookVerifier> = Some(&Greenhouse);
 
 struct Greenhouse;
 

@@ -9,7 +9,7 @@ use domain::stage::Stage;
 use http::{HeaderMap, StatusCode};
 use secrecy::SecretString;
 
-use super::SPEC;
+use super::PROVIDER;
 use crate::ats::port::{Context, Credentials};
 use crate::transport::access::Hosts;
 use crate::transport::http::Reply;
@@ -29,11 +29,11 @@ impl Parts {
         let secrets =
             [("client_id", "c-1"), ("client_secret", "s-1"), ("refresh_token", "r-1"), ("board_api_key", "b-1")];
         let secrets = secrets.map(|(name, value)| (name.to_owned(), SecretString::from(value)));
-        let hosts = Hosts::resolve(Stage::Prod, (SPEC.id, SPEC.hosts), ("acme", None), None);
+        let hosts = Hosts::resolve(Stage::Prod, (PROVIDER.info.id, PROVIDER.hosts), ("acme", None), None);
         Self {
             origin: Origin {
                 org: "acme".parse().expect("slug"),
-                provider: SPEC.id.to_owned(),
+                provider: PROVIDER.info.id.to_owned(),
                 connection: "gh".parse().expect("slug"),
             },
             hosts: hosts.expect("hosts"),

@@ -17,9 +17,9 @@ use sha2::Sha256;
 
 use super::{Greenhouse, event};
 use crate::transport::json;
-use crate::transport::webhook::{Event, NotAuthentic, Unreadable, WebhookSource, event_id};
+use crate::transport::webhook::{Event, NotAuthentic, Unreadable, WebhookSource, WebhookVerifier, event_id};
 
-impl WebhookSource for Greenhouse {
+impl WebhookVerifier for Greenhouse {
     fn secret(&self) -> &'static str {
         "webhook_secret"
     }
@@ -41,7 +41,9 @@ impl WebhookSource for Greenhouse {
         mac.verify_slice(&given).map_err(|_| NotAuthentic)?;
         Ok(event_id(headers.get("greenhouse-event-id").and_then(|v| v.to_str().ok()), body))
     }
+}
 
+impl WebhookSource for Greenhouse {
     fn interpret(&self, origin: &Origin, body: &[u8], received_at: Timestamp) -> Result<Event, Unreadable> {
         let Envelope { action, payload } = json::read(body).map_err(Unreadable)?;
         let meaning = event::meaning(origin, &action, payload, received_at).map_err(Unreadable)?;

@@ -95,32 +95,37 @@ use jiff::{SignedDuration, Timestamp};
 
 use self::cursor::{Cursor, Part, Place};
 use crate::ats::port::{
-    Ats, AtsError, Budget, Context, Login, Page, Setting, Stream, TokenGrant, WebhookSubscriptions, WriteBack,
+    Ats, AtsError, AtsProvider, Budget, Context, Login, Page, Setting, Stream, SyncMethod, TokenGrant,
+    WebhookSubscriptions, WriteBack,
 };
-use crate::catalog::{Category, Spec, SyncMethod};
+use crate::info::ProviderInfo;
 use crate::transport::access::Host;
 use crate::transport::http::{HttpRequest, Reply};
+use crate::transport::webhook::WebhookVerifier;
 
-/// This provider.
-pub static SPEC: Spec = Spec {
+/// The provider's names.
+pub(super) const INFO: ProviderInfo = ProviderInfo {
     id: "lever",
     name: "Lever",
-    category: Category::Ats,
     reference: "https://hire.lever.co/developer/documentation",
-    base_url: None,
+    secrets: &["credentials", "webhook_secret"],
+};
+
+/// The provider as the registry lists it.
+pub static PROVIDER: AtsProvider = AtsProvider {
+    info: INFO,
+    api: &Lever,
+    // No webhook tells of postings: they are asked for more often than what webhooks cover.
+    sync: SyncMethod::Webhook { reconcile: SignedDuration::from_hours(1), contract: SignedDuration::from_mins(30) },
     hosts: &[
         Host { name: "api", live: "https://api.lever.co", local: "/api", suffixes: &[] },
         Host { name: "auth", live: "https://auth.lever.co", local: "/auth", suffixes: &[] },
     ],
-    // No webhook tells of postings: they are asked for more often than what webhooks cover.
-    sync: SyncMethod::Webhook { reconcile: SignedDuration::from_hours(1), contract: SignedDuration::from_mins(30) },
-    secrets: &["credentials", "webhook_secret"],
     webhooks: Some(&Lever),
-    ats: Some(&Lever),
-    model: None,
-    mail: None,
-    mail_events: None,
 };
+
+/// Verifies its webhooks.
+pub(super) const VERIFIER: Option<&dyn WebhookVerifier> = Some(&Lever);
 
 struct Lever;
 

@@ -21,7 +21,9 @@ use super::{Lever, requests};
 use crate::ats::port::{AtsError, Context, WebhookSubscriptions};
 use crate::transport::http::{HttpRequest, Reply};
 use crate::transport::json;
-use crate::transport::webhook::{Changed, Event, Meaning, NotAuthentic, Unreadable, WebhookSource, event_id};
+use crate::transport::webhook::{
+    Changed, Event, Meaning, NotAuthentic, Unreadable, WebhookSource, WebhookVerifier, event_id,
+};
 
 /// Older deliveries are refused: somebody may have kept them. Lever keeps its own for two weeks, and tries them again by hand only.
 const OLDEST: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -63,7 +65,7 @@ struct Data {
     contact_id: Option<String>,
 }
 
-impl WebhookSource for Lever {
+impl WebhookVerifier for Lever {
     fn secret(&self) -> &'static str {
         "webhook_secret"
     }
@@ -84,7 +86,9 @@ impl WebhookSource for Lever {
         let age = now.duration_since(at);
         if fits && age <= OLDEST && age >= -AHEAD { Ok(event_id(Some(&token), body)) } else { Err(NotAuthentic) }
     }
+}
 
+impl WebhookSource for Lever {
     fn interpret(&self, _origin: &Origin, body: &[u8], _received_at: Timestamp) -> Result<Event, Unreadable> {
         let Envelope { event, data } = json::read(body).map_err(Unreadable)?;
         let meaning = meaning(&event, data.unwrap_or_default())?;

@@ -64,30 +64,36 @@ use domain::connection::LoginMethod;
 use jiff::{SignedDuration, Timestamp};
 
 use self::cursor::{Cursor, List};
-use crate::ats::port::{Ats, AtsError, Budget, Context, Login, Page, Setting, Stream, TokenGrant, WriteBack};
-use crate::catalog::{Category, Spec, SyncMethod};
+use crate::ats::port::{
+    Ats, AtsError, AtsProvider, Budget, Context, Login, Page, Setting, Stream, SyncMethod, TokenGrant, WriteBack,
+};
+use crate::info::ProviderInfo;
 use crate::transport::access::Host;
 use crate::transport::http::{HttpRequest, Reply};
+use crate::transport::webhook::WebhookVerifier;
 
 /// Domains of the hosts that a tenant may be at.
 const SUFFIXES: [&str; 2] = [".workday.com", ".myworkday.com"];
 
-/// This provider.
-pub static SPEC: Spec = Spec {
+/// The provider's names.
+pub(super) const INFO: ProviderInfo = ProviderInfo {
     id: "workday",
     name: "Workday",
-    category: Category::Ats,
     reference: "https://community.workday.com/sites/default/files/file-hosting/productionapi/Recruiting/v31.2/Recruiting.html",
-    base_url: None,
-    hosts: &[Host { name: "api", live: "https://{host}", local: "", suffixes: &SUFFIXES }],
-    sync: SyncMethod::Polled { contract: SignedDuration::from_mins(30) },
     secrets: &["credentials"],
-    webhooks: None,
-    ats: Some(&Workday),
-    model: None,
-    mail: None,
-    mail_events: None,
 };
+
+/// The provider as the registry lists it.
+pub static PROVIDER: AtsProvider = AtsProvider {
+    info: INFO,
+    api: &Workday,
+    sync: SyncMethod::Polled { contract: SignedDuration::from_mins(30) },
+    hosts: &[Host { name: "api", live: "https://{host}", local: "", suffixes: &SUFFIXES }],
+    webhooks: None,
+};
+
+/// Verifies its webhooks.
+pub(super) const VERIFIER: Option<&dyn WebhookVerifier> = None;
 
 struct Workday;
 

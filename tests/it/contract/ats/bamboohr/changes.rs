@@ -146,5 +146,5 @@ async fn what_cannot_be_made_is_refused() {
     }
     assert_eq!(bamboohr.write_back().changes().len(), 5);
     assert!(bamboohr.write_back().changes().contains(&ChangeKind::Submit));
-    assert!(bamboohr.ats.webhook_subscriptions().is_none() && bamboohr.spec.webhooks.is_none());
+    assert!(bamboohr.ats.webhook_subscriptions().is_none() && bamboohr.provider.webhooks.is_none());
 }
