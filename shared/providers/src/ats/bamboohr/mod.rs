@@ -53,12 +53,13 @@
 //!
 //! No endpoint tells to which group a status belongs, and companies add their own: hence the settings.
 
-mod changes;
+mod auth;
 mod cursor;
 mod mapping;
-mod reading;
 mod requests;
+mod responses;
 mod wire;
+mod write_back;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -114,7 +115,7 @@ const SETTINGS: [Setting; 3] = [
         check: names,
     },
     Setting {
-        name: changes::REJECTION_STATUS,
+        name: write_back::REJECTION_STATUS,
         required: false,
         about: "BambooHR's number of the status for rejections that name none",
         check: number,
@@ -192,6 +193,6 @@ impl Ats for BambooHr {
     }
 
     fn parse_page(&self, context: &Context<'_>, cursor: &str, reply: &Reply) -> Result<Page, AtsError> {
-        reading::page(context, Cursor::parse(cursor)?, reply)
+        responses::page(context, Cursor::parse(cursor)?, reply)
     }
 }

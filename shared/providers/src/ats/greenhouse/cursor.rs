@@ -6,7 +6,7 @@
 use domain::ats::Kind;
 use jiff::Timestamp;
 
-use crate::ats::port::Stream;
+use crate::ats::port::{AtsError, Stream};
 
 /// Most ids in one request.
 const IDS_MAX: usize = 50;
@@ -82,8 +82,15 @@ fn named(name: &str) -> Option<&'static List> {
 }
 
 impl<'a> Cursor<'a> {
-    /// Reads a cursor; none when it is none of these.
-    pub(super) fn read(text: &'a str) -> Option<Self> {
+    /// Parses a cursor.
+    ///
+    /// # Errors
+    /// When it is none of this provider's.
+    pub(super) fn parse(text: &'a str) -> Result<Self, AtsError> {
+        Self::read(text).ok_or_else(|| AtsError::Refused("this is no cursor of this provider".to_owned()))
+    }
+
+    fn read(text: &'a str) -> Option<Self> {
         if let Some(rest) = text.strip_prefix("check") {
             return match rest.strip_prefix('#') {
                 Some(user) => Some(Self::Check(Some(user))),

@@ -103,17 +103,17 @@
 //! | email | `primary_email`: null for a service account |
 //! | active | `deactivated` is not true |
 
-mod ask;
+mod auth;
 mod cursor;
-mod event;
-mod map;
-mod reply;
+mod events;
 #[cfg(test)]
-mod scene;
-mod sign_in;
+mod fixture;
+mod mapping;
+mod requests;
+mod responses;
 mod webhooks;
 mod wire;
-mod write;
+mod write_back;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -122,6 +122,7 @@ use domain::ats::Kind;
 use domain::connection::LoginMethod;
 use jiff::{SignedDuration, Timestamp};
 
+use self::cursor::Cursor;
 use crate::ats::port::{
     Ats, AtsError, AtsProvider, Budget, Context, Login, Page, Setting, Stream, SyncMethod, TokenGrant, WriteBack,
 };
@@ -163,7 +164,7 @@ const LOGINS: [Login; 3] = [
 ];
 
 const SETTINGS: [Setting; 1] = [Setting {
-    name: sign_in::USER,
+    name: auth::USER,
     required: false,
     about: "Number of the site admin in whose name is asked; needed with client credentials",
     check: |value| match value.parse::<u64>() {
@@ -212,14 +213,14 @@ impl Ats for Greenhouse {
     }
 
     fn check_cursor(&self, settings: &BTreeMap<String, String>) -> String {
-        cursor::check(settings.get(sign_in::USER).map(String::as_str))
+        cursor::check(settings.get(auth::USER).map(String::as_str))
     }
 
     fn build_request(&self, context: &Context<'_>, cursor: &str) -> Result<HttpRequest, AtsError> {
-        ask::call(context, cursor)
+        requests::build(context, Cursor::parse(cursor)?)
     }
 
     fn parse_page(&self, context: &Context<'_>, cursor: &str, reply: &Reply) -> Result<Page, AtsError> {
-        ask::read(context, cursor, reply)
+        responses::page(context, Cursor::parse(cursor)?, reply)
     }
 }

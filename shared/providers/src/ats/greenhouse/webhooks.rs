@@ -15,7 +15,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use sha2::Sha256;
 
-use super::{Greenhouse, event};
+use super::{Greenhouse, events};
 use crate::transport::json;
 use crate::transport::webhook::{Event, NotAuthentic, Unreadable, WebhookSource, WebhookVerifier, event_id};
 
@@ -46,7 +46,7 @@ impl WebhookVerifier for Greenhouse {
 impl WebhookSource for Greenhouse {
     fn interpret(&self, origin: &Origin, body: &[u8], received_at: Timestamp) -> Result<Event, Unreadable> {
         let Envelope { action, payload } = json::read(body).map_err(Unreadable)?;
-        let meaning = event::meaning(origin, &action, payload, received_at).map_err(Unreadable)?;
+        let meaning = events::meaning(origin, &action, payload, received_at).map_err(Unreadable)?;
         // The name comes from outside and is shown on a screen.
         Ok(Event { action: action.chars().filter(|c| !c.is_control()).take(100).collect(), meaning })
     }

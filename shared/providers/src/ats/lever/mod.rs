@@ -77,14 +77,14 @@
 //! | `active` | `deactivatedAt` is null |
 //! | version | none |
 
-mod changes;
+mod auth;
 mod cursor;
 mod mapping;
-mod reading;
 mod requests;
-mod tokens;
+mod responses;
 mod webhooks;
 mod wire;
+mod write_back;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -148,7 +148,7 @@ const SETTINGS: [Setting; 3] = [
         check: yes_or_no,
     },
     Setting {
-        name: changes::REJECTION_REASON,
+        name: write_back::REJECTION_REASON,
         required: false,
         about: "Lever's id of the archive reason for rejections that name none",
         check: archive_reason,
@@ -157,7 +157,7 @@ const SETTINGS: [Setting; 3] = [
 
 const USERS: Stream = Stream { name: "users", complete: &[Kind::User] };
 const POSTINGS: Stream = Stream { name: "postings", complete: &[Kind::Job] };
-const OPPORTUNITIES: Stream = Stream { name: "opportunities", complete: &reading::OPPORTUNITY };
+const OPPORTUNITIES: Stream = Stream { name: "opportunities", complete: &responses::OPPORTUNITY };
 const INTERVIEWS: Stream = Stream { name: "interviews", complete: &[Kind::Interview, Kind::Offer] };
 
 /// Opportunities that one cursor asks for, one after the other: the names of stages and reasons are asked for once for them.
@@ -175,7 +175,7 @@ fn yes_or_no(value: &str) -> Result<(), String> {
 }
 
 fn archive_reason(value: &str) -> Result<(), String> {
-    if reading::plain(value) { Ok(()) } else { Err("must be an id of Lever".to_owned()) }
+    if responses::plain(value) { Ok(()) } else { Err("must be an id of Lever".to_owned()) }
 }
 
 impl Ats for Lever {
@@ -255,7 +255,7 @@ impl Ats for Lever {
     }
 
     fn parse_page(&self, context: &Context<'_>, cursor: &str, reply: &Reply) -> Result<Page, AtsError> {
-        reading::page(context, Cursor::parse(cursor)?, reply)
+        responses::page(context, Cursor::parse(cursor)?, reply)
     }
 }
 

@@ -15,7 +15,7 @@ use serde_json::json;
 use sha2::Sha256;
 
 use super::mapping::part_id;
-use super::reading::plain;
+use super::responses::plain;
 use super::wire::One;
 use super::{Lever, requests};
 use crate::ats::port::{AtsError, Context, WebhookSubscriptions};

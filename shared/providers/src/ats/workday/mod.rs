@@ -47,13 +47,14 @@
 //! | rejection_reason | `Disposition_Reference`, its name |
 //! | history | not told: `Status_Timestamp` is that of the last change only |
 
-mod candidates;
+mod auth;
 mod cursor;
-mod login;
+mod mapping;
 mod report;
-mod requisitions;
+mod requests;
+mod responses;
 mod soap;
-mod submit;
+mod write_back;
 mod xml;
 
 use std::collections::BTreeMap;
@@ -103,11 +104,11 @@ const REPORT: Stream = Stream { name: "report", complete: &[] };
 
 impl Ats for Workday {
     fn logins(&self) -> &'static [Login] {
-        &login::LOGINS
+        &auth::LOGINS
     }
 
     fn settings(&self) -> &'static [Setting] {
-        &login::SETTINGS
+        &auth::SETTINGS
     }
 
     fn names_account(&self) -> bool {
@@ -167,7 +168,7 @@ impl Ats for Workday {
     fn build_request(&self, context: &Context<'_>, cursor: &str) -> Result<HttpRequest, AtsError> {
         match Cursor::parse(cursor)? {
             Cursor::Report { since } => report::call(context, since),
-            cursor => soap::call(context, &cursor.request(context)),
+            cursor => soap::call(context, &requests::of(context, &cursor)),
         }
     }
 
@@ -175,7 +176,7 @@ impl Ats for Workday {
         let cursor = Cursor::parse(cursor)?;
         let mut page = match &cursor {
             Cursor::Report { .. } => report::read(context, reply)?,
-            _ => cursor.read(context, reply)?,
+            _ => responses::page(context, &cursor, reply)?,
         };
         page.pause = soap::pause(reply);
         Ok(page)

@@ -1,4 +1,6 @@
-//! Replies to the requests of cursors.
+//! Replies to the requests of cursors, and what a reply that is no page means.
+
+use std::time::Duration;
 
 use domain::ats::{Kind, ObjectRef, Observation};
 use http::StatusCode;
@@ -8,11 +10,15 @@ use serde_json::Value;
 
 use super::cursor::{Cursor, MOST_PAGES};
 use super::mapping;
-use super::requests::refused;
-use super::wire::List;
+use super::wire::{Inside, List};
 use crate::ats::port::{AtsError, Context, Next, Page};
 use crate::transport::http::Reply;
 use crate::transport::json;
+
+/// First wait after a 429 that does not say how long.
+const WAIT: Duration = Duration::from_secs(5);
+/// Most signs of an error's reason that are kept.
+const LONGEST_REASON: usize = 200;
 
 /// The time by which BambooHR answered.
 fn server_time(reply: &Reply) -> Option<Timestamp> {
@@ -63,6 +69,34 @@ pub(super) fn page(context: &Context<'_>, cursor: Cursor, reply: &Reply) -> Resu
         }
     }
     Ok(page)
+}
+
+/// Why there is no page, where the answer is an error: by its status, or inside of a 200. `told` says whether its reason may be
+/// repeated: not when it could quote what was sent.
+pub(super) fn refused(context: &Context<'_>, reply: &Reply, told: bool) -> Option<AtsError> {
+    let status = match reply.status {
+        StatusCode::OK => {
+            let Inside { error } = json::read(&reply.body).ok()?;
+            let code = id(error?.code.as_ref()).and_then(|code| code.parse().ok()).unwrap_or(500);
+            StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        }
+        status => status,
+    };
+    let reason = reply.headers.get("x-bamboohr-error-message").and_then(|value| value.to_str().ok());
+    let reason: String = reason.filter(|_| told).unwrap_or_default().chars().take(LONGEST_REASON).collect();
+    let words = format!("{} {reason}", status.as_u16()).trim_end().to_owned();
+    let wait = reply.retry_after(context.now);
+    Some(match (status, wait) {
+        // 503 was the limit's status until 2026-09-16, and had this header.
+        (StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE, Some(wait)) => {
+            AtsError::RateLimited { wait, stated: true }
+        }
+        (StatusCode::TOO_MANY_REQUESTS, None) => AtsError::RateLimited { wait: WAIT, stated: false },
+        (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) => AtsError::Unauthorised(words),
+        (StatusCode::REQUEST_TIMEOUT, _) => AtsError::Unavailable(words),
+        (other, _) if other.is_server_error() => AtsError::Unavailable(words),
+        _ => AtsError::Refused(words),
+    })
 }
 
 /// A page of a list. Gives the number of the next one: counted here, since `nextPageUrl` could lead anywhere.
@@ -133,7 +167,6 @@ fn jobs(context: &Context<'_>, page: &mut Page, reply: &Reply, wanted: Vec<Strin
 #[cfg(test)]
 pub(super) mod tests {
     use std::collections::BTreeMap;
-    use std::time::Duration;
 
     use bytes::Bytes;
     use domain::ats::{Origin, Record};

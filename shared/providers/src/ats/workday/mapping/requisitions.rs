@@ -5,19 +5,19 @@ use std::collections::BTreeMap;
 use domain::ats::{Extent, Job, JobStatus, Kind, ObjectRef, Observation, Record};
 use jiff::Timestamp;
 
-use super::soap::Request;
-use super::xml::{Node, element, leaf, reference};
 use crate::ats::port::{Context, Page};
+use crate::ats::workday::soap::Request;
+use crate::ats::workday::xml::{Node, element, leaf, reference};
 
 /// The element that answers.
-pub(super) const RESPONSE: &str = "Get_Job_Requisitions_Response";
+pub(in crate::ats::workday) const RESPONSE: &str = "Get_Job_Requisitions_Response";
 /// Its rows.
 const ROW: &str = "Job_Requisition";
 const REFERENCE: &str = "Job_Requisition_Reference";
 const STATUS: &str = "Job_Requisition_Data/Job_Requisition_Status_Reference";
 
 /// The request. What a group does not ask for is silently missing.
-pub(super) fn request(which: &str, filter: &str) -> Request {
+pub(in crate::ats::workday) fn request(which: &str, filter: &str) -> Request {
     let groups = ["Reference", "Job_Requisition_Definition_Data", "Job_Requisition_Restrictions_Data", "Organizations"];
     let groups: String = groups.iter().map(|name| leaf(&format!("Include_{name}"), "true")).collect();
     let inner = format!("{which}{filter}{}", element("Response_Group", &groups));
@@ -25,14 +25,14 @@ pub(super) fn request(which: &str, filter: &str) -> Request {
 }
 
 /// Those that something was entered of since a time; all of them without one.
-pub(super) fn changed(since: Option<Timestamp>) -> String {
+pub(in crate::ats::workday) fn changed(since: Option<Timestamp>) -> String {
     let Some(since) = since else { return String::new() };
     let range = element("Transaction_Date_Range_Data", &leaf("Updated_From", &since.to_string()));
     element("Request_Criteria", &element("Transaction_Log_Criteria_Data", &range))
 }
 
 /// Those that are open, by the ids of the statuses that count as open.
-pub(super) fn open(settings: &BTreeMap<String, String>) -> String {
+pub(in crate::ats::workday) fn open(settings: &BTreeMap<String, String>) -> String {
     let name = "Job_Requisition_Status_Reference";
     let references = statuses(settings).map(|id| reference(name, "Job_Requisition_Status_ID", id));
     element("Request_Criteria", &references.collect::<String>())
@@ -44,7 +44,7 @@ fn statuses(settings: &BTreeMap<String, String>) -> impl Iterator<Item = &str> {
 }
 
 /// Exactly these. One that is not there is left out of the answer; without the attribute, it would be a fault.
-pub(super) fn exactly(ids: &[String]) -> String {
+pub(in crate::ats::workday) fn exactly(ids: &[String]) -> String {
     let references: String = ids.iter().map(|id| reference(REFERENCE, "WID", id)).collect();
     format!("<wd:Request_References wd:Skip_Non_Existing_Instances=\"true\">{references}</wd:Request_References>")
 }
@@ -54,7 +54,7 @@ fn rows(answer: &Node) -> impl Iterator<Item = &Node> {
 }
 
 /// The ids of the requisitions of an answer; without those that are open, unless these are wanted.
-pub(super) fn ids(settings: &BTreeMap<String, String>, answer: &Node, with_open: bool) -> Vec<String> {
+pub(in crate::ats::workday) fn ids(settings: &BTreeMap<String, String>, answer: &Node, with_open: bool) -> Vec<String> {
     let is_open = |row: &&Node| {
         let id = row.id(STATUS, "Job_Requisition_Status_ID");
         id.is_some_and(|id| statuses(settings).any(|open| open.eq_ignore_ascii_case(id)))
@@ -64,7 +64,7 @@ pub(super) fn ids(settings: &BTreeMap<String, String>, answer: &Node, with_open:
 }
 
 /// Adds the requisitions of an answer.
-pub(super) fn read(context: &Context<'_>, answer: &Node, at: Option<Timestamp>, page: &mut Page) {
+pub(in crate::ats::workday) fn read(context: &Context<'_>, answer: &Node, at: Option<Timestamp>, page: &mut Page) {
     for row in rows(answer) {
         let Some(id) = row.wid(REFERENCE) else {
             page.skipped.push("a requisition has no WID".to_owned());

@@ -27,7 +27,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::map;
+use super::mapping;
 use super::wire::Valued;
 use crate::transport::json;
 use crate::transport::webhook::{Changed, Meaning};
@@ -198,9 +198,9 @@ fn candidate(origin: &Origin, wire: WireCandidate) -> Candidate {
     Candidate {
         v: FORMAT_VERSION,
         id: origin.candidate(&id),
-        name: map::full_name([wire.first_name, wire.last_name]),
-        email: map::first(wire.email_addresses),
-        phone: map::first(wire.phone_numbers),
+        name: mapping::full_name([wire.first_name, wire.last_name]),
+        email: mapping::first(wire.email_addresses),
+        phone: mapping::first(wire.phone_numbers),
         title: wire.title,
         company: wire.company,
         source: origin.source(&id),
@@ -218,7 +218,7 @@ fn job(origin: &Origin, wire: WireJob) -> Job {
         v: FORMAT_VERSION,
         id: origin.job(&id),
         title: wire.name.unwrap_or_default(),
-        status: map::job_status(wire.status.as_deref()),
+        status: mapping::job_status(wire.status.as_deref()),
         provider_status: wire.status,
         departments: ids(&departments).iter().map(|id| origin.department(id)).collect(),
         offices: ids(&offices).iter().map(|id| origin.office(id)).collect(),
@@ -272,7 +272,7 @@ fn offer(origin: &Origin, wire: WireOffer, at: Timestamp) -> Changed {
         v: FORMAT_VERSION,
         id: origin.offer(&id),
         application: wire.application_id.map(|id| origin.application(&id.to_string())),
-        status: map::offer_status(wire.offer_status.as_deref()),
+        status: mapping::offer_status(wire.offer_status.as_deref()),
         provider_status: wire.offer_status,
         // Month, day and year with slashes, as nowhere else.
         starts_on: wire.start_date.and_then(|day| Date::strptime("%m/%d/%Y", day).ok()),
@@ -303,7 +303,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::ats::greenhouse::scene::Parts;
+    use crate::ats::greenhouse::fixture::Parts;
 
     fn changed(action: &str, payload: Value) -> Changed {
         let parts = Parts::new(LoginMethod::WebhookOnly);

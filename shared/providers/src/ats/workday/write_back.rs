@@ -7,9 +7,10 @@ use domain::ats::{Kind, ObjectRef};
 use domain::write_back::{Change, ChangeKind};
 use jiff::Timestamp;
 
+use super::mapping::candidates;
 use super::soap::{self, Request};
 use super::xml::{Node, element, leaf, reference};
-use super::{Workday, candidates, login};
+use super::{Workday, auth};
 use crate::ats::port::{AtsError, ChangeProgress, Context, WriteBack};
 use crate::transport::http::{HttpRequest, Reply};
 
@@ -52,9 +53,9 @@ fn request(context: &Context<'_>, change: &Change, step: &str) -> Result<Request
             Err(AtsError::Refused("Workday turns nobody down without a reason".to_owned()))
         }
         Change::Hire { application } => {
-            let step = context.settings.get(login::HIRE_STEP);
+            let step = context.settings.get(auth::HIRE_STEP);
             let step =
-                step.ok_or_else(|| AtsError::Refused(format!("the setting `{}` is missing", login::HIRE_STEP)))?;
+                step.ok_or_else(|| AtsError::Refused(format!("the setting `{}` is missing", auth::HIRE_STEP)))?;
             Ok(moved(application, "Next_Step_Reference", step))
         }
         Change::Submit { email, .. } if step.is_empty() => {

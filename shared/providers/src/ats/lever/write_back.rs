@@ -21,8 +21,8 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::Lever;
-use super::reading::{hired, identified};
 use super::requests::{call, refused, url};
+use super::responses::{hired, identified};
 use super::wire::{List, Note, One, Opportunity};
 use crate::ats::port::{AtsError, ChangeProgress, Context, WriteBack};
 use crate::transport::http::{HttpRequest, Reply};

@@ -18,8 +18,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::sign_in::{USER, basic, url};
-use super::{Greenhouse, ask, reply, wire};
+use super::auth::{USER, basic, url};
+use super::{Greenhouse, requests, responses, wire};
 use crate::ats::port::{AtsError, ChangeProgress, Context, WriteBack};
 use crate::transport::http::{HttpRequest, Reply};
 use crate::transport::json;
@@ -30,7 +30,7 @@ const AGAIN: &str = "again";
 const DO: &str = "do";
 
 fn post(context: &Context<'_>, path: &str, body: &Value) -> Result<HttpRequest, AtsError> {
-    let mut headers = ask::headers(context)?;
+    let mut headers = requests::headers(context)?;
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let url = url(context, "harvest", &format!("/v3/{path}"))?;
     Ok(HttpRequest { method: Method::POST, url, headers, body: Bytes::from(body.to_string()) })
@@ -57,7 +57,7 @@ impl WriteBack for Greenhouse {
                 | Change::Reject { application, .. }
                 | Change::Hire { application },
                 ("" | AGAIN, _),
-            ) => ask::get(context, "applications", &[("ids", &id(application)?.to_string())]),
+            ) => requests::get(context, "applications", &[("ids", &id(application)?.to_string())]),
             (Change::MoveStage { application, stage }, ("from", from)) => {
                 let body = json!({"from_stage_id": id(from)?, "to_stage_id": id(stage)?});
                 post(context, &format!("applications/{}/move", id(application)?), &body)
@@ -68,15 +68,15 @@ impl WriteBack for Greenhouse {
                 post(context, &format!("applications/{}/reject", id(application)?), &body)
             }
             (Change::Hire { .. }, ("openings", job)) => {
-                ask::get(context, "openings", &[("job_ids", job), ("open", "true"), ("per_page", "500")])
+                requests::get(context, "openings", &[("job_ids", job), ("open", "true"), ("per_page", "500")])
             }
             (Change::Hire { application }, ("fill", opening)) => {
                 post(context, &format!("applications/{}/hire", id(application)?), &json!({"opening_id": id(opening)?}))
             }
             (Change::Note { candidate, .. }, ("", _)) => {
-                ask::get(context, "notes", &[("candidate_ids", &id(candidate)?.to_string()), ("per_page", "500")])
+                requests::get(context, "notes", &[("candidate_ids", &id(candidate)?.to_string()), ("per_page", "500")])
             }
-            (Change::Note { .. }, ("notes", follows)) => ask::get(context, "notes", &[("cursor", follows)]),
+            (Change::Note { .. }, ("notes", follows)) => requests::get(context, "notes", &[("cursor", follows)]),
             (Change::Note { candidate, text, reference, .. }, (DO, _)) => {
                 let mut body = json!({
                     "candidate_id": id(candidate)?, "body": format!("{text}\n\n[{reference}]"), "visibility": "public",
@@ -88,11 +88,11 @@ impl WriteBack for Greenhouse {
                 post(context, "notes", &body)
             }
             (Change::Submit { email, .. }, ("", _)) if context.token.is_some() => {
-                ask::get(context, "candidates", &[("email", email), ("per_page", "50")])
+                requests::get(context, "candidates", &[("email", email), ("per_page", "50")])
             }
             (Change::Submit { job, .. }, ("of", people)) => {
                 let job = id(job)?.to_string();
-                ask::get(
+                requests::get(
                     context,
                     "applications",
                     &[("candidate_ids", people), ("job_post_ids", &job), ("per_page", "500")],
@@ -150,7 +150,7 @@ impl WriteBack for Greenhouse {
                 if notes.iter().any(|note| note.body.as_deref().is_some_and(|body| body.contains(&reference))) {
                     return Ok(ChangeProgress::Done(vec![]));
                 }
-                let follows = reply::next(answer)?;
+                let follows = responses::next(answer)?;
                 Ok(ChangeProgress::Next(follows.map_or_else(|| DO.to_owned(), |follows| format!("notes:{follows}"))))
             }
             (Change::Note { .. }, (DO, _)) if answer.status.is_success() => Ok(ChangeProgress::Done(vec![])),
@@ -168,7 +168,7 @@ impl WriteBack for Greenhouse {
             }
             // The job board does not say what it made; a webhook does, or the next run.
             (Change::Submit { .. }, ("" | DO, _)) if answer.status.is_success() => Ok(ChangeProgress::Done(vec![])),
-            (Change::Note { .. } | Change::Submit { .. }, ("" | DO, _)) => Err(reply::failure(answer, context.now)),
+            (Change::Note { .. } | Change::Submit { .. }, ("" | DO, _)) => Err(responses::failure(answer, context.now)),
             _ => Err(strange()),
         }
     }
@@ -194,7 +194,7 @@ fn submit(context: &Context<'_>, change: &Change) -> Result<HttpRequest, AtsErro
 }
 
 fn list<T: DeserializeOwned>(context: &Context<'_>, answer: &Reply) -> Result<Vec<T>, AtsError> {
-    let rows = reply::rows(answer, context.now)?;
+    let rows = responses::rows(answer, context.now)?;
     rows.into_iter().map(|row| json::read_value(row).map_err(AtsError::InvalidResponse)).collect()
 }
 
@@ -203,7 +203,7 @@ fn changed(context: &Context<'_>, answer: &Reply, touched: Vec<ObjectRef>) -> Re
     match answer.status {
         status if status.is_success() => Ok(ChangeProgress::Done(touched)),
         StatusCode::UNPROCESSABLE_ENTITY => Ok(ChangeProgress::Next(AGAIN.to_owned())),
-        _ => Err(reply::failure(answer, context.now)),
+        _ => Err(responses::failure(answer, context.now)),
     }
 }
 
@@ -233,7 +233,7 @@ mod tests {
     use domain::connection::LoginMethod;
 
     use super::*;
-    use crate::ats::greenhouse::scene::{Parts, reply};
+    use crate::ats::greenhouse::fixture::{Parts, reply};
 
     fn parts() -> Parts {
         Parts::new(LoginMethod::ClientCredentials)

@@ -17,8 +17,8 @@ use domain::write_back::{Change, ChangeKind};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::reading::{id, list};
-use super::requests::{applications, call, refused, url};
+use super::requests::{applications, call, url};
+use super::responses::{id, list, refused};
 use super::wire::{Application, Made, Status};
 use super::{BambooHr, mapping};
 use crate::ats::port::{AtsError, ChangeProgress, Context, WriteBack};
@@ -218,7 +218,7 @@ fn form(change: &Change) -> Result<(String, Bytes), AtsError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ats::bamboohr::reading::tests::{House, reply};
+    use crate::ats::bamboohr::responses::tests::{House, reply};
 
     fn submit() -> Change {
         Change::Submit {

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
-use super::{Greenhouse, reply};
+use super::{Greenhouse, responses};
 use crate::ats::port::{AtsError, Context, TokenGrant, TokenResponse};
 use crate::transport::http::{HttpRequest, Reply};
 use crate::transport::json;
@@ -65,7 +65,7 @@ impl TokenGrant for Greenhouse {
         if reply.status == StatusCode::OK {
             let token: Token = json::read(&reply.body).map_err(AtsError::InvalidResponse)?;
             // The end is told by the provider's clock; what counts is how long that is from now.
-            let told = token.expires_at.map(|at| at.duration_since(reply::server_time(reply).unwrap_or(now)));
+            let told = token.expires_at.map(|at| at.duration_since(responses::server_time(reply).unwrap_or(now)));
             let counted = token.expires_in.map(|seconds| SignedDuration::from_secs(i64::from(seconds)));
             let lifetime = counted.or(told).unwrap_or(LIFETIME);
             let expires_at = now.checked_add(lifetime).unwrap_or(now);
@@ -75,7 +75,7 @@ impl TokenGrant for Greenhouse {
         let Refusal { error } = json::read(&reply.body).unwrap_or_default();
         let said = reply.status.to_string();
         Err(match (reply.status, error.as_str(), context.login) {
-            (StatusCode::TOO_MANY_REQUESTS, _, _) => reply::limited(reply, now, WINDOW_S),
+            (StatusCode::TOO_MANY_REQUESTS, _, _) => responses::limited(reply, now, WINDOW_S),
             (_, "invalid_grant", LoginMethod::RefreshToken) => {
                 AtsError::ReauthorizationRequired(format!("{said}: invalid_grant"))
             }
@@ -87,7 +87,7 @@ impl TokenGrant for Greenhouse {
             (StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _, _) => {
                 AtsError::Unauthorised(said)
             }
-            _ => reply::failure(reply, now),
+            _ => responses::failure(reply, now),
         })
     }
 }
@@ -110,7 +110,7 @@ struct Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ats::greenhouse::scene::{self, Parts};
+    use crate::ats::greenhouse::fixture::{self, Parts};
     use crate::ats::port::Ats as _;
 
     fn granted_of(
@@ -120,7 +120,7 @@ mod tests {
         body: &str,
     ) -> Result<TokenResponse, AtsError> {
         let parts = Parts::new(login);
-        Greenhouse.parse_token(&parts.context(), &scene::reply(status, headers, body))
+        Greenhouse.parse_token(&parts.context(), &fixture::reply(status, headers, body))
     }
 
     #[test]

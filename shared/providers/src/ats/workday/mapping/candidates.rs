@@ -5,39 +5,39 @@ use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 
-use super::soap::Request;
-use super::xml::{Node, element, leaf, reference};
 use crate::ats::port::{Context, Page};
+use crate::ats::workday::soap::Request;
+use crate::ats::workday::xml::{Node, element, leaf, reference};
 
 /// The element that answers.
-pub(super) const RESPONSE: &str = "Get_Candidates_Response";
+pub(in crate::ats::workday) const RESPONSE: &str = "Get_Candidates_Response";
 const REFERENCE: &str = "Candidate_Reference";
 const APPLICATION: &str = "Job_Application_Reference";
 const REQUISITION: &str = "Job_Requisition_Reference";
 
 /// The request; without the attachments, which would be most of the answer.
-pub(super) fn request(which: &str, filter: &str) -> Request {
+pub(in crate::ats::workday) fn request(which: &str, filter: &str) -> Request {
     let groups = format!("{}{}", leaf("Include_Reference", "true"), leaf("Exclude_All_Attachments", "true"));
     Request { name: "Get_Candidates_Request", inner: format!("{which}{filter}{}", element("Response_Group", &groups)) }
 }
 
 /// Those who came since a time; all of them without one.
-pub(super) fn came(since: Option<Timestamp>) -> String {
+pub(in crate::ats::workday) fn came(since: Option<Timestamp>) -> String {
     since.map(|since| criteria(&leaf("Created_From", &since.to_string()))).unwrap_or_default()
 }
 
 /// Those who applied to these requisitions.
-pub(super) fn of(jobs: &[String]) -> String {
+pub(in crate::ats::workday) fn of(jobs: &[String]) -> String {
     criteria(&jobs.iter().map(|id| reference(REQUISITION, "WID", id)).collect::<String>())
 }
 
 /// Those with this e-mail address.
-pub(super) fn with_email(email: &str) -> String {
+pub(in crate::ats::workday) fn with_email(email: &str) -> String {
     criteria(&leaf("Candidate_Email_Address", email))
 }
 
 /// Exactly these. One that is not there is left out of the answer; without the attribute, it would be a fault.
-pub(super) fn exactly(ids: &[String]) -> String {
+pub(in crate::ats::workday) fn exactly(ids: &[String]) -> String {
     let references: String = ids.iter().map(|id| reference(REFERENCE, "WID", id)).collect();
     format!("<wd:Request_References wd:Skip_Non_Existing_Instances=\"true\">{references}</wd:Request_References>")
 }
@@ -47,28 +47,28 @@ fn criteria(inner: &str) -> String {
 }
 
 /// Candidates of an answer.
-pub(super) fn rows(answer: &Node) -> impl Iterator<Item = &Node> {
+pub(in crate::ats::workday) fn rows(answer: &Node) -> impl Iterator<Item = &Node> {
     answer.get("Response_Data").into_iter().flat_map(|data| data.every("Candidate"))
 }
 
 /// Applications of a candidate.
-pub(super) fn applications(row: &Node) -> impl Iterator<Item = &Node> {
+pub(in crate::ats::workday) fn applications(row: &Node) -> impl Iterator<Item = &Node> {
     let data = row.get("Candidate_Data").into_iter();
     data.flat_map(|data| data.every("Job_Application_Data")).flat_map(|one| one.every("Job_Applied_To_Data"))
 }
 
 /// Id of a candidate.
-pub(super) fn id(row: &Node) -> Option<&str> {
+pub(in crate::ats::workday) fn id(row: &Node) -> Option<&str> {
     row.wid(REFERENCE)
 }
 
 /// Ids of an application and of its requisition.
-pub(super) fn application_ids(applied: &Node) -> (Option<&str>, Option<&str>) {
+pub(in crate::ats::workday) fn application_ids(applied: &Node) -> (Option<&str>, Option<&str>) {
     (applied.wid(APPLICATION), applied.wid(REQUISITION))
 }
 
 /// Adds the candidates of an answer and their applications.
-pub(super) fn read(context: &Context<'_>, answer: &Node, at: Option<Timestamp>, page: &mut Page) {
+pub(in crate::ats::workday) fn read(context: &Context<'_>, answer: &Node, at: Option<Timestamp>, page: &mut Page) {
     let version_ms = at.map(Timestamp::as_millisecond);
     let whole = |record| Observation { record, version_ms, extent: Extent::Whole };
     for row in rows(answer) {

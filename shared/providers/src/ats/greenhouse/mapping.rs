@@ -229,7 +229,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::ats::greenhouse::scene::Parts;
+    use crate::ats::greenhouse::fixture::Parts;
 
     fn mapped(kind: Kind, row: Value) -> Result<Value, String> {
         let parts = Parts::new(LoginMethod::ClientCredentials);

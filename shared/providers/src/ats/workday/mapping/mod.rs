@@ -1,0 +1,4 @@
+//! The operations of the Recruiting service that read: their requests, and the mapping of what they answer.
+
+pub(super) mod candidates;
+pub(super) mod requisitions;
