@@ -183,12 +183,7 @@ impl SourceQueues {
             }
             Ok(message) => in_time(handle(message, invocation), invocation).await,
         };
-        let (outcome, retried) = match handled {
-            Handled::Ended(outcome) => (outcome, End::Retried),
-            Handled::Panicked => (Outcome::retry(AFTER_PANIC, "the handler panicked"), End::Panicked),
-            // Its leases end by the deadline: a message that came sooner would find its work busy.
-            Handled::TimedOut => (Outcome::retry(invocation.left(), "the handler ran out of time"), End::TimedOut),
-        };
+        let (outcome, retried) = handled.outcome(invocation.left());
         let duration_ms = clock::now().duration_since(begin).as_millis();
         match outcome {
             Outcome::Done => {
@@ -243,6 +238,18 @@ enum Handled {
     Ended(Outcome),
     Panicked,
     TimedOut,
+}
+
+impl Handled {
+    /// The outcome of the message when so much of the invocation is left, and its end where it is a retry.
+    fn outcome(self, left: Duration) -> (Outcome, End) {
+        match self {
+            Self::Ended(outcome) => (outcome, End::Retried),
+            Self::Panicked => (Outcome::retry(AFTER_PANIC, "the handler panicked"), End::Panicked),
+            // Its leases end by the deadline: a message that came sooner would find its work busy.
+            Self::TimedOut => (Outcome::retry(left, "the handler ran out of time"), End::TimedOut),
+        }
+    }
 }
 
 /// Runs a handler within the time that leaves enough of the invocation to release its message.
@@ -302,7 +309,11 @@ mod tests {
         let begin = std::time::Instant::now();
         assert_eq!(in_time(std::future::pending(), invocation).await, Handled::TimedOut);
         assert!(begin.elapsed() < RELEASE_RESERVE, "it ran for {:?}", begin.elapsed());
-        assert!(invocation.left() > Duration::ZERO);
+        let left = invocation.left();
+        assert!(left > Duration::ZERO);
+        let (outcome, end) = Handled::TimedOut.outcome(left);
+        assert!(matches!(outcome, Outcome::Retry { after, .. } if after == left), "its leases last until then");
+        assert_eq!(end, End::TimedOut);
     }
 
     #[tokio::test]
