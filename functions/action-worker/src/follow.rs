@@ -105,10 +105,12 @@ fn after_error(
             (Verdict::NotTried, Transition::Wait { failure, after: WORKER.base, wait: Wait::Postponed })
         }
         SyncError::Failed(detail) | SyncError::ReauthorizationRequired(detail) => {
-            (Verdict::Works, certain(CONNECTION_FAILED, detail))
+            (Verdict::Works, certain(CONNECTION_FAILED, detail.to_string()))
         }
-        SyncError::InvalidResponse(detail) | SyncError::CursorExpired(detail) => (Verdict::Works, again(detail)),
-        SyncError::Unavailable(detail) => (Verdict::Failed, again(detail)),
+        SyncError::InvalidResponse(detail) | SyncError::CursorExpired(detail) => {
+            (Verdict::Works, again(detail.to_string()))
+        }
+        SyncError::Unavailable(detail) => (Verdict::Failed, again(detail.to_string())),
         SyncError::Aws(error) if error.retry() => {
             let failure = waiting(UNAVAILABLE, "the records could not be reached; it is tried again".to_owned());
             (Verdict::NotTried, Transition::Wait { failure, after: WORKER.cap, wait: Wait::Blameless })
@@ -209,7 +211,7 @@ mod tests {
         assert_eq!(code(&transition(refused(), move_stage(), 2, true).1), ("failed", Some("provider-refused")));
         let gone = || Ok(Changed::Barred(said("removed")));
         assert_eq!(code(&transition(gone(), move_stage(), 2, true).1), ("needs-review", Some("unknown")));
-        let down = || Err(SyncError::Unavailable(said("down")));
+        let down = || Err(SyncError::Unavailable(said("down").into()));
         assert_eq!(code(&transition(down(), move_stage(), 2, true).1), ("tried", Some("unknown")));
         assert_eq!(code(&transition(down(), move_stage(), ACTION.tries, true).1), ("needs-review", Some("unknown")));
         let limited = || Err(SyncError::RateLimited { wait: Duration::from_secs(9), ours: false });
@@ -218,13 +220,13 @@ mod tests {
 
     #[test]
     fn what_was_certainly_not_made_is_tried_again_until_the_tries_are_used_up() {
-        let down = || Err(SyncError::Unavailable(said("down")));
+        let down = || Err(SyncError::Unavailable(said("down").into()));
         for tried in 1..ACTION.tries {
             let (verdict, again) = transition(down(), submit(), tried, false);
             assert_eq!((verdict, code(&again)), (Verdict::Failed, ("tried", Some("unavailable"))));
         }
         assert_eq!(code(&transition(down(), submit(), ACTION.tries, false).1), ("failed", Some("unavailable")));
-        let (verdict, broken) = transition(Err(SyncError::Failed(said("no key"))), submit(), 1, false);
+        let (verdict, broken) = transition(Err(SyncError::Failed(said("no key").into())), submit(), 1, false);
         assert_eq!((verdict, code(&broken)), (Verdict::Works, ("failed", Some("connection-failed"))));
     }
 

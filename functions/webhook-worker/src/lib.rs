@@ -178,7 +178,7 @@ fn postponed(error: SyncError, invocation: Invocation) -> Result<Outcome, AwsErr
         SyncError::Failed(detail) | SyncError::ReauthorizationRequired(detail)
             if invocation.receive_count >= GIVE_UP =>
         {
-            Ok(Outcome::dead(detail))
+            Ok(Outcome::dead(detail.to_string()))
         }
         SyncError::Failed(_)
         | SyncError::ReauthorizationRequired(_)

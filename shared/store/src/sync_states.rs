@@ -24,7 +24,7 @@ use aws::clock;
 use aws::error::AwsError;
 use aws::fault;
 use aws::random;
-use aws::table::{Item, Key, Page, Query, Table, Write, Written, from_item, number, text, to_item};
+use aws::table::{Item, Key, Page, Query, Table, Write, Written, from_item, map, number, text, to_item};
 
 /// How long a worker that says nothing is believed to be at work. A page takes at most half of it.
 pub const SILENCE: SignedDuration = SignedDuration::from_secs(90);
@@ -164,17 +164,27 @@ impl SyncStates {
         }
     }
 
-    /// Moves the checkpoint, which prolongs the lease. `taken` says that what a person asked for has begun. One write.
+    /// Moves the checkpoint, which prolongs the lease. `running` is the progress of the pass that runs; it is written in the
+    /// place of that in the state. `request_taken` says that the run that a person requested has begun. One write.
     ///
     /// # Errors
     /// When the table cannot be reached.
-    pub async fn checkpoint(&self, lease: &SyncLease, state: &SyncState, taken: bool) -> Result<Fenced, AwsError> {
+    pub async fn checkpoint(
+        &self,
+        lease: &SyncLease,
+        state: &SyncState,
+        running: Option<&Progress>,
+        request_taken: bool,
+    ) -> Result<Fenced, AwsError> {
         let now = clock::now();
         let mut item = stored(state)?;
         item.remove("next_at");
         item.remove("reason");
+        if let Some(progress) = running {
+            item.insert(SyncState::attribute(progress.run.mode).to_owned(), map(to_item(progress)?));
+        }
         let mut write = with_lease(fenced(lease, now).set_all(item), now);
-        if taken {
+        if request_taken {
             write = write.remove("requested");
         }
         fault::point(fault::APPLIED, &lease.key.sk).await;

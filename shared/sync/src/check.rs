@@ -1,75 +1,63 @@
 //! Tries a connection's credentials, and creates the webhooks that a provider lets us create.
 
 use aws::batch::Invocation;
-use aws::clock;
-use aws::error::AwsError;
 use domain::connection::{ConnectionStatus, WEBHOOK_URL};
 use providers::ats::port::Context;
 use providers::transport::http::Reply;
 use secrecy::{ExposeSecret as _, SecretString};
 
+use crate::client::Client;
+use crate::connections::Connections;
 use crate::error::SyncError;
-use crate::{ConnectionSession, Engine};
+use crate::session::ConnectionSession;
 
-impl Engine {
-    /// Tries the credentials of a connection that is being checked. Gives it as it is then.
+/// Checks connections that are new or have new credentials.
+#[derive(Debug, Clone)]
+pub(crate) struct ConnectionChecker {
+    pub(crate) connections: Connections,
+    pub(crate) client: Client,
+}
+
+impl ConnectionChecker {
+    /// Tries the credentials of a connection that is being checked. Gives the status that it has then.
     pub(crate) async fn check(
         &self,
-        opened: &mut ConnectionSession,
+        session: &mut ConnectionSession,
         invocation: Invocation,
     ) -> Result<ConnectionStatus, SyncError> {
-        if !opened.can_ask() {
-            return Ok(self.becomes(opened, ConnectionStatus::Active, None).await?);
-        }
-        let cursor = opened.ats.check_cursor(&opened.connection.settings);
-        match self.page(opened, &cursor, invocation).await {
-            Ok(_) => {}
-            Err(SyncError::Failed(detail) | SyncError::ReauthorizationRequired(detail)) => {
-                return Ok(self.becomes(opened, ConnectionStatus::Refused, Some(&detail)).await?);
+        if session.can_ask() {
+            let cursor = session.ats.check_cursor(&session.connection.settings);
+            match self.client.page(session, &cursor, invocation).await {
+                Ok(_) => {}
+                Err(SyncError::Failed(detail) | SyncError::ReauthorizationRequired(detail)) => {
+                    let (status, detail) = (ConnectionStatus::Refused, detail.to_string());
+                    return Ok(self.connections.set_status(session, status, Some(&detail)).await?);
+                }
+                Err(error) => return Err(error),
             }
-            Err(error) => return Err(error),
+            self.subscribe(session, invocation).await?;
         }
-        self.subscribe(opened, invocation).await?;
-        Ok(self.becomes(opened, ConnectionStatus::Active, None).await?)
+        Ok(self.connections.set_status(session, ConnectionStatus::Active, None).await?)
     }
 
-    /// Creates webhooks where we do that ourselves. Each secret is told once only, so it is stored before the next one is
-    /// created; what was created before is known by its secret.
-    async fn subscribe(&self, opened: &mut ConnectionSession, invocation: Invocation) -> Result<(), SyncError> {
-        let url = opened.connection.settings.get(WEBHOOK_URL).cloned();
-        let (Some(url), Some(source)) = (url, opened.provider.webhooks) else { return Ok(()) };
-        let key = opened.origin.connection_key();
-        let stored = self.secrets.fresh_of_connection(&key, source.secret()).await?;
+    /// Creates webhooks where we do that ourselves. Each secret is shown once only, so it is stored before the next webhook is
+    /// created; a webhook that was created before is known by its secret.
+    async fn subscribe(&self, session: &mut ConnectionSession, invocation: Invocation) -> Result<(), SyncError> {
+        let url = session.connection.settings.get(WEBHOOK_URL).cloned();
+        let (Some(url), Some(source)) = (url, session.provider.webhooks) else { return Ok(()) };
+        let (key, parameters) = (session.key(), &self.connections.secrets);
+        let stored = parameters.fresh_of_connection(&key, source.secret()).await?;
         let mut secrets: Vec<String> =
             stored.iter().flat_map(|text| text.expose_secret().lines()).map(str::to_owned).collect();
-        let Some(subscriptions) = opened.ats.webhook_subscriptions() else { return Ok(()) };
+        let Some(subscriptions) = session.ats.webhook_subscriptions() else { return Ok(()) };
         for event in subscriptions.events().iter().skip(secrets.len()) {
-            let call = |context: &Context<'_>| subscriptions.subscription_request(context, event, &url);
-            let read = |context: &Context<'_>, reply: &Reply| subscriptions.parse_subscription(context, reply);
-            let (secret, _) = self.ask(opened, invocation, call, read).await?;
+            let build = |context: &Context<'_>| subscriptions.subscription_request(context, event, &url);
+            let parse = |context: &Context<'_>, reply: &Reply| subscriptions.parse_subscription(context, reply);
+            let (secret, _) = self.client.request(session, invocation, build, parse).await?;
             secrets.push(secret.expose_secret().to_owned());
             let text = SecretString::from(secrets.join("\n"));
-            self.secrets.put_of_connection(&key, source.secret(), &text).await?;
+            parameters.put_of_connection(&key, source.secret(), &text).await?;
         }
         Ok(())
-    }
-
-    /// Sets the status of a connection, unless somebody changed it meanwhile; gives the one that it has then.
-    pub(crate) async fn becomes(
-        &self,
-        opened: &mut ConnectionSession,
-        status: ConnectionStatus,
-        detail: Option<&str>,
-    ) -> Result<ConnectionStatus, AwsError> {
-        let key = opened.origin.connection_key();
-        let change = (opened.connection.status, status);
-        if self.records.change_connection(&key, change, detail, clock::now()).await? {
-            opened.connection.status = status;
-            return Ok(status);
-        }
-        let now = self.load_connection(&key).await?;
-        let status = now.map_or(ConnectionStatus::Deleted, |connection| connection.status);
-        opened.connection.status = status;
-        Ok(status)
     }
 }

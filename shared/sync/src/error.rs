@@ -1,42 +1,98 @@
-//! Why work on a connection stops before its end.
+//! The reasons for which work on a connection stops before its end.
 
+use std::error::Error;
+use std::fmt;
 use std::time::Duration;
 
 use aws::error::AwsError;
+use providers::ats::port::AtsError;
 
-/// Why work on a connection stops before its end, and so what is to be done.
+/// The reason for which work on a connection stops before its end; each variant calls for another reaction.
 #[derive(Debug, thiserror::Error)]
 pub enum SyncError {
-    /// Wait.
+    /// The limit of requests is reached: the connection waits.
     #[error("{} asks to wait {} s", if *.ours { "our own budget of requests" } else { "the provider" }, .wait.as_secs())]
     RateLimited {
-        /// How long.
+        /// The time to wait.
         wait: Duration,
         /// Whether our own budget of requests asks, and not the provider.
         ours: bool,
     },
-    /// It cannot go on until somebody acts.
-    #[error("{0}")]
-    Failed(String),
+    /// The work cannot continue until a person acts.
+    #[error(transparent)]
+    Failed(Detail),
     /// A person has to authorise the connection again.
-    #[error("{0}")]
-    ReauthorizationRequired(String),
-    /// It may go on soon.
-    #[error("{0}")]
-    Unavailable(String),
+    #[error(transparent)]
+    ReauthorizationRequired(Detail),
+    /// The provider does not answer; the same request may succeed soon.
+    #[error(transparent)]
+    Unavailable(Detail),
     /// The response of the provider cannot be read.
-    #[error("{0}")]
-    InvalidResponse(String),
+    #[error(transparent)]
+    InvalidResponse(Detail),
     /// The cursor is no longer valid: the list has to be read from its beginning.
-    #[error("{0}")]
-    CursorExpired(String),
+    #[error(transparent)]
+    CursorExpired(Detail),
     /// The invocation is about to end.
     #[error("there is no time left")]
     DeadlineReached,
     /// The lease passed, and another worker may hold the connection.
     #[error("another worker took the connection over")]
     LeaseLost,
-    /// AWS did not do its part.
+    /// A call to AWS failed.
     #[error("failed to {0}")]
     Aws(#[from] AwsError),
+}
+
+/// A sentence for the people who look after a connection, and the error behind it.
+#[derive(Debug)]
+pub struct Detail {
+    sentence: String,
+    cause: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl Detail {
+    /// "failed to …", completed by the error that is the cause.
+    pub(crate) fn failed_to(cause: impl Error + Send + Sync + 'static) -> Self {
+        Self { sentence: format!("failed to {cause}"), cause: Some(Box::new(cause)) }
+    }
+}
+
+impl From<String> for Detail {
+    fn from(sentence: String) -> Self {
+        Self { sentence, cause: None }
+    }
+}
+
+impl From<&str> for Detail {
+    fn from(sentence: &str) -> Self {
+        Self::from(sentence.to_owned())
+    }
+}
+
+impl fmt::Display for Detail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.sentence)
+    }
+}
+
+impl Error for Detail {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        // The sentence has the text of the cause, so the chain continues behind it.
+        self.cause.as_deref().and_then(|cause| cause.source())
+    }
+}
+
+impl From<AtsError> for SyncError {
+    fn from(error: AtsError) -> Self {
+        let variant = match &error {
+            AtsError::RateLimited { wait, .. } => return Self::RateLimited { wait: *wait, ours: false },
+            AtsError::ReauthorizationRequired(_) => Self::ReauthorizationRequired,
+            AtsError::Unauthorised(_) | AtsError::Refused(_) => Self::Failed,
+            AtsError::CursorExpired(_) => Self::CursorExpired,
+            AtsError::Unavailable(_) => Self::Unavailable,
+            AtsError::InvalidResponse(_) => Self::InvalidResponse,
+        };
+        variant(Detail::failed_to(error))
+    }
 }

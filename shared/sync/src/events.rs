@@ -1,34 +1,30 @@
-//! Applies what a webhook says: the object is asked for where that is possible, else what the body tells is written.
-
-use std::collections::BTreeMap;
+//! Applies what a webhook says: the object is read where that is possible, otherwise what the body says is written.
 
 use aws::batch::Invocation;
-use domain::ats::{Kind, ObjectRef, Observation, Origin};
+use domain::ats::Observation;
 use domain::connection::{ConnectionKey, EventOutcome};
 use domain::id::ApplicationId;
 use domain::sync::CountsByKind;
 use jiff::{SignedDuration, Timestamp};
 use providers::transport::webhook::{Changed, Event, Meaning};
 
-use crate::apply::add;
-use crate::ask::further;
+use crate::connections::{Availability, Connections};
 use crate::error::SyncError;
+use crate::objects::ObjectReader;
 use crate::plan::later;
-use crate::{ConnectionSession, Engine};
+use crate::writer::{Findings, RecordWriter, add};
 
-/// What was written before a deletion was told stays dead, also when the clocks of our processes differ by so much.
+/// What was written before a deletion was received stays deleted, also when the clocks of our processes differ by so much.
 const SKEW: SignedDuration = SignedDuration::from_mins(2);
-/// Objects of one question.
-const AT_ONCE: usize = 50;
 
-/// What became of a webhook.
+/// The result of a webhook event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AppliedEvent {
-    /// What became of it.
+    /// The outcome that is recorded with the event.
     pub outcome: EventOutcome,
-    /// Why, in a sentence.
+    /// The reason of the outcome, in a sentence.
     pub detail: String,
-    /// An application that was made just now, so that staff want to be told.
+    /// An application that a candidate has just made: a suggestion is wanted for it.
     pub new_application: Option<ApplicationId>,
 }
 
@@ -38,14 +34,19 @@ impl AppliedEvent {
     }
 }
 
-impl Engine {
+/// Applies verified webhook events.
+#[derive(Debug, Clone)]
+pub(crate) struct EventApplier {
+    pub(crate) connections: Connections,
+    pub(crate) objects: ObjectReader,
+    pub(crate) writer: RecordWriter,
+}
+
+impl EventApplier {
     /// Applies a verified event.
-    ///
-    /// # Errors
-    /// When it has to be applied again: the provider or AWS did not do its part.
-    pub async fn apply_event(
+    pub(crate) async fn apply(
         &self,
-        connection: &ConnectionKey,
+        key: &ConnectionKey,
         event: &Event,
         received_at: Timestamp,
         invocation: Invocation,
@@ -58,61 +59,33 @@ impl Engine {
             Meaning::Ignored { reason } => return Ok(AppliedEvent::ignored(reason)),
             Meaning::Changed(changed) => changed,
         };
-        let mut opened = match self.open_active(connection).await? {
-            Ok(opened) => opened,
-            Err(why) => return Ok(AppliedEvent::ignored(why)),
+        let mut session = match self.connections.open_active(key).await? {
+            Availability::Ready(session) => session,
+            Availability::Inactive(why) => return Ok(AppliedEvent::ignored(why)),
         };
         let Changed { told, gone, about, new_application } = changed;
-        let mut counts = CountsByKind::new();
-        let mut asked: Vec<Kind> = Vec::new();
-        if opened.can_ask() {
-            (counts, asked) = self.read_again(&mut opened, about, invocation).await?;
-        }
-        // What could be asked for is known better than the body tells it.
-        let told: Vec<Observation> = told.iter().filter(|told| !asked.contains(&told.record.kind())).cloned().collect();
-        let received_ms = received_at.as_millisecond();
-        add(&mut counts, &self.apply(&opened, (&told, &[]), received_ms, invocation.receive_count > 1).await?);
+        let (mut counts, requested) = if session.can_ask() {
+            self.objects.read(&mut session, about, invocation).await?
+        } else {
+            (CountsByKind::new(), Vec::new())
+        };
+        // An object that was read is known better than the body says.
+        let observations: Vec<Observation> =
+            told.iter().filter(|observation| !requested.contains(&observation.record.kind())).cloned().collect();
+        let repeated = invocation.receive_count > 1;
+        let findings = Findings { observations: &observations, gone: &[], observed_ms: received_at.as_millisecond() };
+        add(&mut counts, &self.writer.write(&session.origin, findings, repeated).await?);
         if !gone.is_empty() {
-            let found_gone_ms = later(received_at, SKEW).as_millisecond();
-            add(&mut counts, &self.apply(&opened, (&[], gone), found_gone_ms, invocation.receive_count > 1).await?);
+            let observed_ms = later(received_at, SKEW).as_millisecond();
+            let findings = Findings { observations: &[], gone, observed_ms };
+            add(&mut counts, &self.writer.write(&session.origin, findings, repeated).await?);
         }
-        let origin: &Origin = &opened.origin;
-        let new_application = new_application.as_ref().map(|provider_id| origin.application(provider_id));
-        Ok(AppliedEvent { outcome: EventOutcome::Applied, detail: said(&counts), new_application })
+        let new_application = new_application.as_ref().map(|provider_id| session.origin.application(provider_id));
+        Ok(AppliedEvent { outcome: EventOutcome::Applied, detail: in_words(&counts), new_application })
     }
 }
 
-impl Engine {
-    /// Asks for objects by id and writes what they are. Gives what that did, and of which kinds objects could be asked for.
-    pub(crate) async fn read_again(
-        &self,
-        opened: &mut ConnectionSession,
-        objects: &[ObjectRef],
-        invocation: Invocation,
-    ) -> Result<(CountsByKind, Vec<Kind>), SyncError> {
-        let (mut counts, mut asked) = (CountsByKind::new(), Vec::new());
-        let mut by_kind: BTreeMap<Kind, Vec<String>> = BTreeMap::new();
-        for ObjectRef { kind, provider_id } in objects {
-            by_kind.entry(*kind).or_default().push(provider_id.clone());
-        }
-        let again = invocation.receive_count > 1;
-        for (kind, ids) in by_kind {
-            for ids in ids.chunks(AT_ONCE) {
-                let Some(mut cursors) = opened.ats.lookup_cursors(kind, ids) else { continue };
-                asked.push(kind);
-                while let Some(cursor) = cursors.pop() {
-                    let (page, observed_ms) = self.page(opened, &cursor, invocation).await?;
-                    let what = (page.observations.as_slice(), page.gone.as_slice());
-                    add(&mut counts, &self.apply(opened, what, observed_ms, again).await?);
-                    cursors.extend(further(page));
-                }
-            }
-        }
-        Ok((counts, asked))
-    }
-}
-
-fn said(counts: &CountsByKind) -> String {
+fn in_words(counts: &CountsByKind) -> String {
     let mut parts = Vec::new();
     for (kind, counts) in counts {
         for (number, what) in [(counts.created, "created"), (counts.updated, "updated"), (counts.deleted, "deleted")] {

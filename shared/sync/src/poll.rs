@@ -1,21 +1,32 @@
-//! When to ask a provider what changed: from what polls and webhooks have shown of a connection.
+//! Plans when to ask a provider what changed: from what polls and webhooks have shown of a connection.
 
 use aws::error::AwsError;
 use aws::random;
 use domain::sync::{Mode, Run};
 use jiff::Timestamp;
+use providers::ats::port::AtsProvider;
 use store::control::Control;
+use store::sync_states::SyncState;
 
-use crate::Engine;
-use crate::pass::Session;
 use crate::plan::{policy, webhooks_cover_everything};
 
-impl Engine {
-    /// When to ask for changes next: from what polls and webhooks have shown.
-    pub(crate) async fn plan_poll(&self, session: &mut Session<'_>, run: &Run, now: Timestamp) -> Result<(), AwsError> {
-        self.hear(session).await?;
-        let policy = policy(session.opened.provider);
-        let state = &mut session.state;
+/// Plans the polls of connections.
+#[derive(Debug, Clone)]
+pub(crate) struct PollPlanner {
+    pub(crate) control: Control,
+}
+
+impl PollPlanner {
+    /// Plans the next poll after one that came to its end.
+    pub(crate) async fn plan_next(
+        &self,
+        state: &mut SyncState,
+        provider: &AtsProvider,
+        run: &Run,
+        now: Timestamp,
+    ) -> Result<(), AwsError> {
+        self.observe_webhooks(state, provider).await?;
+        let policy = policy(provider);
         let from = state.polled_at.unwrap_or(run.started_at);
         state.rate.learn(&policy, from, run.started_at, run.changed(), None);
         state.polled_at = Some(run.started_at);
@@ -25,35 +36,39 @@ impl Engine {
         Ok(())
     }
 
-    /// Learns when the last webhook came. One call, where the provider's webhooks tell of everything.
-    async fn hear(&self, session: &mut Session<'_>) -> Result<(), AwsError> {
-        if !webhooks_cover_everything(session.opened.provider) {
-            return Ok(());
+    /// Whether a poll that is due is wanted: not when webhooks came since it was planned and it is not time to reconcile.
+    pub(crate) async fn is_wanted(
+        &self,
+        state: &mut SyncState,
+        provider: &AtsProvider,
+        now: Timestamp,
+    ) -> Result<bool, AwsError> {
+        let planned = state.incremental.is_none() && state.requested != Some(Mode::Incremental);
+        if !planned || !webhooks_cover_everything(provider) {
+            return Ok(true);
         }
-        let control = Control::new(self.syncs.table().clone());
-        let (events, _) = control.events(&session.state.connection_key(), 1, None).await?;
-        if let Some(at) = events.first().map(|event| event.received_at)
-            && session.state.rate.heard_at().is_none_or(|heard| heard < at)
-        {
-            session.state.rate.heard(&policy(session.opened.provider), at, 1);
+        self.observe_webhooks(state, provider).await?;
+        let policy = policy(provider);
+        if state.rate.wants_poll(now, &policy) {
+            return Ok(true);
         }
-        Ok(())
+        let plan = state.rate.plan(now, &policy, random::chance());
+        state.poll_at = Some(plan.at);
+        state.reason = plan.reason;
+        Ok(false)
     }
 
-    /// Whether a poll that is due is wanted: not when webhooks came meanwhile and it is not time to reconcile.
-    pub(crate) async fn wanted(&self, session: &mut Session<'_>, now: Timestamp) -> Result<bool, AwsError> {
-        let planned = session.state.incremental.is_none() && session.state.requested != Some(Mode::Incremental);
-        if !planned || !webhooks_cover_everything(session.opened.provider) {
-            return Ok(true);
+    /// Takes the time of the last webhook into the rate. One call, where the provider's webhooks cover everything.
+    async fn observe_webhooks(&self, state: &mut SyncState, provider: &AtsProvider) -> Result<(), AwsError> {
+        if !webhooks_cover_everything(provider) {
+            return Ok(());
         }
-        self.hear(session).await?;
-        let policy = policy(session.opened.provider);
-        if session.state.rate.wants_poll(now, &policy) {
-            return Ok(true);
+        let (events, _) = self.control.events(&state.connection_key(), 1, None).await?;
+        if let Some(at) = events.first().map(|event| event.received_at)
+            && state.rate.heard_at().is_none_or(|heard| heard < at)
+        {
+            state.rate.heard(&policy(provider), at, 1);
         }
-        let plan = session.state.rate.plan(now, &policy, random::chance());
-        session.state.poll_at = Some(plan.at);
-        session.state.reason = plan.reason;
-        Ok(false)
+        Ok(())
     }
 }

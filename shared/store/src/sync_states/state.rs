@@ -158,6 +158,14 @@ impl SyncState {
         ConnectionKey::new(&self.org, &self.connection)
     }
 
+    /// The attribute of the pass of that mode.
+    pub(super) const fn attribute(mode: Mode) -> &'static str {
+        match mode {
+            Mode::Full => "full",
+            Mode::Incremental => "incremental",
+        }
+    }
+
     /// The pass of that mode.
     pub fn progress(&mut self, mode: Mode) -> &mut Option<Progress> {
         match mode {

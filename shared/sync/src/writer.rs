@@ -1,37 +1,54 @@
-//! Applies what a provider says: records are written, tombstoned and counted, and the cache is told.
+//! Writes what a provider says: records are written, tombstoned and counted, and cached lists that show them are invalidated.
 
 use std::collections::HashMap;
 
+use aws::cache::Cache;
 use aws::clock;
 use aws::error::AwsError;
-use domain::ats::{Kind, ObjectRef, Observation};
+use domain::ats::{Kind, ObjectRef, Observation, Origin};
 use domain::id::OrgId;
 use domain::sync::CountsByKind;
 use resilience::cache;
+use store::records::Records;
 
-use crate::{ConnectionSession, Engine};
+/// Writes records as they were observed.
+#[derive(Debug, Clone)]
+pub(crate) struct RecordWriter {
+    pub(crate) records: Records,
+    pub(crate) cache: Cache,
+}
 
-impl Engine {
-    /// Writes what was observed and tombstones what is gone. `again` says that this may have been done before by somebody who ended
-    /// before the cache was told. Gives what it did.
-    pub(crate) async fn apply(
+/// What a response or an event says of objects.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Findings<'a> {
+    /// Objects as they are.
+    pub(crate) observations: &'a [Observation],
+    /// Objects that are gone.
+    pub(crate) gone: &'a [ObjectRef],
+    /// When they were so, in milliseconds since 1970 UTC.
+    pub(crate) observed_ms: i64,
+}
+
+impl RecordWriter {
+    /// Writes records as they were observed, and tombstones for what is gone. `repeated` says that an earlier try may have
+    /// written the same and ended before the cached lists were invalidated.
+    pub(crate) async fn write(
         &self,
-        opened: &ConnectionSession,
-        (observations, gone): (&[Observation], &[ObjectRef]),
-        observed_ms: i64,
-        again: bool,
+        origin: &Origin,
+        findings: Findings<'_>,
+        repeated: bool,
     ) -> Result<CountsByKind, AwsError> {
-        let (counts, _) = self.apply_asking(opened, (observations, gone), (observed_ms, i64::MAX), again).await?;
+        let (counts, _) = self.write_counting_recent(origin, findings, i64::MAX, repeated).await?;
         Ok(counts)
     }
 
-    /// The same, and how many records that were as they are had been written since `recent_ms`.
-    pub(crate) async fn apply_asking(
+    /// The same, and the number of unchanged records that had been written since `recent_ms`.
+    pub(crate) async fn write_counting_recent(
         &self,
-        opened: &ConnectionSession,
-        (observations, gone): (&[Observation], &[ObjectRef]),
-        (observed_ms, recent_ms): (i64, i64),
-        again: bool,
+        origin: &Origin,
+        Findings { observations, gone, observed_ms }: Findings<'_>,
+        recent_ms: i64,
+        repeated: bool,
     ) -> Result<(CountsByKind, u64), AwsError> {
         let now = clock::now();
         let (mut counts, mut recent) = (CountsByKind::new(), 0);
@@ -39,9 +56,7 @@ impl Engine {
             counts.entry(observation.record.kind()).or_default().read += 1;
         }
         if !observations.is_empty() {
-            for (kind, applied) in
-                self.records.observe(&opened.origin, observations, (observed_ms, recent_ms), now).await?
-            {
+            for (kind, applied) in self.records.observe(origin, observations, (observed_ms, recent_ms), now).await? {
                 recent += applied.recent;
                 let counts = counts.entry(kind).or_default();
                 counts.created += applied.created;
@@ -50,20 +65,20 @@ impl Engine {
             }
         }
         if !gone.is_empty() {
-            let tombstoned: HashMap<Kind, u64> = self.records.tombstone(&opened.origin, gone, observed_ms, now).await?;
+            let tombstoned: HashMap<Kind, u64> = self.records.tombstone(origin, gone, observed_ms, now).await?;
             for (kind, tombstoned) in tombstoned {
                 counts.entry(kind).or_default().deleted += tombstoned;
             }
         }
-        self.invalidate_lists(&opened.origin.org, &counts, again).await;
+        self.invalidate_lists(&origin.org, &counts, repeated).await;
         Ok((counts, recent))
     }
 
     /// Invalidates the cached lists that show what changed.
-    async fn invalidate_lists(&self, org: &OrgId, counts: &CountsByKind, again: bool) {
+    async fn invalidate_lists(&self, org: &OrgId, counts: &CountsByKind, repeated: bool) {
         let mut kinds: Vec<cache::Kind> = Vec::new();
         for (kind, counts) in counts {
-            if again || counts.created + counts.updated + counts.deleted > 0 {
+            if repeated || counts.created + counts.updated + counts.deleted > 0 {
                 kinds.extend(lists(*kind).iter().filter(|list| !kinds.contains(list)).copied().collect::<Vec<_>>());
             }
         }
@@ -85,7 +100,7 @@ const fn lists(kind: Kind) -> &'static [cache::Kind] {
     }
 }
 
-/// Adds what a page did to what was done before.
+/// Adds the counts of a page to those before it.
 pub(crate) fn add(total: &mut CountsByKind, more: &CountsByKind) {
     for (kind, more) in more {
         let counts = total.entry(*kind).or_default();
