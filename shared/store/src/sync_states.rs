@@ -8,8 +8,9 @@ mod commands;
 mod runs;
 mod state;
 
-pub use commands::SyncRequest;
-pub use state::{Progress, SyncState};
+pub use state::{Progress, SyncRequest, SyncState};
+
+use state::whole_second;
 
 use domain::FORMAT_VERSION;
 use domain::connection::ConnectionKey;
@@ -237,11 +238,6 @@ fn requested(mode: Mode) -> aws::table::AttributeValue {
 
 fn stored(state: &SyncState) -> Result<Item, AwsError> {
     to_item(state)
-}
-
-/// Due times are index keys and are compared as text, so they all have whole seconds.
-fn whole_second(at: Timestamp) -> Timestamp {
-    Timestamp::from_second(at.as_second()).unwrap_or(at)
 }
 
 /// Which of the partitions of the index `due` a connection is in follows from its name, so that they are of about the same size.

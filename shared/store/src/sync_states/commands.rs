@@ -1,23 +1,12 @@
 //! Requests of people for the sync of a connection, recorded in its sync state.
 
 use domain::connection::ConnectionKey;
-use domain::sync::Mode;
 use jiff::Timestamp;
 
-use super::{SyncStates, due_shard, key, requested, whole_second};
+use super::state::{SyncRequest, whole_second};
+use super::{SyncStates, due_shard, key, requested};
 use aws::error::AwsError;
 use aws::table::{Write, Written, text};
-
-/// A request to sync a connection now.
-#[derive(Debug, Clone, Copy)]
-pub struct SyncRequest {
-    /// The mode of the run; none for the mode that is due anyway.
-    pub mode: Option<Mode>,
-    /// The reason why the connection is due now, in words for recruiting staff.
-    pub reason: &'static str,
-    /// Whether the wait after failures ends, because a person acted. A wait that the provider asked for is not to be ended.
-    pub unpark: bool,
-}
 
 impl SyncStates {
     /// Makes a connection due now. Returns false when it has no sync state. One write.
@@ -47,6 +36,7 @@ impl SyncStates {
 
 #[cfg(test)]
 mod tests {
+    use domain::sync::Mode;
     use jiff::SignedDuration;
 
     use super::*;

@@ -10,8 +10,6 @@ use jiff::Timestamp;
 use resilience::adaptive::Rate;
 use serde::{Deserialize, Serialize};
 
-use super::whole_second;
-
 /// How far a pass through the provider's lists is. A pass may take several runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
@@ -56,6 +54,17 @@ impl Progress {
     pub fn counts(&self) -> &CountsByKind {
         &self.run.counts
     }
+}
+
+/// A request to sync a connection now.
+#[derive(Debug, Clone, Copy)]
+pub struct SyncRequest {
+    /// The mode of the run; none for the mode that is due anyway.
+    pub mode: Option<Mode>,
+    /// The reason why the connection is due now, in words for recruiting staff.
+    pub reason: &'static str,
+    /// Whether the wait after failures ends, because a person acted. A wait that the provider asked for is not to be ended.
+    pub unpark: bool,
 }
 
 /// The sync state of one connection.
@@ -173,6 +182,11 @@ impl SyncState {
             Mode::Incremental => &mut self.incremental,
         }
     }
+}
+
+/// Due times are index keys and are compared as text, so they all have whole seconds.
+pub(super) fn whole_second(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second()).unwrap_or(at)
 }
 
 /// What is not known yet may be written as nothing.
