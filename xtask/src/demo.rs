@@ -46,7 +46,7 @@ pub(crate) async fn demo(args: &DemoArgs) -> Result<()> {
         logs::collect(&site).await;
         return Err(error.context(format!(
             "the demo stopped; the stack is still up, and the logs of the functions are also in {}",
-            site.shown(&site.state.join("logs/functions"))
+            site.display(&site.state.join("logs/functions"))
         )));
     }
     report::heading(format!("All six flows passed in {}.", report::duration(began.elapsed())));

@@ -47,7 +47,7 @@ pub(crate) struct PreviewArgs {
 }
 
 /// A mail and what it was made for.
-struct Shown {
+struct Preview {
     kind: NotificationKind,
     mail: Rendered,
 }
@@ -55,9 +55,9 @@ struct Shown {
 pub(crate) fn mail(command: &MailCommand) -> Result<()> {
     let MailCommand::Preview(args) = command;
     let root = site::repository()?;
-    let shown = render(&root, args)?;
+    let previewed = render(&root, args)?;
     let folder = root.join(&args.out);
-    for Shown { kind, mail } in &shown {
+    for Preview { kind, mail } in &previewed {
         let Rendered { subject, text, html, language, version: _ } = mail;
         let message = message(*kind, mail)?;
         let file = |extension: &str| folder.join(language.as_str()).join(format!("{}.{extension}", kind.as_str()));
@@ -65,21 +65,23 @@ pub(crate) fn mail(command: &MailCommand) -> Result<()> {
         write(&root, &file("txt"), format!("Subject: {subject}\n\n{text}"))?;
         write(&root, &file("eml"), message)?;
     }
-    write(&root, &folder.join("index.html"), &index(&shown)?)
+    write(&root, &folder.join("index.html"), &index(&previewed)?)
 }
 
-fn render(root: &Path, args: &PreviewArgs) -> Result<Vec<Shown>> {
+fn render(root: &Path, args: &PreviewArgs) -> Result<Vec<Preview>> {
     let templates = Templates::built_in().context("failed to load the built-in mail templates")?;
     let known = templates.languages();
     let languages = match &args.language {
         None => known.iter().map(|tag| tag.parse().map_err(anyhow::Error::new)).collect::<Result<Vec<Language>>>()?,
-        Some(asked) if [asked.as_str(), asked.base()].iter().any(|tag| known.contains(tag)) => vec![asked.clone()],
-        Some(asked) => {
-            bail!("there are no mails in {asked}, only in {}", known.into_iter().collect::<Vec<_>>().join(", "))
+        Some(requested) if [requested.as_str(), requested.base()].iter().any(|tag| known.contains(tag)) => {
+            vec![requested.clone()]
+        }
+        Some(requested) => {
+            bail!("there are no mails in {requested}, only in {}", known.into_iter().collect::<Vec<_>>().join(", "))
         }
     };
-    let wanted = |kind: &NotificationKind| args.kind.as_ref().is_none_or(|asked| asked == kind.as_str());
-    let mut shown = Vec::new();
+    let wanted = |kind: &NotificationKind| args.kind.as_ref().is_none_or(|requested| requested == kind.as_str());
+    let mut previewed = Vec::new();
     for kind in NotificationKind::ALL.into_iter().filter(wanted) {
         let sample = root.join(SAMPLES).join(format!("{}.json", kind.as_str()));
         let path = args.data.as_ref().unwrap_or(&sample);
@@ -89,10 +91,10 @@ fn render(root: &Path, args: &PreviewArgs) -> Result<Vec<Shown>> {
         for language in &languages {
             let mail = templates.render(kind, Some(language), &data);
             let mail = mail.with_context(|| format!("failed to render a mail with the data of {}", path.display()))?;
-            shown.push(Shown { kind, mail });
+            previewed.push(Preview { kind, mail });
         }
     }
-    Ok(shown)
+    Ok(previewed)
 }
 
 /// The message as the product writes it, between addresses that nobody has.
@@ -121,9 +123,9 @@ fn write(root: &Path, path: &Path, text: impl AsRef<[u8]>) -> Result<()> {
 }
 
 /// A page that shows every mail as a wide and a narrow screen do, and its text.
-fn index(shown: &[Shown]) -> Result<String> {
+fn index(previewed: &[Preview]) -> Result<String> {
     let mut page = String::from(PAGE);
-    for Shown { kind, mail } in shown {
+    for Preview { kind, mail } in previewed {
         let Rendered { subject, text, html: _, language, version } = mail;
         let (kind, subject, text) = (kind.as_str(), escaped(subject), escaped(text));
         write!(
@@ -174,16 +176,16 @@ mod tests {
         PreviewArgs { kind: None, language: None, data: None, out: PathBuf::new() }
     }
 
-    fn outcome(args: &PreviewArgs) -> Result<Vec<Shown>> {
+    fn outcome(args: &PreviewArgs) -> Result<Vec<Preview>> {
         render(&site::repository().expect("the repository"), args)
     }
 
     #[test]
-    fn every_kind_is_shown_in_every_language_unless_one_is_asked_for() {
+    fn every_kind_is_previewed_in_every_language_by_default() {
         let all = outcome(&args()).expect("rendered");
         assert_eq!(all.len(), 2 * NotificationKind::ALL.len());
         let page = index(&all).expect("a page");
-        for Shown { kind, mail } in &all {
+        for Preview { kind, mail } in &all {
             assert!(page.contains(&format!(r#"src="{}/{}.html""#, mail.language, kind.as_str())), "{kind:?}");
             assert!(page.contains(&escaped(&mail.subject)), "{kind:?}");
         }
@@ -193,7 +195,7 @@ mod tests {
             ..args()
         };
         let one = outcome(&one).expect("rendered");
-        assert_eq!(one.iter().map(|shown| shown.mail.language.as_str()).collect::<Vec<_>>(), ["de"]);
+        assert_eq!(one.iter().map(|previewed| previewed.mail.language.as_str()).collect::<Vec<_>>(), ["de"]);
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub(crate) async fn run(site: &Site, what: &str, command: Command, log: &Path) -
     bail!(
         "{what}: {} did not pass; what each said is in {}\n      {}",
         if failed.len() == 1 { "a test".to_owned() } else { format!("{} tests", failed.len()) },
-        site.shown(log),
+        site.display(log),
         failed.join("\n      ")
     )
 }

@@ -128,8 +128,8 @@ pub(crate) fn fields(stat: &str) -> Option<Fields<'_>> {
 pub(crate) fn tail(log: &Path, lines: usize) -> String {
     let text = end_of(log).unwrap_or_default();
     let all: Vec<&str> = text.lines().collect();
-    let shown = all.get(all.len().saturating_sub(lines)..).unwrap_or_default();
-    shown.iter().map(|line| format!("      | {line}\n")).collect()
+    let display = all.get(all.len().saturating_sub(lines)..).unwrap_or_default();
+    display.iter().map(|line| format!("      | {line}\n")).collect()
 }
 
 fn last_line(log: &Path) -> Option<String> {

@@ -54,8 +54,8 @@ async fn tools(site: &Site) -> Result<()> {
     if matches(&mark, &wanted) {
         return Ok(());
     }
-    let (log, shown) = (site.log("python"), site.shown(&folder));
-    report::begun(format!("Python tools into {shown}, beside the compiler; log: {}", site.shown(&log)));
+    let (log, display) = (site.log("python"), site.display(&folder));
+    report::begun(format!("Python tools into {display}, beside the compiler; log: {}", site.display(&log)));
 
     let mut version = Command::new("python3");
     version.args(["-c", "import sys, ensurepip; sys.exit(sys.version_info < (3, 11))"]);
@@ -66,7 +66,7 @@ async fn tools(site: &Site) -> Result<()> {
     )
     .await?;
     if folder.exists() {
-        fs::remove_dir_all(&folder).with_context(|| format!("failed to remove the old {shown}"))?;
+        fs::remove_dir_all(&folder).with_context(|| format!("failed to remove the old {display}"))?;
     }
     let mut make = Command::new("python3");
     make.args(["-m", "venv"]).arg(&folder);
@@ -86,7 +86,7 @@ async fn tools(site: &Site) -> Result<()> {
         .arg(&requirements);
     processes::log("installing the Python tools", install, &log).await?;
     fs::write(&mark, wanted)?;
-    report::tick(began, format!("Python tools installed into {shown}"));
+    report::tick(began, format!("Python tools installed into {display}"));
     Ok(())
 }
 

@@ -116,7 +116,7 @@ impl Site {
     }
 
     /// A path for people: relative to the repository where that is shorter.
-    pub(crate) fn shown(&self, path: &Path) -> String {
+    pub(crate) fn display(&self, path: &Path) -> String {
         path.strip_prefix(&self.root).unwrap_or(path).display().to_string()
     }
 
@@ -175,11 +175,11 @@ impl Site {
 }
 
 /// Takes the lock of a file; refuses when another process holds it.
-pub(crate) fn lock(path: &Path, why: &str) -> Result<File> {
+pub(crate) fn lock(path: &Path, reason: &str) -> Result<File> {
     let file = File::create(path).with_context(|| format!("failed to create {}", path.display()))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => bail!("{why} (lock: {})", path.display()),
+        Err(TryLockError::WouldBlock) => bail!("{reason} (lock: {})", path.display()),
         Err(TryLockError::Error(error)) => Err(error).context("failed to lock"),
     }
 }

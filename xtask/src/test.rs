@@ -83,14 +83,15 @@ impl fmt::Display for Phase {
 /// The stack of the tests has ports of its own, so that a stack in use is not in the way.
 const PORT: u16 = 4666;
 const STATE: &str = ".local/test";
-/// Chosen by what is stable on two busy cores: a minute must be long enough for what is done within it.
-pub(crate) const TIME_SCALE: u32 = 5;
+/// The gate runs in real time until a faster clock has been green often enough on two busy cores: a minute must be long enough for
+/// what is done within it.
+pub(crate) const TIME_SCALE: u32 = 1;
 
 pub(crate) async fn test(args: &TestArgs) -> Result<()> {
     let site = Site::new(STATE, PORT)?;
     let _lock = site.lock()?;
     let began = Instant::now();
-    report::heading(format!("Tests; logs: {}", site.shown(&site.state.join("logs"))));
+    report::heading(format!("Tests; logs: {}", site.display(&site.state.join("logs"))));
     let plan = if args.changed { changed::plan(&site).await? } else { Plan::all() };
     if args.changed {
         report::note(plan.describe());
@@ -202,14 +203,14 @@ pub(crate) async fn integration(site: &Site, run: &Integration<'_>) -> Result<()
     logs::collect(site).await;
     if run.keep {
         daemons.keep();
-        let (port, state) = (site.gateway, site.shown(&site.state));
+        let (port, state) = (site.gateway, site.display(&site.state));
         report::note(format!("the stack stays; stop it with: cargo xtask down --port {port} --state {state}"));
     } else {
         drop(daemons);
         up::clear(site)?;
     }
     if let Err(error) = outcome {
-        bail!("{error}\n    logs of the functions: {}", site.shown(&site.state.join("logs/functions")));
+        bail!("{error}\n    logs of the functions: {}", site.display(&site.state.join("logs/functions")));
     }
     Ok(())
 }

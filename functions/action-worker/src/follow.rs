@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_doubt_is_never_called_certainty() {
+    fn what_is_unknown_is_never_called_certain() {
         let refused = || Ok(Changed::Refused(said("no")));
         assert_eq!(code(&transition(refused(), note(), 2, true).1), ("needs-review", Some("unknown")));
         assert_eq!(code(&transition(refused(), move_stage(), 2, true).1), ("failed", Some("provider-refused")));

@@ -88,7 +88,7 @@ impl LeasedJob for ActionWorker {
     async fn attempt(&self, attempt: Attempt<'_, ActionJob, Action>) -> Result<Tried<NeedsReview>, AwsError> {
         let Attempt { message: job, record: action, taken_over, invocation } = attempt;
         // An earlier try may have had its effect: its worker died, or its reply was lost.
-        let unknown = taken_over || action.in_doubt();
+        let unknown = taken_over || action.may_be_made();
         let made = self.make(job, &action, unknown, invocation).await;
         let (verdict, transition) = follow(made, &action, unknown, random::chance()).unwrap_or_else(|error| {
             tracing::error!(org = %job.org, action.id = %job.action, error = %chain(&error), "an action cannot be carried out");

@@ -262,7 +262,7 @@ async fn what_a_dead_worker_left_is_looked_for_or_a_person_has_to() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_shown_and_ends_it() {
+async fn a_refusal_is_recorded_and_ends_it() {
     let house = House::build().await;
     let job = house.move_to("no-such-stage").await;
     assert_eq!(house.work(&job).await, Outcome::Done);

@@ -34,7 +34,6 @@ pub enum StartError {
 
 /// A mail provider that is ready to be used.
 pub struct Ready {
-    /// The provider's names.
     pub info: &'static ProviderInfo,
     /// The client that talks to the provider.
     pub mailer: Box<dyn Mailer>,

@@ -88,9 +88,9 @@ impl EmailWorker {
     ) -> Result<Outcome, AwsError> {
         let mail = match self.compose(&attempt, correspondent).await {
             Ok(mail) => mail,
-            Err(why) => {
+            Err(cause) => {
                 chosen.provider.breaker.settle(&chosen.permit, Verdict::NotTried, clock::now()).await;
-                return match why {
+                return match cause {
                     NotComposed::Refused(failure) => self.refuse(&attempt, failure).await,
                     // No provider was called: the outcome is known, the mail was not sent.
                     NotComposed::Unavailable(error) => {

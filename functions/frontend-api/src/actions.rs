@@ -256,7 +256,7 @@ fn offered(connection: &Connection, kind: ChangeKind) -> Result<(), Problem> {
     let name = provider.map_or(connection.provider.as_str(), |provider| provider.info.name);
     let write_back = provider.and_then(|provider| provider.api.write_back());
     let all = write_back.map(|write_back| write_back.changes()).unwrap_or_default();
-    let why = match connection.status {
+    let reason = match connection.status {
         ConnectionStatus::Active | ConnectionStatus::Checking => None,
         ConnectionStatus::Paused => Some("it is paused"),
         ConnectionStatus::Refused => Some("the provider refuses its credentials"),
@@ -264,9 +264,12 @@ fn offered(connection: &Connection, kind: ChangeKind) -> Result<(), Problem> {
         ConnectionStatus::Deleted => Some("it was removed"),
         ConnectionStatus::Unknown => Some("its state is not known"),
     };
-    let why = why.or_else(|| (connection.login == LoginMethod::WebhookOnly).then_some("it has no credentials"));
-    if let Some(why) = why {
-        return Err(Problem::conflict(format!("nothing can be changed by the connection `{}`: {why}", connection.id)));
+    let reason = reason.or_else(|| (connection.login == LoginMethod::WebhookOnly).then_some("it has no credentials"));
+    if let Some(reason) = reason {
+        return Err(Problem::conflict(format!(
+            "nothing can be changed by the connection `{}`: {reason}",
+            connection.id
+        )));
     }
     if all.contains(&kind) {
         return Ok(());

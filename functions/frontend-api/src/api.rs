@@ -26,7 +26,6 @@ pub struct Api {
     pub audit: Audit,
     /// The cache of lists.
     pub cache: Cache,
-    /// The business data.
     pub records: Records,
     /// The sync states and the webhook events.
     pub control: Control,

@@ -16,7 +16,6 @@ use crate::response::{list_of, not_found, unavailable};
 
 /// A response that is rendered from a record alone.
 pub(crate) trait FromRecord<R> {
-    /// Renders the record.
     fn from_record(recorded: Recorded<R>) -> Self;
 }
 

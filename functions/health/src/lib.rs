@@ -63,7 +63,6 @@ impl Function for Health {
 }
 
 impl Health {
-    /// The routes.
     pub fn routes(self) -> Router {
         Router::new().route("/api/health", get(answer)).with_state(self)
     }

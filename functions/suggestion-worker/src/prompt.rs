@@ -91,15 +91,11 @@ pub enum PromptError {
 /// A prompt that is ready to be sent.
 #[derive(Debug)]
 pub struct Rendered {
-    /// Its id.
     pub id: String,
-    /// Its version.
     pub version: u32,
-    /// What is sent.
     pub prompt: Prompt,
 }
 
-/// All prompts.
 #[derive(Debug)]
 pub struct Prompts {
     provider: String,

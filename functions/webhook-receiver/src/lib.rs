@@ -45,7 +45,6 @@ impl Function for Receiver {
 }
 
 impl Receiver {
-    /// The routes.
     pub fn routes(self) -> Router {
         Router::new()
             .route("/api/webhooks/{provider}/{organisation}/{connection}", post(receive))

@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_handler_that_ends_or_panics_is_told_from_one_that_takes_too_long() {
+    async fn a_handler_that_ends_or_panics_differs_from_one_that_takes_too_long() {
         let invocation = ending_in(Duration::from_secs(60));
         assert_eq!(in_time(async { Outcome::Done }, invocation).await, Handled::Ended(Outcome::Done));
         let panics = async { panic!("a handler's bug") };

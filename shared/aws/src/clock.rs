@@ -55,7 +55,6 @@ pub fn for_work(duration: Duration) -> Duration {
     duration
 }
 
-/// Waits.
 pub async fn sleep(duration: Duration) {
     #[cfg(debug_assertions)]
     if simulated::pass(duration) {

@@ -10,12 +10,7 @@ pub enum EnvironmentError {
     Missing(&'static str),
     /// It is set to something else than it must be.
     #[error("read the environment: {name} must be {rule}")]
-    Invalid {
-        /// The variable.
-        name: &'static str,
-        /// What is expected.
-        rule: &'static str,
-    },
+    Invalid { name: &'static str, rule: &'static str },
     /// `STAGE` is not a stage.
     #[error(transparent)]
     Stage(#[from] UnknownStage),

@@ -17,27 +17,21 @@ pub enum AwsError {
     /// The service did not answer, asked to slow down or did not let us; the same call may succeed later.
     #[error("{operation}: AWS is not available")]
     Unavailable {
-        /// What was tried.
         operation: &'static str,
-        /// The SDK's error.
         #[source]
         cause: Cause,
     },
     /// The service refused what was sent; only a change of code or data helps.
     #[error("{operation}: AWS refused it")]
     Refused {
-        /// What was tried.
         operation: &'static str,
-        /// The SDK's error.
         #[source]
         cause: Cause,
     },
     /// A stored item does not fit its type.
     #[error("{operation}: the stored item is not readable")]
     Unreadable {
-        /// What was tried.
         operation: &'static str,
-        /// The reader's error.
         #[source]
         cause: Cause,
     },

@@ -10,7 +10,6 @@ pub use armed::during;
 #[cfg(debug_assertions)]
 pub use armed::point;
 
-/// Does nothing.
 #[cfg(not(debug_assertions))]
 pub async fn point(_name: &str, _work: &str) {}
 

@@ -20,7 +20,6 @@ const WARM_UP: Duration = Duration::from_millis(1_500);
 /// The reason why a function does not start.
 pub type StartError = lambda_runtime::Error;
 
-/// A Lambda function.
 pub trait Function: Sized {
     /// Builds the function from its environment.
     ///

@@ -29,7 +29,6 @@ const MOST_LISTED: u16 = 1000;
 /// The subject of a limit, with the limit's name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subject {
-    /// The limit's name.
     pub name: String,
     /// The subject: the hash of an API key, or a connection.
     pub subject: String,
@@ -324,14 +323,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_table_that_cannot_be_asked_lets_the_request_through() -> Result<(), domain::id::IdError> {
+    async fn a_table_that_does_not_answer_lets_the_request_through() -> Result<(), domain::id::IdError> {
         // Without a region and credentials no call leaves the process.
         let config = aws_sdk_dynamodb::Config::builder().behavior_version_latest().build();
         let calls = Bulkhead::new("database", 10, Duration::from_secs(1));
         let table = Table::new(aws_sdk_dynamodb::Client::from_conf(config), "control".to_owned(), calls);
         let limiter = SharedLimiter::new(table, "external", Duration::from_secs(60));
-        let asked = limiter.admit(&"acme".parse()?, "subject", POLICY, Timestamp::UNIX_EPOCH).await;
-        assert_eq!(asked, None);
+        let admitted = limiter.admit(&"acme".parse()?, "subject", POLICY, Timestamp::UNIX_EPOCH).await;
+        assert_eq!(admitted, None);
         Ok(())
     }
 }

@@ -16,7 +16,6 @@ const NAMESPACE: &str = "HiringIntegrations";
 /// What a value counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
-    /// How many.
     Count,
     /// Thousandths of a second.
     Milliseconds,

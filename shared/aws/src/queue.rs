@@ -9,7 +9,6 @@ use serde::Serialize;
 use crate::clock;
 use crate::error::AwsError;
 
-/// One SQS queue.
 #[derive(Debug, Clone)]
 pub struct Queue {
     client: Client,

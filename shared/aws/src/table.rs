@@ -17,7 +17,6 @@ mod request;
 pub use self::item::{Item, flag, from_item, map, null, number, text, to_item};
 pub use self::request::{Key, Query, Write, Written};
 
-/// One table.
 #[derive(Debug, Clone)]
 pub struct Table {
     store: Store,
@@ -26,7 +25,6 @@ pub struct Table {
 /// The store of a table's items.
 #[derive(Debug, Clone)]
 enum Store {
-    /// DynamoDB itself.
     Service(calls::Calls),
     /// A model of it in this process, for proofs that make millions of writes. A release has none.
     #[cfg(debug_assertions)]
@@ -36,7 +34,6 @@ enum Store {
 /// A page of items and where the next begins.
 #[derive(Debug)]
 pub struct Page<T> {
-    /// The items.
     pub items: Vec<T>,
     /// The key to continue after; none on the last page.
     pub next: Option<Item>,

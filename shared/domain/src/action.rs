@@ -92,7 +92,7 @@ impl Action {
 
     /// Whether an earlier try left open whether it was made.
     #[must_use]
-    pub fn in_doubt(&self) -> bool {
+    pub fn may_be_made(&self) -> bool {
         self.failure.as_ref().is_some_and(|failure| failure.code == UNKNOWN)
     }
 }
@@ -126,14 +126,14 @@ mod tests {
     }
 
     #[test]
-    fn only_a_failure_that_says_so_leaves_a_doubt() {
+    fn only_a_failure_that_says_so_leaves_it_unknown() {
         let id = ActionId::fresh(Uuid::from_u128(1));
         let change = Change::Hire { application: "7".into() };
         let mut action = Action::accepted(id, "bamboo".parse().expect("slug"), None, change, Timestamp::UNIX_EPOCH);
-        assert!(!action.in_doubt());
+        assert!(!action.may_be_made());
         action.failure = Some(Failure::new("unavailable", "it does not answer"));
-        assert!(!action.in_doubt());
+        assert!(!action.may_be_made());
         action.failure = Some(Failure::new(UNKNOWN, "the reply was lost"));
-        assert!(action.in_doubt());
+        assert!(action.may_be_made());
     }
 }

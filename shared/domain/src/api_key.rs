@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_form_of_a_key_is_one_and_its_text_is_not_kept() {
+    fn only_the_form_of_a_key_is_one_and_its_text_is_not_stored() {
         let text = format!("hi_gh-acme_{}", "0123456789abcdef".repeat(2));
         let key = PresentedKey::parse(&text).expect("a key");
         assert_eq!((key.org().as_str(), key.hash().len()), ("gh-acme", 64));

@@ -211,7 +211,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_delivery_of_a_connection_of_the_deployment_and_of_an_event_bus_are_told_apart() {
+    fn each_sender_of_a_delivery_is_distinct() {
         let read = |text: &str| read::<WebhookDelivery>(text);
         let common = r#""v":1,"provider":"ses","event_id":"e-1","received_at":"2026-11-22T10:00:00Z""#;
         let connection = read(&format!(r#"{{{common},"org":"acme","connection":"gh-acme","body_base64":"e30="}}"#));

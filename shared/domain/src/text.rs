@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_and_phone_numbers_are_told_from_other_texts() {
+    fn lines_and_phone_numbers_differ_from_other_texts() {
         for good in ["Ada", "Zoë Ωmega", " a "] {
             assert!(one_line(good, &()).is_ok(), "{good} is accepted");
         }

@@ -180,8 +180,8 @@ fn nothing_that_people_wrote_gets_out_of_its_place() {
                 assert!(!mail.html.contains("<script") && !mail.html.contains("<img"), "{about}");
                 for piece in lines(nasty).iter().filter(|piece| !piece.is_empty()) {
                     let escaped = minijinja::HtmlEscape(piece).to_string();
-                    let shown = mail.html.contains(&escaped) || *is == Sort::Line;
-                    assert!(shown, "{about}: {escaped} is not in {}", mail.html);
+                    let rendered = mail.html.contains(&escaped) || *is == Sort::Line;
+                    assert!(rendered, "{about}: {escaped} is not in {}", mail.html);
                 }
                 if *is == Sort::Line {
                     let escaped = minijinja::HtmlEscape(&one_line(nasty)).to_string();
@@ -209,10 +209,10 @@ fn the_nearest_language_is_used() {
     let templates = Templates::built_in().expect("valid");
     let kind = NotificationKind::PasswordReset;
     let written_in = |tag: Option<&str>| {
-        let asked = tag.map(language);
-        templates.render(kind, asked.as_ref(), &sample(kind)).expect("rendered").language.to_string()
+        let requested = tag.map(language);
+        templates.render(kind, requested.as_ref(), &sample(kind)).expect("rendered").language.to_string()
     };
-    for (asked, expected) in [
+    for (requested, expected) in [
         (None, "en"),
         (Some("en"), "en"),
         (Some("de"), "de"),
@@ -220,7 +220,7 @@ fn the_nearest_language_is_used() {
         (Some("en-GB"), "en"),
         (Some("fr"), "en"),
     ] {
-        assert_eq!(written_in(asked), expected, "{asked:?}");
+        assert_eq!(written_in(requested), expected, "{requested:?}");
     }
     assert_eq!(templates.default_language().as_str(), "en");
 }

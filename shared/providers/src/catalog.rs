@@ -11,20 +11,15 @@ use crate::{ats, mail, model};
 /// The categories of providers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Category {
-    /// Applicant tracking.
     Ats,
-    /// Text generation.
     Model,
-    /// E-mail.
     Mail,
 }
 
 /// A provider in the catalog.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry {
-    /// The provider's category.
     pub category: Category,
-    /// The provider's names.
     pub info: &'static ProviderInfo,
 }
 
@@ -40,7 +35,6 @@ impl Entry {
     }
 }
 
-/// Every provider.
 pub fn all() -> impl Iterator<Item = Entry> {
     let of = |category| move |info| Entry { category, info };
     let ats = ats::INFO.iter().map(of(Category::Ats));

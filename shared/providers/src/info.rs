@@ -5,9 +5,7 @@
 pub struct ProviderInfo {
     /// Stable name, also the name of its file and of its simulator.
     pub id: &'static str,
-    /// Name for people.
     pub name: &'static str,
-    /// The API's documentation.
     pub reference: &'static str,
     /// Names of its secrets: of a connection for an ATS, of the deployment for the others.
     pub secrets: &'static [&'static str],

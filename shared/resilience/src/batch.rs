@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn delays_are_rounded_up_and_kept_within_what_the_queue_takes() {
+    fn delays_are_rounded_up_and_within_what_the_queue_takes() {
         assert_eq!(visibility_seconds(Duration::ZERO), 0);
         assert_eq!(visibility_seconds(Duration::from_millis(1)), 1);
         assert_eq!(visibility_seconds(Duration::from_secs(30)), 30);

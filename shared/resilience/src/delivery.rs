@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn the_status_tells_what_a_worker_may_do() {
+    fn the_status_decides_what_a_worker_may_do() {
         let read = |state, lease, lookup| status(state, lease, lookup, 100);
         let ms = Duration::from_millis;
         assert_eq!(read(NotificationState::Queued, None, None), DeliveryStatus::Queued);

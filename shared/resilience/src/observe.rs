@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_seen_after_it_was_found_gone_is_not_buried() {
+    fn what_was_seen_after_it_was_gone_gets_no_tombstone() {
         assert!(tombstone(None, 10, None));
         assert!(tombstone(Some(&snapshot("a", 5)), 10, Some(10)));
         assert!(!tombstone(Some(&snapshot("a", 5)), 10, Some(11)));

@@ -38,17 +38,17 @@ pub enum Next {
 }
 
 impl Schedule {
-    /// Decides after the failed try number `tried` (the first is 1). `jitter` is a random number in 0..1; `asked` is what
+    /// Decides after the failed try number `tried` (the first is 1). `jitter` is a random number in 0..1; `requested` is what
     /// the provider asked for and always wins over a shorter delay.
     #[must_use]
-    pub fn next(&self, tried: u32, jitter: f64, asked: Option<Duration>) -> Next {
+    pub fn next(&self, tried: u32, jitter: f64, requested: Option<Duration>) -> Next {
         if tried >= self.tries {
             return Next::GiveUp;
         }
         let doublings = tried.saturating_sub(1).min(31);
         let bound = self.base.saturating_mul(1 << doublings).min(self.cap);
         let delay = bound.mul_f64(jitter.clamp(0.0, 1.0));
-        Next::After(delay.max(asked.unwrap_or(Duration::ZERO)))
+        Next::After(delay.max(requested.unwrap_or(Duration::ZERO)))
     }
 }
 

@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_tells_duplicates_from_held_and_abandoned_work() {
+    fn a_refusal_separates_duplicates_held_and_abandoned_work() {
         let held = |lease_until_ms| Some(LeaseStatus { held: true, lease_until_ms });
         assert_eq!(refusal(None, 100), Refusal::Missing);
         assert_eq!(refusal(Some(LeaseStatus { held: false, lease_until_ms: Some(500) }), 100), Refusal::Finished);

@@ -173,7 +173,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn events_are_found_by_time_and_by_id_and_bodies_that_are_too_long_are_not_kept() {
+    async fn events_are_found_by_time_and_id_and_long_bodies_are_dropped() {
         let (control, now) = (Control::new(Table::in_memory()), Timestamp::UNIX_EPOCH);
         let key = ConnectionKey { org: "acme".parse().expect("slug"), connection: "one".parse().expect("slug") };
         let at = |second: i64| Timestamp::from_second(second).expect("a time");

@@ -278,8 +278,8 @@ fn write(origin: &Origin, wanted: &Wanted<'_>, snapshot: Option<&Snapshot>, now:
         item.into_iter().partition(|(_, value)| value.is_null() || value.as_l().is_ok_and(Vec::is_empty))
     } else {
         // What a provider does not tell of stages is collected here.
-        let told = item.get("history").is_some_and(|history| !history.is_null());
-        if !told {
+        let has_history = item.get("history").is_some_and(|history| !history.is_null());
+        if !has_history {
             item.remove("history");
         }
         (Item::new(), item)

@@ -75,7 +75,7 @@ impl ChangeMaker {
     ) -> Result<Changed, SyncError> {
         let mut session = match self.connections.open_active(key).await? {
             Availability::Ready(session) => session,
-            Availability::Inactive(why) => return Ok(Changed::Barred(why.to_owned())),
+            Availability::Inactive(reason) => return Ok(Changed::Barred(reason.to_owned())),
         };
         let write_back = session.ats.write_back().filter(|write_back| write_back.changes().contains(&change.kind()));
         let Some(write_back) = write_back.filter(|_| session.can_ask()) else {
@@ -156,12 +156,12 @@ impl ChangeMaker {
     async fn read_again(&self, session: &mut ConnectionSession, touched: &[ObjectRef], invocation: Invocation) {
         let Some(allowed) = invocation.allows(TO_RECORD, LONGEST_READING) else { return };
         let ConnectionKey { org, connection } = session.key();
-        let why = match tokio::time::timeout(allowed, self.objects.read(session, touched, invocation)).await {
+        let reason = match tokio::time::timeout(allowed, self.objects.read(session, touched, invocation)).await {
             Ok(Ok(_)) => return,
             Ok(Err(error)) => chain(&error).to_string(),
             Err(_) => "there was no time left".to_owned(),
         };
-        tracing::warn!(%org, %connection, why, "a change was made and could not be read again; the next poll does");
+        tracing::warn!(%org, %connection, reason, "a change was made and could not be read again; the next poll does");
     }
 }
 

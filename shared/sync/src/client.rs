@@ -43,7 +43,7 @@ impl Client {
         if let Some(pause) = page.pause {
             session.pause_until = SignedDuration::try_from(pause).ok().and_then(|pause| at.checked_add(pause).ok());
         }
-        let at = page.server_time.map_or(at, |shown| shown.min(at));
+        let at = page.server_time.map_or(at, |stated| stated.min(at));
         Ok((page, at.as_millisecond()))
     }
 

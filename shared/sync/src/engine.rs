@@ -53,7 +53,6 @@ pub struct Engine {
 /// What the engine needs to reach the providers.
 #[derive(Debug, Clone)]
 pub struct Outside {
-    /// The HTTP client.
     pub http: Outbound,
     /// The bound of the runs that ask a provider at the same time.
     pub calls: Bulkhead,

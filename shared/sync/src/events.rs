@@ -29,8 +29,8 @@ pub struct AppliedEvent {
 }
 
 impl AppliedEvent {
-    fn ignored(why: &str) -> Self {
-        Self { outcome: EventOutcome::Ignored, detail: why.to_owned(), new_application: None }
+    fn ignored(reason: &str) -> Self {
+        Self { outcome: EventOutcome::Ignored, detail: reason.to_owned(), new_application: None }
     }
 }
 
@@ -61,9 +61,9 @@ impl EventApplier {
         };
         let mut session = match self.connections.open_active(key).await? {
             Availability::Ready(session) => session,
-            Availability::Inactive(why) => return Ok(AppliedEvent::ignored(why)),
+            Availability::Inactive(reason) => return Ok(AppliedEvent::ignored(reason)),
         };
-        let Changed { told, gone, about, new_application } = changed;
+        let Changed { reported, gone, about, new_application } = changed;
         let (mut counts, requested) = if session.can_ask() {
             self.objects.read(&mut session, about, invocation).await?
         } else {
@@ -71,7 +71,7 @@ impl EventApplier {
         };
         // An object that was read is known better than the body says.
         let observations: Vec<Observation> =
-            told.iter().filter(|observation| !requested.contains(&observation.record.kind())).cloned().collect();
+            reported.iter().filter(|observation| !requested.contains(&observation.record.kind())).cloned().collect();
         let repeated = invocation.receive_count > 1;
         let findings = Findings { observations: &observations, gone: &[], observed_ms: received_at.as_millisecond() };
         add(&mut counts, &self.writer.write(&session.origin, findings, repeated).await?);

@@ -28,7 +28,6 @@ impl LeasedState {
         Self { states, lease, state, request_taken: false }
     }
 
-    /// The connection's key.
     pub(crate) fn key(&self) -> ConnectionKey {
         self.state.connection_key()
     }

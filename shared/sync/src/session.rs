@@ -9,7 +9,6 @@ use secrecy::SecretString;
 
 /// A connection that can be asked. Deliberately without `Debug`: it holds secrets.
 pub(crate) struct ConnectionSession {
-    /// The connection's record.
     pub(crate) connection: Connection,
     pub(crate) provider: &'static AtsProvider,
     pub(crate) ats: &'static dyn Ats,
@@ -40,7 +39,6 @@ impl ConnectionSession {
         }
     }
 
-    /// The connection's key.
     pub(crate) fn key(&self) -> ConnectionKey {
         self.origin.connection_key()
     }

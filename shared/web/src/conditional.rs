@@ -51,7 +51,6 @@ impl<S: Send + Sync> FromRequestParts<S> for Preconditions {
 /// A JSON answer that this service and the client may cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Representation {
-    /// The JSON text.
     pub content: Arc<str>,
     /// The strong validator of the content, in quotes.
     pub etag: Arc<str>,

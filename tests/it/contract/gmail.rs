@@ -70,7 +70,7 @@ fn mail() -> Mail {
 fn service_account() -> Value {
     json!({
         "type": "service_account", "client_email": "mailer@example.iam.gserviceaccount.com",
-        "private_key": simulators::google::TEST_KEY, "private_key_id": "k-1", "subject": "hiring@example.com",
+        "private_key": simulators::mail::google::TEST_KEY, "private_key_id": "k-1", "subject": "hiring@example.com",
     })
 }
 

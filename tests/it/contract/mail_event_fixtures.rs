@@ -50,9 +50,9 @@ struct Signed {
 
 impl Signed {
     fn ours() -> Self {
-        let (private, public) = simulators::sendgrid::TEST_KEYS;
+        let (private, public) = simulators::mail::sendgrid::TEST_KEYS;
         let (timestamp, body) = ("1795341600", format!("[{{\"event\":\"open\",\"reference\":\"{REFERENCE}\"}}]\r\n"));
-        let signature = simulators::sendgrid::sign(private, timestamp, body.as_bytes()).expect("a key");
+        let signature = simulators::mail::sendgrid::sign(private, timestamp, body.as_bytes()).expect("a key");
         Self { key: public.to_owned(), signature, timestamp: timestamp.to_owned(), body: body.into_bytes() }
     }
 
@@ -128,7 +128,7 @@ fn sendgrids_events_are_read_by_our_reference_only() {
 }
 
 fn mailgun_deliveries() -> Vec<(&'static str, Value)> {
-    let signature = simulators::mailgun::sign("key-of-ours", "1534108637", "51869375b9df3c98fc15");
+    let signature = simulators::mail::mailgun::sign("key-of-ours", "1534108637", "51869375b9df3c98fc15");
     let ours = json!({
         "signature": {"timestamp": "1534108637", "token": "51869375b9df3c98fc15", "signature": signature},
         "event-data": {"event": "delivered", "id": "hTWCTD81RtiDN-...", "timestamp": 1_534_108_637.153_125, "user-variables": {},

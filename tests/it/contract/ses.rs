@@ -56,14 +56,14 @@ fn its_events_are_read_as_they_come_over_the_event_bus() {
         ("DeliveryDelay", Some(MailEventKind::Deferred)),
         ("Open", None),
     ] {
-        let detail = simulators::ses::event(kind, reference, "0107-1", at).to_string();
+        let detail = simulators::mail::ses::event(kind, reference, "0107-1", at).to_string();
         let events = source.read(detail.as_bytes(), Timestamp::now()).expect("read");
         assert_eq!(events.first().map(|event| event.kind), wanted, "{kind}");
         for event in events {
             assert_eq!(event.reference.to_string(), reference);
             assert_eq!(event.provider_message_id.as_deref(), Some("0107-1"));
         }
-        let of_others = simulators::ses::event(kind, "somebody-else", "0107-1", at).to_string();
+        let of_others = simulators::mail::ses::event(kind, "somebody-else", "0107-1", at).to_string();
         assert_eq!(source.read(of_others.as_bytes(), at), Ok(Vec::new()), "{kind}");
     }
     let verified = source.verify(&http::HeaderMap::new(), b"{}", &[], at);

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::e2e::harness::stack::run;
-use crate::repo::layout::root;
+use crate::repo::source::root;
 
 const USER: &str = "hiring";
 const PASSWORD: &str = "password-of-the-test";
@@ -44,7 +44,7 @@ impl Drop for Sinks {
 impl Sinks {
     /// Starts one and gives its ports: SMTP, mailbox, SMTP over TLS.
     fn start(&mut self, python: &Path, mechanisms: &str) -> Value {
-        let token = format!("{}{REFRESH}", simulators::google::TOKEN);
+        let token = format!("{}{REFRESH}", simulators::mail::google::TOKEN);
         let mut child = Command::new(python)
             .arg(root().join("tests/simulators/smtp_sink.py"))
             .args(["--smtp-port", "0", "--http-port", "0", "--smtps-port", "0", "--user", USER, "--password", PASSWORD])

@@ -3,22 +3,18 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use anyhow::{Context, Result, ensure};
 use toml::{Table, Value};
 
+use super::source::{files, root, sources};
+
 const MAX_FILE_LINES: usize = 400;
 const MAX_MAIN_LINES: usize = 20;
-const ROOMS: [&str; 4] = ["shared", "functions", "xtask", "tests"];
 /// Names that say nothing about what a thing is for.
 const EMPTY_NAMES: [&str; 8] = ["util", "utils", "helper", "helpers", "common", "misc", "manager", "managers"];
-
-pub(crate) fn root() -> PathBuf {
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
-    tests.parent().map(Path::to_path_buf).unwrap_or_default()
-}
 
 /// The names of the folders of `functions/`.
 pub(crate) fn function_folders() -> Result<BTreeSet<String>> {
@@ -161,36 +157,6 @@ fn versions_and_lints_are_those_of_the_workspace() -> Result<()> {
     let own: Table = "[dependencies]\nserde = \"1\"".parse()?;
     ensure!(manifest(&own, String::new()).own_versions == ["serde", "lints"], "nobody notices a version of one's own");
     Ok(())
-}
-
-/// The files of a folder that end with an extension, without what is built or hidden.
-fn files(folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).with_context(|| format!("failed to read {}", folder.display()))? {
-        let path = entry?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if path.is_dir() && !name.starts_with('.') && name != "target" {
-            found.extend(files(&path, extension)?);
-        } else if path.extension().is_some_and(|found| found == extension) {
-            found.push(path);
-        }
-    }
-    found.sort();
-    Ok(found)
-}
-
-/// The source files of the repository, as path from its root and text.
-pub(crate) fn sources() -> Result<Vec<(String, String)>> {
-    let mut found = Vec::new();
-    for room in ROOMS {
-        for extension in ["rs", "py"] {
-            for path in files(&root().join(room), extension)? {
-                let name = path.strip_prefix(root())?.display().to_string();
-                found.push((name, fs::read_to_string(&path)?));
-            }
-        }
-    }
-    Ok(found)
 }
 
 fn too_long(sources: &[(String, String)]) -> Vec<String> {

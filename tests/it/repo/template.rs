@@ -14,7 +14,8 @@ use std::{collections::BTreeSet, fs};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use crate::repo::layout::{function_folders, root};
+use crate::repo::layout::function_folders;
+use crate::repo::source::root;
 
 /// How much longer a message stays hidden than its worker may take; from the AWS documentation of SQS triggers.
 const VISIBILITY_FACTOR: u64 = 6;

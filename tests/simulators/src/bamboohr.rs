@@ -15,8 +15,10 @@
 pub mod account;
 pub mod company;
 pub mod controls;
+pub mod detail;
 pub mod gate;
 pub mod job;
+pub mod job_list;
 pub mod query;
 pub mod seed;
 pub mod step;
@@ -73,9 +75,9 @@ async fn one(State(world): State<Arc<World>>, call: Call) -> Response {
 }
 
 async fn jobs(State(world): State<Arc<World>>, call: Call) -> Response {
-    allowed(&world, &call, |company| job::list(company, &call.query, company.clock.now()))
+    allowed(&world, &call, |company| job_list::list(company, &call.query, company.clock.now()))
 }
 
 async fn statuses(State(world): State<Arc<World>>, call: Call) -> Response {
-    allowed(&world, &call, |_| Ok(seed::statuses()))
+    allowed(&world, &call, |_| Ok(detail::statuses()))
 }

@@ -37,7 +37,6 @@ impl Scale {
 }
 
 /// The time of the third parties.
-#[must_use]
 pub fn now() -> Timestamp {
     let now = wall_now();
     SCALE.get().map_or(now, |scale| scale.at(now))
@@ -48,8 +47,6 @@ pub async fn sleep(duration: Duration) {
     wall_sleep(SCALE.get().map_or(duration, |scale| duration / scale.factor)).await;
 }
 
-/// The machine's time.
-#[must_use]
 pub fn wall_now() -> Timestamp {
     Timestamp::now()
 }

@@ -103,7 +103,6 @@ impl<S: Clone + Send + Sync + 'static> Default for Controls<S> {
 
 impl<S: Clone + Send + Sync + 'static> Controls<S> {
     /// Adds a route; `line` is its method and path as the index lists them, such as `GET /mails?to=`.
-    #[must_use]
     pub fn route<T: 'static>(mut self, line: &'static str, handler: impl Handler<T, S>) -> Self {
         let (method, path) = line.split_once(' ').unwrap_or(("GET", line));
         let filter = match method {
@@ -117,7 +116,6 @@ impl<S: Clone + Send + Sync + 'static> Controls<S> {
     }
 
     /// Adds the routes of another table.
-    #[must_use]
     pub fn merge(mut self, other: Self) -> Self {
         self.router = self.router.merge(other.router);
         self.index.extend(other.index);

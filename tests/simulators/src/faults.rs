@@ -109,7 +109,6 @@ impl Spec {
     }
 
     /// Whether it changes the answer; one that only delays does not.
-    #[must_use]
     pub fn acts(&self) -> bool {
         self.status.is_some()
             || self.body.is_some()
@@ -166,7 +165,6 @@ impl Faults {
         Ok(self.last_id)
     }
 
-    #[must_use]
     pub fn list(&self) -> &[Armed] {
         &self.list
     }

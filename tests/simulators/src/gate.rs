@@ -13,8 +13,6 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// A full one.
-    #[must_use]
     pub fn new((per_second, burst): (u32, u32), now_ms: i64) -> Self {
         let most = i64::from(burst) * 1_000;
         Self { per_second: per_second.into(), most, level: most, at: now_ms }
@@ -63,7 +61,6 @@ pub struct Counted {
 }
 
 impl Window {
-    #[must_use]
     pub const fn new(begin: Begin, length_ms: i64, limit: Option<u64>) -> Self {
         Self { limit, length_ms, begin, began: i64::MIN, used: 0 }
     }
@@ -87,20 +84,17 @@ impl Window {
 
 impl Counted {
     /// Whether the request is one too many.
-    #[must_use]
     pub const fn refused(self) -> bool {
         self.wait_ms.is_some()
     }
 
     /// Seconds until the window ends, rounded up: a client that waits so long is let in.
-    #[must_use]
     pub fn wait_s(self) -> Option<i64> {
         self.wait_ms.map(seconds)
     }
 }
 
 /// Whole seconds, rounded up.
-#[must_use]
 pub const fn seconds(ms: i64) -> i64 {
     (ms + 999).div_euclid(1_000)
 }
@@ -141,7 +135,6 @@ impl Tokens {
     }
 
     /// Whether the user of an access token may read everything; none when the token is not good.
-    #[must_use]
     pub fn check(&self, token: &str, now_ms: i64) -> Option<bool> {
         self.access.get(token).filter(|(until, _)| now_ms < *until && !self.revoked).map(|(_, admin)| *admin)
     }

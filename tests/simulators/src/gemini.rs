@@ -7,6 +7,7 @@
 pub mod reply;
 pub mod request;
 pub mod scenario;
+pub mod schema;
 
 use std::sync::{
     Arc, Mutex,
@@ -187,13 +188,11 @@ impl Error {
     }
 
     /// 400 INVALID_ARGUMENT without details.
-    #[must_use]
     pub fn invalid(message: &str) -> Self {
         Self::plain(StatusCode::BAD_REQUEST, message)
     }
 
     /// 400 INVALID_ARGUMENT for a field that the API does not have; `place` is empty at the top.
-    #[must_use]
     pub fn unknown_name(name: &str, place: &str) -> Self {
         let place = if place.is_empty() { String::new() } else { format!(" at '{place}'") };
         let message = format!("Invalid JSON payload received. Unknown name \"{name}\"{place}: Cannot find field.");

@@ -13,18 +13,12 @@ pub const KEPT: usize = 5_000;
 /// Bytes of a body kept as it was; of a longer one only this much text is.
 pub const BODY_KEPT: usize = 64 * 1024;
 
+#[rustfmt::skip]
 const CREDENTIAL_HEADERS: [&str; 7] = [
-    "authorization",
-    "proxy-authorization",
-    "x-goog-api-key",
-    "x-api-key",
-    "api-key",
-    "x-amz-security-token",
-    "cookie",
+    "authorization", "proxy-authorization", "x-goog-api-key", "x-api-key", "api-key", "x-amz-security-token", "cookie",
 ];
 const CREDENTIAL_PARAMETERS: [&str; 4] = ["key", "api_key", "access_token", "token"];
 
-/// One received request.
 #[derive(Debug, Clone, Serialize)]
 pub struct Entry {
     pub at: Timestamp,
@@ -38,7 +32,6 @@ pub struct Entry {
     pub status: Option<u16>,
 }
 
-/// The bounded list.
 #[derive(Debug, Default)]
 pub struct Journal {
     entries: VecDeque<Entry>,
@@ -72,7 +65,6 @@ impl Journal {
     }
 
     /// Requests since the last clear, and the last `limit` of those that are kept.
-    #[must_use]
     pub fn newest(&self, limit: usize) -> (u64, Vec<Entry>) {
         let skipped = self.entries.len().saturating_sub(limit);
         (self.count, self.entries.iter().skip(skipped).cloned().collect())
@@ -80,7 +72,6 @@ impl Journal {
 }
 
 /// The headers as text, with a short hash in the place of every credential: enough to compare two, never to use one.
-#[must_use]
 pub fn redacted_headers(headers: &HeaderMap) -> serde_json::Map<String, Value> {
     let mut map = serde_json::Map::new();
     for name in headers.keys() {
@@ -99,7 +90,6 @@ fn redacted_header(name: &HeaderName, value: &str) -> String {
 }
 
 /// The query with the values of key parameters hashed.
-#[must_use]
 pub fn redacted_query(query: &str) -> String {
     let parts: Vec<String> = query
         .split('&')
@@ -112,14 +102,12 @@ pub fn redacted_query(query: &str) -> String {
 }
 
 /// `sha256:` and the first 12 hex digits of the hash.
-#[must_use]
 pub fn redacted(secret: &str) -> String {
     let hash = hex::encode(Sha256::digest(secret.as_bytes()));
     format!("sha256:{}", hash.get(..12).unwrap_or_default())
 }
 
 /// A body as the journal keeps it.
-#[must_use]
 pub fn body(bytes: &[u8]) -> Value {
     if bytes.is_empty() {
         return Value::Null;

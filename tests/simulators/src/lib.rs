@@ -1,5 +1,9 @@
 //! Stand-ins for the third parties of this product: the real wire format, on a loopback port, with faults on request.
 //!
+//! A simulator that mirrors state is written only where the product mirrors a provider's state, as it does with an ATS; for any
+//! other third party recorded exchanges are enough. The ATS share one world ([`world`]: accounts, time, chance, words), one gate
+//! ([`gate`]: limits and tokens) and one table of control routes ([`control::Controls`]); a vendor's files hold what only it has.
+//!
 //! One file a provider; [`registry`] is the list. The provider's base is `http://127.0.0.1:P/<provider>`, its control is
 //! `http://127.0.0.1:P/_control/<provider>`. Nothing here may be linked into a function: simulators never ship, and they
 //! know nothing of the product's own crates, so that a mistake there cannot hide here.
@@ -24,15 +28,15 @@
 //! | route | does |
 //! |---|---|
 //! | `GET`, `POST /_control/gemini/scenario` | which recorded shape is answered, [`gemini::scenario::Order`] |
-//! | `GET`, `POST /_control/bamboohr/{company}/applications` | the true state; add or change one (merged by `id`) |
-//! | `DELETE /_control/bamboohr/{company}/applications/{id}` | removes one |
-//! | `POST /_control/bamboohr/{company}/page_size` | `{"page_size": n}`, 1 to 500, initially 20 |
-//! | `POST /_control/bamboohr/{company}/rate_limit` | `{"remaining": n or null, "retry_after_s"?: n, "per_minute"?: n or null}`: one that ends once it was met, and one that stays; initially none |
-//! | `POST /_control/bamboohr/{company}/refusal` | `{"refusal": "429", "429-untold", "503" or "200"}`: how a request beyond the limit is refused, [`bamboohr::gate::Refusal`] |
-//! | `POST /_control/bamboohr/{company}/keys` | `{"keys": [..], "without_ats"?: [..]}` replaces the accepted API keys, and those that get a 403 |
-//! | `POST /_control/bamboohr/{company}/jobs` | `{"id"?, "title"?, "status"?}`: changes a job or adds one, `{"id"}` |
-//! | `POST /_control/bamboohr/{company}/grow`, `step` | `{"seed", "count"}`: adds objects until there are about so many, in pages of 50; makes so many changes and says them, `{"done": [..]}` |
-//! | `GET /_control/bamboohr/{company}/truth` | what a client should have, [`world::Truth`] |
+//! | `GET`, `POST /_control/bamboohr/{account}/applications` | the true state; add or change one (merged by `id`) |
+//! | `DELETE /_control/bamboohr/{account}/applications/{id}` | removes one |
+//! | `POST /_control/bamboohr/{account}/page_size` | `{"page_size": n}`, 1 to 500, initially 20 |
+//! | `POST /_control/bamboohr/{account}/rate_limit` | `{"remaining": n or null, "retry_after_s"?: n, "per_minute"?: n or null}`: one that ends once it was met, and one that stays; initially none |
+//! | `POST /_control/bamboohr/{account}/refusal` | `{"refusal": "429", "429-untold", "503" or "200"}`: how a request beyond the limit is refused, [`bamboohr::gate::Refusal`] |
+//! | `POST /_control/bamboohr/{account}/keys` | `{"keys": [..], "without_ats"?: [..]}` replaces the accepted API keys, and those that get a 403 |
+//! | `POST /_control/bamboohr/{account}/jobs` | `{"id"?, "title"?, "status"?}`: changes a job or adds one, `{"id"}` |
+//! | `POST /_control/bamboohr/{account}/grow`, `step` | `{"seed", "count"}`: adds objects until there are about so many, in pages of 50; makes so many changes and says them, `{"done": [..]}` |
+//! | `GET /_control/bamboohr/{account}/truth` | what a client should have, [`world::Truth`] |
 //! | `POST /_control/workday/{account}/rate_limit` | `{"per_second": n or null}`, initially 10 |
 //! | `POST /_control/workday/{account}/credentials` | `{"client_secret"?, "refresh_token"?, "password"?}` replaces those that are accepted |
 //! | `POST /_control/workday/{account}/expire` | every token that was given out is refused |
@@ -51,36 +55,28 @@
 //! | `POST /_control/lever/{account}/limit` | `{"per_second": n or null, "burst"?: n}`, initially 10 and 20 |
 //! | `POST /_control/lever/{account}/maintenance` | `{"on": bool}`: every request is answered 503 |
 //! | `POST /_control/lever/{account}/access` | `{"revoked"?: bool, "expired"?: bool}`: no credentials open it; its access tokens end now |
-//! | `GET /_control/<p>/mails?to=&correlation=` | for `sendgrid`, `mailgun`, `brevo`, `ses` and `gmail`: what was accepted, [`mailbox::Mail`]; the correlation is the whole reference, with `gmail` the notification's id or a reference that ends in it |
+//! | `GET /_control/<p>/mails?to=&correlation=` | for `sendgrid`, `mailgun`, `brevo`, `ses` and `gmail`: what was accepted, [`mail::mailbox::Mail`]; the correlation is the whole reference, with `gmail` the notification's id or a reference that ends in it |
 //! | `DELETE /_control/<p>/mails` | forgets these |
 //! | `POST /_control/<p>/lag` | for all of these: `{"ms": n}`: accepted mails can be found by who asks the provider only so much later; initially 0 |
 //! | `POST /_control/<p>/outcomes` | for the same: `{"correlation", "event", "at"?}` with `deferred`, `delivered`, `bounced`, `refused` or `complained`: it happens to the newest accepted mail with that correlation, 201 with the event; `ses` and `gmail` tell nobody |
-//! | `POST /_control/<p>/deliver` | for `sendgrid`, `mailgun` and `brevo`: sends the events of a mail as webhooks, [`mail_events::Delivery`]; `{"statuses": [..], "errors": [..]}`, null where there was no answer |
+//! | `POST /_control/<p>/deliver` | for `sendgrid`, `mailgun` and `brevo`: sends the events of a mail as webhooks, [`mail::events::Order`]; `{"statuses": [..], "errors": [..]}`, null where there was no answer |
 //! | `POST /_control/gmail/scope` | `{"readonly": bool}`: whether tokens may look for mails, initially true |
 //!
 //! On a port of its own stands no third party, but what counts the calls of the functions to AWS: [`calls`].
 
 pub mod bamboohr;
-pub mod brevo;
 pub mod calls;
 pub mod clock;
 pub mod control;
 pub mod faults;
 pub mod gate;
 pub mod gemini;
-pub mod gmail;
-pub mod google;
 pub mod greenhouse;
 pub mod journal;
 pub mod lever;
 pub mod loopback;
-pub mod mail_events;
-pub mod mailbox;
-pub mod mailgun;
-pub mod message;
+pub mod mail;
 pub mod sender;
-pub mod sendgrid;
-pub mod ses;
 mod simulator;
 pub mod wire;
 pub mod workday;
@@ -94,19 +90,18 @@ use serde_json::json;
 pub use simulator::Simulator;
 
 /// Every simulator there is, each with fresh data. A new provider is one file and one line here.
-#[must_use]
 pub fn registry() -> Vec<Simulator> {
     vec![
         gemini::simulator(),
         bamboohr::simulator(),
         greenhouse::simulator(),
         lever::simulator(),
-        sendgrid::simulator(),
-        mailgun::simulator(),
-        brevo::simulator(),
-        ses::simulator(),
-        gmail::simulator(),
-        google::simulator(),
+        mail::sendgrid::simulator(),
+        mail::mailgun::simulator(),
+        mail::brevo::simulator(),
+        mail::ses::simulator(),
+        mail::gmail::simulator(),
+        mail::google::simulator(),
         workday::simulator(),
     ]
 }

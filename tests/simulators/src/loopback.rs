@@ -44,7 +44,6 @@ pub fn client(url: &Url, field: &str, ca_file: Option<&str>) -> Result<Client, R
 }
 
 /// The whole chain: the top of a TLS error alone says nothing of its cause.
-#[must_use]
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

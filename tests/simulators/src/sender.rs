@@ -15,7 +15,6 @@ use crate::{
 /// Most deliveries of one webhook that control may ask for.
 const TIMES_MAX: u64 = 1_000;
 
-/// Where webhooks go.
 #[derive(Debug, Clone)]
 pub struct Receiver {
     client: Client,

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use axum::{
-    RequestExt,
+    Json, RequestExt,
     extract::{FromRequest, Path, Request},
-    http::{HeaderMap, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -17,6 +17,19 @@ use url::form_urlencoded;
 
 /// Names and values of a form.
 pub type Form = BTreeMap<String, String>;
+
+/// A refusal of an API: its status, and its body, where a string is sent as text.
+#[derive(Debug, PartialEq)]
+pub struct Refusal(pub StatusCode, pub Value);
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        match self.1 {
+            Value::String(text) => (self.0, text).into_response(),
+            body => (self.0, Json(body)).into_response(),
+        }
+    }
+}
 
 /// One request of an API, as its handlers read it.
 #[derive(Debug)]
@@ -31,19 +44,16 @@ pub struct Call {
 
 impl Call {
     /// A parameter of the path; empty when the path does not have so many.
-    #[must_use]
     pub fn at(&self, position: usize) -> &str {
         self.path.get(position).map(String::as_str).unwrap_or_default()
     }
 
     /// A parameter of the path that is a number; 0, which is no id, when it is not one.
-    #[must_use]
     pub fn number(&self, position: usize) -> u64 {
         self.at(position).parse().unwrap_or_default()
     }
 
     /// Host and port as the client wrote them.
-    #[must_use]
     pub fn host(&self) -> &str {
         self.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1")
     }
@@ -67,27 +77,23 @@ fn credentials<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {
 }
 
 /// The token of a Bearer header.
-#[must_use]
 pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     credentials(headers, "bearer")
 }
 
 /// User name and password of a Basic header.
-#[must_use]
 pub fn basic(headers: &HeaderMap) -> Option<(String, String)> {
     let pair = String::from_utf8(BASE64_STANDARD.decode(credentials(headers, "basic")?).ok()?).ok()?;
     pair.split_once(':').map(|(user, password)| (user.to_owned(), password.to_owned()))
 }
 
 /// The fields of an urlencoded text.
-#[must_use]
 pub fn urlencoded(text: &[u8]) -> Form {
     form_urlencoded::parse(text).into_owned().collect()
 }
 
 /// The texts of a JSON object, the fields of an urlencoded form, or those parts of a multipart form that are no files. None when
 /// the body is not what its type says.
-#[must_use]
 pub fn form(headers: &HeaderMap, body: &[u8]) -> Option<Form> {
     let kind = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
     if kind.starts_with("application/json") {
@@ -118,7 +124,6 @@ fn multipart(body: &[u8], boundary: &str) -> Option<Form> {
 }
 
 /// The HMAC-SHA256 of these parts one after the other, in hex.
-#[must_use]
 pub fn hmac_sha256(key: &str, parts: &[&[u8]]) -> String {
     // HMAC takes a key of every length, so the error of this constructor cannot happen.
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key.as_bytes()) else { return String::new() };
@@ -127,7 +132,6 @@ pub fn hmac_sha256(key: &str, parts: &[&[u8]]) -> String {
 }
 
 /// A JSON object with further fields.
-#[must_use]
 pub fn with(mut object: Value, further: Value) -> Value {
     if let (Value::Object(fields), Value::Object(further)) = (&mut object, further) {
         fields.extend(further);

@@ -21,20 +21,15 @@ use crate::clock;
 pub struct Clock(Option<Arc<AtomicI64>>);
 
 impl Clock {
-    /// This machine's.
-    #[must_use]
     pub fn system() -> Self {
         Self(None)
     }
 
     /// One that stands still until it is set; milliseconds since 1970 UTC.
-    #[must_use]
     pub fn manual(now_ms: Arc<AtomicI64>) -> Self {
         Self(Some(now_ms))
     }
 
-    /// Now.
-    #[must_use]
     pub fn now(&self) -> Timestamp {
         match &self.0 {
             None => clock::now(),
@@ -43,7 +38,6 @@ impl Clock {
     }
 
     /// Now, in milliseconds since 1970 UTC.
-    #[must_use]
     pub fn now_ms(&self) -> i64 {
         self.now().as_millisecond()
     }
@@ -55,18 +49,15 @@ pub struct Chance(u64);
 
 impl Chance {
     /// The same seed gives the same chance.
-    #[must_use]
     pub fn new(seed: u64) -> Self {
         Self(seed ^ 0x5851_f42d_4c95_7f2d)
     }
 
     /// The same name gives the same chance.
-    #[must_use]
     pub fn of_name(name: &str) -> Self {
         Self(Sha256::digest(name.as_bytes()).iter().take(8).fold(0, |number, byte| (number << 8) | u64::from(*byte)))
     }
 
-    /// The next number.
     pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -126,7 +117,6 @@ impl Chance {
 pub type Truth = BTreeMap<String, Map<String, Value>>;
 
 /// The fields of an object in a [`Truth`].
-#[must_use]
 pub fn fields(object: Value) -> Map<String, Value> {
     if let Value::Object(fields) = object { fields } else { Map::new() }
 }
@@ -157,7 +147,6 @@ pub struct Delivery {
 
 impl Delivery {
     /// A delivery of JSON with these headers.
-    #[must_use]
     pub fn json(headers: &[(&str, String)], body: String) -> Self {
         let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
         let kind = ("content-type".to_owned(), "application/json".to_owned());

@@ -36,8 +36,9 @@ pub(super) async fn run(site: &Site, stack: &Stack, client: &Client, org: &Organ
         report::note(format!("{connection} is new, so it is due now"));
     } else {
         step("a person asks for a run now", "frontend-api", async {
-            let asked = client.post(&format!("{path}/sync"), &json!({}), &format!("demo-c-{finished_before}")).await?;
-            asked.expect(StatusCode::ACCEPTED)?;
+            let requested =
+                client.post(&format!("{path}/sync"), &json!({}), &format!("demo-c-{finished_before}")).await?;
+            requested.expect(StatusCode::ACCEPTED)?;
             Ok(((), format!("it was due at {}", text(&before, "/sync/next_at"))))
         })
         .await?;

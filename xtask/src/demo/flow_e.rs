@@ -57,13 +57,13 @@ pub(super) async fn run(
     };
     let before = step(&format!("{} gets the mail provider {PROVIDER} by one write", org.id), "finish", async {
         let before = choose(site, &org.id, &[PROVIDER.to_owned()]).await?;
-        Ok((before.clone(), format!("its record said {}", shown(&before))))
+        Ok((before.clone(), format!("its record said {}", display(&before))))
     })
     .await?;
     let outcome = switched.steps().await;
     let restored = step(&format!("the record of {} is as it was", org.id), "finish", async {
         choose(site, &org.id, &before).await?;
-        Ok(((), format!("it says {}", shown(&before))))
+        Ok(((), format!("it says {}", display(&before))))
     })
     .await;
     outcome.and(restored)
@@ -93,7 +93,7 @@ async fn invitation(client: &Client) -> Result<()> {
     step("the same invitation arrives", "email-worker mailbox", async {
         let to = "hanna.brandt@mail.example";
         let body = json!({"kind": "interview-scheduled", "language": "de", "to": to, "data": data});
-        let id = asked_for(client, &body).await?;
+        let id = requested_provider(client, &body).await?;
         settled(client, &format!("{PATH}/{id}"), "accepted", 30).await?;
         let mails = client.mails(&id).await?;
         let [mail] = mails.as_slice() else { bail!("expected one e-mail, got {}", mails.len()) };
@@ -133,8 +133,8 @@ impl Switched<'_> {
             let at_relay = self.client.mails(&id).await?.len();
             ensure!(at_relay == 0, "{at_relay} mails are at the SMTP server, too");
             let before = elsewhere.get();
-            let why = "a process believes for 30 s what it knows of an organisation";
-            Ok(((), format!("none at the SMTP server; {before} went by the old one before ({why})")))
+            let reason = "a process believes for 30 s what it knows of an organisation";
+            Ok(((), format!("none at the SMTP server; {before} went by the old one before ({reason})")))
         })
         .await
     }
@@ -147,7 +147,7 @@ impl Switched<'_> {
             let fault = json!({"match": {"path_contains": "/v3/mail/send"}, "drop_after_bytes": 0, "times": 1});
             let fault = self.client.control(&faults, &fault).await?.expect(StatusCode::CREATED)?.body;
             // Another process than that of the step before may still believe in the old provider.
-            let in_doubt = until("a notification in state unknown", UNTIL_IN_FORCE, || async {
+            let unknown = until("a notification in state unknown", UNTIL_IN_FORCE, || async {
                 let id = self.notify().await?;
                 let path = format!("{PATH}/{id}");
                 let sent = until(format!("{path} tried"), 30, || async {
@@ -164,7 +164,7 @@ impl Switched<'_> {
             // One that nobody met must not hit a mail of whoever uses the stack later.
             let fault = fault.get("id").and_then(Value::as_u64).context("the simulator gave no id")?;
             self.client.take_back(&format!("{faults}/{fault}")).await?;
-            in_doubt.map(|id| (id.clone(), id))
+            unknown.map(|id| (id.clone(), id))
         })
         .await?;
         let done = step("the provider was asked: accepted, and sent once", "email-worker", async {
@@ -216,7 +216,11 @@ impl Switched<'_> {
 
     async fn notify(&self) -> Result<String> {
         let data = json!({"name": "Vera Novak", "flag": "Duplicate candidate", "resolution": "They were merged."});
-        asked_for(self.client, &json!({"kind": "flag-resolved", "to": "vera.novak@mail.example", "data": data})).await
+        requested_provider(
+            self.client,
+            &json!({"kind": "flag-resolved", "to": "vera.novak@mail.example", "data": data}),
+        )
+        .await
     }
 
     /// What the provider has of a notification.
@@ -233,7 +237,7 @@ impl Switched<'_> {
 }
 
 /// Asks for a notification. Answers its id.
-async fn asked_for(client: &Client, body: &Value) -> Result<String> {
+async fn requested_provider(client: &Client, body: &Value) -> Result<String> {
     let answer = client.post(PATH, body, &Uuid::new_v4().to_string()).await?;
     answer.expect(StatusCode::ACCEPTED)?.text("/id")
 }
@@ -248,7 +252,7 @@ async fn choose(site: &Site, org: &str, providers: &[String]) -> Result<Vec<Stri
         .context("failed to read the answer of stack.py mail-providers")
 }
 
-fn shown(providers: &[String]) -> String {
+fn display(providers: &[String]) -> String {
     if providers.is_empty() { "nothing, so the deployment's choice holds".to_owned() } else { providers.join(", ") }
 }
 

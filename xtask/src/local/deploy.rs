@@ -71,7 +71,7 @@ pub(crate) async fn deploy(
         .envs(site.environment());
     processes::log("sam deploy", command, &log).await?;
     fs::write(&mark, fingerprint)?;
-    report::tick(began, format!("template.yaml deployed with the SAM CLI; log: {}", site.shown(&log)));
+    report::tick(began, format!("template.yaml deployed with the SAM CLI; log: {}", site.display(&log)));
     Ok(true)
 }
 

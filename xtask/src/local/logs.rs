@@ -64,11 +64,11 @@ pub(crate) async fn logs(args: &LogsArgs) -> Result<()> {
 
 async fn function(site: &Site, name: &str, args: &LogsArgs) -> Result<()> {
     if !daemons::is_running(site, services::EMULATOR) {
-        let kept = site.state.join("logs/functions").join(format!("{name}.log"));
-        if !kept.is_file() {
+        let retained = site.state.join("logs/functions").join(format!("{name}.log"));
+        if !retained.is_file() {
             bail!("the stack does not run; start it with `cargo xtask up`");
         }
-        println!("{}", std::fs::read_to_string(kept)?);
+        println!("{}", std::fs::read_to_string(retained)?);
         return Ok(());
     }
     let mut command = python::script(site, "stack.py")?;

@@ -134,8 +134,8 @@ impl Stack {
 
     /// Tells a person what to do with the stack.
     pub(crate) fn explain(&self, site: &Site) {
-        let file = site.shown(&site.stack_json());
-        let (ca, api, mailbox) = (site.shown(&site.ca()), &self.api_url, &self.mailbox_url);
+        let file = site.display(&site.stack_json());
+        let (ca, api, mailbox) = (site.display(&site.ca()), &self.api_url, &self.mailbox_url);
         report::heading("The stack is up. For example:");
         println!(
             "    TOKEN=$(python3 -c \"import json; print(json.load(open('{file}'))['orgs'][0]['token'])\")
@@ -147,7 +147,7 @@ impl Stack {
         if site.gateway != DEFAULT_PORT {
             flags.push_str(&format!(" --port {}", site.gateway));
         }
-        let state = site.shown(&site.state);
+        let state = site.display(&site.state);
         if state != DEFAULT_STATE {
             flags.push_str(&format!(" --state {state}"));
         }

@@ -29,7 +29,7 @@ const BUDGETS: [(&str, u64); 4] =
 pub(super) async fn core(args: &ProofArgs) -> Result<bool> {
     let site = Site::new(STATE, args.port)?;
     let _lock = site.lock()?;
-    report::heading(format!("Proofs of the resilience core; logs: {}", site.shown(&site.state.join("logs"))));
+    report::heading(format!("Proofs of the resilience core; logs: {}", site.display(&site.state.join("logs"))));
     for log in [MODELS, PROOFS] {
         // The numbers of an earlier run prove nothing about this one; a log that is not there is what is wanted.
         let _ = std::fs::remove_file(site.log(log));
@@ -110,7 +110,7 @@ mod tests {
     const PROOFS: &str = "measured: calls_success=2 calls_duplicate=1\ntest b ... measured: calls_breaker_open=0\n";
 
     #[test]
-    fn any_number_of_models_is_summed_and_what_nobody_measured_does_not_hold() {
+    fn any_number_of_models_is_summed_and_a_missing_number_fails() {
         let numbers = Numbers::read(MODELS, PROOFS);
         let line = "core: states=123 mutations_caught=22/22 calls_success=2 calls_duplicate=1 calls_breaker_open=0 calls_denied=?";
         assert_eq!(numbers.line(), line);

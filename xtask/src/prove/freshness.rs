@@ -31,7 +31,7 @@ pub(crate) struct FreshnessArgs {
 pub(super) async fn freshness(args: &FreshnessArgs) -> Result<bool> {
     let site = Site::new(STATE, NO_PORT)?;
     let _lock = site.lock()?;
-    report::heading(format!("Replaying the polls of {} loads; log: {}", args.seeds, site.shown(&site.log(LOG))));
+    report::heading(format!("Replaying the polls of {} loads; log: {}", args.seeds, site.display(&site.log(LOG))));
     // The numbers of an earlier run prove nothing about this one; a missing log is the wanted state.
     let _ = std::fs::remove_file(site.log(LOG));
     let began = Instant::now();

@@ -28,7 +28,7 @@ const FEWEST_CELLS: u64 = 42;
 pub(super) async fn mail(args: &ProofArgs) -> Result<bool> {
     let site = Site::new(STATE, args.port)?;
     let _lock = site.lock()?;
-    report::heading(format!("Proofs of the delivery of mails; logs: {}", site.shown(&site.state.join("logs"))));
+    report::heading(format!("Proofs of the delivery of mails; logs: {}", site.display(&site.state.join("logs"))));
     for log in [MODELS, PROOFS] {
         // The numbers of an earlier run prove nothing about this one; a log that is not there is what is wanted.
         let _ = std::fs::remove_file(site.log(log));
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_measured_does_not_hold() {
+    fn a_missing_number_fails() {
         let numbers = Numbers::read(MODELS, &MATRIX.replace("mail_needs_review=3", ""));
         assert_eq!(numbers.line(), "mail: cells=42 doubled=0 lost=0 needs_review=?");
         assert!(!numbers.hold());
@@ -146,10 +146,10 @@ mod tests {
     }
 
     #[test]
-    fn each_case_is_shown_without_the_name_of_its_test() {
-        let shown: Vec<&str> = cells(MATRIX).collect();
+    fn each_case_is_printed_without_the_name_of_its_test() {
+        let display: Vec<&str> = cells(MATRIX).collect();
         assert_eq!(
-            shown,
+            display,
             ["cell: sendgrid, lost reply: accepted, 1 mail", "cell: mailgun, refused: rejected, 0 mails"]
         );
     }

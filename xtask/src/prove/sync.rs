@@ -47,7 +47,7 @@ pub(super) async fn sync(args: &SyncArgs) -> Result<bool> {
     let site = Site::new(STATE, NO_PORT)?;
     let _lock = site.lock()?;
     let name = args.provider.map_or("all", Ats::as_str);
-    report::heading(format!("{} worlds for each provider ({name}); log: {}", args.seeds, site.shown(&site.log(LOG))));
+    report::heading(format!("{} worlds for each provider ({name}); log: {}", args.seeds, site.display(&site.log(LOG))));
     // The numbers of an earlier run prove nothing about this one; a log that is not there is what is wanted.
     let _ = std::fs::remove_file(site.log(LOG));
     let filter = match args.provider {

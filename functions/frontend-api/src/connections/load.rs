@@ -20,7 +20,6 @@ pub(super) fn connection_key(identity: &Identity, text: &str) -> Result<Connecti
     Ok(ConnectionKey { org: identity.org.clone(), connection: id(text, KIND)? })
 }
 
-/// Reads a connection.
 pub(super) async fn load_connection(api: &Api, key: &ConnectionKey) -> Result<Connection, Problem> {
     let found = api.records.get::<Connection>(&key.org, key.connection.as_str()).await;
     found.map_err(|e| unavailable(&e))?.ok_or_else(|| not_found(KIND))

@@ -66,7 +66,6 @@ struct BreakerActionResponse {
     breaker: BreakerResponse,
 }
 
-/// Renders a breaker.
 fn breaker_response(scope: Scope, name: String, breaker: Breaker) -> BreakerResponse {
     let Breaker { phase, epoch, failures, reopened: _, next_probe_ms, probe_owner: _, probe_until_ms, forced } =
         breaker;

@@ -11,7 +11,6 @@ use sha2::{Digest, Sha256};
 
 use super::key::Key;
 
-/// A cached answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
     /// The content of the answer.

@@ -245,17 +245,17 @@ impl Shared {
         }
     }
 
-    async fn fail(&self, why: &str, limits: Limits) -> Unreachable {
-        let unreachable = self.back_off(why, limits);
+    async fn fail(&self, reason: &str, limits: Limits) -> Unreachable {
+        let unreachable = self.back_off(reason, limits);
         // A late answer on the old connection must not be taken for the answer to a later call.
         self.connection.lock().await.take();
         unreachable
     }
 
-    fn back_off(&self, why: &str, limits: Limits) -> Unreachable {
+    fn back_off(&self, reason: &str, limits: Limits) -> Unreachable {
         self.errors.add();
         tracing::warn!(
-            cache.error = why,
+            cache.error = reason,
             cache.backoff_s = BACKOFF.as_secs(),
             "the shared tier of the cache cannot be reached"
         );
@@ -324,7 +324,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_generation_tells_how_long_ago_its_write_was() -> Result<(), jiff::Error> {
+    fn a_generation_has_the_age_of_its_write() -> Result<(), jiff::Error> {
         let at: Timestamp = "2026-11-22T10:00:00.500Z".parse()?;
         let generation = Generation::written(at);
         let second = jiff::SignedDuration::from_secs(1);

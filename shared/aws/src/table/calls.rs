@@ -71,18 +71,19 @@ impl Calls {
 
     /// Reads up to a hundred items; gives what was found and the keys that there was no capacity for.
     async fn batch(&self, keys: Vec<Item>, only: &[&'static str]) -> Result<(Vec<Item>, Vec<Item>), AwsError> {
-        let mut asked = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true);
+        let mut requested = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true);
         if !only.is_empty() {
             let expression: Vec<String> = only.iter().map(|name| format!("#{name}")).collect();
             let expression = expression.join(", ");
-            asked = asked.set_expression_attribute_names(Some(names_in(&expression))).projection_expression(expression);
+            requested =
+                requested.set_expression_attribute_names(Some(names_in(&expression))).projection_expression(expression);
         }
-        let asked = asked.build().map_err(|e| AwsError::refused("read the table", e))?;
+        let requested = requested.build().map_err(|e| AwsError::refused("read the table", e))?;
         let _slot = self.bulkhead.enter().await?;
         let answer = self
             .client
             .batch_get_item()
-            .request_items(&self.name, asked)
+            .request_items(&self.name, requested)
             .send()
             .await
             .map_err(|e| AwsError::from_sdk("read the table", e))?;

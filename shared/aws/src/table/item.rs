@@ -33,13 +33,11 @@ pub fn to_item<T: Serialize>(value: &T) -> Result<Item, AwsError> {
     serde_dynamo::to_item(value).map_err(|e| AwsError::refused("write the table", e))
 }
 
-/// A text attribute.
 #[must_use]
 pub fn text(value: impl Into<String>) -> AttributeValue {
     AttributeValue::S(value.into())
 }
 
-/// A number attribute.
 #[must_use]
 pub fn number(value: i64) -> AttributeValue {
     AttributeValue::N(value.to_string())
@@ -51,7 +49,6 @@ pub const fn flag(value: bool) -> AttributeValue {
     AttributeValue::Bool(value)
 }
 
-/// A nested attribute.
 #[must_use]
 pub fn map(item: Item) -> AttributeValue {
     AttributeValue::M(item)

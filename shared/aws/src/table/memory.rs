@@ -13,7 +13,6 @@ use resilience::condition::Condition;
 use super::request::{Key, Query, Write, Written};
 use crate::table::item::Item;
 
-/// A table.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Memory {
     items: Arc<Mutex<BTreeMap<(String, String), Item>>>,

@@ -12,11 +12,9 @@ use crate::table::item::{Item, number};
 pub struct Key {
     /// Partition key: begins with the organisation.
     pub pk: String,
-    /// Sort key.
     pub sk: String,
 }
 
-/// A conditional write.
 #[derive(Debug, Clone)]
 pub struct Write {
     pub(super) condition: &'static str,
@@ -62,7 +60,6 @@ impl Write {
         self
     }
 
-    /// Sets an attribute.
     #[must_use]
     pub fn set(mut self, name: &str, value: AttributeValue) -> Self {
         self.set.insert(name.to_owned(), value);
@@ -118,7 +115,6 @@ impl Write {
         self
     }
 
-    /// Removes an attribute.
     #[must_use]
     pub fn remove(mut self, name: &'static str) -> Self {
         self.remove.push(name);

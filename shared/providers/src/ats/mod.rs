@@ -12,7 +12,6 @@ use crate::transport::webhook::WebhookVerifier;
 
 macro_rules! registry {
     ($($provider:ident),+ $(,)?) => {
-        /// Every ATS.
         pub static ALL: &[&AtsProvider] = &[$(&$provider::PROVIDER),+];
         /// The names of every ATS, without its code.
         pub(crate) static INFO: &[ProviderInfo] = &[$($provider::INFO),+];

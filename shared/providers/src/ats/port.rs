@@ -59,7 +59,6 @@ pub struct Context<'a> {
     pub settings: &'a BTreeMap<String, String>,
     /// How the connection signs in.
     pub login: LoginMethod,
-    /// The connection's secrets.
     pub credentials: &'a Credentials,
     /// The access token, where the login method needs one.
     pub token: Option<&'a SecretString>,
@@ -70,7 +69,6 @@ pub struct Context<'a> {
 /// A way to sign in.
 #[derive(Debug, Clone, Copy)]
 pub struct Login {
-    /// Which.
     pub method: LoginMethod,
     /// The secrets that it takes.
     pub secrets: &'static [&'static str],
@@ -79,7 +77,6 @@ pub struct Login {
 /// A setting of a connection.
 #[derive(Debug, Clone, Copy)]
 pub struct Setting {
-    /// Its name.
     pub name: &'static str,
     /// Whether there must be one.
     pub required: bool,
@@ -137,7 +134,6 @@ pub enum Next {
     /// Nowhere: that was the last page.
     #[default]
     End,
-    /// At this cursor.
     More(String),
     /// At this cursor, but an incremental run may stop when nothing on this page was new: the latest changes come first.
     MoreWhileNew(String),
@@ -186,7 +182,6 @@ pub enum ChangeProgress {
 /// How much may be asked of a provider for one connection, by all workers together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
-    /// So many requests
     pub requests: u32,
     /// in each window of this length.
     pub window: Duration,
@@ -211,13 +206,10 @@ pub enum SyncMethod {
 
 /// An applicant tracking system as the registry lists it.
 pub struct AtsProvider {
-    /// Its names.
     pub info: ProviderInfo,
-    /// Its API.
     pub api: &'static dyn Ats,
     /// How its records come in.
     pub sync: SyncMethod,
-    /// Its hosts.
     pub hosts: &'static [Host],
     /// Verifies and parses its webhooks. None where it sends none.
     pub webhooks: Option<&'static dyn WebhookSource>,

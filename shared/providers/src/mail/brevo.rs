@@ -22,13 +22,12 @@ use crate::info::ProviderInfo;
 use crate::mail::client::{Answer, Hosts, HttpMailer, MailApi, MailRequest, Reset, by_status, no_answer};
 use crate::mail::events::{MailEventSource, detail, reference, same_secret, text, within_limit};
 use crate::mail::port::{
-    Accepted, AskError, Asking, Mail, MailError, MailProvider, MailSetup, MailSetupError, Mailer, NO_ID, Sent, said,
+    Accepted, AskError, Asking, Mail, MailError, MailProvider, MailSetup, MailSetupError, Mailer, NO_ID, Sent, excerpt,
 };
 use crate::transport::http::Reply;
 use crate::transport::json;
 use crate::transport::webhook::{NotAuthentic, Unreadable, event_id};
 
-/// The provider's names.
 pub(super) const INFO: ProviderInfo = ProviderInfo {
     id: "brevo",
     name: "Brevo",
@@ -39,7 +38,6 @@ pub(super) const INFO: ProviderInfo = ProviderInfo {
 /// The provider as the registry lists it.
 pub static PROVIDER: MailProvider = MailProvider { info: INFO, base_url: Some(HOSTS.us), set_up, events: EVENTS };
 
-/// Parses its events.
 pub(super) const EVENTS: Option<&dyn MailEventSource> = Some(&Events);
 
 const RESET: Reset = Reset::After("x-sib-ratelimit-reset");
@@ -78,7 +76,7 @@ impl MailApi for Brevo {
         if reply.status == StatusCode::CREATED {
             let Queued { message_id } =
                 json::read(&reply.body).map_err(|e| MailError::Unknown(format!("201, and {e}")))?;
-            return Ok(Accepted { provider_message_id: said(&message_id) });
+            return Ok(Accepted { provider_message_id: excerpt(&message_id) });
         }
         let (code, detail) = refusal(reply);
         if reply.status.is_client_error() {
@@ -131,7 +129,6 @@ impl MailApi for Brevo {
     }
 }
 
-/// Its webhook.
 struct Events;
 
 impl MailEventSource for Events {
@@ -173,7 +170,7 @@ impl MailEventSource for Events {
 /// An error's code, and all of it in words.
 fn refusal(reply: &Reply) -> (String, String) {
     let Refusal { code, message } = json::read(&reply.body).unwrap_or_default();
-    let detail = said(&format!("{} {code}: {message}", reply.status.as_u16()));
+    let detail = excerpt(&format!("{} {code}: {message}", reply.status.as_u16()));
     (code, detail)
 }
 
@@ -208,7 +205,7 @@ fn event(wire: &Value, reference: MailReference, otherwise: Timestamp) -> Option
         reference,
         kind,
         at: at.unwrap_or(otherwise),
-        provider_message_id: message_id.map(said),
+        provider_message_id: message_id.map(excerpt),
         detail: detail(text(wire, "/reason")),
     })
 }
@@ -245,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_notification_has_the_same_key_and_the_api_key_is_not_shown() {
+    fn the_same_notification_has_the_same_key_and_no_api_key_is_printed() {
         let base = Url::parse("https://api.brevo.com").expect("url");
         let request = Brevo.request(&base, &sample(), &"xkeysib-secret".into(), Timestamp::UNIX_EPOCH).expect("built");
         assert_eq!(request.url.as_str(), "https://api.brevo.com/v3/smtp/email");
@@ -293,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mail_is_asked_for_by_its_tag_and_the_days_since() {
+    fn a_mail_is_looked_up_by_its_tag_and_the_days_since() {
         let base = Url::parse("https://api.brevo.com").expect("url");
         for (now, days) in
             [("2026-11-22T10:00:00Z", "2"), ("2026-11-24T10:00:00Z", "4"), ("2027-11-24T10:00:00Z", "90")]
@@ -307,9 +304,9 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_the_same_whether_it_was_asked_for_or_told() {
+    fn an_event_is_the_same_whether_looked_up_or_reported() {
         let other = "evil_0190f5fe-7c00-7a00-8000-000000000001";
-        let asked = answer(&json!({"events": [
+        let looked_up = answer(&json!({"events": [
             {"email": "a@b.c", "date": "2026-11-22T11:00:01.000+01:00", "messageId": "<m>", "event": "hardBounces",
              "reason": " 550 no\nuser", "tag": SAMPLE_REFERENCE},
             {"email": "a@b.c", "date": "2026-11-22T11:00:01.000+01:00", "messageId": "<o>", "event": "requests", "tag": other},
@@ -317,15 +314,15 @@ mod tests {
             {"email": "a@b.c", "date": "2026-11-22T11:00:01.000+01:00", "messageId": "<m>", "event": "opened",
              "tag": SAMPLE_REFERENCE},
         ]}));
-        let told = json!([
+        let reported = json!([
             {"event": "hard_bounce", "email": "a@b.c", "ts_epoch": 1_795_341_601_000_i64, "message-id": "<m>",
              "reason": "550 no\nuser", "X-Mailin-custom": SAMPLE_REFERENCE},
             {"event": "spam", "email": "a@b.c", "X-Mailin-custom": "{}", "tag": "[\"t\"]", "tags": ["t"]},
             {"event": "unique_opened", "X-Mailin-custom": SAMPLE_REFERENCE},
         ]);
-        let told = Events.read(told.to_string().as_bytes(), Timestamp::UNIX_EPOCH).expect("readable");
-        assert_eq!(asked.as_deref(), Ok(told.as_slice()));
-        let [bounced] = told.as_slice() else { panic!("{told:?}") };
+        let reported = Events.read(reported.to_string().as_bytes(), Timestamp::UNIX_EPOCH).expect("readable");
+        assert_eq!(looked_up.as_deref(), Ok(reported.as_slice()));
+        let [bounced] = reported.as_slice() else { panic!("{reported:?}") };
         assert_eq!((bounced.kind, bounced.at.as_second()), (MailEventKind::Bounced, 1_795_341_601));
         assert_eq!(bounced.detail.as_deref(), Some("550 nouser"));
         assert_eq!(answer(&json!({})), Ok(Vec::new()));

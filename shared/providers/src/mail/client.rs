@@ -21,13 +21,10 @@ use crate::mail::port::{
 /// A request to a mail provider.
 #[derive(Debug)]
 pub struct MailRequest {
-    /// How.
     pub method: Method,
-    /// Where.
     pub url: Url,
     /// With which headers; the key among them is marked sensitive.
     pub headers: HeaderMap,
-    /// What.
     pub body: Bytes,
 }
 
@@ -347,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_says_whether_this_mail_or_every_mail_or_nobody_knows() {
+    fn a_status_says_whether_this_mail_or_every_mail_fails_or_is_unknown() {
         let now = NOW.parse().expect("time");
         let sort = |status| by_status(&reply(status, &[]), now, Reset::At("x-reset"), "d".to_owned());
         for (status, wanted) in [

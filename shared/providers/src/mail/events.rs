@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use crate::mail::port::said;
+use crate::transport::http::excerpt;
 use crate::transport::webhook::{NotAuthentic, Unreadable};
 
 /// Most events of one delivery that are read: SendGrid sends up to some hundreds at once.
@@ -18,7 +18,7 @@ pub const MOST_EVENTS: usize = 2_000;
 /// Oldest signed delivery that is taken: providers try for up to a day, and sign once.
 const OLDEST: SignedDuration = SignedDuration::from_hours(25);
 /// How far a provider's clock may be ahead of ours.
-const AHEAD: SignedDuration = SignedDuration::from_mins(5);
+const MAX_CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
 
 /// The events of a mail provider. Its account is the deployment's, so that one address takes the events of all
 /// organisations: whose mail an event is about follows from the reference that the mail was given along.
@@ -55,7 +55,7 @@ pub trait MailEventSource: Sync {
 pub(crate) fn check_age(seconds: &str, now: Timestamp) -> Result<(), NotAuthentic> {
     let at = seconds.parse().ok().and_then(|seconds| Timestamp::from_second(seconds).ok()).ok_or(NotAuthentic)?;
     let age = now.duration_since(at);
-    if age > OLDEST || age < -AHEAD { Err(NotAuthentic) } else { Ok(()) }
+    if age > OLDEST || age < -MAX_CLOCK_SKEW { Err(NotAuthentic) } else { Ok(()) }
 }
 
 /// Whether both texts are the same, in constant time. An empty secret is none: it is the same as nothing.
@@ -85,7 +85,7 @@ pub(crate) fn reference(value: &Value, pointer: &str) -> Option<MailReference> {
 
 /// A provider's words about an event, short and on one line.
 pub(crate) fn detail(words: Option<&str>) -> Option<String> {
-    words.map(said).filter(|words| !words.is_empty())
+    words.map(excerpt).filter(|words| !words.is_empty())
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ use crate::mail::client::{Answer, HttpMailer, MailApi, MailRequest, Reset, by_st
 use crate::mail::events::MailEventSource;
 use crate::mail::mime::compose;
 use crate::mail::port::{
-    Accepted, AskError, Asking, Mail, MailError, MailProvider, MailSetup, MailSetupError, Mailer, Sent, said,
+    Accepted, AskError, Asking, Mail, MailError, MailProvider, MailSetup, MailSetupError, Mailer, Sent, excerpt,
 };
 use crate::transport::access::mail_base;
 use crate::transport::http::Reply;
@@ -32,7 +32,6 @@ use crate::transport::json;
 use crate::transport::oauth::{GOOGLE, Tokens};
 use crate::transport::webhook::event_id;
 
-/// The provider's names.
 pub(super) const INFO: ProviderInfo = ProviderInfo {
     id: "gmail",
     name: "Gmail",
@@ -44,7 +43,6 @@ pub(super) const INFO: ProviderInfo = ProviderInfo {
 pub static PROVIDER: MailProvider =
     MailProvider { info: INFO, base_url: Some("https://gmail.googleapis.com"), set_up, events: EVENTS };
 
-/// Parses its events.
 pub(super) const EVENTS: Option<&dyn MailEventSource> = None;
 
 /// To send, and to find what was sent.
@@ -102,7 +100,7 @@ struct Reason {
 fn refusal(reply: &Reply) -> (String, String) {
     let Refusal { error: RefusalBody { message, errors } } = json::read(&reply.body).unwrap_or_default();
     let reason = errors.into_iter().next().map(|Reason { reason }| reason).unwrap_or_default();
-    let words = said(&format!("{} {reason}: {message}", reply.status.as_u16()));
+    let words = excerpt(&format!("{} {reason}: {message}", reply.status.as_u16()));
     (reason, words)
 }
 
@@ -137,7 +135,7 @@ impl MailApi for Gmail {
     fn read(&self, reply: &Reply, now: Timestamp) -> Result<Accepted, MailError> {
         if reply.status == StatusCode::OK {
             let Taken { id } = json::read(&reply.body).map_err(|e| MailError::Unknown(format!("200, and {e}")))?;
-            return Ok(Accepted { provider_message_id: said(&id) });
+            return Ok(Accepted { provider_message_id: excerpt(&id) });
         }
         let (reason, words) = refusal(reply);
         Err(match (reply.status, reason.as_str()) {
@@ -192,7 +190,7 @@ impl MailApi for Gmail {
             kind: MailEventKind::Accepted,
             // The list says no time; it was not before the notification was asked for.
             at: sent.since,
-            provider_message_id: Some(said(&id)),
+            provider_message_id: Some(excerpt(&id)),
             detail: None,
         };
         Ok(Answer::Whole(messages.into_iter().map(event).collect()))
@@ -233,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn the_whole_message_goes_along_and_the_token_is_not_shown() {
+    fn the_whole_message_goes_along_and_the_token_is_not_printed() {
         let base = Url::parse("https://gmail.googleapis.com").expect("url");
         let request = gmail().request(&base, &sample(), &"ya29.secret".into(), Timestamp::UNIX_EPOCH).expect("built");
         assert_eq!(request.url.as_str(), "https://gmail.googleapis.com/gmail/v1/users/me/messages/send");

@@ -14,14 +14,12 @@ use crate::mail::events::MailEventSource;
 use crate::mail::port::{Accepted, Mail, MailError, MailProvider, MailSetup, MailSetupError, Mailer};
 use crate::transport::access::mail_to_nowhere;
 
-/// The provider's names.
 pub(super) const INFO: ProviderInfo =
     ProviderInfo { id: "log", name: "Log (sends nothing)", reference: "https://docs.rs/tracing", secrets: &[] };
 
 /// The provider as the registry lists it.
 pub static PROVIDER: MailProvider = MailProvider { info: INFO, base_url: None, set_up, events: EVENTS };
 
-/// Parses its events.
 pub(super) const EVENTS: Option<&dyn MailEventSource> = None;
 
 struct Log;

@@ -27,13 +27,12 @@ use crate::info::ProviderInfo;
 use crate::mail::client::{Answer, Hosts, HttpMailer, MailApi, MailRequest, Reset, by_status, no_answer};
 use crate::mail::events::{MailEventSource, check_age, detail, reference, text};
 use crate::mail::port::{
-    Accepted, AskError, Asking, Mail, MailError, MailProvider, MailSetup, MailSetupError, Mailer, Sent, said,
+    Accepted, AskError, Asking, Mail, MailError, MailProvider, MailSetup, MailSetupError, Mailer, Sent, excerpt,
 };
 use crate::transport::http::Reply;
 use crate::transport::json;
 use crate::transport::webhook::{NotAuthentic, Unreadable, event_id};
 
-/// The provider's names.
 pub(super) const INFO: ProviderInfo = ProviderInfo {
     id: "mailgun",
     name: "Mailgun",
@@ -44,7 +43,6 @@ pub(super) const INFO: ProviderInfo = ProviderInfo {
 /// The provider as the registry lists it.
 pub static PROVIDER: MailProvider = MailProvider { info: INFO, base_url: Some(HOSTS.us), set_up, events: EVENTS };
 
-/// Parses its events.
 pub(super) const EVENTS: Option<&dyn MailEventSource> = Some(&Events);
 
 const RESET: Reset = Reset::At("x-ratelimit-reset");
@@ -110,7 +108,7 @@ impl MailApi for Mailgun {
                 return Err(MailError::Unreachable("this is no path of the API".to_owned()));
             }
             let Queued { id } = json::read(&reply.body).map_err(|e| MailError::Unknown(format!("200, and {e}")))?;
-            return Ok(Accepted { provider_message_id: said(&id) });
+            return Ok(Accepted { provider_message_id: excerpt(&id) });
         }
         Err(by_status(reply, now, RESET, refusal(reply)))
     }
@@ -144,13 +142,13 @@ impl MailApi for Mailgun {
         let items = page.get("items").and_then(Value::as_array);
         let items = items.ok_or_else(|| AskError::Unreachable("200, and no events".to_owned()))?;
         let ours = items.iter().filter(|item| is_of(item, sent));
-        let told = ours.filter_map(|item| event(item, sent.reference.clone(), sent.since)).collect();
+        let reported = ours.filter_map(|item| event(item, sent.reference.clone(), sent.since)).collect();
         match text(&page, "/paging/next").and_then(|next| self.next(base, next)) {
             Some(url) if !items.is_empty() => {
                 let request = with_key(MailRequest::get(base, &self.events(), &[])?, key)?;
-                Ok(Answer::More(told, Box::new(MailRequest { url, ..request })))
+                Ok(Answer::More(reported, Box::new(MailRequest { url, ..request })))
             }
-            _ => Ok(Answer::Whole(told)),
+            _ => Ok(Answer::Whole(reported)),
         }
     }
 }
@@ -168,7 +166,6 @@ impl Mailgun {
     }
 }
 
-/// Its webhook.
 struct Events;
 
 impl MailEventSource for Events {
@@ -235,7 +232,7 @@ fn with_key(request: MailRequest, key: &SecretString) -> Result<MailRequest, Mai
 
 fn refusal(reply: &Reply) -> String {
     let Refusal { message } = json::read(&reply.body).unwrap_or(Refusal { message: String::new() });
-    said(&format!("{} {message}", reply.status.as_u16()))
+    excerpt(&format!("{} {message}", reply.status.as_u16()))
 }
 
 /// Whether an event that was found is about this mail: it says so by the reference, or, where it gives none, by the
@@ -271,7 +268,7 @@ fn event(wire: &Value, reference: MailReference, otherwise: Timestamp) -> Option
         reference,
         kind,
         at: at.unwrap_or(otherwise),
-        provider_message_id: message_id.map(|id| said(&format!("<{}>", id.trim_matches(['<', '>'])))),
+        provider_message_id: message_id.map(|id| excerpt(&format!("<{}>", id.trim_matches(['<', '>'])))),
         detail: detail(words.into_iter().find_map(|pointer| text(wire, pointer))),
     })
 }
@@ -298,13 +295,13 @@ mod tests {
     }
 
     #[test]
-    fn a_mail_can_be_found_again_by_its_message_id_and_its_key_is_not_shown() {
+    fn a_mail_can_be_found_by_its_message_id_and_no_key_is_printed() {
         let base = Url::parse("https://api.mailgun.net").expect("url");
         let api = Mailgun { domain: "mg.example.com".into() };
         let request = api.request(&base, &sample(), &"key-secret".into(), Timestamp::UNIX_EPOCH).expect("built");
         assert_eq!(request.url.as_str(), "https://api.mailgun.net/v3/mg.example.com/messages");
-        let shown = format!("{request:?}");
-        assert!(!shown.contains(&BASE64_STANDARD.encode("api:key-secret")), "{shown}");
+        let printed = format!("{request:?}");
+        assert!(!printed.contains(&BASE64_STANDARD.encode("api:key-secret")), "{printed}");
         let fields: Vec<(String, String)> = url::form_urlencoded::parse(&request.body).into_owned().collect();
         for (name, value) in
             [("to", "ada@example.com"), ("h:Message-Id", "<n-1@example.com>"), ("v:reference", SAMPLE_REFERENCE)]
@@ -344,9 +341,9 @@ mod tests {
         let (to, message_id) = ("a@b.c".into(), "<n-1@example.com>".into());
         let sent = Sent { reference, message_id, to, since, provider_message_id: None };
         let api = Mailgun { domain: "mg.example.com".into() };
-        let asked = api.question(&base, &sent, &"k".into(), since).expect("built").url;
+        let looked_up = api.question(&base, &sent, &"k".into(), since).expect("built").url;
         let query = "message-id=n-1%40example.com&begin=1795341300&ascending=yes&limit=300";
-        assert_eq!(asked.query(), Some(query));
+        assert_eq!(looked_up.query(), Some(query));
         let item = |named: &str| {
             let variables = json!({"reference": named});
             json!({"event": "accepted", "id": "e-1", "timestamp": 1_795_341_601.5, "user-variables": variables})
@@ -360,12 +357,12 @@ mod tests {
             let items = [item(SAMPLE_REFERENCE), item("evil_0190f5fe-7c00-7a00-8000-000000000001")];
             let body = json!({"items": items, "paging": {"next": next}}).to_string().into();
             let reply = Reply { status: StatusCode::OK, headers: HeaderMap::new(), body };
-            let (told, more) = match api.answer(&base, &sent, &"k".into(), &reply, since).expect("an answer") {
-                Answer::Whole(told) => (told, false),
-                Answer::More(told, request) => (told, request.url.as_str() == next),
+            let (reported, more) = match api.answer(&base, &sent, &"k".into(), &reply, since).expect("an answer") {
+                Answer::Whole(reported) => (reported, false),
+                Answer::More(reported, request) => (reported, request.url.as_str() == next),
             };
             assert_eq!(more, followed, "{next}");
-            assert_eq!(told.iter().map(|one| one.id.as_str()).collect::<Vec<_>>(), ["e-1:1795341601"]);
+            assert_eq!(reported.iter().map(|one| one.id.as_str()).collect::<Vec<_>>(), ["e-1:1795341601"]);
         }
     }
 

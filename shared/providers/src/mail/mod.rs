@@ -19,7 +19,6 @@ use crate::info::ProviderInfo;
 
 macro_rules! registry {
     ($($provider:ident),+ $(,)?) => {
-        /// Every mail provider.
         pub static ALL: &[&MailProvider] = &[$(&$provider::PROVIDER),+];
         /// The names of every mail provider, without its code.
         pub(crate) static INFO: &[ProviderInfo] = &[$($provider::INFO),+];

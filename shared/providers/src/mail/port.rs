@@ -14,6 +14,7 @@ use crate::mail::address;
 use crate::mail::events::MailEventSource;
 use crate::transport::access::AccessError;
 use crate::transport::http::SendError;
+pub(crate) use crate::transport::http::excerpt;
 
 /// Longest wait that a provider may ask for: what waits for longer is tried before, and told again.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(900);
@@ -28,15 +29,11 @@ const LONGEST_SUBJECT: usize = 988;
 /// One message to one recipient.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mail {
-    /// Sender's address.
     pub from: String,
-    /// Recipient's address.
     pub to: String,
-    /// Subject, one line.
     pub subject: String,
     /// Body for readers without HTML.
     pub text: String,
-    /// Body.
     pub html: String,
     /// The same for the same notification, whoever sends it and how often: receivers deduplicate on it.
     pub message_id: String,
@@ -62,7 +59,7 @@ pub enum MailError {
     /// Certainly not sent, and the provider says how long to wait at least.
     #[error("send the mail: {detail}")]
     Later {
-        /// What to wait at least; zero when it was not said, at most [`LONGEST_WAIT`].
+        /// What to wait at least; zero when it was not excerpt, at most [`LONGEST_WAIT`].
         wait: Duration,
         /// What the provider says.
         detail: String,
@@ -73,7 +70,6 @@ pub enum MailError {
     /// Certainly not sent, and every mail will fail like this one until somebody acts: credentials, suspension, quota.
     #[error("send the mail: stopped: {0}")]
     Stopped(String),
-    /// Refused for good.
     #[error("send the mail: refused: {0}")]
     Rejected(String),
     /// The reply was lost: it may have been sent.
@@ -88,7 +84,6 @@ pub struct Sent {
     pub reference: MailReference,
     /// Its Message-ID, in angle brackets.
     pub message_id: String,
-    /// Recipient's address.
     pub to: String,
     /// When the notification was asked for: nothing before it is of interest.
     pub since: Timestamp,
@@ -105,7 +100,7 @@ pub enum AskError {
     /// It wants to be asked later.
     #[error("ask what became of the mail: {detail}")]
     Later {
-        /// What to wait at least; zero when it was not said, at most [`LONGEST_WAIT`].
+        /// What to wait at least; zero when it was not excerpt, at most [`LONGEST_WAIT`].
         wait: Duration,
         /// What the provider says.
         detail: String,
@@ -190,16 +185,10 @@ pub struct MailSetup<'a> {
 pub enum MailSetupError {
     /// A setting is missing or is not what it should be.
     #[error("read {name}: {rule}")]
-    Setting {
-        /// The variable.
-        name: &'static str,
-        /// What is expected.
-        rule: &'static str,
-    },
+    Setting { name: &'static str, rule: &'static str },
     /// The stage forbids a setting.
     #[error(transparent)]
     Access(#[from] AccessError),
-    /// No HTTP client.
     #[error(transparent)]
     Http(#[from] SendError),
     /// The relay cannot be used.
@@ -209,7 +198,6 @@ pub enum MailSetupError {
 
 /// A mail provider as the registry lists it.
 pub struct MailProvider {
-    /// Its names.
     pub info: ProviderInfo,
     /// The base URL of its API. None where it has no public host.
     pub base_url: Option<&'static str>,
@@ -240,7 +228,7 @@ impl Mail {
     /// [`MailError::Rejected`]: no later try would be different.
     pub(crate) fn sendable(&self) -> Result<Self, MailError> {
         let Self { from, to, subject, text: _, html: _, message_id, reference: _, unsubscribe } = self;
-        let refused = |what: &str, why: String| MailError::Rejected(format!("the {what} cannot be sent: {why}"));
+        let refused = |what: &str, reason: String| MailError::Rejected(format!("the {what} cannot be sent: {reason}"));
         let unsubscribe = unsubscribe.as_deref().unwrap_or_default();
         for (what, value) in [("subject", subject.as_str()), ("unsubscribe address", unsubscribe)] {
             if value.chars().any(char::is_control) {
@@ -257,9 +245,9 @@ impl Mail {
             return Err(refused("unsubscribe address", "it is not ASCII".to_owned()));
         }
         Ok(Self {
-            from: address::sendable(from).map_err(|why| refused("sender", why))?.to_string(),
-            to: address::sendable(to).map_err(|why| refused("recipient", why))?.to_string(),
-            message_id: address::message_id(message_id).map_err(|why| refused("message id", why))?,
+            from: address::sendable(from).map_err(|reason| refused("sender", reason))?.to_string(),
+            to: address::sendable(to).map_err(|reason| refused("recipient", reason))?.to_string(),
+            message_id: address::message_id(message_id).map_err(|reason| refused("message id", reason))?,
             ..self.clone()
         })
     }
@@ -276,11 +264,6 @@ impl Mail {
         }
         headers
     }
-}
-
-/// A provider's words, short and on one line.
-pub(crate) fn said(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(300).collect()
 }
 
 /// What the mail for the tests of all providers refers to.
@@ -331,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_about_is_in_the_words_that_were_sent() {
+    fn what_is_looked_up_is_in_the_words_that_were_sent() {
         let mail = Mail { to: "ada@bücher.example".into(), message_id: "<n-1@bücher.example>".into(), ..sample() };
         let sent = Sent {
             reference: mail.reference.clone(),

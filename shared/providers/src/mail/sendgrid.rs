@@ -25,13 +25,12 @@ use crate::info::ProviderInfo;
 use crate::mail::client::{Answer, Hosts, HttpMailer, MailApi, MailRequest, Reset, by_status, no_answer};
 use crate::mail::events::{MailEventSource, check_age, detail, reference, text, within_limit};
 use crate::mail::port::{
-    Accepted, AskError, Asking, Mail, MailError, MailProvider, MailSetup, MailSetupError, Mailer, NO_ID, Sent, said,
+    Accepted, AskError, Asking, Mail, MailError, MailProvider, MailSetup, MailSetupError, Mailer, NO_ID, Sent, excerpt,
 };
 use crate::transport::http::Reply;
 use crate::transport::json;
 use crate::transport::webhook::{NotAuthentic, Unreadable, event_id};
 
-/// The provider's names.
 pub(super) const INFO: ProviderInfo = ProviderInfo {
     id: "sendgrid",
     name: "SendGrid",
@@ -42,7 +41,6 @@ pub(super) const INFO: ProviderInfo = ProviderInfo {
 /// The provider as the registry lists it.
 pub static PROVIDER: MailProvider = MailProvider { info: INFO, base_url: Some(HOSTS.us), set_up, events: EVENTS };
 
-/// Parses its events.
 pub(super) const EVENTS: Option<&dyn MailEventSource> = Some(&Events);
 
 const RESET: Reset = Reset::At("x-ratelimit-reset");
@@ -79,7 +77,7 @@ impl MailApi for SendGrid {
     fn read(&self, reply: &Reply, now: Timestamp) -> Result<Accepted, MailError> {
         if reply.status == StatusCode::ACCEPTED {
             let id = reply.headers.get("x-message-id").and_then(|id| id.to_str().ok()).filter(|id| !id.is_empty());
-            return Ok(Accepted { provider_message_id: said(id.unwrap_or(NO_ID)) });
+            return Ok(Accepted { provider_message_id: excerpt(id.unwrap_or(NO_ID)) });
         }
         Err(by_status(reply, now, RESET, refusal(reply)))
     }
@@ -122,7 +120,6 @@ impl MailApi for SendGrid {
     }
 }
 
-/// Its webhook.
 struct Events;
 
 impl MailEventSource for Events {
@@ -169,7 +166,7 @@ fn refusal(reply: &Reply) -> String {
         Some(field) => format!("{field}: {message}"),
         None => message,
     });
-    said(&format!("{} {}", reply.status.as_u16(), words.collect::<Vec<_>>().join("; ")))
+    excerpt(&format!("{} {}", reply.status.as_u16(), words.collect::<Vec<_>>().join("; ")))
 }
 
 /// Whether it can stand in a path as it is.
@@ -182,7 +179,7 @@ fn is_word(id: &str) -> bool {
 fn message_id(value: &Value) -> Option<String> {
     let id = text(value, "/sg_message_id")?;
     let end = [".filter", ".recvd"].into_iter().filter_map(|added| id.find(added)).min();
-    end.map_or(Some(id), |end| id.get(..end)).map(said)
+    end.map_or(Some(id), |end| id.get(..end)).map(excerpt)
 }
 
 /// That the logs know a mail at all says that it was taken.
@@ -206,13 +203,14 @@ fn of_log(log: &Value, events: &[Value], sent: &Sent) -> Vec<MailEvent> {
         return Vec::new();
     }
     let foreign = |one: &&Value| text(one, "/custom_args/reference").is_some_and(|named| named != ours);
-    let told = events.iter().filter(|one| !foreign(one));
-    let mut told: Vec<MailEvent> = told.filter_map(|one| event(one, sent.reference.clone(), sent.since)).collect();
+    let reported = events.iter().filter(|one| !foreign(one));
+    let mut reported: Vec<MailEvent> =
+        reported.filter_map(|one| event(one, sent.reference.clone(), sent.since)).collect();
     // Of more than a hundred events the oldest are not told, and some have names that mean nothing here.
-    if !told.iter().any(|one| one.kind == MailEventKind::Accepted) && !events.iter().any(|one| foreign(&one)) {
-        told.push(known(log, sent));
+    if !reported.iter().any(|one| one.kind == MailEventKind::Accepted) && !events.iter().any(|one| foreign(&one)) {
+        reported.push(known(log, sent));
     }
-    told
+    reported
 }
 
 /// One event of the logs or of the webhook. None when its name means nothing here.
@@ -279,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mail_can_be_found_again_by_its_notification_and_its_key_is_not_shown() {
+    fn a_mail_can_be_found_by_its_notification_and_no_key_is_printed() {
         let base = Url::parse("https://api.sendgrid.com").expect("url");
         let request = SendGrid.request(&base, &sample(), &"SG.secret".into(), Timestamp::UNIX_EPOCH).expect("built");
         assert_eq!(request.url.as_str(), "https://api.sendgrid.com/v3/mail/send");
@@ -337,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_the_same_whether_it_was_asked_for_or_told() {
+    fn an_event_is_the_same_whether_looked_up_or_reported() {
         let bounce = json!({"event": "bounce", "type": "blocked", "timestamp": 1_795_341_601, "sg_event_id": "ev_1-A",
             "sg_message_id": "abc.recvd-1-2.0", "reason": "550 no"});
         let with = |name: &str, value: Value| {
@@ -347,11 +345,11 @@ mod tests {
         };
         let named = |reference: &str| with("custom_args", json!({"reference": reference}));
         let log = json!({"sg_message_id": "abc.recvd-1-2.0", "events": [named(SAMPLE_REFERENCE)]});
-        let Ok(Answer::Whole(asked)) = answer(&log) else { panic!("whole") };
+        let Ok(Answer::Whole(looked_up)) = answer(&log) else { panic!("whole") };
         let body = json!([with("reference", json!(SAMPLE_REFERENCE)), bounce, with("reference", json!(5))]);
-        let told = Events.read(body.to_string().as_bytes(), Timestamp::UNIX_EPOCH).expect("readable");
-        assert_eq!((asked[0].clone(), asked[1].kind), (told[0].clone(), MailEventKind::Accepted));
-        assert_eq!((told.len(), told[0].kind, told[0].id.as_str()), (1, MailEventKind::Refused, "ev_1-A"));
+        let reported = Events.read(body.to_string().as_bytes(), Timestamp::UNIX_EPOCH).expect("readable");
+        assert_eq!((looked_up[0].clone(), looked_up[1].kind), (reported[0].clone(), MailEventKind::Accepted));
+        assert_eq!((reported.len(), reported[0].kind, reported[0].id.as_str()), (1, MailEventKind::Refused, "ev_1-A"));
         let foreign = json!({"events": [named("evil_0190f5fe-7c00-7a00-8000-000000000001")]});
         assert!(matches!(answer(&foreign), Ok(Answer::Whole(events)) if events.is_empty()));
         let many = json!(vec![json!({}); crate::mail::events::MOST_EVENTS + 1]).to_string();

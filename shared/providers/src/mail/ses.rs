@@ -28,13 +28,12 @@ use crate::info::ProviderInfo;
 use crate::mail::client::{HttpMailer, MailApi, MailRequest, Reset, by_status, later};
 use crate::mail::events::MailEventSource;
 use crate::mail::mime::compose;
-use crate::mail::port::{Accepted, Asking, Mail, MailError, MailProvider, MailSetup, MailSetupError, Mailer, said};
+use crate::mail::port::{Accepted, Asking, Mail, MailError, MailProvider, MailSetup, MailSetupError, Mailer, excerpt};
 use crate::transport::access::mail_base;
 use crate::transport::http::Reply;
 use crate::transport::json;
 use crate::transport::webhook::{NotAuthentic, Unreadable, event_id};
 
-/// The provider's names.
 pub(super) const INFO: ProviderInfo = ProviderInfo {
     id: "ses",
     name: "Amazon SES",
@@ -47,7 +46,6 @@ pub(super) const INFO: ProviderInfo = ProviderInfo {
 pub static PROVIDER: MailProvider =
     MailProvider { info: INFO, base_url: Some("https://email.{region}.amazonaws.com"), set_up, events: EVENTS };
 
-/// Parses its events.
 pub(super) const EVENTS: Option<&dyn MailEventSource> = Some(&Events);
 
 /// Name of the tag that carries the mail's reference.
@@ -143,13 +141,13 @@ impl MailApi for Ses {
         if reply.status == StatusCode::OK {
             let Taken { message_id } =
                 json::read(&reply.body).map_err(|e| MailError::Unknown(format!("200, and {e}")))?;
-            return Ok(Accepted { provider_message_id: said(&message_id) });
+            return Ok(Accepted { provider_message_id: excerpt(&message_id) });
         }
         let Refusal { message, type_, code } = json::read(&reply.body).unwrap_or_default();
         let named = reply.headers.get("x-amzn-errortype").and_then(|name| name.to_str().ok());
         let name = named.or(type_.as_deref()).or(code.as_deref()).unwrap_or_default();
         let name = simple_name(name);
-        let detail = said(&format!("{} {name}: {message}", reply.status.as_u16()));
+        let detail = excerpt(&format!("{} {name}: {message}", reply.status.as_u16()));
         // SES has no header of its own for when a limit begins anew.
         let reset = Reset::After(header::RETRY_AFTER.as_str());
         Err(match name {
@@ -305,8 +303,8 @@ fn event(detail: Detail, received_at: Timestamp) -> Option<MailEvent> {
         reference,
         kind,
         at: time.parse().unwrap_or(received_at),
-        provider_message_id: Some(said(&message_id)),
-        detail: words.into_iter().flatten().next().map(|words| said(&words)),
+        provider_message_id: Some(excerpt(&message_id)),
+        detail: words.into_iter().flatten().next().map(|words| excerpt(&words)),
     })
 }
 

@@ -24,11 +24,10 @@ use url::Url;
 use crate::info::ProviderInfo;
 use crate::mail::events::MailEventSource;
 use crate::mail::mime::compose;
-use crate::mail::port::{Accepted, Mail, MailError, MailProvider, MailSetup, MailSetupError, Mailer, said};
+use crate::mail::port::{Accepted, Mail, MailError, MailProvider, MailSetup, MailSetupError, Mailer, excerpt};
 use crate::transport::access::mail_base;
 use crate::transport::oauth::{GOOGLE, Tokens};
 
-/// The provider's names.
 pub(super) const INFO: ProviderInfo = ProviderInfo {
     id: "smtp",
     name: "SMTP relay",
@@ -39,7 +38,6 @@ pub(super) const INFO: ProviderInfo = ProviderInfo {
 /// The provider as the registry lists it.
 pub static PROVIDER: MailProvider = MailProvider { info: INFO, base_url: None, set_up, events: EVENTS };
 
-/// Parses its events.
 pub(super) const EVENTS: Option<&dyn MailEventSource> = None;
 
 /// Names of the secrets: user, then password or, with XOAUTH2, credentials of an OAuth client.
@@ -90,7 +88,6 @@ fn token_base(setup: &MailSetup<'_>) -> Result<Url, MailSetupError> {
     }
 }
 
-/// A relay.
 struct Relay {
     host: String,
     port: u16,
@@ -203,7 +200,7 @@ async fn hand_over(
 
 /// What a relay calls the message stands in its last line, in words of its own.
 fn last_line(reply: &Response) -> String {
-    said(reply.message().last().unwrap_or_default()).chars().take(200).collect()
+    excerpt(reply.message().last().unwrap_or_default()).chars().take(200).collect()
 }
 
 impl Mailer for Relay {
@@ -235,7 +232,7 @@ fn describe(error: &SmtpError) -> String {
     if let Some(status) = error.status() {
         text = format!("{status}: {text}");
     }
-    said(&text)
+    excerpt(&text)
 }
 
 #[cfg(test)]

@@ -20,7 +20,6 @@ use crate::model::port::{Generated, ModelApi, ModelError, ModelProvider, ModelRe
 use crate::transport::http::Reply;
 use crate::transport::json;
 
-/// The provider's names.
 pub(super) const INFO: ProviderInfo = ProviderInfo {
     id: "gemini",
     name: "Gemini",
@@ -125,11 +124,11 @@ fn read_error(reply: &Reply, now: Timestamp) -> ModelError {
     match status {
         429 => {
             let daily = error.details.iter().flat_map(|d| &d.violations).any(|v| v.quota_id.contains("PerDay"));
-            let asked = error.details.iter().find_map(|d| d.retry_delay.as_deref()).and_then(seconds);
+            let requested = error.details.iter().find_map(|d| d.retry_delay.as_deref()).and_then(seconds);
             let wait = if daily {
                 until_daily_reset(now)
             } else {
-                asked.or_else(|| reply.retry_after(now)).unwrap_or_default()
+                requested.or_else(|| reply.retry_after(now)).unwrap_or_default()
             };
             ModelError::RateLimited { wait, detail: said }
         }

@@ -11,7 +11,6 @@ use crate::info::ProviderInfo;
 /// The name of the breaker of whichever model it is: a deployment has one at a time.
 pub const BREAKER: &str = "model";
 
-/// Every model provider.
 pub static ALL: &[&ModelProvider] = &[&gemini::PROVIDER];
 /// The names of every model provider, without its code.
 pub(crate) static INFO: &[ProviderInfo] = &[gemini::INFO];

@@ -11,12 +11,9 @@ use url::Url;
 use crate::info::ProviderInfo;
 use crate::transport::http::Reply;
 
-/// A rendered prompt.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prompt {
-    /// The model.
     pub model: String,
-    /// Instructions.
     pub system: String,
     /// The case at hand.
     pub user: String,
@@ -28,10 +25,8 @@ pub struct Prompt {
     pub max_output_tokens: u32,
 }
 
-/// An answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Generated {
-    /// The document.
     pub value: Value,
     /// The model that answered, as it names itself.
     pub model: String,
@@ -110,21 +105,17 @@ impl ModelError {
 /// A request to a model.
 #[derive(Debug)]
 pub struct ModelRequest {
-    /// Where.
     pub url: Url,
     /// With which headers; the key among them is marked sensitive.
     pub headers: HeaderMap,
-    /// What.
     pub body: Value,
 }
 
 /// A model provider as the registry lists it.
 pub struct ModelProvider {
-    /// Its names.
     pub info: ProviderInfo,
     /// The base URL of its API.
     pub base_url: &'static str,
-    /// Its API.
     pub api: &'static dyn ModelApi,
 }
 

@@ -28,12 +28,7 @@ pub enum AccessError {
     Stage(&'static str),
     /// Mail to people from a stage that is for trying things.
     #[error("use the mail provider `{id}` in stage {stage}: only prod may reach it")]
-    Mail {
-        /// The provider.
-        id: &'static str,
-        /// The stage.
-        stage: &'static str,
-    },
+    Mail { id: &'static str, stage: &'static str },
     /// Mail that would go nowhere where people wait for it.
     #[error("use the mail provider `{0}` in stage prod: it sends nothing")]
     MailToNowhere(&'static str),
@@ -224,8 +219,8 @@ mod tests {
     fn only_production_reaches_a_mail_provider_and_only_there_mail_may_not_go_nowhere() {
         let live = "https://api.sendgrid.com";
         for stage in [Stage::Local, Stage::Dev, Stage::Staging] {
-            let nobody = AccessError::Mail { id: "sendgrid", stage: stage.as_str() };
-            assert_eq!(mail_base(stage, live, None, "sendgrid"), Err(nobody));
+            let refused = AccessError::Mail { id: "sendgrid", stage: stage.as_str() };
+            assert_eq!(mail_base(stage, live, None, "sendgrid"), Err(refused));
             assert!(mail_base(stage, live, Some(live), "sendgrid").is_err());
             let here = mail_base(stage, live, Some("http://127.0.0.1:9"), "sendgrid").map(|url| url.to_string());
             assert_eq!(here, Ok("http://127.0.0.1:9/sendgrid".to_owned()));

@@ -16,7 +16,6 @@ const LARGEST_REPLY: usize = 8 * 1024 * 1024;
 /// A request to be sent.
 #[derive(Clone)]
 pub struct HttpRequest {
-    /// The method.
     pub method: Method,
     /// The whole URL, query included.
     pub url: Url,
@@ -45,11 +44,8 @@ pub struct Outbound {
 /// A reply that was read whole.
 #[derive(Debug, Clone)]
 pub struct Reply {
-    /// HTTP status.
     pub status: StatusCode,
-    /// Headers.
     pub headers: HeaderMap,
-    /// Body.
     pub body: Bytes,
 }
 
@@ -136,6 +132,11 @@ impl Reply {
         let at = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
         Some(Duration::try_from(at.duration_since(now)).unwrap_or(Duration::ZERO))
     }
+}
+
+/// A provider's words, short and on one line.
+pub(crate) fn excerpt(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(300).collect()
 }
 
 #[cfg(test)]

@@ -21,7 +21,8 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
-use crate::mail::port::{LONGEST_WAIT, MailError, said};
+use crate::mail::port::{LONGEST_WAIT, MailError};
+use crate::transport::http::excerpt;
 use crate::transport::http::{Outbound, Reply};
 use crate::transport::json;
 
@@ -42,14 +43,14 @@ pub(crate) struct Tokens {
     endpoint: Url,
     scope: &'static str,
     http: Outbound,
-    kept: Mutex<Option<Kept>>,
+    cached: Mutex<Option<CachedToken>>,
     /// When a token was refused that had been good before.
     withdrawn: Mutex<Option<Timestamp>>,
     /// Held by the one that fetches.
     fetching: tokio::sync::Mutex<()>,
 }
 
-struct Kept {
+struct CachedToken {
     /// Hash of the credentials that it was fetched with: when they are replaced, it is none of theirs.
     of: [u8; 32],
     token: SecretString,
@@ -103,7 +104,7 @@ impl Tokens {
             endpoint,
             scope,
             http: Outbound::new()?,
-            kept: Mutex::default(),
+            cached: Mutex::default(),
             withdrawn: Mutex::default(),
             fetching: tokio::sync::Mutex::default(),
         })
@@ -120,14 +121,14 @@ impl Tokens {
         now: Timestamp,
     ) -> Result<SecretString, MailError> {
         let of = Sha256::digest(credentials.expose_secret()).into();
-        if let Some(token) = self.kept(of, now) {
+        if let Some(token) = self.cached(of, now) {
             return Ok(token);
         }
         let begin = Instant::now();
         let late = |_| MailError::Unreachable("the access token did not come in time".to_owned());
         let _held = tokio::time::timeout(timeout, self.fetching.lock()).await.map_err(late)?;
         // Somebody else may have fetched it meanwhile.
-        if let Some(token) = self.kept(of, now) {
+        if let Some(token) = self.cached(of, now) {
             return Ok(token);
         }
         let Granted { access_token, expires_in } =
@@ -135,7 +136,7 @@ impl Tokens {
         let token = SecretString::from(access_token);
         let lifetime = SignedDuration::from_secs(i64::from(expires_in)).saturating_sub(MARGIN);
         let until = now.checked_add(lifetime).unwrap_or(now);
-        *self.lock() = Some(Kept { of, token: token.clone(), since: now, until });
+        *self.lock() = Some(CachedToken { of, token: token.clone(), since: now, until });
         Ok(token)
     }
 
@@ -144,7 +145,7 @@ impl Tokens {
     pub(crate) fn refused(&self, now: Timestamp) -> bool {
         // Either way: a clock that was set back must not make a moment last.
         let recent = |since: Timestamp| now.duration_since(since).abs() <= SETTLED;
-        let old = self.lock().take().is_some_and(|kept| !recent(kept.since));
+        let old = self.lock().take().is_some_and(|cached| !recent(cached.since));
         let mut withdrawn = self.withdrawn.lock().unwrap_or_else(PoisonError::into_inner);
         if old {
             *withdrawn = Some(now);
@@ -152,13 +153,13 @@ impl Tokens {
         withdrawn.is_some_and(recent)
     }
 
-    fn kept(&self, of: [u8; 32], now: Timestamp) -> Option<SecretString> {
-        let kept = self.lock();
-        kept.as_ref().filter(|kept| kept.of == of && now < kept.until).map(|kept| kept.token.clone())
+    fn cached(&self, of: [u8; 32], now: Timestamp) -> Option<SecretString> {
+        let cached = self.lock();
+        cached.as_ref().filter(|cached| cached.of == of && now < cached.until).map(|cached| cached.token.clone())
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Kept>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<CachedToken>> {
+        self.cached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn fetch(&self, credentials: &SecretString, timeout: Duration, now: Timestamp) -> Result<Granted, MailError> {
@@ -240,7 +241,7 @@ fn read(reply: &Reply, now: Timestamp) -> Result<Granted, MailError> {
         return json::read(&reply.body).map_err(|e| MailError::Unreachable(format!("no access token: 200, and {e}")));
     }
     let Refused { error, error_description } = json::read(&reply.body).unwrap_or_default();
-    let words = said(&format!("{} {error}: {error_description}", reply.status.as_u16()));
+    let words = excerpt(&format!("{} {error}: {error_description}", reply.status.as_u16()));
     Err(match (reply.status, error.as_str()) {
         (_, "invalid_grant") => MailError::Stopped(format!(
             "no access token: consent must be given again, or the key was withdrawn: {words}"
@@ -287,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_credentials_are_told_without_their_values() {
+    fn bad_credentials_are_reported_without_their_values() {
         let service = r#"{"type":"service_account","client_email":"a","subject":"b","private_key":"verysecret"}"#;
         for text in [
             "verysecret",
@@ -301,16 +302,17 @@ mod tests {
     }
 
     #[test]
-    fn a_kept_token_is_of_its_credentials_and_of_its_time() {
+    fn a_cached_token_is_of_its_credentials_and_of_its_time() {
         let (tokens, now) = (tokens(), Timestamp::UNIX_EPOCH);
         let at = |seconds| now.checked_add(SignedDuration::from_secs(seconds)).expect("time");
-        let keep = |since| *tokens.lock() = Some(Kept { of: [1; 32], token: "t".into(), since, until: at(1_000) });
+        let keep =
+            |since| *tokens.lock() = Some(CachedToken { of: [1; 32], token: "t".into(), since, until: at(1_000) });
         keep(now);
-        assert!(tokens.kept([2; 32], now).is_none());
-        assert!(tokens.kept([1; 32], at(1_000)).is_none());
-        assert!(tokens.kept([1; 32], at(999)).is_some());
+        assert!(tokens.cached([2; 32], now).is_none());
+        assert!(tokens.cached([1; 32], at(1_000)).is_none());
+        assert!(tokens.cached([1; 32], at(999)).is_some());
         assert!(!tokens.refused(at(5)), "a new token that is refused blames the credentials");
-        assert!(tokens.kept([1; 32], at(5)).is_none());
+        assert!(tokens.cached([1; 32], at(5)).is_none());
         keep(now);
         assert!(tokens.refused(at(500)), "an old one was withdrawn");
         assert!(tokens.refused(at(501)), "as others find that were sent with it");

@@ -28,9 +28,7 @@ pub struct Event {
 /// What an event means here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Meaning {
-    /// A test delivery.
     Ping,
-    /// Something changed.
     Changed(Changed),
     /// Nothing that this version acts on.
     Ignored {
@@ -44,7 +42,7 @@ pub enum Meaning {
 pub struct Changed {
     /// What it tells of them. Empty where the signature does not cover the body: then the body is a hint, and they are asked
     /// for.
-    pub told: Vec<Observation>,
+    pub reported: Vec<Observation>,
     /// Which are gone; empty where the body is a hint.
     pub gone: Vec<ObjectRef>,
     /// Which objects to ask for, where the connection can ask: they are recorded instead of what is told.

@@ -175,17 +175,17 @@ impl Part {
 
 /// The hours of the week on the organisation's clock.
 pub(super) struct Clock {
-    ahead: i64,
+    offset: i64,
 }
 
 impl Clock {
     pub(super) fn new(zone: Offset) -> Self {
-        Self { ahead: i64::from(zone.seconds()) }
+        Self { offset: i64::from(zone.seconds()) }
     }
 
     /// Which of the 48 hours a time is in, in seconds since 1970 UTC.
     pub(super) fn hour(&self, second: i64) -> usize {
-        let local = second.saturating_add(self.ahead);
+        let local = second.saturating_add(self.offset);
         let day = local.div_euclid(24 * HOUR);
         let hour = usize::try_from(local.rem_euclid(24 * HOUR) / HOUR).unwrap_or(0);
         // 1 January 1970 was a Thursday.
@@ -201,7 +201,7 @@ impl Clock {
                 return None;
             }
             let second = at.as_second();
-            let next = second.saturating_add(HOUR - second.saturating_add(self.ahead).rem_euclid(HOUR));
+            let next = second.saturating_add(HOUR - second.saturating_add(self.offset).rem_euclid(HOUR));
             let end = Timestamp::from_second(next).map_or(to, |next| next.min(to));
             let part = Part { hour: self.hour(second), hours: end.duration_since(at).as_secs_f64() / 3600.0 };
             at = end;

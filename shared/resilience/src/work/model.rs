@@ -275,13 +275,13 @@ fn steps(world: &World, rules: &Rules, lease: i8) -> Result<Vec<Transition<World
 
 /// Explores every world that can be reached; gives their number, or what was found broken.
 fn explore(rules: &Rules, workers: usize, lease: i8) -> Result<usize, &'static str> {
-    let (asked, messages) = match rules.mode {
+    let (request, messages) = match rules.mode {
         Mode::TakeOver => (Request::Asking, 0),
         // The sender asks a receiver, which sends the message, twice.
         Mode::First => (Request::Refused, 2),
     };
     let workers = vec![Worker::Idle; workers];
-    let first = World { item: Item::Absent, payload: None, requests: [asked; 2], messages, workers };
+    let first = World { item: Item::Absent, payload: None, requests: [request; 2], messages, workers };
     let next = |world: &World| {
         let sorted = |step| match step {
             Transition::Progress(world) => Transition::Progress(World::sorted(world)),

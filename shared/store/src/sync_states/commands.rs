@@ -46,7 +46,7 @@ mod tests {
     use resilience::work::Fenced;
 
     #[tokio::test]
-    async fn a_request_makes_a_connection_due_and_ends_its_wait_only_if_asked_to() {
+    async fn a_request_makes_a_connection_due_and_may_end_its_wait() {
         let syncs = SyncStates::new(Table::in_memory());
         let key = ConnectionKey { org: "acme".parse().expect("slug"), connection: "one".parse().expect("slug") };
         let now = whole_second(clock::now());

@@ -14,9 +14,9 @@ use aws::error::AwsError;
 use aws::table::{Key, Query, Write, number, text, to_item};
 
 /// How long the history keeps a run.
-const RUNS_KEPT: SignedDuration = SignedDuration::from_hours(90 * 24);
+const RUN_RETENTION: SignedDuration = SignedDuration::from_hours(90 * 24);
 /// How long what a pass has seen is kept: longer than a pass takes.
-const SEEN_KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
+const SEEN_RETENTION: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// Seen is seen, whoever wrote before.
 const ALWAYS: &str = "attribute_not_exists(pk) OR attribute_exists(pk)";
 /// Lists of seen objects of one read; each holds a page.
@@ -31,7 +31,7 @@ impl SyncStates {
         let mut item = to_item(run)?;
         item.insert("pk".to_owned(), text(runs_of(connection)));
         item.insert("sk".to_owned(), text(run.id.clone()));
-        item.insert("expires_at".to_owned(), expiry(now, RUNS_KEPT));
+        item.insert("expires_at".to_owned(), expiry(now, RUN_RETENTION));
         self.table.create(item).await.map(|_| ())
     }
 
@@ -68,7 +68,7 @@ impl SyncStates {
         let key = Key { pk: seen_of(connection, pass, stream), sk: format!("{number_of_list:08}") };
         let ids = seen.iter().map(|object| format!("{}:{}", object.kind.as_str(), object.provider_id));
         // A page that is read again may have other rows: what either had was there.
-        let write = Write::when(ALWAYS).add_texts("ids", ids.collect()).set("expires_at", expiry(now, SEEN_KEPT));
+        let write = Write::when(ALWAYS).add_texts("ids", ids.collect()).set("expires_at", expiry(now, SEEN_RETENTION));
         self.table.update(&key, write, false).await.map(|_| ())
     }
 
@@ -104,8 +104,8 @@ impl SyncStates {
     }
 }
 
-fn expiry(now: Timestamp, kept: SignedDuration) -> aws::table::AttributeValue {
-    number(now.saturating_add(kept).unwrap_or(Timestamp::MAX).as_second())
+fn expiry(now: Timestamp, retention: SignedDuration) -> aws::table::AttributeValue {
+    number(now.saturating_add(retention).unwrap_or(Timestamp::MAX).as_second())
 }
 
 fn runs_of(connection: &ConnectionKey) -> String {

@@ -52,7 +52,6 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// Moves the checkpoint.
     pub(crate) async fn checkpoint(&mut self) -> Result<(), SyncError> {
         match self.leased.checkpoint(Some(&mut *self.progress)).await? {
             Fenced::Written => Ok(()),

@@ -285,7 +285,7 @@ async fn webhooks_are_verified_over_their_bytes_and_name_what_changed() {
         let changed = told(&harness, &delivery);
         assert!(changed.gone.iter().all(|gone| !truth.contains_key(&place(gone))), "what is gone stays gone");
         let named: Vec<String> = changed.about.iter().map(place).collect();
-        for seen in &changed.told {
+        for seen in &changed.reported {
             let id = seen.record.provider_id().expect("an id");
             assert!(named.contains(&format!("{}/{id}", seen.record.kind().as_str())), "what is told is asked for");
         }

@@ -293,18 +293,18 @@ fn what_is_mapped_arrives() {
             Meaning::Ping => panic!("{} is no ping", event.action),
         };
         assert!(!(changed.about.is_empty() && changed.gone.is_empty()), "{} is about something", event.action);
-        let told: Vec<Value> = changed.told.iter().map(|seen| json!(seen.record)).collect();
-        if told.is_empty() {
+        let reported: Vec<Value> = changed.reported.iter().map(|seen| json!(seen.record)).collect();
+        if reported.is_empty() {
             continue;
         }
-        let told = Value::from(told).to_string();
+        let reported = Value::from(reported).to_string();
         let mut found = BTreeMap::new();
         leaves(body, String::new(), &mut found);
         for (place, values) in found {
             let place = plain(&place);
             for value in values.iter().filter_map(Value::as_str).filter(|_| carried.contains(&place.as_str())) {
                 let written = json!(value).to_string();
-                assert!(told.contains(written.trim_matches('"')), "{}: {place} does not arrive", event.action);
+                assert!(reported.contains(written.trim_matches('"')), "{}: {place} does not arrive", event.action);
                 checked.insert(place.clone());
             }
         }

@@ -167,8 +167,8 @@ async fn webhooks_are_created_verified_and_say_what_to_ask_for() {
         assert_eq!(source.verify(&headers, body, &secret, lever.now()), Ok(id), "a retry has the same id");
         assert_eq!(source.verify(&headers, body, &"other".into(), lever.now()), Err(NotAuthentic));
         let Event { meaning, .. } = source.interpret(&lever.origin, body, lever.now()).expect("readable");
-        let Meaning::Changed(Changed { told, gone, about, .. }) = meaning else { continue };
-        assert!(told.is_empty() && gone.is_empty());
+        let Meaning::Changed(Changed { reported, gone, about, .. }) = meaning else { continue };
+        assert!(reported.is_empty() && gone.is_empty());
         for ObjectRef { kind, provider_id } in about {
             let found = lever.look_up(kind, &[&provider_id]).await.expect("asked").expect("pages");
             for gone in found.gone {

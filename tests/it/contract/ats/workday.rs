@@ -240,8 +240,8 @@ async fn what_is_looked_up_is_there_or_gone() {
     assert!(look_up(&harness, Kind::Application, &["a"]).await.is_none(), "its id does not say whose it is");
     let wid = {
         let mut state = tenant.state();
-        let (number, at) = (state.open_people[0], state.stamp(0));
-        state.purge_person(at, number);
+        let (number, at) = (state.people.open[0], state.stamp(0));
+        state.people.purge(at, number);
         state.person_wid(number)
     };
     let found = look_up(&harness, Kind::Candidate, &[&wid]).await.expect("can be asked");

@@ -45,7 +45,7 @@ impl Receiver {
 fn source(provider: &'static MailProvider) -> Option<(&'static dyn MailEventSource, &'static str, &'static str)> {
     let source = provider.events.filter(|source| !source.secrets().is_empty())?;
     let (signs, checks) = match provider.info.id {
-        "sendgrid" => simulators::sendgrid::TEST_KEYS,
+        "sendgrid" => simulators::mail::sendgrid::TEST_KEYS,
         _ => ("secret-of-the-contract", "secret-of-the-contract"),
     };
     Some((source, signs, checks))

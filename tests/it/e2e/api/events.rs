@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::e2e::harness::claims::{REVIEW, using};
 use crate::e2e::harness::stack::{PATIENCE, Stack, run};
-use crate::repo::layout::root;
+use crate::repo::source::root;
 
 /// What a replay must answer.
 enum Expected {

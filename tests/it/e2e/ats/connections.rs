@@ -259,7 +259,7 @@ fn orders_take_the_role_and_reach_no_other_organisations_connection() {
 /// What the function answers a user of `acme` without a role.
 async fn as_member(stack: &Stack, method: &Method, path: &str, body: &Value) -> Value {
     let text =
-        std::fs::read_to_string(crate::repo::layout::root().join("events/frontend-api/connect-without-role.json"));
+        std::fs::read_to_string(crate::repo::source::root().join("events/frontend-api/connect-without-role.json"));
     let mut event: Value = serde_json::from_str(&text.expect("an event")).expect("JSON");
     event["rawPath"] = json!(path);
     event["requestContext"]["http"]["method"] = json!(method.as_str());

@@ -8,7 +8,7 @@ use reqwest::{Certificate, Method, StatusCode};
 use serde_json::Value;
 
 /// Longest wait for something that the stack does in the background.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
 fn stack_json() -> PathBuf {
     let path = std::env::var_os("STACK_JSON").unwrap_or_else(|| {

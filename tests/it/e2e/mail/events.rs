@@ -18,7 +18,7 @@ const BELIEVED: Duration = Duration::from_secs(30);
 /// What a provider's simulator signs with; the seeds of the stack have the other half.
 fn secret(provider: &str) -> &'static str {
     match provider {
-        "sendgrid" => simulators::sendgrid::TEST_KEYS.0,
+        "sendgrid" => simulators::mail::sendgrid::TEST_KEYS.0,
         "mailgun" => "local-mailgun-signing-key",
         "brevo" => "local-brevo-token",
         other => panic!("{other} signs nothing"),
@@ -213,7 +213,7 @@ fn ses_tells_over_the_event_bus_and_a_suppression_is_listed_and_lifted_by_a_pers
         let id = notify().await;
         acme.until_state(&path(&id), &["accepted"]).await;
         let reference = format!("acme_{id}");
-        stack.put_event(simulators::ses::event("Bounce.Permanent", &reference, "ses-1", time::now())).await;
+        stack.put_event(simulators::mail::ses::event("Bounce.Permanent", &reference, "ses-1", time::now())).await;
         let bounced = acme.until_state(&path(&id), &["bounced"]).await;
         let last = bounced["history"].as_array().and_then(|history| history.last()).expect("a history");
         assert_eq!((&last["what"], &last["provider"]), (&json!("bounced"), &json!("ses")), "{bounced}");
@@ -243,7 +243,7 @@ fn ses_tells_over_the_event_bus_and_a_suppression_is_listed_and_lifted_by_a_pers
             time::sleep(Duration::from_secs(3)).await;
         }
         // The same event once more suppresses nothing: it is known.
-        stack.put_event(simulators::ses::event("Bounce.Permanent", &reference, "ses-1", time::now())).await;
+        stack.put_event(simulators::mail::ses::event("Bounce.Permanent", &reference, "ses-1", time::now())).await;
         tokio::time::sleep(Duration::from_secs(2)).await;
         let found = acme.get("/api/suppressions?limit=100").await;
         let items = found.body["items"].as_array().expect("items");
@@ -296,14 +296,14 @@ fn an_event_settles_what_nobody_can_be_asked_about_and_without_one_a_person_has_
             told
         };
         let first = doubted().await;
-        stack.put_event(simulators::ses::event("Send", &first.reference(), "ses-2", time::now())).await;
+        stack.put_event(simulators::mail::ses::event("Send", &first.reference(), "ses-2", time::now())).await;
         let settled = until(&stack, &first, "accepted").await;
         assert_eq!(whats(&settled), ["unknown", "accepted"], "{settled}");
         let second = doubted().await;
         let open = until(&stack, &second, "needs_review").await;
         assert_eq!(whats(&open), ["unknown", "asked", "asked", "needs_review"], "{open}");
         // The event comes after all: the person need not look.
-        stack.put_event(simulators::ses::event("Send", &second.reference(), "ses-3", time::now())).await;
+        stack.put_event(simulators::mail::ses::event("Send", &second.reference(), "ses-3", time::now())).await;
         until(&stack, &second, "accepted").await;
         for told in [&first, &second] {
             assert_eq!(stack.mails_at("ses", told).await, 1, "{told:?}");

@@ -205,7 +205,7 @@ async fn told_by_the_bus(stack: &Stack, told: &NotificationRef) {
     let path = format!("/mails?correlation={}", told.reference());
     let mails = stack.control("ses", Method::GET, &path, None).await.body;
     let id = mails["items"][0]["id"].as_str().expect("an id");
-    stack.put_event(simulators::ses::event("Send", &told.reference(), id, time::now())).await;
+    stack.put_event(simulators::mail::ses::event("Send", &told.reference(), id, time::now())).await;
 }
 
 async fn end(stack: &Stack, killed: &Killed, deadline: Instant) -> Value {

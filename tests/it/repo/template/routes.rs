@@ -5,7 +5,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::{check, events, put};
-use crate::repo::layout::sources;
+use crate::repo::source::sources;
 
 /// Functions whose callers have no token of the user pool.
 const OPEN: [&str; 3] = ["application-intake", "health", "webhook-receiver"];

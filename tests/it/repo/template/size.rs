@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
 use super::{check, events, functions, put};
-use crate::repo::layout::root;
+use crate::repo::source::root;
 
 const MAX_LINES: usize = 1_900;
 

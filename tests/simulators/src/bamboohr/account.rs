@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::{
     company::Company,
+    detail,
     gate::{Error, Limit, Refusal},
     job::JobStatus,
     seed, step,
@@ -22,15 +23,12 @@ use crate::{
     world::{self, Chance, Clock, Truth, fields},
 };
 
-/// All companies.
 pub type World = world::World<Account>;
 
-/// One company.
 #[derive(Debug)]
 pub struct Account(Mutex<Company>);
 
 impl Account {
-    /// Works on it.
     pub fn with<T>(&self, work: impl FnOnce(&mut Company) -> T) -> T {
         work(&mut lock(&self.0))
     }
@@ -48,7 +46,6 @@ impl Account {
         self.with(|company| company.door.limit = Some(limit));
     }
 
-    /// How it refuses.
     pub fn set_refusal(&self, refusal: Refusal) {
         self.with(|company| company.door.refusal = refusal);
     }
@@ -59,7 +56,6 @@ impl Account {
     }
 
     /// The comments that were written, in order: number of the application and the text.
-    #[must_use]
     pub fn comments(&self) -> Vec<(u64, String)> {
         self.with(|company| company.comments.clone())
     }
@@ -105,11 +101,8 @@ fn truth(company: &Company) -> Truth {
     for (id, job) in company.jobs().iter().filter(|(_, job)| job.status != JobStatus::Deleted) {
         let text = |pointer: &str| job.detail.pointer(pointer).cloned().unwrap_or_default();
         let told = fields(json!({
-            "title": text("/title/label"),
-            "status": job.status.word(),
-            "provider_status": job.status.label(),
-            "department": text("/department/label"),
-            "location": text("/location/label"),
+            "title": text("/title/label"), "status": job.status.word(), "provider_status": job.status.label(),
+            "department": text("/department/label"), "location": text("/location/label"),
         }));
         truth.insert(format!("job/{id}"), told);
     }
@@ -123,7 +116,7 @@ fn truth(company: &Company) -> Truth {
         let email = Some(text("/applicant/email")).filter(|email| !email.is_empty());
         let person = fields(json!({"name": names.join(" "), "email": email}));
         truth.insert(format!("candidate/{applicant}"), person);
-        let status = seed::status(row.status);
+        let status = detail::status(row.status);
         let label = status.map(|status| status.name);
         let word = match status.map(|status| status.group) {
             Some("HIRED") => "hired",
@@ -132,11 +125,7 @@ fn truth(company: &Company) -> Truth {
             None => "unknown",
         };
         let told = fields(json!({
-            "candidate": applicant,
-            "job": row.job.to_string(),
-            "status": word,
-            "provider_status": label,
-            "stage": label,
+            "candidate": applicant, "job": row.job.to_string(), "status": word, "provider_status": label, "stage": label,
             "applied_at": row.applied.to_string(),
         }));
         truth.insert(format!("application/{id}"), told);

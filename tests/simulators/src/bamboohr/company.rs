@@ -1,14 +1,14 @@
 //! One company: its jobs and applications, in the orders in which they are asked for most.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::{
+    detail,
     gate::Doorkeeper,
     job::{Job, JobStatus},
-    seed,
 };
 use crate::{
     wire::with,
@@ -24,9 +24,7 @@ pub struct Application {
     pub updated: Timestamp,
     /// When it came in.
     pub applied: Timestamp,
-    /// For which job.
     pub job: u64,
-    /// Its step.
     pub status: u64,
 }
 
@@ -44,22 +42,16 @@ impl Application {
     }
 }
 
-/// One tenant.
 #[derive(Debug)]
 pub struct Company {
-    /// Its subdomain.
     pub name: String,
-    /// Its time.
     pub clock: Clock,
     /// Rows of a page.
     pub page_size: usize,
-    /// Who may ask.
     pub door: Doorkeeper,
     /// What was written to applications, in order: number of the application and the text.
     pub comments: Vec<(u64, String)>,
     applications: BTreeMap<u64, Application>,
-    by_update: BTreeSet<(Timestamp, u64)>,
-    by_application: BTreeSet<(Timestamp, u64)>,
     jobs: BTreeMap<u64, Job>,
     next_application: u64,
     stamps: Stamps,
@@ -67,49 +59,46 @@ pub struct Company {
 
 impl Company {
     /// One with nothing in it, whose applications are numbered from here.
-    #[must_use]
     pub fn empty(name: &str, clock: &Clock, first_application: u64) -> Self {
         Self {
             name: name.to_owned(),
             clock: clock.clone(),
-            page_size: seed::PAGE_SIZE,
+            page_size: detail::PAGE_SIZE,
             door: Doorkeeper::new(format!("local-bamboohr-key-{name}")),
             comments: Vec::new(),
             applications: BTreeMap::new(),
-            by_update: BTreeSet::new(),
-            by_application: BTreeSet::new(),
             jobs: BTreeMap::new(),
             next_application: first_application,
             stamps: Stamps::default(),
         }
     }
 
-    /// Applications by number.
-    #[must_use]
     pub const fn applications(&self) -> &BTreeMap<u64, Application> {
         &self.applications
     }
 
-    /// Applications by the time of the last change.
-    #[must_use]
-    pub const fn by_update(&self) -> &BTreeSet<(Timestamp, u64)> {
-        &self.by_update
+    /// Time of the last change and number of all applications, in this order.
+    pub fn by_update(&self) -> Vec<(Timestamp, u64)> {
+        self.ordered(|row| row.updated)
     }
 
-    /// Applications by the time at which they came in.
-    #[must_use]
-    pub const fn by_application(&self) -> &BTreeSet<(Timestamp, u64)> {
-        &self.by_application
+    /// Time of coming in and number of all applications, in this order.
+    pub fn by_application(&self) -> Vec<(Timestamp, u64)> {
+        self.ordered(|row| row.applied)
+    }
+
+    fn ordered(&self, time: impl Fn(&Application) -> Timestamp) -> Vec<(Timestamp, u64)> {
+        let mut ordered: Vec<_> = self.applications.iter().map(|(id, row)| (time(row), *id)).collect();
+        ordered.sort_unstable();
+        ordered
     }
 
     /// Jobs by number, deleted ones among them.
-    #[must_use]
     pub const fn jobs(&self) -> &BTreeMap<u64, Job> {
         &self.jobs
     }
 
     /// A job that was not deleted.
-    #[must_use]
     pub fn job(&self, id: u64) -> Option<&Job> {
         self.jobs.get(&id).filter(|job| job.status != JobStatus::Deleted)
     }
@@ -122,7 +111,6 @@ impl Company {
     }
 
     /// The number that a new job gets.
-    #[must_use]
     pub fn next_job(&self) -> u64 {
         self.jobs.last_key_value().map_or(1, |(id, _)| id + 1)
     }
@@ -146,20 +134,12 @@ impl Company {
 
     /// Puts an application in the place of the one with this number, if there was one.
     pub fn put(&mut self, id: u64, detail: Value, updated: Timestamp) {
-        self.remove(id);
-        let row = Application::new(detail, updated);
-        self.by_update.insert((row.updated, id));
-        self.by_application.insert((row.applied, id));
-        self.applications.insert(id, row);
+        self.applications.insert(id, Application::new(detail, updated));
         self.next_application = self.next_application.max(id + 1);
     }
 
-    /// Removes an application.
     pub fn remove(&mut self, id: u64) -> Option<Application> {
-        let row = self.applications.remove(&id)?;
-        self.by_update.remove(&(row.updated, id));
-        self.by_application.remove(&(row.applied, id));
-        Some(row)
+        self.applications.remove(&id)
     }
 
     /// Changes an application now. False when there is none.
@@ -174,20 +154,18 @@ impl Company {
     /// Moves an application to another step now. False when there is no such application or step.
     pub fn move_to(&mut self, id: u64, status: u64) -> bool {
         let now = self.clock.now();
-        seed::status(status).is_some() && self.change(id, |detail| set_status(detail, status, now))
+        detail::status(status).is_some() && self.change(id, |detail| set_status(detail, status, now))
     }
 
     /// The body of `applications/{id}`.
-    #[must_use]
     pub fn detail(&self, row: &Application) -> Value {
-        let job = self.jobs.get(&row.job).map(|job| json!({"job": seed::job_of_application(&job.detail)}));
+        let job = self.jobs.get(&row.job).map(|job| json!({"job": detail::job_of_application(&job.detail)}));
         with(row.detail.clone(), job.unwrap_or_default())
     }
 
     /// The row of an application in a list.
-    #[must_use]
     pub fn listed(&self, row: &Application) -> Value {
-        seed::listed(&row.detail, self.jobs.get(&row.job).map(|job| &job.detail))
+        detail::listed(&row.detail, self.jobs.get(&row.job).map(|job| &job.detail))
     }
 
     /// Adds or changes an application and bumps its hidden time; answers its id and whether it is new.
@@ -204,12 +182,12 @@ impl Company {
         let now = self.clock.now();
         let known = self.applications.get(&id);
         let created = known.is_none();
-        let mut detail = known.map_or_else(|| seed::blank(id, now), |application| application.detail.clone());
+        let mut detail = known.map_or_else(|| detail::blank(id, now), |application| application.detail.clone());
         patch(&mut detail, &change, "")?;
-        seed::set(&mut detail, "/id", id);
+        detail::set(&mut detail, "/id", id);
         if change.get("status").is_some() {
             let status = detail.pointer("/status/id").and_then(Value::as_u64);
-            let status = status.filter(|id| seed::status(*id).is_some()).ok_or("status.id: no such status")?;
+            let status = status.filter(|id| detail::status(*id).is_some()).ok_or("status.id: no such status")?;
             set_status(&mut detail, status, now);
         }
         if created && change.get("job").is_none() {
@@ -235,9 +213,9 @@ fn told_time(fields: &mut Map<String, Value>) -> Result<Option<Timestamp>, Strin
 }
 
 fn set_status(detail: &mut Value, id: u64, now: Timestamp) {
-    seed::set(detail, "/status/id", id);
-    seed::set(detail, "/status/label", seed::status(id).map(|status| status.name));
-    seed::set(detail, "/status/dateChanged", seed::time(now));
+    detail::set(detail, "/status/id", id);
+    detail::set(detail, "/status/label", detail::status(id).map(|status| status.name));
+    detail::set(detail, "/status/dateChanged", detail::time(now));
 }
 
 /// Copies the change into fields that exist; a name that the shape does not have is an error.
@@ -256,6 +234,7 @@ fn patch(target: &mut Value, change: &Value, place: &str) -> Result<(), String> 
 
 #[cfg(test)]
 mod tests {
+    use super::super::seed;
     use super::*;
 
     #[test]
@@ -281,7 +260,7 @@ mod tests {
         }
         company.remove(last + 1);
         assert_eq!(company.number(), last + 2, "no number is given twice");
-        assert_eq!(company.by_update.len(), company.applications.len());
-        assert_eq!(company.by_application.len(), company.applications.len());
+        assert_eq!(company.by_update().len(), company.applications.len());
+        assert_eq!(company.by_application().len(), company.applications.len());
     }
 }

@@ -52,8 +52,6 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// The answer.
-    #[must_use]
     pub fn answer(self, seconds: i64) -> Response {
         let told = |status| {
             let mut response = Error(status, "Limit exceeded").into_response();
@@ -88,7 +86,6 @@ pub struct Doorkeeper {
 
 impl Doorkeeper {
     /// With this key and no limits.
-    #[must_use]
     pub fn new(key: String) -> Self {
         let rate = Window::new(Begin::FirstRequest, 60_000, None);
         Self { keys: vec![key], without_ats: Vec::new(), limit: None, rate, refusal: Refusal::default() }

@@ -1,12 +1,8 @@
-//! Jobs: their status, and the list of them.
+//! Jobs and their status.
 
-use axum::http::StatusCode;
-use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
-use url::form_urlencoded;
+use serde_json::Value;
 
-use super::{company::Company, gate::Error, seed};
-use crate::wire::with;
+use super::detail;
 
 /// How far a job is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,48 +17,35 @@ pub enum JobStatus {
 }
 
 impl JobStatus {
-    /// Every status.
     pub const ALL: [Self; 6] = [Self::Open, Self::Draft, Self::OnHold, Self::Filled, Self::Canceled, Self::Deleted];
 
-    /// Its number. Those of canceled and deleted jobs were not seen on the wire.
-    #[must_use]
-    pub const fn id(self) -> u64 {
+    /// Its number, its name and the product's word. The numbers of canceled and deleted jobs were not seen on the wire.
+    const fn terms(self) -> (u64, &'static str, &'static str) {
         match self {
-            Self::Open => 1,
-            Self::Draft => 2,
-            Self::OnHold => 3,
-            Self::Filled => 4,
-            Self::Canceled => 5,
-            Self::Deleted => 6,
+            Self::Open => (1, "Open", "open"),
+            Self::Draft => (2, "Draft", "draft"),
+            Self::OnHold => (3, "On Hold", "on-hold"),
+            Self::Filled => (4, "Filled", "closed"),
+            Self::Canceled => (5, "Canceled", "closed"),
+            Self::Deleted => (6, "Deleted", "closed"),
         }
+    }
+
+    pub const fn id(self) -> u64 {
+        self.terms().0
     }
 
     /// Its name, which also selects it.
-    #[must_use]
     pub const fn label(self) -> &'static str {
-        match self {
-            Self::Open => "Open",
-            Self::Draft => "Draft",
-            Self::OnHold => "On Hold",
-            Self::Filled => "Filled",
-            Self::Canceled => "Canceled",
-            Self::Deleted => "Deleted",
-        }
+        self.terms().1
     }
 
     /// The word of the product.
-    #[must_use]
     pub const fn word(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Draft => "draft",
-            Self::OnHold => "on-hold",
-            Self::Filled | Self::Canceled | Self::Deleted => "closed",
-        }
+        self.terms().2
     }
 
     /// The statuses that a comma-separated list of groups selects; none when one of them is not known.
-    #[must_use]
     pub fn of_groups(list: &str) -> Option<Vec<Self>> {
         let mut found = Vec::new();
         for name in list.split(',').map(str::trim) {
@@ -76,123 +59,21 @@ impl JobStatus {
     }
 }
 
-/// A job.
 #[derive(Debug, Clone)]
 pub struct Job {
     /// Its row in the list, without the numbers of applicants.
     pub detail: Value,
-    /// Its status.
     pub status: JobStatus,
 }
 
 impl Job {
     /// A text of it.
-    #[must_use]
     pub fn text(&self, pointer: &str) -> &str {
         self.detail.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
     }
 
     /// Gives it another title.
     pub fn retitle(&mut self, title: &str) {
-        seed::set(&mut self.detail, "/title/label", title);
+        detail::set(&mut self.detail, "/title/label", title);
     }
-}
-
-/// Numbers of applicants of a job: new ones, and new and active ones together, and all.
-#[derive(Debug, Default, Clone, Copy)]
-struct Counts {
-    new: u64,
-    active: u64,
-    total: u64,
-}
-
-#[derive(Debug)]
-struct Wanted {
-    statuses: Vec<JobStatus>,
-    ids: Option<Vec<u64>>,
-    order: String,
-    descending: bool,
-}
-
-impl Wanted {
-    fn read(raw: &str) -> Result<Self, Error> {
-        let bad = |reason| Error(StatusCode::BAD_REQUEST, reason);
-        let mut wanted = Self {
-            statuses: JobStatus::ALL.into_iter().filter(|status| *status != JobStatus::Deleted).collect(),
-            ids: None,
-            order: "created".to_owned(),
-            descending: true,
-        };
-        for (name, value) in form_urlencoded::parse(raw.as_bytes()) {
-            match &*name {
-                "statusGroups" => {
-                    wanted.statuses =
-                        JobStatus::of_groups(&value).ok_or_else(|| bad("statusGroups has an unknown group"))?;
-                }
-                "status_ids" => {
-                    let ids = value.split(',').map(|id| id.trim().parse()).collect::<Result<_, _>>();
-                    wanted.ids = Some(ids.map_err(|_| bad("status_ids must be integers"))?);
-                }
-                "sortBy" if ["count", "title", "lead", "created", "status"].contains(&&*value) => {
-                    wanted.order = value.into_owned();
-                }
-                "sortBy" => return Err(bad("sortBy is not one of the known fields")),
-                "sortOrder" if value == "ASC" || value == "DESC" => wanted.descending = value == "DESC",
-                "sortOrder" => return Err(bad("sortOrder must be ASC or DESC")),
-                _ => {}
-            }
-        }
-        Ok(wanted)
-    }
-}
-
-/// The whole list, a bare array.
-///
-/// # Errors
-/// 400 for a parameter with a value that the service refuses.
-pub fn list(company: &Company, raw: &str, now: Timestamp) -> Result<Value, Error> {
-    let wanted = Wanted::read(raw)?;
-    let mut counts = std::collections::BTreeMap::<u64, Counts>::new();
-    for application in company.applications().values() {
-        let group = seed::status(application.status).map_or("", |status| status.group);
-        let counted = counts.entry(application.job).or_default();
-        counted.total += 1;
-        counted.new += u64::from(group == "NEW");
-        counted.active += u64::from(group == "NEW" || group == "ACTIVE");
-    }
-    let counted = |id: &u64| counts.get(id).copied().unwrap_or_default();
-    let mut rows: Vec<(&u64, &Job)> = company
-        .jobs()
-        .iter()
-        .filter(|(_, job)| wanted.statuses.contains(&job.status))
-        .filter(|(_, job)| wanted.ids.as_ref().is_none_or(|ids| ids.contains(&job.status.id())))
-        .collect();
-    match wanted.order.as_str() {
-        "count" => rows.sort_by_key(|(id, _)| (counted(id).total, **id)),
-        "title" => rows.sort_by_key(|(id, job)| (job.text("/title/label"), **id)),
-        "lead" => rows.sort_by_key(|(id, job)| (job.text("/hiringLead/lastName"), **id)),
-        "status" => rows.sort_by_key(|(id, job)| (job.status.id(), **id)),
-        // The numbers grow with time.
-        _ => {}
-    }
-    if wanted.descending {
-        rows.reverse();
-    }
-    Ok(rows.into_iter().map(|(id, job)| row(job, counted(id), now)).collect())
-}
-
-fn row(job: &Job, counts: Counts, now: Timestamp) -> Value {
-    let draft = job.status == JobStatus::Draft;
-    let number = |count: u64| (!draft).then_some(count);
-    let counted = json!({
-        "status": {"id": job.status.id(), "label": job.status.label()}, "newApplicantsCount": number(counts.new),
-        "activeApplicantsCount": number(counts.active), "totalApplicantsCount": counts.total,
-    });
-    let mut row = with(job.detail.clone(), counted);
-    if draft {
-        // A draft was posted now, in the company's local time under the name of UTC: so it was recorded, twice.
-        let local = now.checked_sub(SignedDuration::from_hours(6)).unwrap_or(now);
-        seed::set(&mut row, "/postedDate", seed::time(local));
-    }
-    row
 }

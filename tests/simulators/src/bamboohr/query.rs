@@ -9,9 +9,9 @@ use url::form_urlencoded;
 
 use super::{
     company::{Application, Company},
+    detail,
     gate::Error,
     job::JobStatus,
-    seed,
 };
 
 const GROUPS: [&str; 6] = ["ALL", "ALL_ACTIVE", "NEW", "ACTIVE", "INACTIVE", "HIRED"];
@@ -105,7 +105,7 @@ impl Wanted {
     }
 
     fn in_group(&self, status: u64) -> bool {
-        let group = seed::status(status).map_or("", |status| status.group);
+        let group = detail::status(status).map_or("", |status| status.group);
         let active = matches!(group, "NEW" | "ACTIVE");
         match &self.groups {
             None => active || self.statuses.is_some(),
@@ -117,26 +117,15 @@ impl Wanted {
         }
     }
 
-    /// The rows that are kept, in order. Only the two times have their order ready; the others are sorted.
-    fn rows<'a>(&'a self, company: &'a Company) -> Box<dyn Iterator<Item = &'a Application> + 'a> {
-        let ready = match self.order.as_str() {
-            "last_updated" => Some(company.by_update()),
-            "created_date" => Some(company.by_application()),
-            _ => None,
-        };
-        let kept = |row: &&'a Application| self.keeps(company, row);
-        if let Some(ready) = ready {
-            let ids = ready.iter().map(|(_, id)| id);
-            let ids: Box<dyn Iterator<Item = &u64>> = if self.descending { Box::new(ids.rev()) } else { Box::new(ids) };
-            return Box::new(ids.filter_map(|id| company.applications().get(id)).filter(kept));
-        }
-        let mut rows: Vec<(&u64, &Application)> =
-            company.applications().iter().filter(|(_, row)| self.keeps(company, row)).collect();
+    /// The rows that are kept, in order.
+    fn rows<'a>(&self, company: &'a Company) -> Vec<&'a Application> {
+        let kept = company.applications().iter().filter(|(_, row)| self.keeps(company, row));
+        let mut rows: Vec<(&u64, &Application)> = kept.collect();
         rows.sort_by(|(one, left), (other, right)| {
             let order = self.compare(company, left, right).then_with(|| one.cmp(other));
             if self.descending { order.reverse() } else { order }
         });
-        Box::new(rows.into_iter().map(|(_, row)| row))
+        rows.into_iter().map(|(_, row)| row).collect()
     }
 
     fn compare(&self, company: &Company, left: &Application, right: &Application) -> Ordering {
@@ -148,6 +137,8 @@ impl Wanted {
             "phone" => by_text("/applicant/phoneNumber"),
             "rating" => rating(left).cmp(&rating(right)),
             "status" => left.status.cmp(&right.status),
+            "last_updated" => left.updated.cmp(&right.updated),
+            "created_date" => left.applied.cmp(&right.applied),
             _ => by_text("/applicant/firstName"),
         }
     }
@@ -163,7 +154,7 @@ fn text<'a>(row: &'a Application, pointer: &str) -> &'a str {
 /// 400 for a parameter with a value that the service refuses.
 pub fn page(company: &Company, raw: &str, base: &str) -> Result<Value, Error> {
     let wanted = Wanted::read(raw)?;
-    let mut rows = wanted.rows(company).skip((wanted.page - 1).saturating_mul(company.page_size));
+    let mut rows = wanted.rows(company).into_iter().skip((wanted.page - 1).saturating_mul(company.page_size));
     let applications: Vec<Value> = rows.by_ref().take(company.page_size).map(|row| company.listed(row)).collect();
     let complete = rows.next().is_none();
     let next = (!complete).then(|| {

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     company::Company,
+    detail,
     job::{Job, JobStatus},
     seed::{self, JOBS},
 };
@@ -23,7 +24,7 @@ const GROWN_DAYS: usize = 60;
 /// Adds applications with their applicants, and jobs, until there are about so many objects.
 pub fn grow(company: &mut Company, chance: &mut Chance, objects: usize) {
     let objects_now = |company: &Company| company.jobs().len() + 2 * company.applications().len();
-    if company.page_size == seed::PAGE_SIZE {
+    if company.page_size == detail::PAGE_SIZE {
         company.page_size = GROWN_PAGE;
     }
     let missing = objects.saturating_sub(objects_now(company)) / 2;
@@ -114,11 +115,11 @@ fn some_application(company: &Company, chance: &mut Chance) -> Option<u64> {
 }
 
 fn change(company: &mut Company, id: u64, values: &[(&str, Value)]) {
-    company.change(id, |detail| values.iter().for_each(|(pointer, value)| seed::set(detail, pointer, value)));
+    company.change(id, |detail| values.iter().for_each(|(pointer, value)| detail::set(detail, pointer, value)));
 }
 
 fn status(chance: &mut Chance) -> u64 {
-    chance.of(&seed::STATUSES).map_or(1, |status| status.id)
+    chance.of(&detail::STATUSES).map_or(1, |status| status.id)
 }
 
 fn create_job(company: &mut Company, chance: &mut Chance) -> u64 {
@@ -134,9 +135,9 @@ fn create_application(company: &mut Company, chance: &mut Chance, jobs: &[u64], 
     let job = *chance.of(jobs)?;
     let person = (chance.pick(&FIRST_NAMES), chance.pick(&LAST_NAMES));
     let (id, now) = (company.number(), company.clock.now());
-    let mut detail = seed::blank(id, now.checked_sub(ago).unwrap_or(now));
+    let mut detail = detail::blank(id, now.checked_sub(ago).unwrap_or(now));
     seed::come(&mut detail, &company.name, person, chance);
-    seed::set(&mut detail, "/job/id", job);
+    detail::set(&mut detail, "/job/id", job);
     let updated = company.stamp();
     company.put(id, detail, updated);
     Some(id)

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use super::{
     account::{World, allowed},
     company::Company,
+    detail,
     gate::Error,
-    seed,
 };
 use crate::wire::{Call, Form, form};
 
@@ -39,7 +39,7 @@ fn create(company: &mut Company, form: &Form) -> Result<Value, Error> {
         return Err(bad("email must be a valid email address"));
     }
     let id = company.number();
-    let mut detail = seed::blank(id, company.clock.now());
+    let mut detail = detail::blank(id, company.clock.now());
     for (pointer, value) in [
         ("/applicant/firstName", Some(first)),
         ("/applicant/lastName", Some(last)),
@@ -52,9 +52,9 @@ fn create(company: &mut Company, form: &Form) -> Result<Value, Error> {
         ("/referredBy", text("referredBy")),
         ("/desiredSalary", text("desiredSalary")),
     ] {
-        seed::set(&mut detail, pointer, value);
+        detail::set(&mut detail, pointer, value);
     }
-    seed::set(&mut detail, "/job/id", job);
+    detail::set(&mut detail, "/job/id", job);
     let updated = company.stamp();
     company.put(id, detail, updated);
     // Recorded: the number of the candidate that is told is that of the application.
@@ -87,7 +87,7 @@ pub async fn comment(State(world): State<Arc<World>>, call: Call) -> Response {
         company.comments.push((id, text.to_owned()));
         company.change(id, |detail| {
             let count = detail.get("commentCount").and_then(Value::as_u64).unwrap_or(0);
-            seed::set(detail, "/commentCount", count + 1);
+            detail::set(detail, "/commentCount", count + 1);
         });
         Ok(json!({"type": "comment", "id": company.comments.len()}))
     })

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::request::Asked;
+use super::{request::Asked, schema};
 
 /// Below this depth only required properties are made, so that a schema that refers to itself ends.
 const DEPTH_OPTIONAL: usize = 8;
@@ -29,7 +29,6 @@ const STEPS: [&str; 4] = [
 ];
 
 /// The whole text of the answer; the same for the same request.
-#[must_use]
 pub fn text(asked: &Asked) -> String {
     let facts = facts(&asked.prompt);
     match &asked.schema {
@@ -39,20 +38,6 @@ pub fn text(asked: &Asked) -> String {
             maker.value(schema, Spot { property: "answer", index: 0, depth: 0 }).to_string()
         }
     }
-}
-
-/// Follows `$ref` within the document, a few steps at most.
-#[must_use]
-pub fn resolved<'a>(schema: &'a Value, root: &'a Value) -> &'a Value {
-    let mut schema = schema;
-    for _ in 0..DEPTH_OPTIONAL {
-        let target = schema.get("$ref").and_then(Value::as_str).and_then(|path| path.strip_prefix('#'));
-        match target.and_then(|path| root.pointer(path)) {
-            Some(found) => schema = found,
-            None => break,
-        }
-    }
-    schema
 }
 
 #[derive(Clone, Copy)]
@@ -71,7 +56,7 @@ struct Maker<'a> {
 
 impl Maker<'_> {
     fn value(&self, schema: &Value, spot: Spot<'_>) -> Value {
-        let schema = resolved(schema, self.root);
+        let schema = schema::resolved(schema, self.root);
         if spot.depth > DEPTH_MAX {
             return Value::Null;
         }

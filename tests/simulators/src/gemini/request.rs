@@ -5,34 +5,16 @@ use sha2::{Digest, Sha256};
 
 use super::Error;
 
+#[rustfmt::skip]
 const TOP: [&str; 9] = [
-    "contents",
-    "systemInstruction",
-    "generationConfig",
-    "safetySettings",
-    "tools",
-    "toolConfig",
-    "cachedContent",
-    "serviceTier",
+    "contents", "systemInstruction", "generationConfig", "safetySettings", "tools", "toolConfig", "cachedContent", "serviceTier",
     "store",
 ];
+#[rustfmt::skip]
 const CONFIG: [&str; 16] = [
-    "temperature",
-    "topP",
-    "topK",
-    "candidateCount",
-    "maxOutputTokens",
-    "stopSequences",
-    "seed",
-    "presencePenalty",
-    "frequencyPenalty",
-    "responseLogprobs",
-    "logprobs",
-    "responseMimeType",
-    "responseSchema",
-    "responseJsonSchema",
-    "responseModalities",
-    "thinkingConfig",
+    "temperature", "topP", "topK", "candidateCount", "maxOutputTokens", "stopSequences", "seed", "presencePenalty",
+    "frequencyPenalty", "responseLogprobs", "logprobs", "responseMimeType", "responseSchema", "responseJsonSchema",
+    "responseModalities", "thinkingConfig",
 ];
 const CONTENT: [&str; 2] = ["role", "parts"];
 const OUTPUT_TOKENS_MAX: u64 = 65_536;
@@ -150,7 +132,7 @@ fn bounds_objects(schema: &Value) -> bool {
             Value::Object(fields) => {
                 let bounded = fields.contains_key("maxItems")
                     && fields.get("items").is_some_and(|items| {
-                        let items = super::reply::resolved(items, root);
+                        let items = super::schema::resolved(items, root);
                         items.get("properties").is_some()
                             || items
                                 .get("type")

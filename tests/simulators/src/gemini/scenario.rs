@@ -18,7 +18,6 @@ pub struct Order {
     pub retry_delay_s: Option<f64>,
 }
 
-/// The shapes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scenario {
@@ -34,7 +33,7 @@ pub enum Scenario {
     QuotaPerMinute,
     /// 429 with a short `retryDelay` although the quota is of a day.
     QuotaPerDay,
-    /// 503.
+    /// The answer is a 503: the model is overloaded.
     Overloaded,
     /// 200 with a `finishReason` that no client knows yet.
     UnknownFinishReason,
@@ -58,7 +57,6 @@ fn ratings(high: Option<&str>) -> Value {
 }
 
 /// About four characters are a token.
-#[must_use]
 pub fn tokens(text: &str) -> u64 {
     u64::try_from(text.chars().count().div_ceil(4)).unwrap_or(u64::MAX)
 }
@@ -92,7 +90,6 @@ fn candidate(text: &str, finish: &str, high: Option<&str>) -> Value {
 }
 
 /// The body of a 200, without model version and response id. The quota and overload scenarios never come here.
-#[must_use]
 pub fn answer(scenario: Scenario, asked: &Asked) -> Value {
     let prompt = tokens(&asked.text);
     let thoughts = if asked.thinks { 20 + asked.hash % 40 } else { 0 };

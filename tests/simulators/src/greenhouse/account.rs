@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{
+    seed,
     signature::{escape, new_event_id, sign},
     state::State,
     step, truth,
@@ -27,7 +28,6 @@ const REFRESH_MS: i64 = 24 * 60 * 60 * 1_000;
 const HARVEST_MS: i64 = 30_000;
 const TOKEN_MS: i64 = 60_000;
 
-/// All customers.
 pub type World = world::World<Account>;
 
 /// Limits and tokens of an account.
@@ -88,12 +88,10 @@ impl Gate {
 }
 
 /// The account in whose name an access token was made.
-#[must_use]
 pub fn account_of(token: &str) -> Option<&str> {
     token.strip_prefix("access.")?.rsplit_once('.').map(|(account, _)| account)
 }
 
-/// One customer.
 #[derive(Debug)]
 pub struct Account {
     name: String,
@@ -110,7 +108,6 @@ impl Account {
     }
 
     /// Now, in milliseconds since 1970 UTC.
-    #[must_use]
     pub fn now_ms(&self) -> i64 {
         self.clock.now_ms()
     }
@@ -163,7 +160,7 @@ impl world::Account for Account {
         let account = Self {
             name: name.to_owned(),
             clock: clock.clone(),
-            state: Mutex::new(State::new(name, clock.clone())),
+            state: Mutex::new(seed::account(name, clock.clone())),
             gate: Mutex::new(gate),
             delivered: Mutex::default(),
         };

@@ -54,7 +54,6 @@ impl State {
     }
 
     /// The active stages of a job in their order.
-    #[must_use]
     pub fn stages(&self, job: u64) -> Vec<u64> {
         let rows = self.store.of(Table::Jobs, job, Table::JobInterviewStages).into_iter();
         let mut stages: Vec<(u64, u64)> = rows
@@ -175,7 +174,6 @@ impl State {
         self.tell("application_updated", |state| webhook::application(state, application));
     }
 
-    /// Changes a person.
     pub fn update_candidate(&mut self, candidate: u64, work: impl FnOnce(&mut Row)) {
         self.change(Table::Candidates, candidate, work);
         self.tell("update_candidate", |state| webhook::candidate_alone(state, candidate));

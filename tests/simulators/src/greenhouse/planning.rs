@@ -15,14 +15,12 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 pub const RATINGS: [&str; 6] = ["definitely_not", "no", "mixed", "yes", "strong_yes", "no_decision"];
 
 impl State {
-    /// A new job.
     pub fn new_job(&mut self, chance: &mut Chance, status: &str) -> u64 {
         let job = seed::job(self, chance, status);
         self.tell("job_created", |state| json!({"job": webhook::job(state, job)}));
         job
     }
 
-    /// Changes a job.
     pub fn update_job(&mut self, job: u64, fields: Value) {
         self.set(Table::Jobs, job, fields);
         self.tell("job_updated", |state| json!({"job": webhook::job(state, job)}));
@@ -87,7 +85,6 @@ impl State {
         post
     }
 
-    /// Changes a post.
     pub fn update_post(&mut self, post: u64, fields: Value) {
         self.set(Table::JobPosts, post, fields);
         self.tell("job_post_updated", |state| webhook::post(state, post));
@@ -114,7 +111,6 @@ impl State {
         Some(self.add(Table::Interviews, with(interview, times)))
     }
 
-    /// Deletes an interview.
     pub fn delete_interview(&mut self, interview: u64) -> bool {
         let gone = self.store.remove(Table::Interviews, interview).is_some();
         if gone {
@@ -139,7 +135,6 @@ impl State {
         self.set(Table::Scorecards, scorecard, submitted);
     }
 
-    /// Deletes a scorecard.
     pub fn delete_scorecard(&mut self, scorecard: u64) -> bool {
         let Some(row) = self.store.remove(Table::Scorecards, scorecard) else { return false };
         self.tell("scorecard_deleted", |state| {
@@ -172,7 +167,6 @@ impl State {
         Some(offer)
     }
 
-    /// Changes an offer.
     pub fn update_offer(&mut self, offer: u64, fields: Value) {
         self.set(Table::Offers, offer, fields);
         self.tell("offer_updated", |state| webhook::offer(state, offer));
@@ -184,7 +178,6 @@ impl State {
         self.tell("offer_approved", |state| webhook::offer(state, offer));
     }
 
-    /// Deletes an offer.
     pub fn delete_offer(&mut self, offer: u64) -> bool {
         let Some(row) = self.store.remove(Table::Offers, offer) else { return false };
         self.tell("offer_deleted", |_| webhook::deleted_offer(&row));

@@ -26,24 +26,18 @@ fn user(id: u64, name: &str, mail: &str) -> Value {
 }
 
 /// A whole webhook body. The same arguments give the same body; `seed` chooses person and job.
-#[must_use]
 pub fn new_candidate_application(application_id: u64, candidate_id: u64, seed: u64) -> Value {
     let at = format!("2026-11-{:02}T{:02}:{:02}:00Z", 1 + seed % 21, 8 + seed % 10, seed % 60);
     json!({
         "action": "new_candidate_application",
         "payload": {
             "application": {
-                "id": application_id,
-                "rejected_at": null,
-                "prospect": false,
-                "status": "active",
-                "applied_at": at,
+                "id": application_id, "rejected_at": null, "prospect": false, "status": "active", "applied_at": at,
                 "last_activity_at": at,
                 "url": format!("https://app.greenhouse.example/people/{candidate_id}?application_id={application_id}"),
                 "source": {"id": 7, "name": "Jobs page on your website"},
                 "credited_to": user(4_101, "Morgan Reyes", "morgan.reyes"),
-                "rejection_reason": null,
-                "rejection_details": null,
+                "rejection_reason": null, "rejection_details": null,
                 "current_stage": stage(application_id, candidate_id),
                 "prospect_detail": {"prospect_pool": null, "prospect_stage": null, "prospect_owner": null},
                 "custom_fields": {
@@ -64,9 +58,7 @@ fn stage(application_id: u64, candidate_id: u64) -> Value {
         "id": 310_001,
         "name": "Application Review",
         "interviews": [{
-            "id": 310_501,
-            "name": "Application Review",
-            "status": "collect_feedback",
+            "id": 310_501, "name": "Application Review", "status": "collect_feedback",
             "interview_kit": {
                 "url": format!("https://app.greenhouse.example/guides/310501/people/{candidate_id}?application_id={application_id}"),
                 "content": "<p>Read the résumé & note <b>two</b> questions.</p>",
@@ -80,17 +72,9 @@ fn stage(application_id: u64, candidate_id: u64) -> Value {
 fn candidate(id: u64, seed: u64, at: &str) -> Value {
     let (first, last) = (pick(&FIRST_NAMES, seed, "Nadia"), pick(&LAST_NAMES, seed, "Castillo"));
     json!({
-        "id": id,
-        "first_name": first,
-        "last_name": last,
-        "title": "Senior Engineer",
-        "company": "Larch & Pine Ltd.",
-        "created_at": at,
-        "external_id": null,
-        "photo_url": null,
+        "id": id, "first_name": first, "last_name": last, "title": "Senior Engineer", "company": "Larch & Pine Ltd.",
+        "created_at": at, "external_id": null, "photo_url": null, "is_private": false, "can_email": true,
         "url": format!("https://app.greenhouse.example/people/{id}"),
-        "is_private": false,
-        "can_email": true,
         "phone_numbers": [{"value": format!("+353 1 555 {:04}", id % 10_000), "type": "mobile"}],
         "email_addresses": [
             {"value": format!("candidate.{id}@example.com"), "type": "personal"},
@@ -125,17 +109,9 @@ fn job(seed: u64) -> Value {
     let id = 88_000 + seed % 5;
     let member = |id: u64| json!({"user_id": id, "employee_id": null});
     json!({
-        "id": id,
-        "name": title,
-        "requisition_id": format!("REQ-{id}"),
-        "notes": null,
-        "confidential": false,
-        "job_post_id": 99_000 + seed % 5,
-        "status": "open",
-        "created_by_id": 4_100,
-        "created_at": "2026-08-03T09:00:00Z",
-        "opened_at": "2026-08-10T09:00:00Z",
-        "closed_at": null,
+        "id": id, "name": title, "requisition_id": format!("REQ-{id}"), "notes": null, "confidential": false,
+        "job_post_id": 99_000 + seed % 5, "status": "open", "created_by_id": 4_100, "created_at": "2026-08-03T09:00:00Z",
+        "opened_at": "2026-08-10T09:00:00Z", "closed_at": null,
         "url": format!("https://app.greenhouse.example/sdash/{id}"),
         "departments": [{"id": 610 + seed % 5, "name": department, "external_id": null}],
         "offices": [{"id": 620 + seed % 5, "name": office, "location": office, "external_id": null}],

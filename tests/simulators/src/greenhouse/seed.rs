@@ -3,19 +3,26 @@
 use serde_json::{Value, json};
 
 use super::{
-    state::State,
+    state::{State, spread},
     table::{Table, time},
 };
 use crate::{
     wire::with,
     world::{
-        Chance,
+        Chance, Clock,
         words::{COMPANIES, FIRST_NAMES, LAST_NAMES, TITLES},
     },
 };
 
 const STAGES: [&str; 5] = ["Application Review", "Phone Screen", "Technical Interview", "On-site & Dinner", "Offer"];
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
+
+/// An account with its first users, departments, offices and jobs.
+pub fn account(name: &str, clock: Clock) -> State {
+    let mut state = State::empty(name, clock);
+    state.in_the_past(1_000, |state| organization(state, &mut Chance::new(spread(name))));
+    state
+}
 
 /// The first users, departments, offices, reasons, sources and jobs. The user `1` is the site admin that tokens act for.
 pub fn organization(state: &mut State, chance: &mut Chance) {
@@ -46,7 +53,6 @@ pub fn organization(state: &mut State, chance: &mut Chance) {
 }
 
 /// The fields of a user.
-#[must_use]
 pub fn user(first: &str, last: &str, mail: Option<&str>) -> Value {
     json!({
         "first_name": first, "last_name": last, "name": format!("{first} {last}"), "primary_email": mail,
@@ -54,12 +60,10 @@ pub fn user(first: &str, last: &str, mail: Option<&str>) -> Value {
     })
 }
 
-/// A new department.
 pub fn department(state: &mut State, name: &str, parent: Option<u64>) -> u64 {
     state.add(Table::Departments, json!({"name": name, "parent_id": parent}))
 }
 
-/// A new office.
 pub fn office(state: &mut State, name: &str, location: Option<&str>, parent: Option<u64>) -> u64 {
     state.add(Table::Offices, json!({"name": name, "parent_id": parent, "location": location}))
 }
@@ -112,7 +116,6 @@ pub fn post(state: &mut State, job: u64, title: &str, live: bool) -> u64 {
 }
 
 /// The fields of a candidate who applied with these words.
-#[must_use]
 pub fn candidate(first: &str, last: &str, mail: Option<&str>, phone: Option<&str>) -> Value {
     let list = |value: Option<&str>| value.map_or(json!([]), |value| json!([{"value": value, "type": "personal"}]));
     json!({"first_name": first, "last_name": last, "phone_numbers": list(phone), "email_addresses": list(mail)})

@@ -6,7 +6,6 @@ use sha2::{Digest, Sha256};
 use crate::wire::hmac_sha256;
 
 /// An id of an event, which follows from this text.
-#[must_use]
 pub fn new_event_id(seed: &str) -> String {
     let hash = hex::encode(Sha256::digest(seed.as_bytes()));
     let part = |from: usize, to: usize| hash.get(from..to).unwrap_or_default();
@@ -14,13 +13,11 @@ pub fn new_event_id(seed: &str) -> String {
 }
 
 /// The value of the `Signature` header for these bytes.
-#[must_use]
 pub fn sign(secret: &str, body: &[u8]) -> String {
     format!("sha256 {}", hmac_sha256(secret, &[body]))
 }
 
 /// JSON as a Ruby on Rails application writes it: `<`, `>`, `&` and everything beyond ASCII as `\uXXXX`.
-#[must_use]
 pub fn escape(value: &Value) -> String {
     let text = value.to_string();
     let mut escaped = String::with_capacity(text.len());

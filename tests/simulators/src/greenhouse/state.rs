@@ -4,11 +4,8 @@ use std::collections::VecDeque;
 
 use serde_json::{Value, json};
 
-use super::{
-    seed,
-    table::{Row, Store, Table},
-};
-use crate::world::{Chance, Clock, Stamps};
+use super::table::{Row, Store, Table};
+use crate::world::{Clock, Stamps};
 
 /// Events kept until somebody asks for the deliveries; the oldest of more are lost.
 const EVENTS_KEPT: usize = 10_000;
@@ -31,15 +28,14 @@ pub struct State {
 }
 
 /// A number of a name, for ids that differ between accounts.
-fn spread(name: &str) -> u64 {
+pub fn spread(name: &str) -> u64 {
     name.bytes().fold(7, |sum, byte| (sum * 31 + u64::from(byte)) % 997)
 }
 
 impl State {
-    /// An account with its first users, departments, offices and jobs.
-    #[must_use]
-    pub fn new(name: &str, clock: Clock) -> Self {
-        let mut state = Self {
+    /// An account without a row.
+    pub fn empty(name: &str, clock: Clock) -> Self {
+        Self {
             store: Store::default(),
             name: name.to_owned(),
             organization: 4_000_000 + spread(name),
@@ -48,13 +44,10 @@ impl State {
             next_id: 4_000_000_000 + spread(name) * 10_000_000,
             pace: None,
             events: VecDeque::new(),
-        };
-        state.in_the_past(1_000, |state| seed::organization(state, &mut Chance::new(spread(name))));
-        state
+        }
     }
 
     /// Now, in milliseconds since 1970 UTC.
-    #[must_use]
     pub fn now_ms(&self) -> i64 {
         self.clock.now_ms()
     }
@@ -131,12 +124,13 @@ impl State {
 mod tests {
     use std::sync::{Arc, atomic::AtomicI64};
 
+    use super::super::seed;
     use super::*;
 
     #[test]
     fn stamps_increase_while_the_clock_stands_and_the_past_stays_before_now() {
         let now = 1_790_000_000_000;
-        let mut state = State::new("acme", Clock::manual(Arc::new(AtomicI64::new(now))));
+        let mut state = seed::account("acme", Clock::manual(Arc::new(AtomicI64::new(now))));
         let newest = |state: &State| {
             Table::ALL.iter().flat_map(|table| state.store.rows(*table).values()).map(|row| row.updated).max()
         };

@@ -23,15 +23,21 @@ const CHANGES: [(usize, (&str, Change)); 32] = [
     (2, ("prospect", prospect)),
     (1, ("prospect converted", convert)),
     (6, ("rejected", reject)),
-    (2, ("unrejected", unreject)),
+    (2, ("unrejected", |state, chance| resume(state, chance, "rejected", State::unreject))),
     (2, ("hired", hire)),
-    (1, ("unhired", unhire)),
+    (1, ("unhired", |state, chance| resume(state, chance, "hired", State::unhire))),
     (5, ("interview scheduled", schedule)),
     (5, ("interview changed", hold_interview)),
     (4, ("scorecard begun or submitted", score)),
     (2, ("offered", offer)),
     (3, ("offer changed", change_offer)),
-    (1, ("job created", new_job)),
+    (
+        1,
+        ("job created", |state, chance| {
+            let status = if chance.percent(60) { "draft" } else { "open" };
+            Some(state.new_job(chance, status))
+        }),
+    ),
     (3, ("job updated", update_job)),
     (2, ("post updated", update_post)),
     (1, ("post created", new_post)),
@@ -63,7 +69,6 @@ const GROWTH: [(usize, Change); 10] = [
     (6, change_offer),
 ];
 
-/// One change.
 pub fn step(state: &mut State, chance: &mut Chance) -> String {
     let (what, change) = chance.weighted(&CHANGES).copied().unwrap_or(("candidate applied", newcomer));
     let others: [(&str, Change); 3] =
@@ -73,7 +78,6 @@ pub fn step(state: &mut State, chance: &mut Chance) -> String {
 }
 
 /// How many objects there are of the kinds that a client knows.
-#[must_use]
 pub fn objects(state: &State) -> usize {
     super::truth::KINDS.into_iter().map(|(_, table)| state.store.rows(table).len()).sum()
 }
@@ -181,12 +185,6 @@ fn reject(state: &mut State, chance: &mut Chance) -> Option<u64> {
     Some(id)
 }
 
-fn unreject(state: &mut State, chance: &mut Chance) -> Option<u64> {
-    let id = pick_status(state, chance, Table::Applications, "rejected")?;
-    state.unreject(id);
-    Some(id)
-}
-
 fn hire(state: &mut State, chance: &mut Chance) -> Option<u64> {
     let (id, job) = pick_active(state, chance)?;
     let openings = state.store.of(Table::Jobs, job, Table::Openings).into_iter();
@@ -196,9 +194,10 @@ fn hire(state: &mut State, chance: &mut Chance) -> Option<u64> {
     Some(id)
 }
 
-fn unhire(state: &mut State, chance: &mut Chance) -> Option<u64> {
-    let id = pick_status(state, chance, Table::Applications, "hired")?;
-    state.unhire(id);
+/// Takes an ended application up again.
+fn resume(state: &mut State, chance: &mut Chance, status: &str, resume: fn(&mut State, u64)) -> Option<u64> {
+    let id = pick_status(state, chance, Table::Applications, status)?;
+    resume(state, id);
     Some(id)
 }
 
@@ -244,11 +243,6 @@ fn change_offer(state: &mut State, chance: &mut Chance) -> Option<u64> {
         }
     }
     Some(id)
-}
-
-fn new_job(state: &mut State, chance: &mut Chance) -> Option<u64> {
-    let status = if chance.percent(60) { "draft" } else { "open" };
-    Some(state.new_job(chance, status))
 }
 
 fn update_job(state: &mut State, chance: &mut Chance) -> Option<u64> {

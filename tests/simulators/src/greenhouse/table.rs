@@ -19,17 +19,14 @@ macro_rules! tables {
         pub enum Table { $($table),* }
 
         impl Table {
-            /// All of them.
             pub const ALL: [Self; [$(Self::$table),*].len()] = [$(Self::$table),*];
 
             /// The last part of its path.
-            #[must_use]
             pub const fn path(self) -> &'static str {
                 match self { $(Self::$table => $path),* }
             }
 
             /// The fields that refer to other rows: one id, or a list of ids.
-            #[must_use]
             pub const fn parents(self) -> &'static [(&'static str, Self)] {
                 match self { $(Self::$table => &[$(($field, Self::$parent)),*]),* }
             }
@@ -128,20 +125,17 @@ tables! {
 
 impl Table {
     /// The table with this path.
-    #[must_use]
     pub fn named(path: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|table| table.path() == path)
     }
 }
 
 /// A moment as the lists tell it.
-#[must_use]
 pub fn time(ms: i64) -> Value {
     json!(format!("{:.3}", Timestamp::from_millisecond(ms).unwrap_or_default()))
 }
 
 /// The day of a moment.
-#[must_use]
 pub fn date(ms: i64) -> Value {
     let text = time(ms);
     json!(text.as_str().and_then(|text| text.get(..10)).unwrap_or_default())
@@ -159,49 +153,41 @@ pub struct Row {
 
 impl Row {
     /// A row of a table with these fields, not stamped.
-    #[must_use]
     pub fn new(table: Table, id: u64, fields: Value) -> Self {
         Self { id, created: 0, updated: 0, fields: with(table.blank(), fields) }
     }
 
     /// A field; null when there is none.
-    #[must_use]
     pub fn get(&self, name: &str) -> &Value {
         self.fields.get(name).unwrap_or(&Value::Null)
     }
 
     /// A field that is text.
-    #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {
         self.get(name).as_str()
     }
 
     /// A field that is an id.
-    #[must_use]
     pub fn number(&self, name: &str) -> Option<u64> {
         self.get(name).as_u64()
     }
 
     /// Whether a field is true.
-    #[must_use]
     pub fn is(&self, name: &str) -> bool {
         self.get(name) == &Value::Bool(true)
     }
 
-    /// Sets a field.
     pub fn set(&mut self, name: &str, value: impl Into<Value>) {
         if let Some(fields) = self.fields.as_object_mut() {
             fields.insert(name.to_owned(), value.into());
         }
     }
 
-    /// Sets these fields.
     pub fn merge(&mut self, fields: Value) {
         self.fields = with(self.fields.take(), fields);
     }
 
     /// The id and these fields, separated by spaces; `a=b` is the field `b` under the name `a`.
-    #[must_use]
     pub fn part(&self, names: &str) -> Value {
         let fields = names.split(' ').map(|name| {
             let (name, field) = name.split_once('=').unwrap_or((name, name));
@@ -211,7 +197,6 @@ impl Row {
     }
 
     /// The ids that a field refers to.
-    #[must_use]
     pub fn references(&self, name: &str) -> Vec<u64> {
         match self.get(name) {
             Value::Array(list) => list.iter().filter_map(Value::as_u64).collect(),
@@ -258,19 +243,15 @@ pub struct Store {
 
 impl Store {
     /// The rows of a table by id.
-    #[must_use]
     pub fn rows(&self, table: Table) -> &BTreeMap<u64, Row> {
         self.tables.get(&table).unwrap_or(&self.empty)
     }
 
-    /// One row.
-    #[must_use]
     pub fn row(&self, table: Table, id: u64) -> Option<&Row> {
         self.rows(table).get(&id)
     }
 
     /// The row that a field of this row refers to.
-    #[must_use]
     pub fn parent(&self, row: &Row, field: &str, table: Table) -> Option<&Row> {
         row.number(field).and_then(|id| self.row(table, id))
     }
@@ -309,13 +290,11 @@ impl Store {
     }
 
     /// The ids of the rows of `table` that refer to this one, lowest first.
-    #[must_use]
     pub fn of(&self, parent: Table, id: u64, table: Table) -> Vec<u64> {
         self.referring.get(&(parent, id, table)).map(|ids| ids.iter().copied().collect()).unwrap_or_default()
     }
 
     /// Whether a row of `table` refers to this one.
-    #[must_use]
     pub fn has(&self, parent: Table, id: u64, table: Table) -> bool {
         self.referring.contains_key(&(parent, id, table))
     }

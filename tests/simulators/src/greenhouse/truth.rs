@@ -24,7 +24,6 @@ pub const KINDS: [(&str, Table); 11] = [
 ];
 
 /// All objects that the lists tell. A deleted post is told only to a client that asks for those that are not active.
-#[must_use]
 pub fn truth(state: &State) -> Truth {
     let rows = KINDS.into_iter().flat_map(|(kind, table)| {
         state.store.rows(table).values().map(move |row| (format!("{kind}/{}", row.id), table, row))

@@ -34,7 +34,6 @@ fn custom_field(name: &str) -> Value {
 }
 
 /// `application` of most events.
-#[must_use]
 pub fn application(state: &State, id: u64) -> Value {
     json!({"application": fields_of_application(state, id)})
 }
@@ -54,22 +53,16 @@ fn fields_of_application(state: &State, id: u64) -> Value {
     let reason = rejection_reason(state, id);
     let details = if reason.is_null() { Value::Null } else { json!({"custom_fields": {}}) };
     json!({
-        "id": id,
-        "rejected_at": whole(row.get("rejected_at")),
-        "prospect": row.get("prospect"),
-        "status": status,
-        "applied_at": seconds(row.created),
-        "last_activity_at": seconds(row.updated),
+        "id": id, "rejected_at": whole(row.get("rejected_at")), "prospect": row.get("prospect"), "status": status,
+        "applied_at": seconds(row.created), "last_activity_at": seconds(row.updated),
         "url": url(&format!("people/{candidate}?application_id={id}")),
         "source": source.map(|row| row.part("name public_name=name")),
         "credited_to": user(state, row.number("recruiter_id")),
-        "rejection_reason": reason,
-        "rejection_details": details,
+        "rejection_reason": reason, "rejection_details": details,
         "current_stage": stage(state, row, candidate),
         "prospect_detail": {"prospect_pool": null, "prospect_stage": null, "prospect_owner": null},
         "custom_fields": {"notice_period": custom_field("Notice period")},
-        "candidate": self::candidate(state, candidate),
-        "jobs": jobs,
+        "candidate": self::candidate(state, candidate), "jobs": jobs,
     })
 }
 
@@ -115,13 +108,11 @@ fn candidate(state: &State, id: u64) -> Value {
 }
 
 /// `candidate` of `update_candidate`.
-#[must_use]
 pub fn candidate_alone(state: &State, id: u64) -> Value {
     json!({"candidate": candidate(state, id)})
 }
 
 /// `person` of what happens to people who are gone afterwards.
-#[must_use]
 pub fn person(row: &Row) -> Value {
     let further = json!({
         "created_at": seconds(row.created), "headline": null, "recruiter_user_id": 1, "coordinator_user_id": null,
@@ -130,7 +121,6 @@ pub fn person(row: &Row) -> Value {
 }
 
 /// `job` of the events of jobs, and an element of `jobs` of an application.
-#[must_use]
 pub fn job(state: &State, id: u64) -> Value {
     let Some(row) = state.store.row(Table::Jobs, id) else { return Value::Null };
     let parts = |table: Table, ids: Vec<u64>, names: &str| -> Vec<Value> {
@@ -152,7 +142,6 @@ pub fn job(state: &State, id: u64) -> Value {
 }
 
 /// `application` of `hire_candidate`, with the opening and the offer that led to it.
-#[must_use]
 pub fn hired(state: &State, id: u64, opening: u64) -> Value {
     let fields = fields_of_application(state, id);
     let offers = state.store.of(Table::Applications, id, Table::Offers);
@@ -172,7 +161,6 @@ pub fn hired(state: &State, id: u64, opening: u64) -> Value {
 }
 
 /// `application` of `delete_application`.
-#[must_use]
 pub fn deleted_application(row: &Row) -> Value {
     let further = json!({
         "created_at": seconds(row.created), "candidate_rejection_reason_id": null, "rejection_note_id": null,
@@ -182,7 +170,6 @@ pub fn deleted_application(row: &Row) -> Value {
 }
 
 /// The flat payload of the events of offers.
-#[must_use]
 pub fn offer(state: &State, id: u64) -> Value {
     let Some(row) = state.store.row(Table::Offers, id) else { return Value::Null };
     // Month, day and year with slashes, as nowhere else.
@@ -199,7 +186,6 @@ pub fn offer(state: &State, id: u64) -> Value {
 }
 
 /// `offer` of `offer_deleted`.
-#[must_use]
 pub fn deleted_offer(row: &Row) -> Value {
     let further = json!({
         "offering_user_id": 1, "sent_on": date(row.created), "resolved_at": whole(row.get("resolved_at")), "notes": null,
@@ -208,7 +194,6 @@ pub fn deleted_offer(row: &Row) -> Value {
 }
 
 /// The flat payload of the events of job posts.
-#[must_use]
 pub fn post(state: &State, id: u64) -> Value {
     let Some(row) = state.store.row(Table::JobPosts, id) else { return Value::Null };
     let question =

@@ -17,10 +17,8 @@ use crate::{
     world::{self, Account, Chance, Clock, Delivery, Truth},
 };
 
-/// All accounts.
 pub type World = world::World<Company>;
 
-/// One account.
 pub struct Company(Mutex<State>);
 
 impl Company {
@@ -146,5 +144,27 @@ impl Error {
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         (self.0, Json(json!({"code": self.1, "message": self.2}))).into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::{HeaderValue, header};
+
+    use super::*;
+
+    #[test]
+    fn a_revoked_key_is_refused_and_maintenance_refuses_before_it() {
+        // Basic local-lever-key-acme:
+        let key = HeaderValue::from_static("Basic bG9jYWwtbGV2ZXIta2V5LWFjbWU6");
+        let headers = HeaderMap::from_iter([(header::AUTHORIZATION, key)]);
+        let world = World::new(Clock::system());
+        let status = || enter(&world, &headers).map_or_else(|error| error.0.as_u16(), |_| 200);
+        assert_eq!(status(), 200);
+        let acme = world.account("acme").expect("an account");
+        acme.set_revoked(true);
+        assert_eq!(status(), 401);
+        acme.set_maintenance(true);
+        assert_eq!(status(), 503);
     }
 }

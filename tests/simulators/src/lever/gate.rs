@@ -19,7 +19,6 @@ pub struct Gate {
 
 impl Gate {
     /// With the documented limits, 10 requests a second of one key and 2 applications a second of one site.
-    #[must_use]
     pub fn new(account: &str, now_ms: i64) -> Self {
         let (api, intake) = (Some(Bucket::new((10, 20), now_ms)), Bucket::new((2, 2), now_ms));
         let mut gate = Self { api, intake, maintenance: false, tokens: Tokens::default() };
@@ -49,8 +48,25 @@ impl Gate {
 }
 
 /// The account that a token is named after.
-#[must_use]
 pub fn account_of(token: &str) -> Option<&str> {
     let numbered = |prefix| token.strip_prefix(prefix)?.split_once('-').map(|(_, account)| account);
     token.strip_prefix(FIRST).or_else(|| numbered(NEXT)).or_else(|| numbered(ACCESS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refresh_token_is_good_once_and_an_access_token_for_an_hour() {
+        let mut gate = Gate::new("acme", 0);
+        let (access, next, lifetime) = gate.trade("local-lever-refresh-acme", "acme", 0).unwrap_or_default();
+        assert_eq!((lifetime, gate.trade("local-lever-refresh-acme", "acme", 0)), (3_600, None));
+        assert_eq!((account_of(&access), account_of(&next)), (Some("acme"), Some("acme")));
+        assert!(gate.tokens.check(&access, 3_599_999).is_some() && gate.tokens.check(&access, 3_600_000).is_none());
+        let (_, next, lifetime) = gate.trade(&next, "acme", 4_000_000).unwrap_or_default();
+        assert_eq!(lifetime, 3_600);
+        gate.tokens.revoked = true;
+        assert_eq!(gate.trade(&next, "acme", 4_000_000), None);
+    }
 }

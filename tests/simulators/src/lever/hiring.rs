@@ -43,9 +43,7 @@ impl State {
 
     fn tell_interview(&mut self, name: &'static str, id: &str, interview: &str) {
         let at = self.stamp();
-        let Some(opportunity) = self.opportunities.get(id) else { return };
-        let (contact, origin) = (opportunity.contact.clone(), opportunity.origin);
-        self.tell_of(name, at, (id, &contact, origin), &[("interviewId", json!(interview))]);
+        self.tell_of(name, at, id, json!({"interviewId": interview}));
     }
 
     /// Adds an offer: no webhook tells of it, and recorded ones did not move `updatedAt`.

@@ -24,13 +24,11 @@ pub const EVENTS: [(&str, bool); 10] = [
 ];
 
 /// The signature of a delivery.
-#[must_use]
 pub fn sign(key: &str, token: &str, triggered_at: i64) -> String {
     hmac_sha256(key, &[token.as_bytes(), triggered_at.to_string().as_bytes()])
 }
 
 /// A delivery; `proof` is the token and the signature, which only a webhook with a signature token has.
-#[must_use]
 pub fn delivery(event: &str, data: &Value, triggered_at: i64, proof: Option<(&str, &str)>) -> Delivery {
     let body = json!({"event": event, "triggeredAt": triggered_at, "data": data});
     let body = match proof {

@@ -16,38 +16,34 @@ use super::{
     seed::APPLICANT,
     state::State,
 };
-use crate::wire::{Call, form, urlencoded};
+use crate::wire::{Call, Refusal, form, urlencoded};
 
-/// What its errors look like.
-struct Wrong(StatusCode, &'static str);
-
-impl IntoResponse for Wrong {
-    fn into_response(self) -> Response {
-        (self.0, Json(json!({"ok": false, "error": self.1}))).into_response()
-    }
+fn wrong(status: StatusCode, error: &str) -> Refusal {
+    Refusal(status, json!({"ok": false, "error": error}))
 }
 
 pub(super) async fn apply(Shared(world): Shared<Arc<World>>, call: Call) -> Response {
     let applied = || {
-        let missing = || Wrong(StatusCode::NOT_FOUND, "Document not found");
+        let missing = || wrong(StatusCode::NOT_FOUND, "Document not found");
         let (site, posting) = (call.at(0), call.at(1));
         let company = world.account(site).ok_or_else(missing)?;
         if urlencoded(call.query.as_bytes()).get("key") != Some(&format!("local-lever-postings-key-{site}")) {
-            return Err(Wrong(StatusCode::FORBIDDEN, "Invalid API key"));
+            return Err(wrong(StatusCode::FORBIDDEN, "Invalid API key"));
         }
-        let form = form(&call.headers, &call.body).ok_or(Wrong(StatusCode::BAD_REQUEST, "The body cannot be read"))?;
+        let form =
+            form(&call.headers, &call.body).ok_or_else(|| wrong(StatusCode::BAD_REQUEST, "The body cannot be read"))?;
         company.with(|state| {
             let now = state.now();
             if !state.gate.intake.take(now) {
-                return Err(Wrong(StatusCode::TOO_MANY_REQUESTS, "Too many requests"));
+                return Err(wrong(StatusCode::TOO_MANY_REQUESTS, "Too many requests"));
             }
             let found = state.postings.get(posting);
             let found = found.filter(|posting| posting.state == "published" && !posting.confidential);
             let title = found.map(|posting| posting.text.clone()).ok_or_else(missing)?;
             let field = |name: &str| form.get(name).filter(|value| !value.is_empty()).cloned();
-            let name = field("name").ok_or(Wrong(StatusCode::BAD_REQUEST, "Missing required field: name"))?;
+            let name = field("name").ok_or_else(|| wrong(StatusCode::BAD_REQUEST, "Missing required field: name"))?;
             let email = field("email").filter(|email| email.contains('@'));
-            let email = email.ok_or(Wrong(StatusCode::BAD_REQUEST, "Missing required field: email"))?;
+            let email = email.ok_or_else(|| wrong(StatusCode::BAD_REQUEST, "Missing required field: email"))?;
             let id = applied(state, posting, &title, (name, email), &field);
             Ok(Json(json!({"ok": true, "applicationId": id})))
         })

@@ -36,7 +36,6 @@ pub struct Contact {
     pub headline: String,
     pub location: String,
     pub emails: Vec<String>,
-    /// Type and value.
     pub phones: Vec<(&'static str, String)>,
     pub opportunities: Vec<String>,
 }
@@ -69,7 +68,6 @@ pub struct Archived {
     pub at: i64,
 }
 
-/// A meeting.
 #[derive(Debug, Clone, Default)]
 pub struct Interview {
     pub id: String,
@@ -79,7 +77,7 @@ pub struct Interview {
     pub stage: usize,
     pub created: i64,
     pub date: i64,
-    /// In minutes.
+    /// The length of the interview, in minutes.
     pub duration: i64,
     pub feedback: Vec<String>,
     pub canceled: Option<i64>,
@@ -128,9 +126,7 @@ pub struct Opportunity {
 pub struct Gone {
     pub id: String,
     pub at: i64,
-    /// Of an application.
     pub opportunity: Option<String>,
-    /// Of an application.
     pub posting: Option<String>,
 }
 

@@ -2,38 +2,29 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::State as Shared,
-    http::StatusCode,
-    response::{IntoResponse, Response},
-};
+use axum::{Json, extract::State as Shared, http::StatusCode};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::{account::World, gate::account_of};
-use crate::wire::urlencoded;
+use crate::wire::{Refusal, urlencoded};
 
-pub(super) struct Wrong(StatusCode, &'static str, &'static str);
-
-impl IntoResponse for Wrong {
-    fn into_response(self) -> Response {
-        (self.0, Json(json!({"error": self.1, "error_description": self.2}))).into_response()
-    }
+fn wrong(status: StatusCode, error: &str, description: &str) -> Refusal {
+    Refusal(status, json!({"error": error, "error_description": description}))
 }
 
-pub(super) async fn token(Shared(world): Shared<Arc<World>>, bytes: Bytes) -> Result<Json<Value>, Wrong> {
+pub(super) async fn token(Shared(world): Shared<Arc<World>>, bytes: Bytes) -> Result<Json<Value>, Refusal> {
     let form = urlencoded(&bytes);
     let field = |name: &str| form.get(name).map(String::as_str).unwrap_or_default();
     if field("grant_type") != "refresh_token" {
-        return Err(Wrong(StatusCode::BAD_REQUEST, "unsupported_grant_type", "Unsupported grant type"));
+        return Err(wrong(StatusCode::BAD_REQUEST, "unsupported_grant_type", "Unsupported grant type"));
     }
-    let unknown = || Wrong(StatusCode::FORBIDDEN, "invalid_grant", "Unknown or invalid refresh token.");
+    let unknown = || wrong(StatusCode::FORBIDDEN, "invalid_grant", "Unknown or invalid refresh token.");
     let name = account_of(field("refresh_token")).ok_or_else(unknown)?;
     if field("client_id") != format!("local-lever-{name}")
         || field("client_secret") != format!("local-lever-secret-{name}")
     {
-        return Err(Wrong(StatusCode::UNAUTHORIZED, "access_denied", "Unauthorized"));
+        return Err(wrong(StatusCode::UNAUTHORIZED, "access_denied", "Unauthorized"));
     }
     let company = world.account(name).ok_or_else(unknown)?;
     let traded = company.with(|state| {

@@ -24,7 +24,6 @@ pub struct Span {
 
 impl Span {
     /// Whether it has this time; a row without one is only in a span without ends.
-    #[must_use]
     pub fn holds(&self, at: Option<i64>) -> bool {
         match at {
             None => self.from.is_none() && self.until.is_none(),
@@ -62,7 +61,6 @@ impl Query {
     }
 
     /// The value of a parameter.
-    #[must_use]
     pub fn one(&self, name: &str) -> Option<&str> {
         self.fields.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
@@ -73,13 +71,11 @@ impl Query {
     }
 
     /// Whether one of the values of a parameter fits; true when it is not there.
-    #[must_use]
     pub fn any(&self, name: &str, fits: impl Fn(&str) -> bool) -> bool {
         self.one(name).is_none() || self.all(name).any(fits)
     }
 
     /// What is to be expanded: repeated, or with commas.
-    #[must_use]
     pub fn expands(&self, what: &str) -> bool {
         self.all("expand").any(|list| list.split(',').any(|one| one == what))
     }
@@ -142,7 +138,6 @@ impl Query {
 }
 
 /// The token of the page that begins with this row: it is percent-encoded, which a client must not care about.
-#[must_use]
 pub fn token(at: i64, id: &str) -> String {
     form_urlencoded::byte_serialize(format!("[{},{at},\"{id}\"]", at.rem_euclid(997)).as_bytes()).collect()
 }

@@ -41,7 +41,6 @@ pub const OFFER_STATES: [&str; 8] =
 pub const ORIGINS: [&str; 6] = ["applied", "sourced", "referred", "university", "internal", "agency"];
 pub const SOURCES: [&str; 5] = ["LinkedIn", "Job site", "Referral", "GitHub", "Added manually"];
 
-/// Department and team.
 pub const TEAMS: [(Option<&str>, &str); 6] = [
     (Some("Research & Development"), "Engineering"),
     (Some("Sales"), "Account Executive"),

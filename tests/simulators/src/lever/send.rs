@@ -27,7 +27,6 @@ const DAY_S: i64 = 86_400;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Order {
-    /// Whose events.
     pub account: String,
     /// `http` or `https` on this machine; when absent, the URLs of the webhooks that were created over the API.
     #[serde(default)]
@@ -52,7 +51,6 @@ pub struct Order {
     /// Up to five more attempts until a 2xx, with growing pauses.
     #[serde(default)]
     pub retry: bool,
-    /// The first pause.
     #[serde(default = "once")]
     pub retry_ms: u64,
     /// PEM file with the CA to trust, instead of those of the system.

@@ -10,12 +10,14 @@ use super::{
     seed::{HIRED, REASONS, STAGES},
     table::Table,
 };
-use crate::world::{Chance, Clock, Stamps};
+use crate::{
+    wire::with,
+    world::{Chance, Clock, Stamps},
+};
 
 /// Events that wait for delivery at most; the oldest are dropped.
 const EVENTS_MAX: usize = 50_000;
 
-/// One customer.
 pub struct State {
     pub name: String,
     clock: Clock,
@@ -94,7 +96,6 @@ impl State {
         text
     }
 
-    /// A new id.
     pub fn id(&mut self) -> String {
         let hex = self.hex(32);
         let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
@@ -116,19 +117,10 @@ impl State {
     }
 
     /// An event of an opportunity; `further` are the fields beyond those that all of them have.
-    pub(super) fn tell_of(
-        &mut self,
-        name: &'static str,
-        at: i64,
-        of: (&str, &str, &'static str),
-        further: &[(&str, Value)],
-    ) {
-        let (id, contact, origin) = of;
-        let mut data = json!({"opportunityId": id, "candidateId": id, "contactId": contact});
-        if let Some(fields) = data.as_object_mut() {
-            fields.extend(further.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
-        }
-        self.tell(name, at, Some(origin), data);
+    pub(super) fn tell_of(&mut self, name: &'static str, at: i64, id: &str, further: Value) {
+        let Some(of) = self.opportunities.get(id) else { return };
+        let data = json!({"opportunityId": id, "candidateId": id, "contactId": of.contact});
+        self.tell(name, at, Some(of.origin), with(data, further));
     }
 
     pub fn add_user(&mut self, name: &str) -> String {
@@ -166,7 +158,6 @@ impl State {
         true
     }
 
-    #[must_use]
     pub fn contact_of(&self, email: &str) -> Option<&Contact> {
         self.by_email.get(&email.to_lowercase()).and_then(|id| self.contacts.get(id))
     }
@@ -264,9 +255,8 @@ impl State {
         if let Some(posting) = self.postings.get_mut(&application.posting) {
             posting.applications += 1;
         }
-        let (contact, origin) = (opportunity.contact.clone(), opportunity.origin);
         opportunity.applications.push(application);
-        self.tell_of("applicationCreated", at, (id, &contact, origin), &[("applicationId", json!(application_id))]);
+        self.tell_of("applicationCreated", at, id, json!({"applicationId": application_id}));
         Some(application_id)
     }
 
@@ -283,17 +273,15 @@ impl State {
         if let Some(posting) = self.postings.get_mut(&application.posting) {
             posting.applications = posting.applications.saturating_sub(1);
         }
-        self.deleted_applications.push(Gone {
-            id: application.id,
-            at,
-            opportunity: Some(opportunity.to_owned()),
-            posting: Some(application.posting),
-        });
+        let (opportunity, posting) = (Some(opportunity.to_owned()), Some(application.posting));
+        self.deleted_applications.push(Gone { id: application.id, at, opportunity, posting });
     }
 
     pub fn delete_opportunity(&mut self, id: &str) -> bool {
-        let Some(opportunity) = self.opportunities.remove(id) else { return false };
         let at = self.stamp();
+        let by = self.opportunities.get(id).map(|of| json!({"deletedBy": of.owner}));
+        self.tell_of("candidateDeleted", at, id, by.unwrap_or_default());
+        let Some(opportunity) = self.opportunities.remove(id) else { return false };
         for application in opportunity.applications {
             self.gone_application(application, id, at);
         }
@@ -301,8 +289,6 @@ impl State {
             contact.opportunities.retain(|other| other != id);
         }
         self.deleted_opportunities.push(Gone { id: id.to_owned(), at, opportunity: None, posting: None });
-        let by = [("deletedBy", json!(opportunity.owner))];
-        self.tell_of("candidateDeleted", at, (id, &opportunity.contact, opportunity.origin), &by);
         true
     }
 
@@ -313,10 +299,9 @@ impl State {
         let user = user.unwrap_or_else(|| opportunity.owner.clone());
         opportunity.stage_changes.push(StageChange { stage, at, user: Some(user) });
         (opportunity.advanced, opportunity.interacted) = (at, at);
-        let (contact, origin) = (opportunity.contact.clone(), opportunity.origin);
         let stage_id = |stage: usize| json!(STAGES.get(stage).map(|(id, _)| *id));
-        let stages = [("toStageId", stage_id(stage)), ("fromStageId", stage_id(from))];
-        self.tell_of("candidateStageChange", at, (id, &contact, origin), &stages);
+        let stages = json!({"toStageId": stage_id(stage), "fromStageId": stage_id(from)});
+        self.tell_of("candidateStageChange", at, id, stages);
         true
     }
 
@@ -327,11 +312,10 @@ impl State {
         let to = reason.map(|reason| Archived { reason, at });
         let from = std::mem::replace(&mut opportunity.archived, to);
         (opportunity.advanced, opportunity.interacted) = (at, at);
-        let (contact, origin) = (opportunity.contact.clone(), opportunity.origin);
-        let ends = [("toArchived", archived(to)), ("fromArchived", archived(from))];
-        self.tell_of("candidateArchiveChange", at, (id, &contact, origin), &ends);
+        let ends = json!({"toArchived": archived(to), "fromArchived": archived(from)});
+        self.tell_of("candidateArchiveChange", at, id, ends);
         if reason == Some(HIRED) {
-            self.tell_of("candidateHired", at, (id, &contact, origin), &[]);
+            self.tell_of("candidateHired", at, id, json!({}));
         }
         true
     }

@@ -33,7 +33,6 @@ impl<T> Table<T> {
         self.rows.insert((Reverse(created), id.to_owned()), row);
     }
 
-    #[must_use]
     pub fn get(&self, id: &str) -> Option<&T> {
         let (created, _) = self.places.get(id)?;
         self.rows.get(&(Reverse(*created), id.to_owned()))
@@ -53,12 +52,10 @@ impl<T> Table<T> {
         self.rows.remove(&(Reverse(created), id.to_owned()))
     }
 
-    #[must_use]
     pub fn len(&self) -> usize {
         self.ids.len()
     }
 
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ids.is_empty()
     }

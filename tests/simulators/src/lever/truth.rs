@@ -85,8 +85,6 @@ fn user(user: &User) -> Value {
     json!({"name": user.name, "email": user.email, "active": user.deactivated.is_none()})
 }
 
-/// All of it.
-#[must_use]
 pub(super) fn truth(state: &State) -> Truth {
     let mut all = Truth::new();
     let mut put = |kind: &str, id: &str, fields: Value| {

@@ -7,7 +7,6 @@ use crate::world::{self, Account, Chance, Clock, Truth};
 const FIRST_OBJECTS: usize = 30;
 const MONTH_MS: i64 = 30 * 24 * 60 * 60 * 1_000;
 
-/// All tenants.
 pub type World = world::World<Tenant>;
 
 impl Account for Tenant {

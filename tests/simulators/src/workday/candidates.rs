@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 
-use super::data::{Application, Kept, Person, SOURCES, STAGES, Term};
+use super::data::{Application, Person, SOURCES, STAGES, Term};
 use super::requisitions::{self, id, invalid_id, term, terms};
 use super::soap::{Asked, Fault, referred, time};
 use super::tenant::{Object, State};
@@ -16,6 +16,11 @@ use super::xml::{Element, Writer};
 static RESUME: LazyLock<String> = LazyLock::new(|| BASE64_STANDARD.encode("Worked hard, learned much. ".repeat(160)));
 
 const CRITERIA: &str = "Request_Criteria";
+#[rustfmt::skip]
+const CRITERIA_KNOWN: [&str; 10] = [
+    "First_Name", "Last_Name", "Candidate_Email_Address", "Job_Requisition_Reference", "Recruiting_Stage_Reference",
+    "Applicant_Source_Reference", "Applied_From", "Applied_Through", "Created_From", "Created_Through",
+];
 
 /// Answers the operation.
 ///
@@ -23,22 +28,7 @@ const CRITERIA: &str = "Request_Criteria";
 /// When the request is wrong.
 pub fn get(asked: &mut Asked<'_>) -> Result<String, Fault> {
     asked.only(&[], &["Request_References", CRITERIA, "Response_Filter", "Response_Group"], &[])?;
-    asked.only(
-        &[CRITERIA],
-        &[
-            "First_Name",
-            "Last_Name",
-            "Candidate_Email_Address",
-            "Job_Requisition_Reference",
-            "Recruiting_Stage_Reference",
-            "Applicant_Source_Reference",
-            "Applied_From",
-            "Applied_Through",
-            "Created_From",
-            "Created_Through",
-        ],
-        &["Pre-Hire_Reference", "Worker_Reference", "Internal_Workers_Only"],
-    )?;
+    asked.only(&[CRITERIA], &CRITERIA_KNOWN, &["Pre-Hire_Reference", "Worker_Reference", "Internal_Workers_Only"])?;
     asked.only(&["Response_Group"], &["Include_Reference", "Exclude_All_Attachments"], &[])?;
     let filter = asked.filter()?;
     let group = asked.request.child("Response_Group");
@@ -51,14 +41,14 @@ pub fn get(asked: &mut Asked<'_>) -> Result<String, Fault> {
             .rows(referred(references, place[1], |reference| one(asked, reference, &place, filter.as_of))?.into_iter())
     } else {
         let criteria = criteria(asked, filter.as_of)?;
-        let seen = |kept: &'_ Kept<Person>| kept.at(filter.as_of).filter(|row| criteria.fit(row)).cloned();
+        let seen = |row: Option<&Arc<Person>>| row.filter(|row| criteria.fit(row)).cloned();
         match &criteria.requisitions {
             Some(numbers) => {
                 let applicants = numbers.iter().filter_map(|number| state.applicants.get(number)).flatten();
                 let people: BTreeSet<u64> = applicants.copied().collect();
-                filter.rows(people.iter().rev().filter_map(|number| state.people.get(number).and_then(seen)))
+                filter.rows(people.iter().rev().filter_map(|number| seen(state.people.at(*number, filter.as_of))))
             }
-            None => filter.rows(state.people.values().rev().filter_map(seen)),
+            None => filter.rows(state.people.newest_first().filter_map(|kept| seen(kept.at(filter.as_of)))),
         }
     };
     Ok(filter.answer(asked.version, "Get_Candidates_Response", rows.len(), total, |writer| {
@@ -80,7 +70,7 @@ pub fn get(asked: &mut Asked<'_>) -> Result<String, Fault> {
 pub fn one(asked: &Asked<'_>, reference: &Element, place: &[&str], as_of: i64) -> Result<Arc<Person>, Fault> {
     let (kind, id) = id(reference);
     let found = match asked.state.object(kind, id) {
-        Some(Object::Person(number)) => asked.state.people.get(&number).and_then(|kept| kept.at(as_of)).cloned(),
+        Some(Object::Person(number)) => asked.state.people.at(number, as_of).cloned(),
         Some(Object::Requisition(_) | Object::Application { .. }) => {
             return Err(asked.wrong(place, &format!("Invalid instance {id} for Candidate_Reference")));
         }

@@ -1,8 +1,11 @@
 //! What a tenant has: requisitions and people with their applications, each with the versions that it had.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::world::Chance;
+
+/// For how long it is known what an object was: a read as of an earlier time is refused.
+pub const KEPT_MS: i64 = 24 * 60 * 60 * 1_000;
 
 /// A member of a list that each tenant has: an id of its own kind, and the descriptor.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,7 +54,6 @@ pub static SOURCES: [Term; 4] = [
     term("AGENCY", "Agency"),
 ];
 
-/// Supervisory organisations.
 pub static DEPARTMENTS: [Term; 5] = [
     term("SUP_ENGINEERING", "Engineering"),
     term("SUP_RD", "Research & Development"),
@@ -60,7 +62,6 @@ pub static DEPARTMENTS: [Term; 5] = [
     term("SUP_PEOPLE", "People & Culture"),
 ];
 
-/// Locations.
 pub static LOCATIONS: [Term; 5] = [
     term("LOC_DUBLIN", "Dublin"),
     term("LOC_KRAKOW", "Kraków"),
@@ -70,12 +71,10 @@ pub static LOCATIONS: [Term; 5] = [
 ];
 
 /// The member of a list with that id.
-#[must_use]
 pub fn of(list: &'static [Term], id: &str) -> Option<&'static Term> {
     list.iter().find(|term| term.id.eq_ignore_ascii_case(id))
 }
 
-/// A requisition.
 #[derive(Debug, Clone)]
 pub struct Requisition {
     pub number: u64,
@@ -89,7 +88,6 @@ pub struct Requisition {
 
 impl Requisition {
     /// The id that people see.
-    #[must_use]
     pub fn id(&self) -> String {
         format!("R-{:05}", self.number)
     }
@@ -110,13 +108,11 @@ pub struct Application {
 
 impl Application {
     /// The id that people see.
-    #[must_use]
     pub fn id(&self) -> String {
         format!("JOB_APPLICATION-6-{}", self.number)
     }
 }
 
-/// A candidate.
 #[derive(Debug, Clone, Default)]
 pub struct Person {
     pub number: u64,
@@ -136,13 +132,11 @@ pub struct Person {
 
 impl Person {
     /// A candidate of whom nothing is known yet.
-    #[must_use]
     pub fn new(number: u64, at: i64) -> Self {
         Self { number, id: format!("C{number:05}"), created: at, touched: at, ..Self::default() }
     }
 
     /// First and last name.
-    #[must_use]
     pub fn name(&self) -> String {
         [self.first.as_str(), self.last.as_str()]
             .into_iter()
@@ -152,25 +146,73 @@ impl Person {
     }
 }
 
+/// All objects of a kind: those that there were with their versions, and the numbers of those that there are now.
+#[derive(Debug)]
+pub struct Objects<T> {
+    kept: BTreeMap<u64, Kept<T>>,
+    pub open: Vec<u64>,
+}
+
+impl<T> Default for Objects<T> {
+    fn default() -> Self {
+        Self { kept: BTreeMap::new(), open: Vec::new() }
+    }
+}
+
+impl<T> Objects<T> {
+    /// Enters a new object, or a change of one.
+    pub fn put(&mut self, at: i64, number: u64, object: T) {
+        if let Some(kept) = self.kept.get_mut(&number) {
+            kept.put(at, Some(object), at - KEPT_MS);
+        } else {
+            self.kept.insert(number, Kept::new(at, object));
+            self.open.push(number);
+        }
+    }
+
+    pub fn purge(&mut self, at: i64, number: u64) {
+        if let Some(kept) = self.kept.get_mut(&number) {
+            kept.put(at, None, at - KEPT_MS);
+        }
+        self.open.retain(|open| *open != number);
+    }
+
+    /// An object as it is now.
+    pub fn now(&self, number: u64) -> Option<&Arc<T>> {
+        self.kept.get(&number).and_then(Kept::now)
+    }
+
+    /// An object as it was at a time.
+    pub fn at(&self, number: u64, ms: i64) -> Option<&Arc<T>> {
+        self.kept.get(&number).and_then(|kept| kept.at(ms))
+    }
+
+    /// All objects that there ever were, the newest first.
+    pub fn newest_first(&self) -> impl Iterator<Item = &Kept<T>> {
+        self.kept.values().rev()
+    }
+
+    /// Those that there are now.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<T>> {
+        self.open.iter().filter_map(|number| self.now(*number))
+    }
+}
+
 /// An object with the versions that it had, each since the time at which it was entered; none where it was purged.
 #[derive(Debug)]
 pub struct Kept<T>(Vec<(i64, Option<Arc<T>>)>);
 
 impl<T> Kept<T> {
-    /// A new object.
-    #[must_use]
     pub fn new(entered: i64, value: T) -> Self {
         Self(vec![(entered, Some(Arc::new(value)))])
     }
 
     /// What it was at a time; none when it was not there.
-    #[must_use]
     pub fn at(&self, ms: i64) -> Option<&Arc<T>> {
         self.0.iter().rev().find(|(entered, _)| *entered <= ms).and_then(|(_, value)| value.as_ref())
     }
 
     /// What it is now; none when it was purged.
-    #[must_use]
     pub fn now(&self) -> Option<&Arc<T>> {
         self.0.last().and_then(|(_, value)| value.as_ref())
     }
@@ -183,14 +225,12 @@ impl<T> Kept<T> {
     }
 
     /// Whether something was entered within this time.
-    #[must_use]
     pub fn changed(&self, from: i64, through: i64) -> bool {
         self.0.iter().any(|(entered, _)| (from..=through).contains(entered))
     }
 }
 
 /// The WID of an object: 32 hex digits that look like chance and are the same at every start.
-#[must_use]
 pub fn wid(tenant: &str, kind: &str, id: &str) -> String {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     for byte in tenant.bytes().chain([0]).chain(kind.bytes()).chain([0]).chain(id.bytes()) {

@@ -31,14 +31,12 @@ pub struct Gate {
     pub password: String,
     /// Requests in a second, initially 10.
     pub window: Window,
-    /// Access tokens.
     pub tokens: Tokens,
     tenant: String,
 }
 
 impl Gate {
     /// That of a tenant whose credentials follow from its name.
-    #[must_use]
     pub fn new(tenant: &str) -> Self {
         Self {
             client_secret: format!("local-workday-secret-{tenant}"),
@@ -73,20 +71,17 @@ impl Gate {
     }
 
     /// Whether a token is good.
-    #[must_use]
     pub fn knows_token(&self, token: &str, now_ms: i64) -> bool {
         self.tokens.check(token, now_ms).is_some()
     }
 
     /// Whether a user may ask; with or without the tenant after the name.
-    #[must_use]
     pub fn knows_user(&self, user: &str, password: &str) -> bool {
         let named = user.strip_suffix(&format!("@{}", self.tenant)).unwrap_or(user);
         named == USER && password == self.password
     }
 
     /// Whether the header has a good token, or name and password of the user.
-    #[must_use]
     pub fn knows(&self, headers: &HeaderMap, now_ms: i64) -> bool {
         match (bearer(headers), basic(headers)) {
             (Some(token), _) => self.knows_token(token, now_ms),
@@ -109,7 +104,6 @@ impl IntoResponse for Limited {
 }
 
 /// Says how many requests are left.
-#[must_use]
 pub fn remaining(counted: Option<Counted>, mut response: Response) -> Response {
     if let Some(counted) = counted {
         response.headers_mut().insert("x-ratelimit-remaining", HeaderValue::from(counted.remaining));
@@ -118,7 +112,6 @@ pub fn remaining(counted: Option<Counted>, mut response: Response) -> Response {
 }
 
 /// The answer to a token that is not good, or not any more.
-#[must_use]
 pub fn refused_token() -> Response {
     (StatusCode::UNAUTHORIZED, Json(json!({"error": "invalid_token"}))).into_response()
 }

@@ -57,7 +57,7 @@ pub async fn report(State(world): State<Arc<World>>, Query(prompts): Query<Promp
     clock::sleep(Duration::from_millis(delay_ms)).await;
     let from = prompts.updated_from.map_or(i64::MIN, |at| at.as_millisecond());
     let state = tenant.state();
-    let people = state.open_people.iter().filter_map(|number| state.person(*number));
+    let people = state.people.all();
     let changed = people.filter(|person| person.touched >= from);
     let rows: Vec<Value> = changed
         .flat_map(|person| person.applications.iter().map(|application| row(&state, person, application)))

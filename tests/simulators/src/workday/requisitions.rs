@@ -7,33 +7,21 @@ use super::soap::{Asked, Fault, referred, time};
 use super::tenant::{Object, State};
 use super::xml::{Element, Writer};
 
-/// What the response group asks for.
-#[derive(Clone, Copy)]
-struct Groups {
-    reference: bool,
-    definition: bool,
-    restrictions: bool,
-    qualifications: bool,
-    attachments: bool,
-    organizations: bool,
-    roles: bool,
-}
+/// What the response group asks for: the flags, and whether there is each of them when there is no group.
+const GROUPS: [(&str, bool); 7] = [
+    ("Include_Reference", true),
+    ("Include_Job_Requisition_Definition_Data", true),
+    ("Include_Job_Requisition_Restrictions_Data", true),
+    ("Include_Qualifications", false),
+    ("Include_Job_Requisition_Attachments", false),
+    ("Include_Organizations", false),
+    ("Include_Roles", false),
+];
 
-impl Groups {
-    /// Without a group there are reference, definition and restrictions; with one there is only what it names.
-    fn of(request: &Element) -> Self {
-        let group = request.child("Response_Group");
-        let set = |name: &str, usual: bool| group.map_or(usual, |group| group.flag(name));
-        Self {
-            reference: set("Include_Reference", true),
-            definition: set("Include_Job_Requisition_Definition_Data", true),
-            restrictions: set("Include_Job_Requisition_Restrictions_Data", true),
-            qualifications: set("Include_Qualifications", false),
-            attachments: set("Include_Job_Requisition_Attachments", false),
-            organizations: set("Include_Organizations", false),
-            roles: set("Include_Roles", false),
-        }
-    }
+/// Which of the groups are asked for; with a response group there is only what it names.
+fn groups(request: &Element) -> [bool; 7] {
+    let group = request.child("Response_Group");
+    GROUPS.map(|(name, usual)| group.map_or(usual, |group| group.flag(name)))
 }
 
 /// Answers the operation.
@@ -47,21 +35,9 @@ pub fn get(asked: &mut Asked<'_>) -> Result<String, Fault> {
         &["Transaction_Log_Criteria_Data", "Job_Requisition_Status_Reference", "Supervisory_Organization_Reference"],
         &["Field_And_Parameter_Criteria_Data", "Primary_Location_Reference", "Additional_Locations_Reference"],
     )?;
-    asked.only(
-        &["Response_Group"],
-        &[
-            "Include_Reference",
-            "Include_Job_Requisition_Definition_Data",
-            "Include_Job_Requisition_Restrictions_Data",
-            "Include_Qualifications",
-            "Include_Job_Requisition_Attachments",
-            "Include_Organizations",
-            "Include_Roles",
-        ],
-        &[],
-    )?;
+    asked.only(&["Response_Group"], &GROUPS.map(|(name, _)| name), &[])?;
     let filter = asked.filter()?;
-    let groups = Groups::of(asked.request);
+    let groups = groups(asked.request);
     let state = &*asked.state;
     let (rows, total) = if let Some(references) = asked.request.child("Request_References") {
         let place = ["Request_References", "Job_Requisition_Reference"];
@@ -69,7 +45,7 @@ pub fn get(asked: &mut Asked<'_>) -> Result<String, Fault> {
             .rows(referred(references, place[1], |reference| one(asked, reference, &place, filter.as_of))?.into_iter())
     } else {
         let criteria = criteria(asked)?;
-        let newest_first = state.requisitions.values().rev();
+        let newest_first = state.requisitions.newest_first();
         filter.rows(newest_first.filter_map(|kept| kept.at(filter.as_of).filter(|row| criteria.fit(kept, row))))
     };
     let name = "Get_Job_Requisitions_Response";
@@ -90,7 +66,7 @@ pub fn one<'a>(
 ) -> Result<&'a Arc<Requisition>, Fault> {
     let (kind, id) = id(reference);
     let found = match asked.state.object(kind, id) {
-        Some(Object::Requisition(number)) => asked.state.requisitions.get(&number).and_then(|kept| kept.at(as_of)),
+        Some(Object::Requisition(number)) => asked.state.requisitions.at(number, as_of),
         Some(Object::Person(_) | Object::Application { .. }) => {
             return Err(asked.wrong(place, &format!("Invalid instance {id} for Job_Requisition_Reference")));
         }
@@ -100,14 +76,12 @@ pub fn one<'a>(
 }
 
 /// The first id of a reference with its type.
-#[must_use]
 pub fn id(reference: &Element) -> (&str, &str) {
     let id = reference.child("ID");
     (id.and_then(|id| id.attribute("type")).unwrap_or_default(), id.map_or("", |id| id.text.as_str()))
 }
 
 /// What the service says to an id that it does not have.
-#[must_use]
 pub fn invalid_id(kind: &str, id: &str) -> String {
     format!("Invalid ID value.  '{id}' is not a valid ID value for type = '{kind}'")
 }
@@ -182,17 +156,19 @@ pub fn reference(writer: &mut Writer, state: &State, number: u64) {
     writer.reference("Job_Requisition_Reference", descriptor.as_deref(), &[("WID", &wid), ("Job_Requisition_ID", &id)]);
 }
 
-fn requisition(writer: &mut Writer, state: &State, row: &Requisition, groups: Groups) {
+fn requisition(writer: &mut Writer, state: &State, row: &Requisition, groups: [bool; 7]) {
+    let [with_reference, ..] = groups;
     writer.within("Job_Requisition", |writer| {
-        if groups.reference {
+        if with_reference {
             reference(writer, state, row.number);
         }
         writer.within("Job_Requisition_Data", |writer| data(writer, state, row, groups));
     });
 }
 
-fn data(writer: &mut Writer, state: &State, row: &Requisition, groups: Groups) {
-    if groups.definition {
+fn data(writer: &mut Writer, state: &State, row: &Requisition, groups: [bool; 7]) {
+    let [_, definition, restrictions, qualifications, attachments, organizations, roles] = groups;
+    if definition {
         let name = ("Job_Requisition_Status_Reference", "status", "Job_Requisition_Status_ID");
         term(writer, state, name, row.status);
         writer.within("Job_Requisition_Detail_Data", |writer| {
@@ -204,7 +180,7 @@ fn data(writer: &mut Writer, state: &State, row: &Requisition, groups: Groups) {
             writer.flag("Confidential_Job_Requisition", false);
         });
     }
-    if groups.restrictions {
+    if restrictions {
         writer.within("Hiring_Requirement_Data", |writer| {
             writer.leaf("Recruiting_Start_Date", time(row.created).get(..10).unwrap_or_default());
             if let Some(location) = row.location {
@@ -213,17 +189,17 @@ fn data(writer: &mut Writer, state: &State, row: &Requisition, groups: Groups) {
             writer.leaf("Scheduled_Weekly_Hours", "40");
         });
     }
-    if groups.attachments {
+    if attachments {
         writer.within("Job_Requisition_Attachments", |_| {});
     }
-    if groups.qualifications {
+    if qualifications {
         writer.within("Qualification_Data", |_| {});
     }
-    if groups.organizations {
+    if organizations {
         let name = ("Supervisory_Organization_Reference", "organization", "Organization_Reference_ID");
         term(writer, state, name, row.department);
     }
-    if groups.roles {
+    if roles {
         writer.within("Role_Assignment_Data", |_| {});
     }
 }

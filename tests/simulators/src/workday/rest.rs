@@ -76,7 +76,7 @@ pub async fn postings(State(world): State<Arc<World>>, Query(place): Query<Place
             return invalid("limit", "must be 1 to 100");
         }
         let open: Vec<u64> =
-            state.open_requisitions.iter().copied().filter(|number| state.takes_applications(*number)).collect();
+            state.requisitions.open.iter().copied().filter(|number| state.takes_applications(*number)).collect();
         let page = open.iter().skip(offset).take(limit).filter_map(|number| state.requisition(*number));
         let data: Vec<Value> = page
             .map(|row| {

@@ -7,7 +7,8 @@ use axum::{
 use jiff::{Timestamp, civil::DateTime, tz::Offset};
 
 use super::{
-    tenant::{KEPT_MS, State},
+    data::KEPT_MS,
+    tenant::State,
     xml::{self, BSVC, Element, Writer},
 };
 
@@ -66,11 +67,9 @@ pub fn enveloped(status: StatusCode, prefix: &str, body: &str) -> Response {
 
 /// One operation: what was asked, of whom and when.
 pub struct Asked<'a> {
-    /// The tenant.
     pub state: &'a mut State,
     /// The element in the body.
     pub request: &'a Element,
-    /// Now.
     pub now_ms: i64,
     /// The version in the path.
     pub version: &'a str,
@@ -78,14 +77,12 @@ pub struct Asked<'a> {
 
 impl Asked<'_> {
     /// A place in the request, as the faults name it.
-    #[must_use]
     pub fn place(&self, names: &[&str]) -> String {
         let first = self.request.name.as_str();
         std::iter::once(first).chain(names.iter().copied()).map(|name| format!("/bsvc:{name}[1]")).collect()
     }
 
     /// A fault at such a place.
-    #[must_use]
     pub fn wrong(&self, names: &[&str], message: &str) -> Fault {
         Fault::Validation(message.to_owned(), self.place(names))
     }
@@ -161,7 +158,7 @@ pub fn referred<T>(
 pub struct Filter {
     /// What was entered by then is seen.
     pub as_of: i64,
-    /// From 1.
+    /// The number of the page, counted from 1.
     pub page: usize,
     /// Rows of a page.
     pub count: usize,
@@ -213,7 +210,6 @@ fn pacific() -> Offset {
 }
 
 /// A time as the service writes it: with the offset of its data centre.
-#[must_use]
 pub fn time(ms: i64) -> String {
     let at = Timestamp::from_millisecond(ms).unwrap_or_default();
     at.to_zoned(pacific().to_time_zone()).strftime("%Y-%m-%dT%H:%M:%S.%3f%:z").to_string()

@@ -26,7 +26,7 @@ pub fn grow(state: &mut State, chance: &mut Chance, objects: usize, until: i64) 
     while made < objects {
         at = state.stamp(at + gap);
         let wanted = (objects / (2 * PEOPLE_OF_ONE)).max(3);
-        if state.open_requisitions.len() < wanted {
+        if state.requisitions.open.len() < wanted {
             new_requisition(state, chance, at, &STATUSES[1]);
             made += 1;
         } else {
@@ -73,27 +73,27 @@ fn new_person(state: &mut State, chance: &mut Chance, at: i64) -> usize {
 }
 
 fn open_requisition(state: &State, chance: &mut Chance) -> Option<u64> {
-    let begin = chance.below(state.open_requisitions.len());
-    let mut from_there = state.open_requisitions.iter().cycle().skip(begin).take(state.open_requisitions.len());
+    let begin = chance.below(state.requisitions.open.len());
+    let mut from_there = state.requisitions.open.iter().cycle().skip(begin).take(state.requisitions.open.len());
     from_there.find(|number| state.takes_applications(**number)).copied()
 }
 
 /// An application by chance: its person's number and its own.
 fn any_application(state: &State, chance: &mut Chance) -> Option<(u64, u64)> {
-    let begin = chance.below(state.open_people.len());
-    let people = state.open_people.iter().cycle().skip(begin).take(state.open_people.len());
+    let begin = chance.below(state.people.open.len());
+    let people = state.people.open.iter().cycle().skip(begin).take(state.people.open.len());
     let person = people.filter_map(|number| state.person(*number)).find(|person| !person.applications.is_empty())?;
     chance.of(&person.applications).map(|application| (person.number, application.number))
 }
 
 fn any_person(state: &State, chance: &mut Chance) -> Option<Person> {
-    let number = chance.of(&state.open_people).copied()?;
+    let number = chance.of(&state.people.open).copied()?;
     state.person(number).map(|person| Person::clone(person))
 }
 
 /// Changes a requisition; answers what.
 fn change_requisition(state: &mut State, chance: &mut Chance, at: i64) -> Option<String> {
-    let number = chance.of(&state.open_requisitions).copied()?;
+    let number = chance.of(&state.requisitions.open).copied()?;
     let mut requisition = Requisition::clone(state.requisition(number)?);
     let what = match chance.below(6) {
         0 => {
@@ -168,7 +168,7 @@ fn purge(state: &mut State, chance: &mut Chance, at: i64) -> Option<String> {
     match chance.below(5) {
         0 | 1 => {
             let number = any_person(state, chance)?.number;
-            state.purge_person(at, number);
+            state.people.purge(at, number);
             Some(format!("candidate {number}: purge"))
         }
         2 | 3 => {
@@ -181,8 +181,8 @@ fn purge(state: &mut State, chance: &mut Chance, at: i64) -> Option<String> {
         // Only one to which nobody ever applied can go; the others are closed.
         _ => {
             let empty = |number: &u64| state.applicants.get(number).is_none_or(std::collections::BTreeSet::is_empty);
-            let number = state.open_requisitions.iter().copied().find(empty)?;
-            state.purge_requisition(at, number);
+            let number = state.requisitions.open.iter().copied().find(empty)?;
+            state.requisitions.purge(at, number);
             Some(format!("requisition {number}: purge"))
         }
     }

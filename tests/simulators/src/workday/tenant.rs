@@ -3,26 +3,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::data::{self, Application, Kept, Person, Requisition, STAGES, STATUSES, Term, wid};
+use super::data::{self, Application, Objects, Person, Requisition, STAGES, STATUSES, Term, wid};
 use super::gate::Gate;
 use crate::control::lock;
 use crate::world::{Clock, Stamps};
 
-/// For how long it is known what an object was: a read as of an earlier time is refused.
-pub const KEPT_MS: i64 = 24 * 60 * 60 * 1_000;
-
 /// An object that has a WID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Object {
-    /// By its number.
     Requisition(u64),
-    /// By its number.
     Person(u64),
     /// By its number and its person's.
-    Application { person: u64, number: u64 },
+    Application {
+        person: u64,
+        number: u64,
+    },
 }
 
-/// A tenant.
 #[derive(Debug)]
 pub struct Tenant {
     /// Its name, as in the paths.
@@ -35,19 +32,11 @@ pub struct Tenant {
 /// What changes in a tenant.
 #[derive(Debug)]
 pub struct State {
-    /// The tenant's name.
     pub name: String,
-    /// Requisitions by number.
-    pub requisitions: BTreeMap<u64, Kept<Requisition>>,
-    /// Candidates by number.
-    pub people: BTreeMap<u64, Kept<Person>>,
+    pub requisitions: Objects<Requisition>,
+    pub people: Objects<Person>,
     /// Who applied to a requisition at any time.
     pub applicants: BTreeMap<u64, BTreeSet<u64>>,
-    /// Requisitions that there are now.
-    pub open_requisitions: Vec<u64>,
-    /// Candidates that there are now.
-    pub open_people: Vec<u64>,
-    /// Credentials and limits.
     pub gate: Gate,
     /// How long a report takes.
     pub report_delay_ms: u64,
@@ -60,15 +49,12 @@ pub struct State {
 
 impl Tenant {
     /// One without anything in it.
-    #[must_use]
     pub fn new(name: &str, clock: Clock) -> Self {
         let state = State {
             name: name.to_owned(),
-            requisitions: BTreeMap::new(),
-            people: BTreeMap::new(),
+            requisitions: Objects::default(),
+            people: Objects::default(),
             applicants: BTreeMap::new(),
-            open_requisitions: Vec::new(),
-            open_people: Vec::new(),
             gate: Gate::new(name),
             report_delay_ms: 0,
             descriptors: true,
@@ -79,7 +65,6 @@ impl Tenant {
         Self { name: name.to_owned(), clock, state: Mutex::new(state) }
     }
 
-    /// Its state, locked.
     pub fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
     }
@@ -98,7 +83,6 @@ impl State {
     }
 
     /// The time of the last change, or of the last time that was told.
-    #[must_use]
     pub fn last_ms(&self) -> i64 {
         self.stamps.last
     }
@@ -110,43 +94,36 @@ impl State {
     }
 
     /// The WID of a requisition.
-    #[must_use]
     pub fn requisition_wid(&self, number: u64) -> String {
         wid(&self.name, "requisition", &number.to_string())
     }
 
     /// The WID of a candidate.
-    #[must_use]
     pub fn person_wid(&self, number: u64) -> String {
         wid(&self.name, "candidate", &number.to_string())
     }
 
     /// The WID of an application.
-    #[must_use]
     pub fn application_wid(&self, number: u64) -> String {
         wid(&self.name, "application", &number.to_string())
     }
 
     /// The WID of a member of a list.
-    #[must_use]
     pub fn term_wid(&self, kind: &str, term: &Term) -> String {
         wid(&self.name, kind, term.id)
     }
 
     /// What a client can call a member of a list.
-    #[must_use]
     pub fn named(&self, term: &'static Term) -> &'static str {
         if self.descriptors { term.name } else { term.id }
     }
 
     /// The member of a list that a reference means.
-    #[must_use]
     pub fn term(&self, list: &'static [Term], kind: &str, (id_type, id): (&str, &str)) -> Option<&'static Term> {
         if id_type == "WID" { list.iter().find(|term| self.term_wid(kind, term) == id) } else { data::of(list, id) }
     }
 
     /// The object that an id of a type means, whether or not it is still there.
-    #[must_use]
     pub fn object(&self, id_type: &str, id: &str) -> Option<Object> {
         let number = |prefix: &str| id.strip_prefix(prefix).and_then(|number| number.parse::<u64>().ok());
         match id_type {
@@ -154,9 +131,7 @@ impl State {
             "Job_Requisition_ID" => self.wids.get(&self.requisition_wid(number("R-")?)).copied(),
             "Job_Application_ID" => self.wids.get(&self.application_wid(number("JOB_APPLICATION-6-")?)).copied(),
             "Candidate_ID" => {
-                let known =
-                    |number: &u64| self.people.get(number).and_then(Kept::now).is_some_and(|person| person.id == id);
-                self.open_people.iter().copied().find(known).map(Object::Person)
+                self.people.all().find(|person| person.id == id).map(|person| Object::Person(person.number))
             }
             _ => None,
         }
@@ -165,13 +140,8 @@ impl State {
     /// Enters a requisition: a new one, or a change of one.
     pub fn put_requisition(&mut self, at: i64, requisition: Requisition) {
         let number = requisition.number;
-        if let Some(kept) = self.requisitions.get_mut(&number) {
-            kept.put(at, Some(requisition), at - KEPT_MS);
-            return;
-        }
         self.wids.insert(self.requisition_wid(number), Object::Requisition(number));
-        self.requisitions.insert(number, Kept::new(at, requisition));
-        self.open_requisitions.push(number);
+        self.requisitions.put(at, number, requisition);
     }
 
     /// Enters a candidate: a new one, or a change of one.
@@ -183,45 +153,21 @@ impl State {
             let wid = self.application_wid(application.number);
             self.wids.insert(wid, Object::Application { person: number, number: application.number });
         }
-        if let Some(kept) = self.people.get_mut(&number) {
-            kept.put(at, Some(person), at - KEPT_MS);
-            return;
-        }
         self.wids.insert(self.person_wid(number), Object::Person(number));
-        self.people.insert(number, Kept::new(at, person));
-        self.open_people.push(number);
-    }
-
-    /// Purges a requisition.
-    pub fn purge_requisition(&mut self, at: i64, number: u64) {
-        if let Some(kept) = self.requisitions.get_mut(&number) {
-            kept.put(at, None, at - KEPT_MS);
-        }
-        self.open_requisitions.retain(|open| *open != number);
-    }
-
-    /// Purges a candidate with all applications.
-    pub fn purge_person(&mut self, at: i64, number: u64) {
-        if let Some(kept) = self.people.get_mut(&number) {
-            kept.put(at, None, at - KEPT_MS);
-        }
-        self.open_people.retain(|open| *open != number);
+        self.people.put(at, number, person);
     }
 
     /// A requisition as it is now.
-    #[must_use]
     pub fn requisition(&self, number: u64) -> Option<&Arc<Requisition>> {
-        self.requisitions.get(&number).and_then(Kept::now)
+        self.requisitions.now(number)
     }
 
     /// A candidate as it is now.
-    #[must_use]
     pub fn person(&self, number: u64) -> Option<&Arc<Person>> {
-        self.people.get(&number).and_then(Kept::now)
+        self.people.now(number)
     }
 
     /// An application as it is now, with its person.
-    #[must_use]
     pub fn application(&self, person: u64, number: u64) -> Option<(&Arc<Person>, &Application)> {
         let person = self.person(person)?;
         person.applications.iter().find(|application| application.number == number).map(|found| (person, found))
@@ -254,7 +200,6 @@ impl State {
     }
 
     /// Whether a requisition takes applications.
-    #[must_use]
     pub fn takes_applications(&self, number: u64) -> bool {
         let [_, open, ..] = &STATUSES;
         self.requisition(number).is_some_and(|requisition| requisition.status == open)

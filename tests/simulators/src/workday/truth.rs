@@ -11,14 +11,12 @@ use super::{
 };
 use crate::world::{Truth, fields};
 
-/// All objects.
-#[must_use]
 pub fn truth(state: &State) -> Truth {
     let mut truth = Truth::new();
-    for requisition in state.open_requisitions.iter().filter_map(|number| state.requisition(*number)) {
+    for requisition in state.requisitions.all() {
         truth.insert(format!("job/{}", state.requisition_wid(requisition.number)), job(state, requisition));
     }
-    for person in state.open_people.iter().filter_map(|number| state.person(*number)) {
+    for person in state.people.all() {
         people(state, person, &mut truth);
     }
     truth

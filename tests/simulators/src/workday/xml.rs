@@ -22,7 +22,6 @@ const DEEPEST: usize = 40;
 pub struct Element {
     /// Its namespace; empty when it is in none.
     pub namespace: String,
-    /// Its name.
     pub name: String,
     /// Names and values of its attributes.
     pub attributes: Vec<(String, String)>,
@@ -34,7 +33,6 @@ pub struct Element {
 
 impl Element {
     /// The first element in it of that name.
-    #[must_use]
     pub fn child(&self, name: &str) -> Option<&Self> {
         self.children.iter().find(|child| child.name == name)
     }
@@ -45,25 +43,21 @@ impl Element {
     }
 
     /// The first element at the end of these names.
-    #[must_use]
     pub fn at(&self, names: &[&str]) -> Option<&Self> {
         names.iter().try_fold(self, |element, name| element.child(name))
     }
 
     /// The text at the end of these names, when there is one.
-    #[must_use]
     pub fn text_at(&self, names: &[&str]) -> Option<&str> {
         self.at(names).map(|element| element.text.as_str()).filter(|text| !text.is_empty())
     }
 
     /// Whether a flag is set, as `true` or `1`.
-    #[must_use]
     pub fn flag(&self, name: &str) -> bool {
         matches!(self.text_at(&[name]), Some("true" | "1"))
     }
 
     /// An attribute of that name.
-    #[must_use]
     pub fn attribute(&self, name: &str) -> Option<&str> {
         self.attributes.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
@@ -141,8 +135,6 @@ fn say(open: &mut [Element], text: &str) {
 pub struct Writer(String);
 
 impl Writer {
-    /// What was written.
-    #[must_use]
     pub fn done(self) -> String {
         self.0
     }

@@ -53,13 +53,11 @@ pub struct World<A> {
 
 impl<A: Account> World<A> {
     /// A world without accounts, whose times are this clock's.
-    #[must_use]
     pub fn new(clock: Clock) -> Arc<Self> {
         Arc::new(Self { clock, accounts: Mutex::default() })
     }
 
     /// The time of this world.
-    #[must_use]
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
@@ -82,7 +80,6 @@ impl<A: Account> World<A> {
         lock(&self.accounts).get(name).cloned()
     }
 
-    /// Forgets all accounts.
     pub fn clear(&self) {
         lock(&self.accounts).clear();
     }
@@ -134,7 +131,6 @@ impl Changes {
 
 impl<A: Account> Controls<Arc<World<A>>> {
     /// A route of one account with a body, answered by what `run` makes of it.
-    #[must_use]
     pub fn answer<B, R, F>(self, line: &'static str, run: F) -> Self
     where
         B: DeserializeOwned,
@@ -147,7 +143,6 @@ impl<A: Account> Controls<Arc<World<A>>> {
     }
 
     /// A route of one account that changes something, answered 204.
-    #[must_use]
     pub fn set<B, F>(self, line: &'static str, run: F) -> Self
     where
         B: DeserializeOwned,
@@ -157,7 +152,6 @@ impl<A: Account> Controls<Arc<World<A>>> {
     }
 
     /// A route of one account without a body.
-    #[must_use]
     pub fn show<R, F>(self, line: &'static str, run: F) -> Self
     where
         R: IntoResponse + Send + 'static,
@@ -169,7 +163,6 @@ impl<A: Account> Controls<Arc<World<A>>> {
     }
 
     /// The control routes that every account of every ATS has.
-    #[must_use]
     pub fn of_accounts() -> Self {
         Self::default()
             .set("POST /{account}/grow", |account: &A, changes: Changes| {

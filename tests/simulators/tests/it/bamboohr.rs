@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 
 use crate::{Answer, call, fixture, get, missing, paths, post};
 
-/// Basic local-bamboohr-key-acme:x
 pub(crate) const ACME: &str = "Basic bG9jYWwtYmFtYm9vaHIta2V5LWFjbWU6eA==";
 pub(crate) const BASE: &str = "/bamboohr/acme/api/v1/applicant_tracking";
 

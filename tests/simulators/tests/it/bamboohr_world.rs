@@ -22,7 +22,7 @@ use crate::{
     call, get, post,
 };
 
-/// 2026-11-24T10:00:00Z
+/// The time of the world: 2026-11-24T10:00:00Z.
 const NOW: i64 = 1_795_514_400_000;
 
 /// The server of a world.

@@ -11,7 +11,6 @@ use tokio::{
 use crate::{call, get, post, served};
 
 const JOBS: &str = "/bamboohr/acme/api/v1/applicant_tracking/jobs";
-/// Basic local-bamboohr-key-acme:x
 const ACME: (&str, &str) = ("authorization", "Basic bG9jYWwtYmFtYm9vaHIta2V5LWFjbWU6eA==");
 
 #[tokio::test]

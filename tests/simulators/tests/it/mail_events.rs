@@ -141,7 +141,7 @@ async fn webhooks_have_the_shape_of_recorded_ones() {
     let url = served(receiver).await;
     let app = simulators::app();
     send_all(&app).await;
-    let (private, _) = simulators::sendgrid::TEST_KEYS;
+    let (private, _) = simulators::mail::sendgrid::TEST_KEYS;
     for (provider, secret, outcome, recorded) in [
         ("sendgrid", private, "refused", "sendgrid/event_webhook_signature_vector"),
         ("mailgun", "s", "delivered", "mailgun/webhook_delivered.signed"),

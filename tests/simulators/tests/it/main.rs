@@ -28,7 +28,6 @@ use axum::{
 use serde_json::Value;
 use tower::ServiceExt;
 
-/// One answer.
 struct Answer {
     status: StatusCode,
     headers: HeaderMap,

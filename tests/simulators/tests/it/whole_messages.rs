@@ -95,7 +95,7 @@ fn an_event_of_ses_has_what_a_recorded_one_has() {
     let Some(recorded) = fixture("providers/ses/sns_notification_bounce.json") else { return };
     let recorded: Value = serde_json::from_str(recorded["Message"].as_str().unwrap()).unwrap();
     let at = "2026-11-22T10:00:00Z".parse().unwrap();
-    let event = simulators::ses::event("Bounce", "acme_n-1", "m-1", at);
+    let event = simulators::mail::ses::event("Bounce", "acme_n-1", "m-1", at);
     let optional = [
         "notificationType",
         ".mail.headers",

@@ -141,7 +141,7 @@ fn the_secrets_of_the_login_are_all_there_and_no_others() {
 }
 
 #[test]
-fn a_webhook_secret_is_kept_apart_and_one_line_where_there_is_one_webhook() {
+fn a_webhook_secret_is_one_line_where_there_is_one_webhook() {
     let (entered, wrong) = secrets_of("greenhouse", LoginMethod::WebhookOnly, &[("webhook_secret", "long-enough")]);
     blames(&wrong, &[]);
     assert!(entered.credentials.is_none());

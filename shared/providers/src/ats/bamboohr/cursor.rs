@@ -15,7 +15,6 @@ pub(super) enum Cursor {
     All(u32),
     /// A page of all applications, the latest change first.
     Changed(u32),
-    /// One application.
     Application(String),
 }
 

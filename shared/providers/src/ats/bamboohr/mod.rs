@@ -77,7 +77,6 @@ use crate::transport::access::Host;
 use crate::transport::http::{HttpRequest, Reply};
 use crate::transport::webhook::WebhookVerifier;
 
-/// The provider's names.
 pub(super) const INFO: ProviderInfo = ProviderInfo {
     id: "bamboohr",
     name: "BambooHR",
@@ -94,7 +93,6 @@ pub static PROVIDER: AtsProvider = AtsProvider {
     webhooks: None,
 };
 
-/// Verifies its webhooks.
 pub(super) const VERIFIER: Option<&dyn WebhookVerifier> = None;
 
 struct BambooHr;

@@ -71,9 +71,9 @@ pub(super) fn page(context: &Context<'_>, cursor: Cursor, reply: &Reply) -> Resu
     Ok(page)
 }
 
-/// Why there is no page, where the answer is an error: by its status, or inside of a 200. `told` says whether its reason may be
+/// Why there is no page, where the answer is an error: by its status, or inside of a 200. `reported` says whether its reason may be
 /// repeated: not when it could quote what was sent.
-pub(super) fn refused(context: &Context<'_>, reply: &Reply, told: bool) -> Option<AtsError> {
+pub(super) fn refused(context: &Context<'_>, reply: &Reply, reported: bool) -> Option<AtsError> {
     let status = match reply.status {
         StatusCode::OK => {
             let Inside { error } = json::read(&reply.body).ok()?;
@@ -83,7 +83,7 @@ pub(super) fn refused(context: &Context<'_>, reply: &Reply, told: bool) -> Optio
         status => status,
     };
     let reason = reply.headers.get("x-bamboohr-error-message").and_then(|value| value.to_str().ok());
-    let reason: String = reason.filter(|_| told).unwrap_or_default().chars().take(LONGEST_REASON).collect();
+    let reason: String = reason.filter(|_| reported).unwrap_or_default().chars().take(LONGEST_REASON).collect();
     let words = format!("{} {reason}", status.as_u16()).trim_end().to_owned();
     let wait = reply.retry_after(context.now);
     Some(match (status, wait) {
@@ -156,8 +156,8 @@ fn jobs(context: &Context<'_>, page: &mut Page, reply: &Reply, wanted: Vec<Strin
     for body in rows {
         row(page, [(Kind::Job, id(body.get("id")))], body, |wire| mapping::job(context.origin, wire));
     }
-    let told = page.observations.iter().filter_map(|seen| seen.record.provider_id());
-    let there: Vec<&str> = told.chain(page.present.iter().map(|present| present.provider_id.as_str())).collect();
+    let reported = page.observations.iter().filter_map(|seen| seen.record.provider_id());
+    let there: Vec<&str> = reported.chain(page.present.iter().map(|present| present.provider_id.as_str())).collect();
     let gone: Vec<ObjectRef> =
         wanted.into_iter().filter(|id| !there.contains(&id.as_str())).map(|id| ObjectRef::new(Kind::Job, id)).collect();
     page.gone = gone;
@@ -274,7 +274,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_is_asked_for_and_not_there_is_gone() {
+    fn what_was_looked_up_and_is_not_there_is_gone() {
         let gone = read(Cursor::Application("58".to_owned()), &reply(404, &json!("")));
         assert_eq!(gone.map(|page| page.gone), Ok(vec![ObjectRef::new(Kind::Application, "58")]));
         let there = read(Cursor::Application("58".to_owned()), &reply(200, &row())).expect("readable");
@@ -299,9 +299,9 @@ pub(super) mod tests {
             reply.headers.insert(header::RETRY_AFTER, HeaderValue::from_static("30"));
             reply
         };
-        let told = Err(AtsError::RateLimited { wait: Duration::from_secs(30), stated: true });
-        assert_eq!(list(&waits(429)), told);
-        assert_eq!(list(&waits(503)), told, "as it was before");
+        let reported = Err(AtsError::RateLimited { wait: Duration::from_secs(30), stated: true });
+        assert_eq!(list(&waits(429)), reported);
+        assert_eq!(list(&waits(503)), reported, "as it was before");
         let untold = |found: Result<Page, AtsError>| matches!(found, Err(AtsError::RateLimited { stated: false, .. }));
         assert!(untold(list(&reply(429, &json!("")))));
         assert!(untold(list(&reply(200, &json!({"error": {"code": 429, "message": "slow down"}})))));
@@ -324,7 +324,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn the_key_is_sent_as_basic_auth_and_never_shown_and_all_groups_are_asked_for() {
+    fn the_key_is_sent_as_basic_auth_and_never_printed() {
         let house = House::new();
         let call = requests::of(&house.context(), &Cursor::Changed(3)).expect("a request");
         assert_eq!(

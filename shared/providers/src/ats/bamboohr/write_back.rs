@@ -130,7 +130,7 @@ impl WriteBack for BambooHr {
             ) => match (step, target(context, change)) {
                 (Step::First, None) => Ok(ChangeProgress::Next(format!("{LOOK}{}", meant(context, change, reply)?))),
                 (Step::First, Some(target)) | (Step::Look(target), _) => {
-                    let there = stands(context, change, target, reply)?;
+                    let there = is_applied(context, change, target, reply)?;
                     Ok(if there { touched(application) } else { ChangeProgress::Next(format!("{WRITE}{target}")) })
                 }
                 (Step::Write(_), _) => Ok(touched(application)),
@@ -151,7 +151,7 @@ impl WriteBack for BambooHr {
 }
 
 /// Whether an application is where a change leads. A rejection for no reason is there with any rejection.
-fn stands(context: &Context<'_>, change: &Change, target: &str, reply: &Reply) -> Result<bool, AtsError> {
+fn is_applied(context: &Context<'_>, change: &Change, target: &str, reply: &Reply) -> Result<bool, AtsError> {
     let application: Application = json::read(&reply.body).map_err(AtsError::InvalidResponse)?;
     let Some(status) = application.status else { return Ok(false) };
     let rejected = mapping::status(context.settings, status.label.as_deref()) == ApplicationStatus::Rejected;
@@ -272,15 +272,15 @@ mod tests {
         ]);
         let next = BambooHr.parse_change(&house.context(), &change, "", &reply(200, &statuses));
         assert_eq!(next, Ok(ChangeProgress::Next("look 11".to_owned())));
-        let stands = |id: u64, label: &str| {
+        let is_applied = |id: u64, label: &str| {
             let body = json!({"id": 58, "applicant": {"id": 1}, "status": {"id": id, "label": label}});
             reply(200, &body)
         };
         let done = Ok(ChangeProgress::Done(vec![ObjectRef::new(Kind::Application, "58")]));
         let look =
             |house: &House, change: &Change, reply| BambooHr.parse_change(&house.context(), change, "look 11", &reply);
-        assert_eq!(look(&house, &change, stands(9, "Not a Fit")), done, "any rejection is one");
-        assert_eq!(look(&house, &change, stands(2, "Reviewed")), Ok(ChangeProgress::Next("write 11".to_owned())));
+        assert_eq!(look(&house, &change, is_applied(9, "Not a Fit")), done, "any rejection is one");
+        assert_eq!(look(&house, &change, is_applied(2, "Reviewed")), Ok(ChangeProgress::Next("write 11".to_owned())));
         let hire = Change::Hire { application: "58".to_owned() };
         assert_eq!(
             BambooHr.parse_change(&house.context(), &hire, "", &reply(200, &statuses)),

@@ -65,9 +65,9 @@ impl TokenGrant for Greenhouse {
         if reply.status == StatusCode::OK {
             let token: Token = json::read(&reply.body).map_err(AtsError::InvalidResponse)?;
             // The end is told by the provider's clock; what counts is how long that is from now.
-            let told = token.expires_at.map(|at| at.duration_since(responses::server_time(reply).unwrap_or(now)));
+            let stated = token.expires_at.map(|at| at.duration_since(responses::server_time(reply).unwrap_or(now)));
             let counted = token.expires_in.map(|seconds| SignedDuration::from_secs(i64::from(seconds)));
-            let lifetime = counted.or(told).unwrap_or(LIFETIME);
+            let lifetime = counted.or(stated).unwrap_or(LIFETIME);
             let expires_at = now.checked_add(lifetime).unwrap_or(now);
             let refresh_token = token.refresh_token.map(SecretString::from);
             return Ok(TokenResponse { access_token: token.access_token.into(), expires_at, refresh_token });

@@ -18,7 +18,6 @@ pub(super) struct List {
     pub(super) name: &'static str,
     /// The last part of its path.
     pub(super) path: &'static str,
-    /// What it lists.
     pub(super) kind: Kind,
     /// Parameters of its first page.
     pub(super) fixed: &'static [(&'static str, &'static str)],
@@ -73,7 +72,6 @@ pub(super) enum Cursor<'a> {
     First(&'static List, Option<&'a str>),
     /// A page that follows, in the provider's words.
     Next(&'static List, Option<&'a str>, &'a str),
-    /// These objects.
     Ids(&'static List, Vec<&'a str>),
 }
 
@@ -162,11 +160,11 @@ mod tests {
     }
 
     #[test]
-    fn objects_are_asked_for_by_fifty_and_streams_are_lists() {
+    fn objects_are_looked_up_by_fifty_and_streams_are_lists() {
         let ids: Vec<String> = (0..101).map(|id| id.to_string()).collect();
-        let asked = lookup(Kind::Offer, &ids).expect("offers can be asked for");
-        let sizes: Vec<usize> = asked.iter().map(|cursor| cursor.split(',').count()).collect();
-        assert_eq!((sizes.as_slice(), asked[2].as_str()), (&[50, 50, 1][..], "offers#100"));
+        let lookups = lookup(Kind::Offer, &ids).expect("offers can be asked for");
+        let sizes: Vec<usize> = lookups.iter().map(|cursor| cursor.split(',').count()).collect();
+        assert_eq!((sizes.as_slice(), lookups[2].as_str()), (&[50, 50, 1][..], "offers#100"));
         for kind in Kind::ALL {
             assert!(lookup(kind, &ids).is_some(), "{kind:?}");
         }

@@ -53,8 +53,8 @@ pub(super) fn meaning(origin: &Origin, action: &str, payload: Value, at: Timesta
         "update_candidate" => {
             let wire: WireCandidate = read(payload, "candidate")?;
             let about = vec![ObjectRef::new(Kind::Candidate, wire.id.to_string())];
-            let told = vec![part(Record::Candidate(candidate(origin, wire)), at)];
-            Changed { told, about, ..Changed::default() }
+            let reported = vec![part(Record::Candidate(candidate(origin, wire)), at)];
+            Changed { reported, about, ..Changed::default() }
         }
         "candidate_anonymized" => {
             let Anonymized { candidate_id } = json::read_value(payload)?;
@@ -71,8 +71,8 @@ pub(super) fn meaning(origin: &Origin, action: &str, payload: Value, at: Timesta
             let wire: WireJob = read(payload, "job")?;
             let mut about = refs(Kind::Job, [wire.id]);
             about.extend(refs(Kind::Opening, wire.openings.iter().flatten().map(|opening| opening.id)));
-            let told = vec![part(Record::Job(job(origin, wire)), at)];
-            Changed { told, about, ..Changed::default() }
+            let reported = vec![part(Record::Job(job(origin, wire)), at)];
+            Changed { reported, about, ..Changed::default() }
         }
         "job_post_created" | "job_post_updated" => post(origin, json::read_value(payload)?, at),
         "delete_application" => gone(Kind::Application, read(payload, "application")?),
@@ -140,7 +140,6 @@ struct WireApplication {
     rejection_reason: Option<Named>,
     candidate: WireCandidate,
     jobs: Option<Vec<WireJob>>,
-    /// Of a hire.
     offer: Option<Identified>,
 }
 
@@ -261,9 +260,9 @@ fn application(origin: &Origin, wire: WireApplication, action: &str, received_at
         source: origin.source(&id),
     };
     let records = [Record::Candidate(candidate)].into_iter().chain(jobs.into_iter().map(Record::Job));
-    let told = records.chain([Record::Application(application)]).map(|record| part(record, at)).collect();
+    let reported = records.chain([Record::Application(application)]).map(|record| part(record, at)).collect();
     let new_application = (action == "new_candidate_application").then_some(id);
-    Changed { told, gone: vec![], about, new_application }
+    Changed { reported, gone: vec![], about, new_application }
 }
 
 fn offer(origin: &Origin, wire: WireOffer, at: Timestamp) -> Changed {
@@ -279,7 +278,7 @@ fn offer(origin: &Origin, wire: WireOffer, at: Timestamp) -> Changed {
         source: origin.source(&id),
     };
     let about = refs(Kind::Offer, [wire.id]);
-    Changed { told: vec![part(Record::Offer(record), at)], about, ..Changed::default() }
+    Changed { reported: vec![part(Record::Offer(record), at)], about, ..Changed::default() }
 }
 
 fn post(origin: &Origin, wire: WirePost, at: Timestamp) -> Changed {
@@ -292,8 +291,8 @@ fn post(origin: &Origin, wire: WirePost, at: Timestamp) -> Changed {
         live: wire.live.unwrap_or_default(),
         source: origin.source(&id),
     };
-    let told = vec![part(Record::Post(record), wire.updated_at.unwrap_or(at))];
-    Changed { told, about: refs(Kind::Post, [wire.id]), ..Changed::default() }
+    let reported = vec![part(Record::Post(record), wire.updated_at.unwrap_or(at))];
+    Changed { reported, about: refs(Kind::Post, [wire.id]), ..Changed::default() }
 }
 
 #[cfg(test)]
@@ -332,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn a_prospect_is_of_no_job_and_a_rejection_tells_its_reason() {
+    fn a_prospect_is_of_no_job_and_a_rejection_has_its_reason() {
         let payload = |prospect: bool| {
             json!({"application": {
                 "id": 9, "prospect": prospect, "status": "rejected", "rejection_reason": {"id": 1, "name": "Too junior"},
@@ -340,33 +339,33 @@ mod tests {
             }})
         };
         for prospect in [true, false] {
-            let Changed { told, about, .. } = changed("reject_candidate", payload(prospect));
-            let Some(Record::Application(application)) = told.last().map(|seen| &seen.record) else {
-                panic!("{told:?}")
+            let Changed { reported, about, .. } = changed("reject_candidate", payload(prospect));
+            let Some(Record::Application(application)) = reported.last().map(|seen| &seen.record) else {
+                panic!("{reported:?}")
             };
             assert_eq!(application.job.is_none(), prospect);
             assert_eq!(application.rejection_reason.as_deref(), Some("Too junior"));
             assert_eq!(named(&about), ["application/9", "candidate/1", "job/7", "job/8"]);
-            assert!(told.iter().all(|seen| seen.extent == Extent::Part));
+            assert!(reported.iter().all(|seen| seen.extent == Extent::Part));
         }
     }
 
     #[test]
     fn an_offer_says_its_first_day_in_its_own_way() {
         let payload = json!({"id": 5, "application_id": 9, "offer_status": "Accepted", "start_date": "04/15/2013"});
-        let Changed { told, .. } = changed("offer_created", payload);
-        let Some(Record::Offer(offer)) = told.first().map(|seen| &seen.record) else { panic!("{told:?}") };
+        let Changed { reported, .. } = changed("offer_created", payload);
+        let Some(Record::Offer(offer)) = reported.first().map(|seen| &seen.record) else { panic!("{reported:?}") };
         assert_eq!((offer.status, offer.starts_on), (OfferStatus::Accepted, Some(Date::constant(2013, 4, 15))));
     }
 
     #[test]
-    fn a_job_tells_its_openings_and_a_post_its_own_time() {
+    fn a_job_has_its_openings_and_a_post_its_own_time() {
         let job =
             changed("job_created", json!({"job": {"id": 5, "status": "open", "openings": [{"id": 6}, {"id": 7}]}}));
         assert_eq!(named(&job.about), ["job/5", "opening/6", "opening/7"]);
         let payload = json!({"id": 4, "title": "A", "job_id": 5, "live": true, "updated_at": "1970-01-01T00:00:01.5Z"});
         let post = changed("job_post_updated", payload);
-        assert_eq!(post.told.first().and_then(|seen| seen.version_ms), Some(1_500));
+        assert_eq!(post.reported.first().and_then(|seen| seen.version_ms), Some(1_500));
     }
 
     #[test]

@@ -58,7 +58,6 @@ impl Parts {
     }
 }
 
-/// A reply.
 pub(super) fn reply(status: u16, headers: &[(&'static str, &str)], body: &str) -> Reply {
     let mut all = HeaderMap::new();
     for (name, value) in headers {

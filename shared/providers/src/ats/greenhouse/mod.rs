@@ -131,7 +131,6 @@ use crate::transport::access::Host;
 use crate::transport::http::{HttpRequest, Reply};
 use crate::transport::webhook::WebhookVerifier;
 
-/// The provider's names.
 pub(super) const INFO: ProviderInfo = ProviderInfo {
     id: "greenhouse",
     name: "Greenhouse",
@@ -152,7 +151,6 @@ pub static PROVIDER: AtsProvider = AtsProvider {
     webhooks: Some(&Greenhouse),
 };
 
-/// Verifies its webhooks.
 pub(super) const VERIFIER: Option<&dyn WebhookVerifier> = Some(&Greenhouse);
 
 struct Greenhouse;

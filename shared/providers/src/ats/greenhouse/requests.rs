@@ -67,12 +67,12 @@ mod tests {
     use super::*;
     use crate::ats::greenhouse::fixture::Parts;
 
-    fn asked_by(parts: &Parts, cursor: &str) -> Result<HttpRequest, AtsError> {
+    fn request_by(parts: &Parts, cursor: &str) -> Result<HttpRequest, AtsError> {
         build(&parts.context(), Cursor::parse(cursor)?)
     }
 
-    fn asked(cursor: &str) -> Result<String, AtsError> {
-        asked_by(&Parts::new(LoginMethod::ClientCredentials), cursor).map(|call| call.url.to_string())
+    fn requested_url(cursor: &str) -> Result<String, AtsError> {
+        request_by(&Parts::new(LoginMethod::ClientCredentials), cursor).map(|call| call.url.to_string())
     }
 
     #[test]
@@ -92,12 +92,12 @@ mod tests {
             ("offers#x", "/offers?per_page=500&ids=0"),
             ("check#1", "/users?show_service_accounts=true&per_page=1&ids=1"),
         ] {
-            assert_eq!(asked(cursor), Ok(format!("{base}{url}")), "{cursor}");
+            assert_eq!(requested_url(cursor), Ok(format!("{base}{url}")), "{cursor}");
         }
-        assert!(matches!(asked("nothing"), Err(AtsError::Refused(_))));
+        assert!(matches!(requested_url("nothing"), Err(AtsError::Refused(_))));
         let parts = Parts::new(LoginMethod::ClientCredentials);
-        let bearer = asked_by(&parts, "jobs").expect("a call").headers.remove(header::AUTHORIZATION);
+        let bearer = request_by(&parts, "jobs").expect("a call").headers.remove(header::AUTHORIZATION);
         assert!(bearer.is_some_and(|bearer| bearer.is_sensitive() && bearer == "Bearer t-1"));
-        assert!(matches!(asked_by(&Parts::new(LoginMethod::WebhookOnly), "jobs"), Err(AtsError::Unauthorised(_))));
+        assert!(matches!(request_by(&Parts::new(LoginMethod::WebhookOnly), "jobs"), Err(AtsError::Unauthorised(_))));
     }
 }

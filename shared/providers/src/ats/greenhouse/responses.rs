@@ -68,7 +68,6 @@ pub(super) fn next(reply: &Reply) -> Result<Option<String>, AtsError> {
     cursor.filter(|cursor| !cursor.is_empty()).map(Some).ok_or_else(lost)
 }
 
-/// The provider's time.
 pub(super) fn server_time(reply: &Reply) -> Option<Timestamp> {
     let text = reply.headers.get(header::DATE)?.to_str().ok()?;
     jiff::fmt::rfc2822::parse(text).ok().map(|at| at.timestamp())
@@ -188,9 +187,9 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_holds_as_told_or_to_the_next_half_minute() {
+    fn a_limit_holds_as_stated_or_to_the_next_half_minute() {
         let limited = |headers: &[(&'static str, &str)], now: &str| failure(&reply(429, headers), at(now));
-        let wait = |seconds, told| AtsError::RateLimited { wait: Duration::from_secs(seconds), stated: told };
+        let wait = |seconds, stated| AtsError::RateLimited { wait: Duration::from_secs(seconds), stated };
         assert_eq!(limited(&[("retry-after", "7")], "2026-11-22T10:00:10Z"), wait(7, true));
         // What the header says of the window is too much.
         assert_eq!(limited(&[("x-ratelimit-reset", "1795341640")], "2026-11-22T10:00:10Z"), wait(21, false));
@@ -250,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_for_by_id_and_not_told_is_gone() {
+    fn what_is_looked_up_by_id_and_missing_is_gone() {
         let page = answered("jobs#1,2,3,x", 200, &[], r#"[{"id":3},{"id":1,"name":7}]"#).expect("a page");
         assert_eq!(page.observations.len(), 1);
         assert_eq!(page.gone, ["2", "x"].map(|id| ObjectRef::new(Kind::Job, id)));

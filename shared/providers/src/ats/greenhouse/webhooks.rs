@@ -75,9 +75,9 @@ mod tests {
 
     fn changed(body: &str, received_at: Timestamp) -> (Vec<Record>, Option<i64>, Option<String>) {
         let event = Greenhouse.interpret(&origin(), body.as_bytes(), received_at).expect("readable");
-        let Meaning::Changed(Changed { told, new_application, .. }) = event.meaning else { panic!("{event:?}") };
-        let version = told.first().and_then(|seen| seen.version_ms);
-        (told.into_iter().map(|seen| seen.record).collect(), version, new_application)
+        let Meaning::Changed(Changed { reported, new_application, .. }) = event.meaning else { panic!("{event:?}") };
+        let version = reported.first().and_then(|seen| seen.version_ms);
+        (reported.into_iter().map(|seen| seen.record).collect(), version, new_application)
     }
 
     const BODY: &str = r#"{"action":"new_candidate_application","payload":{"application":{"id":901,"status":"active","applied_at":"2026-11-20T09:30:00Z","last_activity_at":"2026-11-20T09:31:00.000Z","current_stage":{"id":1,"name":"Application Review"},"candidate":{"id":55,"first_name":"Zo\u00eb","last_name":"O\u0027Neill \u003cQA\u003e","title":null,"company":null,"phone_numbers":[],"email_addresses":[{"value":"zoe@example.com","type":"personal"}]},"jobs":[{"id":7,"name":"Test Engineer","departments":[null],"offices":[{"name":"Cork"}]}]}}}"#;
@@ -116,9 +116,10 @@ mod tests {
 
     #[test]
     fn an_application_is_read_with_its_candidate_and_job() {
-        let (told, version, new) = changed(BODY, NOW);
-        let [Record::Candidate(candidate), Record::Job(job), Record::Application(application)] = told.as_slice() else {
-            panic!("{told:?}")
+        let (reported, version, new) = changed(BODY, NOW);
+        let [Record::Candidate(candidate), Record::Job(job), Record::Application(application)] = reported.as_slice()
+        else {
+            panic!("{reported:?}")
         };
         assert_eq!(application.source.provider_id, "901");
         assert_eq!(candidate.name, "Zoë O'Neill <QA>");
@@ -132,14 +133,14 @@ mod tests {
     fn a_hire_that_names_neither_status_nor_times_is_a_hire() {
         let body = r#"{"action":"hire_candidate","payload":{"application":{"id":9,"candidate":{"id":1}}}}"#;
         let received: Timestamp = "2026-11-22T10:00:00Z".parse().expect("time");
-        let (told, version, new) = changed(body, received);
-        let Some(Record::Application(application)) = told.last() else { panic!("{told:?}") };
+        let (reported, version, new) = changed(body, received);
+        let Some(Record::Application(application)) = reported.last() else { panic!("{reported:?}") };
         assert_eq!((application.status, application.applied_at), (ApplicationStatus::Hired, None));
         assert_eq!((version, new), (Some(received.as_millisecond()), None));
     }
 
     #[test]
-    fn pings_unknown_actions_and_broken_bodies_are_told_apart() {
+    fn pings_unknown_actions_and_broken_bodies_are_distinct() {
         let meaning = |body: &str| Greenhouse.interpret(&origin(), body.as_bytes(), NOW).map(|event| event.meaning);
         assert_eq!(meaning(r#"{"action":"ping","payload":{"web_hook_id":1}}"#), Ok(Meaning::Ping));
         assert!(matches!(meaning(r#"{"action":"made_up","payload":{}}"#), Ok(Meaning::Ignored { .. })));

@@ -58,7 +58,7 @@ pub(super) struct Application {
 
 /// The row of an application as far as a change looks at it.
 #[derive(Deserialize)]
-pub(super) struct Standing {
+pub(super) struct ApplicationStatus {
     pub(super) id: u64,
     pub(super) job_id: Option<u64>,
     pub(super) candidate_id: Option<u64>,

@@ -117,10 +117,10 @@ impl WriteBack for Greenhouse {
                 | Change::Hire { application },
                 (look @ ("" | AGAIN), _),
             ) => {
-                let rows: Vec<wire::Standing> = list(context, answer)?;
-                let standing = rows.into_iter().find(|row| row.id.to_string() == *application);
-                let standing = standing.ok_or_else(|| AtsError::Refused("there is no such application".to_owned()))?;
-                looked(change, &standing, look == AGAIN)
+                let rows: Vec<wire::ApplicationStatus> = list(context, answer)?;
+                let current = rows.into_iter().find(|row| row.id.to_string() == *application);
+                let current = current.ok_or_else(|| AtsError::Refused("there is no such application".to_owned()))?;
+                looked(change, &current, look == AGAIN)
             }
             (Change::MoveStage { application, .. }, ("from", _)) | (Change::Reject { application, .. }, (DO, _)) => {
                 changed(context, answer, vec![ObjectRef::new(Kind::Application, application)])
@@ -160,10 +160,10 @@ impl WriteBack for Greenhouse {
                 Ok(ChangeProgress::Next(if ids.is_empty() { DO.to_owned() } else { format!("of:{}", ids.join(",")) }))
             }
             (Change::Submit { .. }, ("of", _)) => {
-                let applications: Vec<wire::Standing> = list(context, answer)?;
-                let Some(standing) = applications.first() else { return Ok(ChangeProgress::Next(DO.to_owned())) };
-                let candidate = standing.candidate_id.map(|id| ObjectRef::new(Kind::Candidate, id.to_string()));
-                let application = ObjectRef::new(Kind::Application, standing.id.to_string());
+                let applications: Vec<wire::ApplicationStatus> = list(context, answer)?;
+                let Some(current) = applications.first() else { return Ok(ChangeProgress::Next(DO.to_owned())) };
+                let candidate = current.candidate_id.map(|id| ObjectRef::new(Kind::Candidate, id.to_string()));
+                let application = ObjectRef::new(Kind::Application, current.id.to_string());
                 Ok(ChangeProgress::Done(candidate.into_iter().chain([application]).collect()))
             }
             // The job board does not say what it made; a webhook does, or the next run.
@@ -208,18 +208,18 @@ fn changed(context: &Context<'_>, answer: &Reply, touched: Vec<ObjectRef>) -> Re
 }
 
 /// What a look at an application says: it is done, it can be done, or it cannot (any more).
-fn looked(change: &Change, standing: &wire::Standing, last: bool) -> Result<ChangeProgress, AtsError> {
-    let (status, stage) = (standing.status.as_deref(), standing.job_interview_stage_id);
+fn looked(change: &Change, current: &wire::ApplicationStatus, last: bool) -> Result<ChangeProgress, AtsError> {
+    let (status, stage) = (current.status.as_deref(), current.job_interview_stage_id);
     let (there, next) = match change {
         Change::MoveStage { stage: wanted, .. } => {
             (stage == Some(id(wanted)?), stage.map(|stage| format!("from:{stage}")))
         }
         Change::Reject { .. } => (status == Some("rejected"), Some(DO.to_owned())),
-        Change::Hire { .. } => (status == Some("hired"), standing.job_id.map(|job| format!("openings:{job}"))),
+        Change::Hire { .. } => (status == Some("hired"), current.job_id.map(|job| format!("openings:{job}"))),
         Change::Note { .. } | Change::Submit { .. } => return Err(strange()),
     };
     if there {
-        return Ok(ChangeProgress::Done(vec![ObjectRef::new(Kind::Application, standing.id.to_string())]));
+        return Ok(ChangeProgress::Done(vec![ObjectRef::new(Kind::Application, current.id.to_string())]));
     }
     match next {
         Some(next) if !last && status == Some("in_process") => Ok(ChangeProgress::Next(next)),

@@ -12,14 +12,15 @@ use crate::ats::port::AtsError;
 pub(super) enum Cursor {
     /// Whether the credentials do.
     Check,
-    /// All users.
     Users(Place),
-    /// One user.
-    User { id: String },
+    User {
+        id: String,
+    },
     /// Postings, all or those that changed.
     Postings(Place),
-    /// One posting.
-    Posting { id: String },
+    Posting {
+        id: String,
+    },
     /// Postings that were deleted.
     DeletedPostings(Place),
     /// The names of stages, before what needs them.
@@ -33,7 +34,10 @@ pub(super) enum Cursor {
         names: Names,
     },
     /// These opportunities, one after the other.
-    Opportunity { names: Names, ids: Vec<String> },
+    Opportunity {
+        names: Names,
+        ids: Vec<String>,
+    },
     /// Opportunities that were deleted.
     DeletedOpportunities(Place),
     /// Opportunities once more, for the interviews and offers of each.
@@ -93,7 +97,6 @@ pub(super) struct Naming {
 /// A part of an opportunity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Part {
-    /// Which opportunity.
     pub(super) of: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) offset: Option<String>,
@@ -112,7 +115,6 @@ impl Cursor {
         serde_json::from_str(text).map_err(|_| AtsError::CursorExpired("the cursor is of another version".to_owned()))
     }
 
-    /// As a text.
     pub(super) fn text(&self) -> String {
         // Serialising our own types to JSON cannot fail: no map has a key that is not text.
         serde_json::to_string(self).unwrap_or_default()

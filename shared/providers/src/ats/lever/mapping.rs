@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn an_old_opportunity_has_the_latest_time_that_it_tells_for_its_version() {
+    fn an_old_opportunity_has_its_latest_time_for_a_version() {
         let (candidate, application, version) = mapped(json!({
             "id": "o", "name": null, "createdAt": 5, "updatedAt": null, "lastInteractionAt": 8, "lastAdvancedAt": 7,
         }));

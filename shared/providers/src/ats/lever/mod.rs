@@ -103,7 +103,6 @@ use crate::transport::access::Host;
 use crate::transport::http::{HttpRequest, Reply};
 use crate::transport::webhook::WebhookVerifier;
 
-/// The provider's names.
 pub(super) const INFO: ProviderInfo = ProviderInfo {
     id: "lever",
     name: "Lever",
@@ -124,7 +123,6 @@ pub static PROVIDER: AtsProvider = AtsProvider {
     webhooks: Some(&Lever),
 };
 
-/// Verifies its webhooks.
 pub(super) const VERIFIER: Option<&dyn WebhookVerifier> = Some(&Lever);
 
 struct Lever;

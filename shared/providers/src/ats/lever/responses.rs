@@ -63,12 +63,12 @@ pub(super) fn page(context: &Context<'_>, cursor: Cursor, reply: &Reply) -> Resu
             page.next = more(next, |offset| Cursor::DeletedPostings(Place { offset, ..place }), None);
         }
         Cursor::Stages(naming) => {
-            let asked = naming.ids.is_some();
-            goes_on(&mut page, &stages(reply, naming)?, asked);
+            let by_id = naming.ids.is_some();
+            continue_with(&mut page, &stages(reply, naming)?, by_id);
         }
         Cursor::Reasons(naming) => {
-            let asked = naming.ids.is_some();
-            goes_on(&mut page, &reasons(reply, naming)?, asked);
+            let by_id = naming.ids.is_some();
+            continue_with(&mut page, &reasons(reply, naming)?, by_id);
         }
         Cursor::Opportunities { place, names } => {
             let observed = |wire| mapping::opportunity(origin, &names, wire).to_vec();
@@ -83,7 +83,7 @@ pub(super) fn page(context: &Context<'_>, cursor: Cursor, reply: &Reply) -> Resu
             let id = if ids.is_empty() { String::new() } else { ids.remove(0) };
             one(&mut page, reply, &OPPORTUNITY, &id, observed)?;
             if !ids.is_empty() {
-                goes_on(&mut page, &Cursor::Opportunity { names, ids }, true);
+                continue_with(&mut page, &Cursor::Opportunity { names, ids }, true);
             }
         }
         Cursor::DeletedOpportunities(place) => {
@@ -117,7 +117,7 @@ fn absent(page: &mut Page, cursor: &Cursor) -> bool {
             let Some((id, rest)) = ids.split_first() else { return false };
             page.gone.extend(OPPORTUNITY.map(|kind| ObjectRef::new(kind, id)));
             if !rest.is_empty() {
-                goes_on(page, &Cursor::Opportunity { names: names.clone(), ids: rest.to_vec() }, true);
+                continue_with(page, &Cursor::Opportunity { names: names.clone(), ids: rest.to_vec() }, true);
             }
         }
         // The opportunity was deleted, and with it all that it had.
@@ -134,8 +134,8 @@ fn wanted(kind: Kind, part: &Part) -> impl Iterator<Item = ObjectRef> {
 }
 
 /// What is to be asked next. What was asked for by name, or for a row, goes on by `follow`: only a list has a next page.
-fn goes_on(page: &mut Page, cursor: &Cursor, asked: bool) {
-    if asked {
+fn continue_with(page: &mut Page, cursor: &Cursor, by_id: bool) {
+    if by_id {
         page.follow.push(cursor.text());
     } else {
         page.next = Next::More(cursor.text());
@@ -231,12 +231,12 @@ fn parts<T: DeserializeOwned>(
     let found: Vec<String> = data.into_iter().filter_map(|one| row(page, &[kind], one, address, &observed)).collect();
     let missing = Part { want: part.want.iter().filter(|id| !found.contains(id)).cloned().collect(), ..part.clone() };
     if next.is_some() {
-        goes_on(page, &cursor(Part { offset: next, ..missing }), true);
+        continue_with(page, &cursor(Part { offset: next, ..missing }), true);
         return Ok(());
     }
     page.gone.extend(wanted(kind, &missing));
     if missing.both {
-        goes_on(page, &Cursor::Offers(Part { offset: None, both: false, ..missing }), true);
+        continue_with(page, &Cursor::Offers(Part { offset: None, both: false, ..missing }), true);
     }
     Ok(())
 }

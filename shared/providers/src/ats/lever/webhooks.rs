@@ -28,7 +28,7 @@ use crate::transport::webhook::{
 /// Older deliveries are refused: somebody may have kept them. Lever keeps its own for two weeks, and tries them again by hand only.
 const OLDEST: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// By how much Lever's clock may be ahead of ours.
-const AHEAD: SignedDuration = SignedDuration::from_mins(5);
+const MAX_CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
 
 /// Events that we ask for. Those of contacts name no opportunity: what changes with them is found by asking what changed.
 const EVENTS: [&str; 8] = [
@@ -84,7 +84,11 @@ impl WebhookVerifier for Lever {
         let fits = keys.fold(false, |fits, key| signed(key, &token, triggered_at, &given) | fits);
         let at = Timestamp::from_millisecond(triggered_at).map_err(|_| NotAuthentic)?;
         let age = now.duration_since(at);
-        if fits && age <= OLDEST && age >= -AHEAD { Ok(event_id(Some(&token), body)) } else { Err(NotAuthentic) }
+        if fits && age <= OLDEST && age >= -MAX_CLOCK_SKEW {
+            Ok(event_id(Some(&token), body))
+        } else {
+            Err(NotAuthentic)
+        }
     }
 }
 
@@ -164,7 +168,7 @@ fn meaning(event: &str, data: Data) -> Result<Meaning, Unreadable> {
         ("applicationCreated", _) => (of_opportunity(), Some(opportunity.clone())),
         _ => (of_opportunity(), None),
     };
-    Ok(Meaning::Changed(Changed { told: vec![], gone: vec![], about, new_application }))
+    Ok(Meaning::Changed(Changed { reported: vec![], gone: vec![], about, new_application }))
 }
 
 #[cfg(test)]
@@ -254,8 +258,8 @@ mod tests {
     #[test]
     fn a_body_is_a_hint_it_says_only_what_to_ask_for() {
         let about = |event: &str, data: Value| match read(event, data) {
-            Ok(Meaning::Changed(Changed { told, gone, about, new_application })) => {
-                assert!(told.is_empty() && gone.is_empty(), "{event}");
+            Ok(Meaning::Changed(Changed { reported, gone, about, new_application })) => {
+                assert!(reported.is_empty() && gone.is_empty(), "{event}");
                 let about: Vec<_> =
                     about.iter().map(|object| format!("{} {}", object.kind.as_str(), object.provider_id)).collect();
                 (about.join(", "), new_application)
@@ -275,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn tests_contacts_unknown_events_and_strange_ids_are_told_apart() {
+    fn tests_contacts_unknown_events_and_strange_ids_are_distinct() {
         assert_eq!(read("candidateHired", json!({})), Ok(Meaning::Ping));
         assert_eq!(read("candidateHired", json!(null)), Ok(Meaning::Ping));
         for event in ["contactUpdated", "candidatePromoted"] {

@@ -14,7 +14,6 @@ pub(super) struct List {
     pub(super) has_next: bool,
 }
 
-/// One object.
 #[derive(Deserialize)]
 pub(super) struct One {
     pub(super) data: Value,
@@ -127,7 +126,7 @@ pub(super) struct Interview {
     pub(super) subject: Option<String>,
     pub(super) interviewers: Option<Vec<Interviewer>>,
     pub(super) date: Option<i64>,
-    /// In minutes.
+    /// The length of the interview, in minutes.
     pub(super) duration: Option<i64>,
     pub(super) feedback_forms: Option<Vec<Value>>,
     pub(super) canceled_at: Option<i64>,

@@ -34,7 +34,6 @@ pub(super) const REJECTION_REASON: &str = "rejection_reason";
 /// Steps after the first one, `""`, which looks.
 const WRITE: &str = "write";
 const FIND: &str = "find";
-/// Before an argument.
 const LOOK: &str = "look ";
 const END: &str = "end ";
 
@@ -107,7 +106,11 @@ impl WriteBack for Lever {
         let touched = |id: &str| ChangeProgress::Done(vec![ObjectRef::new(Kind::Application, id)]);
         match (change, step) {
             (Change::MoveStage { application, stage }, "") => {
-                Ok(if stands(reply)?.stage.as_ref() == Some(stage) { touched(application) } else { next(WRITE) })
+                Ok(if parse_opportunity(reply)?.stage.as_ref() == Some(stage) {
+                    touched(application)
+                } else {
+                    next(WRITE)
+                })
             }
             (Change::Reject { application, reason }, "") => {
                 let there = ended(reply)?.is_some_and(|end| reason.as_ref().is_none_or(|reason| *reason == end));
@@ -187,14 +190,14 @@ fn put(context: &Context<'_>, id: &str, what: &str, body: Value) -> Result<HttpR
     call(context, Method::PUT, url(context, &["opportunities", id, what])?, Some(&body))
 }
 
-fn stands(reply: &Reply) -> Result<Opportunity, AtsError> {
+fn parse_opportunity(reply: &Reply) -> Result<Opportunity, AtsError> {
     let One { data } = json::read(&reply.body).map_err(AtsError::InvalidResponse)?;
     json::read_value(data).map_err(AtsError::InvalidResponse)
 }
 
 /// The reason for which an opportunity has ended; empty when none is told.
 fn ended(reply: &Reply) -> Result<Option<String>, AtsError> {
-    Ok(stands(reply)?.archived.map(|archived| archived.reason.unwrap_or_default()))
+    Ok(parse_opportunity(reply)?.archived.map(|archived| archived.reason.unwrap_or_default()))
 }
 
 /// Whether a note has our reference in it.

@@ -114,7 +114,7 @@ impl TokenGrant for Workday {
         Ok(TokenResponse {
             access_token: token.access_token.into(),
             expires_at: context.now.saturating_add(good_for).unwrap_or(context.now),
-            refresh_token: token.refresh_token.filter(|told| told != sent).map(SecretString::from),
+            refresh_token: token.refresh_token.filter(|replaced| replaced != sent).map(SecretString::from),
         })
     }
 }

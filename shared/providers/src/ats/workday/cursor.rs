@@ -34,44 +34,32 @@ pub(super) enum Cursor {
     Check,
     /// The time as of which a list is read.
     Begin {
-        /// Which list.
         list: List,
-        /// Since when.
         since: Option<Timestamp>,
     },
     /// A page of a list.
     Page {
-        /// Which list.
         list: List,
-        /// As of when.
         at: Timestamp,
         /// Which page, from 1.
         page: u32,
-        /// Since when.
         since: Option<Timestamp>,
     },
     /// A page of the candidates of these requisitions.
     Of {
-        /// The requisitions.
         jobs: Vec<String>,
-        /// As of when.
         at: Timestamp,
         /// Which page, from 1.
         page: u32,
     },
-    /// Exactly these requisitions.
     Jobs {
-        /// Which.
         ids: Vec<String>,
     },
-    /// Exactly these candidates.
     Candidates {
-        /// Which.
         ids: Vec<String>,
     },
     /// What the report says was changed.
     Report {
-        /// Since when.
         since: Option<Timestamp>,
     },
 }

@@ -76,7 +76,6 @@ use crate::transport::webhook::WebhookVerifier;
 /// Domains of the hosts that a tenant may be at.
 const SUFFIXES: [&str; 2] = [".workday.com", ".myworkday.com"];
 
-/// The provider's names.
 pub(super) const INFO: ProviderInfo = ProviderInfo {
     id: "workday",
     name: "Workday",
@@ -93,7 +92,6 @@ pub static PROVIDER: AtsProvider = AtsProvider {
     webhooks: None,
 };
 
-/// Verifies its webhooks.
 pub(super) const VERIFIER: Option<&dyn WebhookVerifier> = None;
 
 struct Workday;

@@ -122,8 +122,8 @@ pub(super) fn read(context: &Context<'_>, reply: &Reply) -> Result<Page, AtsErro
         let rest = found.len() - MOST;
         page.skipped.push(format!("the report names {rest} more candidates, whom a complete pass finds"));
     }
-    let asked: Vec<String> = found.into_iter().take(MOST).collect();
-    page.follow = asked.chunks(LOOKED_UP).map(|ids| Cursor::Candidates { ids: ids.to_vec() }.to_string()).collect();
+    let looked_up: Vec<String> = found.into_iter().take(MOST).collect();
+    page.follow = looked_up.chunks(LOOKED_UP).map(|ids| Cursor::Candidates { ids: ids.to_vec() }.to_string()).collect();
     Ok(page)
 }
 
@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn settings_are_checked_before_they_stand_in_a_url() {
+    fn settings_are_checked_before_they_are_part_of_a_url() {
         for (text, good) in
             [("Job_Applications", true), ("a/../b", false), ("..", false), ("a b", false), ("jane@acme", true)]
         {

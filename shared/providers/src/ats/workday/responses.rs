@@ -134,17 +134,17 @@ fn looked_up(kind: Kind, ids: &[String], answer: &Node, read: impl FnOnce(&mut P
         _ => ("Candidate", "Candidate_Reference"),
     };
     let rows = answer.get("Response_Data");
-    let told =
+    let reported =
         |id: &&String| !rows.is_some_and(|rows| rows.every(path.0).any(|row| row.wid(path.1) == Some(id.as_str())));
-    page.gone = ids.iter().filter(told).map(|id| ObjectRef::new(kind, id.as_str())).collect();
+    page.gone = ids.iter().filter(reported).map(|id| ObjectRef::new(kind, id.as_str())).collect();
     page
 }
 
 /// As of when an answer is that was not asked for as of a time. Where it does not say so, the date of the answer is taken, which
 /// has whole seconds, and is never earlier than what it tells.
 fn as_of(answer: &Node, reply: &Reply) -> Option<Timestamp> {
-    let told = answer.text("Response_Filter/As_Of_Entry_DateTime").and_then(|text| text.parse().ok());
-    told.or_else(|| report::date(reply)?.checked_add(jiff::SignedDuration::from_secs(1)).ok())
+    let reported = answer.text("Response_Filter/As_Of_Entry_DateTime").and_then(|text| text.parse().ok());
+    reported.or_else(|| report::date(reply)?.checked_add(jiff::SignedDuration::from_secs(1)).ok())
 }
 
 #[cfg(test)]
@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_batch_with_a_requisition_that_is_gone_is_asked_for_in_parts() {
+    fn a_batch_with_a_missing_requisition_is_looked_up_in_parts() {
         let at = Timestamp::UNIX_EPOCH;
         let jobs = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
         let of = |ids: &[&str]| Cursor::Of { jobs: jobs(ids), at, page: 1 }.to_string();

@@ -129,8 +129,8 @@ pub(super) fn answer((reply, now): (&Reply, Timestamp), name: &str) -> Result<No
         Err(_) if reply.status.is_server_error() => return Err(unavailable(reply.status)),
         Err(error) => return Err(AtsError::InvalidResponse(error)),
     };
-    if let Some(told) = envelope.find("Body/Fault") {
-        return Err(fault(told));
+    if let Some(reported) = envelope.find("Body/Fault") {
+        return Err(fault(reported));
     }
     if !reply.status.is_success() {
         return Err(unavailable(reply.status));
@@ -146,8 +146,8 @@ pub(super) fn answer((reply, now): (&Reply, Timestamp), name: &str) -> Result<No
 pub(super) fn by_status(reply: &Reply, now: Timestamp) -> Option<AtsError> {
     match reply.status {
         StatusCode::TOO_MANY_REQUESTS => {
-            let told = reply.retry_after(now);
-            Some(AtsError::RateLimited { wait: told.unwrap_or(A_WHILE), stated: told.is_some() })
+            let reported = reply.retry_after(now);
+            Some(AtsError::RateLimited { wait: reported.unwrap_or(A_WHILE), stated: reported.is_some() })
         }
         StatusCode::UNAUTHORIZED => Some(AtsError::Unauthorised("the token or the password is not good".to_owned())),
         StatusCode::REQUEST_TIMEOUT => Some(unavailable(reply.status)),
@@ -169,11 +169,12 @@ pub(super) fn pause(reply: &Reply) -> Option<Duration> {
     (left.trim() == "0").then_some(Duration::from_secs(1))
 }
 
-fn fault(told: &Node) -> AtsError {
-    let (code, said) = (told.text("faultcode").unwrap_or_default(), told.text("faultstring").unwrap_or_default());
+fn fault(reported: &Node) -> AtsError {
+    let (code, said) =
+        (reported.text("faultcode").unwrap_or_default(), reported.text("faultstring").unwrap_or_default());
     let (code, lower) = (code.to_ascii_lowercase(), said.to_ascii_lowercase());
     let said = without_values(said);
-    let error = told.find("detail/Validation_Fault/Validation_Error");
+    let error = reported.find("detail/Validation_Fault/Validation_Error");
     let place = error.and_then(|error| error.text("Xpath")).unwrap_or_default();
     if code.ends_with("authenticationerror") || lower.contains("invalid username or password") {
         AtsError::Unauthorised(said)
@@ -189,8 +190,8 @@ fn fault(told: &Node) -> AtsError {
 /// A sentence without what stands in quotes: that is what was sent, and may be about a person.
 fn without_values(text: &str) -> String {
     let parts = text.split('\'').enumerate();
-    let kept: Vec<&str> = parts.map(|(at, part)| if at % 2 == 0 { part } else { "…" }).collect();
-    kept.join("'").chars().take(300).collect()
+    let parts_left: Vec<&str> = parts.map(|(at, part)| if at % 2 == 0 { part } else { "…" }).collect();
+    parts_left.join("'").chars().take(300).collect()
 }
 
 /// Whether a refusal says that an id is not, or not any more, one of its type.

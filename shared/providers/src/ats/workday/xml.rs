@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_document_is_refused_without_saying_what_stands_in_it() {
+    fn a_broken_document_is_refused_without_quoting_it() {
         let deep = "<a>".repeat(100);
         for text in
             ["", "Jane", "<a>Jane", "<a>Jane</b>", "<!DOCTYPE Jane><a/>", "<a>&Jane;</a>", "<a b='Jane' b=''/>", &deep]

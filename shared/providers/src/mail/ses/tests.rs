@@ -37,8 +37,11 @@ fn a_mail_is_signed_names_its_reference_and_shows_no_credentials() {
     let scope = "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20261122/eu-central-1/ses/aws4_request, SignedHeaders=";
     assert!(text("authorization").starts_with(scope), "{}", text("authorization"));
     assert_eq!((text("x-amz-date"), text("x-amz-security-token")), ("20261122T100000Z", "session-token"));
-    let shown = format!("{request:?}");
-    assert!(!shown.contains("session-token") && !shown.contains("AKID") && !shown.contains("secret-key"), "{shown}");
+    let printed = format!("{request:?}");
+    assert!(
+        !printed.contains("session-token") && !printed.contains("AKID") && !printed.contains("secret-key"),
+        "{printed}"
+    );
     let body: Value = serde_json::from_slice(&request.body).expect("json");
     assert_eq!(body["EmailTags"], json!([{"Name": "reference", "Value": SAMPLE_REFERENCE}]));
     assert_eq!(body["Destination"], json!({"ToAddresses": ["ada@example.com"]}));

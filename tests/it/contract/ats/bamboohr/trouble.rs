@@ -13,10 +13,10 @@ use super::bamboohr;
 #[tokio::test]
 async fn a_limit_is_understood_in_each_of_its_ways() {
     let (bamboohr, acme) = bamboohr(0).await;
-    let told = |seconds: u64| AtsError::RateLimited { wait: Duration::from_secs(seconds), stated: true };
+    let limited = |seconds: u64| AtsError::RateLimited { wait: Duration::from_secs(seconds), stated: true };
     for (refusal, wanted) in [
-        (Refusal::TooManyRequests, Some(told(17))),
-        (Refusal::Unavailable, Some(told(17))),
+        (Refusal::TooManyRequests, Some(limited(17))),
+        (Refusal::Unavailable, Some(limited(17))),
         (Refusal::Untold, None),
         (Refusal::InsideOfOk, None),
     ] {

@@ -79,9 +79,9 @@ async fn limits_outages_and_pages_that_are_none_are_told_apart() {
     let (lever, acme) = lever(10).await;
     let status = |status: u16| Fault { status: Some(status), ..Fault::default() };
     let body = |body: Value| Fault { status: Some(200), body: Some(body), ..Fault::default() };
-    let limited = |wait, told| AtsError::RateLimited { wait: Duration::from_secs(wait), stated: told };
-    let told = Fault { headers: [("retry-after".to_owned(), "17".to_owned())].into(), ..status(429) };
-    assert_eq!(met(&lever, told).await, Err(limited(17, true)));
+    let limited = |wait, announced| AtsError::RateLimited { wait: Duration::from_secs(wait), stated: announced };
+    let announced = Fault { headers: [("retry-after".to_owned(), "17".to_owned())].into(), ..status(429) };
+    assert_eq!(met(&lever, announced).await, Err(limited(17, true)));
     assert_eq!(met(&lever, status(429)).await, Err(limited(1, false)));
     for number in [408, 500, 502, 503] {
         assert!(matches!(met(&lever, status(number)).await, Err(AtsError::Unavailable(_))), "{number}");

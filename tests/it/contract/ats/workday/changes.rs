@@ -17,7 +17,7 @@ use super::connected;
 /// Sets the status of every requisition.
 fn set_all(tenant: &Tenant, status: &str) {
     let mut state = tenant.state();
-    for number in state.open_requisitions.clone() {
+    for number in state.requisitions.open.clone() {
         let mut requisition = Requisition::clone(state.requisition(number).expect("there"));
         requisition.status = of(&STATUSES, status).expect("a status");
         let at = state.stamp(tenant.clock.now_ms());
@@ -29,7 +29,7 @@ fn set_all(tenant: &Tenant, status: &str) {
 fn new_address(tenant: &Tenant) -> String {
     let mut state = tenant.state();
     let at = state.stamp(tenant.clock.now_ms());
-    let mut people = state.open_people.iter().filter_map(|number| state.person(*number));
+    let mut people = state.people.open.iter().filter_map(|number| state.person(*number));
     let person = Person::clone(people.find(|person| !person.applications.is_empty()).expect("an applicant"));
     let wid = state.person_wid(person.number);
     state.put_person(at, Person { email: Some("new@example.com".to_owned()), ..person });
@@ -151,13 +151,13 @@ async fn changes_are_made_once_also_when_they_are_made_twice() {
         key.starts_with("application/") && fields["status"] == "active" && fields["stage"] == "Review"
     });
     let mut next = || active.next().expect("an active application").0.replace("application/", "");
-    let told = |id: &str, field: &str| tenant.truth()[&format!("application/{id}")][field].clone();
+    let actual = |id: &str, field: &str| tenant.truth()[&format!("application/{id}")][field].clone();
 
     let application = next();
     let to = Change::MoveStage { application: application.clone(), stage: STAGES[2].id.to_owned() };
     let touched = harness.make(&to).await.expect("moved");
     assert_eq!(touched[0].provider_id, application);
-    assert_eq!(told(&application, "stage"), STAGES[2].name);
+    assert_eq!(actual(&application, "stage"), STAGES[2].name);
     let again = harness.make(&to).await.expect_err("there already");
     assert!(matches!(again, AtsError::Refused(_)), "{again}");
 
@@ -166,18 +166,18 @@ async fn changes_are_made_once_also_when_they_are_made_twice() {
     assert!(matches!(harness.make(&reject(None)).await, Err(AtsError::Refused(_))), "a reason is needed");
     harness.make(&reject(Some(DISPOSITIONS[3].id))).await.expect("turned down");
     assert_eq!(
-        (told(&application, "status"), told(&application, "rejection_reason")),
+        (actual(&application, "status"), actual(&application, "rejection_reason")),
         (json!("rejected"), json!(DISPOSITIONS[3].name))
     );
     assert!(harness.make(&reject(Some(DISPOSITIONS[0].id))).await.is_err());
-    assert_eq!(told(&application, "rejection_reason"), DISPOSITIONS[3].name, "as it was");
+    assert_eq!(actual(&application, "rejection_reason"), DISPOSITIONS[3].name, "as it was");
 
     let application = next();
     let hire = Change::Hire { application: application.clone() };
     assert!(matches!(harness.make(&hire).await, Err(AtsError::Refused(_))), "no step is set");
     harness.settings.insert("hire_step".to_owned(), "HIRE".to_owned());
     harness.make(&hire).await.expect("hired");
-    assert_eq!(told(&application, "status"), "hired");
+    assert_eq!(actual(&application, "status"), "hired");
 }
 
 #[tokio::test]

@@ -28,7 +28,6 @@ const VISIBILITY: Duration = Duration::from_secs(360);
 /// That of the short form, on the machine: longer than all the killing, which is work, and than the lease.
 const SHORT_VISIBILITY: Duration = Duration::from_secs(30);
 
-/// What is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum What {
     /// A move to another status, which can be looked for.

@@ -281,7 +281,7 @@ async fn every_element_that_is_sent_is_one_of_the_wsdl() {
 fn change_a_mail_address(tenant: &Tenant) {
     let mut state = tenant.state();
     let at = state.stamp(NOON + 60_000);
-    let mut people = state.open_people.iter().filter_map(|number| state.person(*number));
+    let mut people = state.people.open.iter().filter_map(|number| state.person(*number));
     let applicant = people.find(|person| !person.applications.is_empty()).unwrap();
     let person = Person { email: Some("new@example.com".to_owned()), ..Person::clone(applicant) };
     state.put_person(at, person);

@@ -91,8 +91,8 @@ pub(in crate::ats::workday) fn read(context: &Context<'_>, answer: &Node, at: Op
             };
             match application(context, (id, number), applied, withdrawn) {
                 Ok(application) => page.observations.push(whole(Record::Application(application))),
-                Err(why) => {
-                    page.skipped.push(format!("application {number}: {why}"));
+                Err(reason) => {
+                    page.skipped.push(format!("application {number}: {reason}"));
                     page.present.push(ObjectRef::new(Kind::Application, number));
                 }
             }

@@ -11,7 +11,6 @@ use crate::ats::workday::xml::{Node, element, leaf, reference};
 
 /// The element that answers.
 pub(in crate::ats::workday) const RESPONSE: &str = "Get_Job_Requisitions_Response";
-/// Its rows.
 const ROW: &str = "Job_Requisition";
 const REFERENCE: &str = "Job_Requisition_Reference";
 const STATUS: &str = "Job_Requisition_Data/Job_Requisition_Status_Reference";
@@ -76,8 +75,8 @@ pub(in crate::ats::workday) fn read(context: &Context<'_>, answer: &Node, at: Op
                 version_ms: at.map(Timestamp::as_millisecond),
                 extent: Extent::Whole,
             }),
-            Err(why) => {
-                page.skipped.push(format!("requisition {id}: {why}"));
+            Err(reason) => {
+                page.skipped.push(format!("requisition {id}: {reason}"));
                 page.present.push(ObjectRef::new(Kind::Job, id));
             }
         }

@@ -14,7 +14,6 @@ use axum::{
     Json, Router,
     extract::{Path, Query, State},
     http::{HeaderMap, StatusCode, header},
-    response::{IntoResponse, Response},
     routing::{get, post},
 };
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -27,10 +26,10 @@ use sha2::{Digest, Sha256};
 use crate::{
     clock,
     control::{Control, Refused},
-    mail_events::{self, Message, Proof},
-    mailbox::{Event, Mail, Mailbox, Outcome, REFUSED_DOMAIN, UNVERIFIED_DOMAIN, is_address},
+    mail::events::{self, Message, Proof},
+    mail::mailbox::{Event, Mail, Mailbox, Outcome, REFUSED_DOMAIN, UNVERIFIED_DOMAIN, is_address},
     simulator::Simulator,
-    wire::{basic, hmac_sha256, with},
+    wire::{Refusal, basic, hmac_sha256, with},
 };
 
 const UNKNOWN_DOMAIN: &str = "unknown.example";
@@ -48,39 +47,25 @@ pub fn simulator() -> Simulator {
             .route("/v3/{domain}/events/{page}", get(further_page))
             .fallback(|| async { "Mailgun Magnificent API" })
             .with_state(Arc::clone(&mailbox)),
-        controls: mail_events::controls(mailbox, webhooks),
+        controls: events::controls(mailbox, webhooks),
         control: Control::new(|_| Some(json!({"message": "simulated fault"})), move || of_reset.clear()),
     }
 }
 
-#[derive(Debug)]
-struct Error(StatusCode, Value);
-
-impl Error {
-    fn new(status: StatusCode, message: &str) -> Self {
-        Self(status, json!({"message": message}))
-    }
-
-    fn bad(message: &str) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, message)
-    }
+fn refused(status: StatusCode, message: &str) -> Refusal {
+    Refusal(status, json!({"message": message}))
 }
 
-impl IntoResponse for Error {
-    fn into_response(self) -> Response {
-        match self.1 {
-            Value::String(text) => (self.0, text).into_response(),
-            body => (self.0, Json(body)).into_response(),
-        }
-    }
+fn bad(message: &str) -> Refusal {
+    refused(StatusCode::BAD_REQUEST, message)
 }
 
-fn check(headers: &HeaderMap, domain: &str) -> Result<(), Error> {
+fn check(headers: &HeaderMap, domain: &str) -> Result<(), Refusal> {
     if !basic(headers).is_some_and(|(user, key)| user == "api" && !key.is_empty() && key != "invalid") {
-        return Err(Error(StatusCode::UNAUTHORIZED, json!("Forbidden")));
+        return Err(Refusal(StatusCode::UNAUTHORIZED, json!("Forbidden")));
     }
     if domain == UNKNOWN_DOMAIN {
-        return Err(Error::new(StatusCode::NOT_FOUND, &format!("Domain not found: {domain}")));
+        return Err(refused(StatusCode::NOT_FOUND, &format!("Domain not found: {domain}")));
     }
     Ok(())
 }
@@ -102,7 +87,7 @@ async fn first_page(
     Path(domain): Path<String>,
     Query(wanted): Query<Wanted>,
     headers: HeaderMap,
-) -> Result<Json<Value>, Error> {
+) -> Result<Json<Value>, Refusal> {
     check(&headers, &domain)?;
     page(&mailbox, &domain, &headers, wanted)
 }
@@ -111,16 +96,16 @@ async fn further_page(
     State(mailbox): State<Arc<Mailbox>>,
     Path((domain, page_id)): Path<(String, String)>,
     headers: HeaderMap,
-) -> Result<Json<Value>, Error> {
+) -> Result<Json<Value>, Refusal> {
     check(&headers, &domain)?;
     let wanted = BASE64_URL_SAFE_NO_PAD.decode(page_id).ok().and_then(|json| serde_json::from_slice(&json).ok());
-    page(&mailbox, &domain, &headers, wanted.ok_or_else(|| Error::bad("this is no page"))?)
+    page(&mailbox, &domain, &headers, wanted.ok_or_else(|| bad("this is no page"))?)
 }
 
-fn page(mailbox: &Mailbox, domain: &str, headers: &HeaderMap, wanted: Wanted) -> Result<Json<Value>, Error> {
+fn page(mailbox: &Mailbox, domain: &str, headers: &HeaderMap, wanted: Wanted) -> Result<Json<Value>, Refusal> {
     let limit = wanted.limit.unwrap_or(100);
     if !(1..=300).contains(&limit) {
-        return Err(Error::bad("limit must be 1 to 300"));
+        return Err(bad("limit must be 1 to 300"));
     }
     let found = mailbox.visible(|mail| wanted.message_id.as_ref().is_none_or(|id| unbracketed(mail) == id));
     let events = found.iter().flat_map(|mail| mail.events.iter().map(|event| wire(mail, event)));
@@ -153,11 +138,11 @@ fn wire(mail: &Mail, event: &Event) -> Value {
         }
         Outcome::Complained => ("complained", None, None, None, ""),
     };
+    let headers = json!({
+        "to": mail.to.first(), "message-id": unbracketed(mail), "from": mail.from, "subject": mail.subject,
+    });
     let wire = json!({
-        "tags": mail.tags,
-        "timestamp": at.as_duration().as_secs_f64(),
-        "id": id,
-        "event": name,
+        "tags": mail.tags, "timestamp": at.as_duration().as_secs_f64(), "id": id, "event": name,
         "log-level": if severity == Some("permanent") { "error" } else { "info" },
         "recipient": mail.to.first(),
         "recipient-domain": mail.to.first().and_then(|to| to.rsplit_once('@')).map(|(_, domain)| domain),
@@ -166,33 +151,14 @@ fn wire(mail: &Mail, event: &Event) -> Value {
         "user-variables": {"reference": mail.correlation},
         "flags": {"is-routed": false, "is-authenticated": true, "is-system-test": false, "is-test-mode": false},
         "envelope": {
-            "sending-ip": "127.0.0.1",
-            "sender": mail.from,
-            "transport": "smtp",
-            "targets": mail.to.first(),
+            "sending-ip": "127.0.0.1", "sender": mail.from, "transport": "smtp", "targets": mail.to.first(),
         },
-        "message": {
-            "headers": {
-                "to": mail.to.first(),
-                "message-id": unbracketed(mail),
-                "from": mail.from,
-                "subject": mail.subject,
-            },
-            "attachments": [],
-            "size": mail.text.len() + mail.html.len(),
-        },
+        "message": {"headers": headers, "attachments": [], "size": mail.text.len() + mail.html.len()},
     });
     let status = code.map(|code| {
         json!({"delivery-status": {
-            "tls": true,
-            "mx-host": "localhost",
-            "attempt-no": 1,
-            "description": "",
-            "session-seconds": 0.5,
-            "utf8": true,
-            "code": code,
-            "message": message,
-            "certificate-verified": true,
+            "tls": true, "mx-host": "localhost", "attempt-no": 1, "description": "", "session-seconds": 0.5, "utf8": true,
+            "code": code, "message": message, "certificate-verified": true,
         }})
     });
     let failure = severity.zip(reason).map(|(severity, reason)| json!({"severity": severity, "reason": reason}));
@@ -221,7 +187,6 @@ fn webhooks(mail: &Mail, events: &[Event], proof: Proof<'_>, now: Timestamp) -> 
 }
 
 /// The signature of a webhook's time and token.
-#[must_use]
 pub fn sign(key: &str, timestamp: &str, token: &str) -> String {
     hmac_sha256(key, &[timestamp.as_bytes(), token.as_bytes()])
 }
@@ -231,7 +196,7 @@ async fn send(
     Path(domain): Path<String>,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<Json<Value>, Error> {
+) -> Result<Json<Value>, Refusal> {
     check(&headers, &domain)?;
     let mail = read(&headers, &body)?;
     let accepted = mailbox.accept(|number| {
@@ -241,10 +206,10 @@ async fn send(
     Ok(Json(json!({"id": accepted.id, "message": "Queued. Thank you."})))
 }
 
-fn read(headers: &HeaderMap, body: &[u8]) -> Result<Mail, Error> {
+fn read(headers: &HeaderMap, body: &[u8]) -> Result<Mail, Refusal> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     if !kind.starts_with("application/x-www-form-urlencoded") {
-        return Err(Error::bad("this simulator reads application/x-www-form-urlencoded only"));
+        return Err(bad("this simulator reads application/x-www-form-urlencoded only"));
     }
     let mut fields: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (name, value) in url::form_urlencoded::parse(body).into_owned() {
@@ -252,30 +217,29 @@ fn read(headers: &HeaderMap, body: &[u8]) -> Result<Mail, Error> {
     }
     let first =
         |name: &str| fields.get(name).and_then(|values| values.first()).filter(|text| !text.is_empty()).cloned();
-    let from = first("from").ok_or_else(|| Error::bad("from parameter is missing"))?;
+    let from = first("from").ok_or_else(|| bad("from parameter is missing"))?;
     if !is_address(&from) {
-        return Err(Error::bad("from parameter is not a valid address. please check documentation"));
+        return Err(bad("from parameter is not a valid address. please check documentation"));
     }
     if from.ends_with(UNVERIFIED_DOMAIN) {
         let message = "The domain is unverified and requires DNS configuration. Log in to your control panel to view required DNS records.";
-        return Err(Error::new(StatusCode::FORBIDDEN, message));
+        return Err(refused(StatusCode::FORBIDDEN, message));
     }
     let recipients = fields.get("to").cloned().unwrap_or_default();
     let to: Vec<String> = recipients.iter().flat_map(|list| list.split(',')).map(|one| one.trim().to_owned()).collect();
     if to.is_empty() {
-        return Err(Error::bad("to parameter is missing"));
+        return Err(bad("to parameter is missing"));
     }
     if to.iter().any(|one| !is_address(one) || one.ends_with(REFUSED_DOMAIN)) {
-        return Err(Error::bad("to parameter is not a valid address. please check documentation"));
+        return Err(bad("to parameter is not a valid address. please check documentation"));
     }
     let (text, html) = (first("text"), first("html"));
     if text.is_none() && html.is_none() {
         let message = "Need at least one of 'text', 'html', 'amp-html' or 'template' parameters specified";
-        return Err(Error::bad(message));
+        return Err(bad(message));
     }
     Ok(Mail {
         at: clock::now(),
-        id: String::new(),
         from,
         to,
         subject: first("subject").unwrap_or_default(),
@@ -284,7 +248,6 @@ fn read(headers: &HeaderMap, body: &[u8]) -> Result<Mail, Error> {
         message_id: first("h:Message-Id"),
         correlation: first("v:reference"),
         tags: fields.get("o:tag").cloned().unwrap_or_default(),
-        events: Vec::new(),
-        by_notification: false,
+        ..Mail::default()
     })
 }

@@ -116,12 +116,10 @@ impl Mailbox {
         mail
     }
 
-    /// Forgets everything.
     pub fn clear(&self) {
         *lock(&self.0) = Kept::default();
     }
 
-    /// Forgets the mails.
     fn forget(&self) {
         let mut kept = lock(&self.0);
         *kept = Kept { lag: kept.lag, ..Kept::default() };
@@ -221,7 +219,6 @@ async fn clear(State(mailbox): State<Arc<Mailbox>>) -> StatusCode {
 }
 
 /// Whether a mail provider would take it for an address.
-#[must_use]
 pub fn is_address(text: &str) -> bool {
     text.rsplit_once('@').is_some_and(|(local, domain)| {
         let clean = !text.chars().any(|c| c.is_whitespace() || c.is_control() || ",<>".contains(c));

@@ -28,10 +28,10 @@ use serde_json::{Value, json};
 use crate::{
     clock,
     control::{Control, Refused},
-    mail_events::{self, Message, Proof},
-    mailbox::{Event, Mail, Mailbox, Outcome, REFUSED_DOMAIN, UNVERIFIED_DOMAIN, is_address},
+    mail::events::{self, Message, Proof},
+    mail::mailbox::{Event, Mail, Mailbox, Outcome, REFUSED_DOMAIN, UNVERIFIED_DOMAIN, is_address},
     simulator::Simulator,
-    wire::{bearer, with},
+    wire::{Refusal, bearer, with},
 };
 
 const CATEGORIES_MAX: usize = 10;
@@ -43,8 +43,10 @@ const LISTED: u64 = 10;
 
 /// A key for webhooks, the private one as PKCS#8, the public one as SPKI, both in base64. It is published here and protects
 /// nothing.
-pub const TEST_KEYS: (&str, &str) =
-    (include_str!("../sendgrid_test_key").trim_ascii_end(), include_str!("../sendgrid_test_key.pub").trim_ascii_end());
+pub const TEST_KEYS: (&str, &str) = (
+    include_str!("../../sendgrid_test_key").trim_ascii_end(),
+    include_str!("../../sendgrid_test_key.pub").trim_ascii_end(),
+);
 
 /// The simulator with a fresh world.
 pub fn simulator() -> Simulator {
@@ -57,85 +59,59 @@ pub fn simulator() -> Simulator {
             .route("/v3/mail/send", post(send))
             .route("/v3/logs", post(list))
             .route("/v3/logs/{id}", get(show))
-            .fallback(|| async { Error::new(StatusCode::NOT_FOUND, None, "not found") })
+            .fallback(|| async { refused(StatusCode::NOT_FOUND, None, "not found") })
             .with_state(Arc::clone(&mailbox)),
-        controls: mail_events::controls(mailbox, webhooks),
-        control: Control::new(
-            |status| Some(Error::new(status, None, "simulated fault").body()),
-            move || of_reset.clear(),
-        ),
+        controls: events::controls(mailbox, webhooks),
+        control: Control::new(|status| Some(refused(status, None, "simulated fault").1), move || of_reset.clear()),
     }
 }
 
-#[derive(Debug)]
-struct Error {
-    status: StatusCode,
-    field: Option<String>,
-    message: String,
+fn refused(status: StatusCode, field: Option<&str>, message: &str) -> Refusal {
+    Refusal(status, json!({"errors": [{"message": message, "field": field, "help": null}]}))
 }
 
-impl Error {
-    fn new(status: StatusCode, field: Option<&str>, message: &str) -> Self {
-        Self { status, field: field.map(str::to_owned), message: message.to_owned() }
-    }
-
-    fn bad(field: &str, message: &str) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, Some(field), message)
-    }
-
-    fn body(&self) -> Value {
-        json!({"errors": [{"message": self.message, "field": self.field, "help": null}]})
-    }
+fn bad(field: &str, message: &str) -> Refusal {
+    refused(StatusCode::BAD_REQUEST, Some(field), message)
 }
 
-impl IntoResponse for Error {
-    fn into_response(self) -> Response {
-        (self.status, Json(self.body())).into_response()
-    }
+fn not_json() -> Refusal {
+    refused(StatusCode::BAD_REQUEST, None, "Bad Request")
 }
 
-fn check_key(headers: &HeaderMap) -> Result<(), Error> {
+fn check_key(headers: &HeaderMap) -> Result<(), Refusal> {
     match bearer(headers) {
         Some("invalid") => {
             let message = "The provided authorization grant is invalid, expired, or revoked";
-            Err(Error::new(StatusCode::UNAUTHORIZED, None, message))
+            Err(refused(StatusCode::UNAUTHORIZED, None, message))
         }
         Some(key) if !key.is_empty() => Ok(()),
-        _ => Err(Error::new(StatusCode::UNAUTHORIZED, None, "Permission denied, wrong credentials")),
+        _ => Err(refused(StatusCode::UNAUTHORIZED, None, "Permission denied, wrong credentials")),
     }
 }
 
-async fn send(State(mailbox): State<Arc<Mailbox>>, headers: HeaderMap, body: Bytes) -> Result<Response, Error> {
+async fn send(State(mailbox): State<Arc<Mailbox>>, headers: HeaderMap, body: Bytes) -> Result<Response, Refusal> {
     check_key(&headers)?;
     let mail = read(&body)?;
     let accepted = mailbox.accept(|number| Mail { id: format!("sim{number:019}"), ..mail });
-    let id = HeaderValue::try_from(accepted.id).map_err(|_| Error::bad("id", "cannot be sent"))?;
+    let id = HeaderValue::try_from(accepted.id).map_err(|_| bad("id", "cannot be sent"))?;
     Ok((StatusCode::ACCEPTED, [("x-message-id", id)]).into_response())
 }
 
-async fn list(State(mailbox): State<Arc<Mailbox>>, headers: HeaderMap, body: Bytes) -> Result<Json<Value>, Error> {
+async fn list(State(mailbox): State<Arc<Mailbox>>, headers: HeaderMap, body: Bytes) -> Result<Json<Value>, Refusal> {
     check_key(&headers)?;
-    let order: Value =
-        serde_json::from_slice(&body).map_err(|_| Error::new(StatusCode::BAD_REQUEST, None, "Bad Request"))?;
-    let wanted = categories(&text(&order, "/query")).ok_or_else(|| Error::bad("query", "invalid query"))?;
+    let order: Value = serde_json::from_slice(&body).map_err(|_| not_json())?;
+    let wanted = categories(&text(&order, "/query")).ok_or_else(|| bad("query", "invalid query"))?;
     let limit = order.get("limit").map_or(Some(LISTED), Value::as_u64).filter(|limit| (1..=1000).contains(limit));
     let limit = limit.and_then(|limit| usize::try_from(limit).ok());
-    let limit = limit.ok_or_else(|| Error::bad("limit", "limit must be between 1 and 1000"))?;
+    let limit = limit.ok_or_else(|| bad("limit", "limit must be between 1 and 1000"))?;
     let found = mailbox.visible(|mail| mail.tags.iter().any(|tag| wanted.contains(tag)));
     let messages: Vec<Value> = found
         .iter()
         .rev()
         .take(limit)
         .map(|mail| {
-            json!({
-                "from_email": mail.from,
-                "sg_message_id": format!("{}{OF_RECIPIENT}", mail.id),
-                "subject": mail.subject,
-                "to_email": mail.to.first(),
-                "reason": "",
-                "status": status(&mail.events),
-                "sg_message_id_created_at": mail.at.to_string(),
-            })
+            let further = json!({"reason": "", "sg_message_id_created_at": mail.at.to_string()});
+            with(head(mail), further)
         })
         .collect();
     Ok(Json(json!({"messages": messages})))
@@ -145,23 +121,25 @@ async fn show(
     State(mailbox): State<Arc<Mailbox>>,
     Path(id): Path<String>,
     headers: HeaderMap,
-) -> Result<Json<Value>, Error> {
+) -> Result<Json<Value>, Refusal> {
     check_key(&headers)?;
     let found = mailbox.visible(|mail| id.strip_suffix(OF_RECIPIENT) == Some(mail.id.as_str()));
-    let mail = found.first().ok_or_else(|| Error::new(StatusCode::NOT_FOUND, None, "message not found"))?;
+    let mail = found.first().ok_or_else(|| refused(StatusCode::NOT_FOUND, None, "message not found"))?;
     let with_args = |event: &Event| with(wire(mail, event), json!({"custom_args": {"reference": mail.correlation}}));
-    Ok(Json(json!({
-        "from_email": mail.from,
-        "sg_message_id": id,
-        "subject": mail.subject,
-        "to_email": mail.to.first(),
-        "status": status(&mail.events),
-        "api_key_id": "sim",
-        "client_ip": "127.0.0.1",
-        "category": mail.tags,
+    let further = json!({
+        "api_key_id": "sim", "client_ip": "127.0.0.1", "category": mail.tags,
         "custom_args": {"reference": mail.correlation},
         "events": mail.events.iter().map(with_args).collect::<Vec<_>>(),
-    })))
+    });
+    Ok(Json(with(head(mail), further)))
+}
+
+/// What the list and the single mail have in common.
+fn head(mail: &Mail) -> Value {
+    json!({
+        "from_email": mail.from, "sg_message_id": format!("{}{OF_RECIPIENT}", mail.id), "subject": mail.subject,
+        "to_email": mail.to.first(), "status": status(&mail.events),
+    })
 }
 
 /// The categories of a query. None for any other query.
@@ -194,12 +172,8 @@ fn wire(mail: &Mail, event: &Event) -> Value {
         Outcome::Complained => "spamreport",
     };
     let wire = json!({
-        "email": mail.to.first(),
-        "timestamp": at.as_second(),
-        "smtp-id": format!("<{}@geopod-ismtpd-sim>", mail.id),
-        "event": name,
-        "category": mail.tags,
-        "sg_event_id": id,
+        "email": mail.to.first(), "timestamp": at.as_second(), "event": name, "category": mail.tags,
+        "smtp-id": format!("<{}@geopod-ismtpd-sim>", mail.id), "sg_event_id": id,
         "sg_message_id": format!("{}{OF_RECIPIENT}", mail.id),
     });
     let further = match event {
@@ -248,61 +222,58 @@ fn text(value: &Value, pointer: &str) -> String {
     value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
-fn read(body: &[u8]) -> Result<Mail, Error> {
-    let body: Value =
-        serde_json::from_slice(body).map_err(|_| Error::new(StatusCode::BAD_REQUEST, None, "Bad Request"))?;
+fn read(body: &[u8]) -> Result<Mail, Refusal> {
+    let body: Value = serde_json::from_slice(body).map_err(|_| not_json())?;
     let personalizations = body.get("personalizations").and_then(Value::as_array).filter(|list| !list.is_empty());
     let Some(personalizations) = personalizations else {
         let message = "The personalizations field is required and must have at least one personalization.";
-        return Err(Error::bad("personalizations", message));
+        return Err(bad("personalizations", message));
     };
     let mut to = Vec::new();
     for (place, personalization) in personalizations.iter().enumerate() {
         let list = personalization.get("to").and_then(Value::as_array).filter(|list| !list.is_empty());
         let field = format!("personalizations.{place}.to");
-        let list =
-            list.ok_or_else(|| Error::bad(&field, "The to array is required for all personalization objects."))?;
+        let list = list.ok_or_else(|| bad(&field, "The to array is required for all personalization objects."))?;
         for (number, one) in list.iter().enumerate() {
             let address = text(one, "/email");
             if !is_address(&address) || address.ends_with(REFUSED_DOMAIN) {
-                return Err(Error::bad(&format!("{field}.{number}.email"), "Does not contain a valid address."));
+                return Err(bad(&format!("{field}.{number}.email"), "Does not contain a valid address."));
             }
             to.push(address);
         }
     }
     let from = text(&body, "/from/email");
     if !is_address(&from) {
-        return Err(Error::bad("from.email", "The from email does not contain a valid address."));
+        return Err(bad("from.email", "The from email does not contain a valid address."));
     }
     if from.ends_with(UNVERIFIED_DOMAIN) {
         let message = "The from address does not match a verified Sender Identity. Mail cannot be sent until this error is resolved.";
-        return Err(Error::new(StatusCode::FORBIDDEN, Some("from"), message));
+        return Err(refused(StatusCode::FORBIDDEN, Some("from"), message));
     }
     let subject = text(&body, "/subject");
     if subject.is_empty() {
-        return Err(Error::bad("subject", "The subject is required."));
+        return Err(bad("subject", "The subject is required."));
     }
     let content = body.get("content").and_then(Value::as_array).cloned().unwrap_or_default();
     let of_type = |kind: &str| content.iter().position(|part| text(part, "/type") == kind);
     let part = |place: Option<usize>| place.and_then(|place| content.get(place)).map(|part| text(part, "/value"));
     let (plain, html) = (of_type("text/plain"), of_type("text/html"));
     if content.iter().any(|part| text(part, "/value").is_empty()) || content.is_empty() {
-        return Err(Error::bad("content", "The content value must be a string at least one character in length."));
+        return Err(bad("content", "The content value must be a string at least one character in length."));
     }
     if let (Some(plain), Some(html)) = (plain, html)
         && html < plain
     {
         let message = "If present, text/plain and text/html may only be provided in that order.";
-        return Err(Error::bad("content", message));
+        return Err(bad("content", message));
     }
     let categories = body.get("categories").and_then(Value::as_array).cloned().unwrap_or_default();
     let long = |one: &Value| one.as_str().is_none_or(|one| one.chars().count() > CATEGORY_CHARS_MAX);
     if categories.len() > CATEGORIES_MAX || categories.iter().any(long) {
-        return Err(Error::bad("categories", "There are too many categories, or one is longer than 255 characters."));
+        return Err(bad("categories", "There are too many categories, or one is longer than 255 characters."));
     }
     Ok(Mail {
         at: clock::now(),
-        id: String::new(),
         from,
         to,
         subject,
@@ -311,7 +282,6 @@ fn read(body: &[u8]) -> Result<Mail, Error> {
         message_id: body.pointer("/headers/Message-ID").and_then(Value::as_str).map(str::to_owned),
         correlation: body.pointer("/custom_args/reference").and_then(Value::as_str).map(str::to_owned),
         tags: categories.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-        events: Vec::new(),
-        by_notification: false,
+        ..Mail::default()
     })
 }

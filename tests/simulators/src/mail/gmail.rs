@@ -14,7 +14,6 @@ use axum::{
     Json, Router,
     extract::{Query, State},
     http::{HeaderMap, StatusCode},
-    response::{IntoResponse, Response},
     routing::{get, post},
 };
 use base64::{Engine as _, prelude::BASE64_URL_SAFE};
@@ -25,11 +24,11 @@ use serde_json::{Value, json};
 use crate::{
     clock,
     control::{Control, Controls, Refused, parse},
-    google::TOKEN,
-    mailbox::{self, Mail, Mailbox, REFUSED_DOMAIN, UNVERIFIED_DOMAIN, is_address},
-    message::{self, Message},
+    mail::google::TOKEN,
+    mail::mailbox::{self, Mail, Mailbox, REFUSED_DOMAIN, UNVERIFIED_DOMAIN, is_address},
+    mail::message::{self, Message},
     simulator::Simulator,
-    wire::bearer,
+    wire::{Refusal, bearer},
 };
 
 #[derive(Debug, Default)]
@@ -50,11 +49,11 @@ pub fn simulator() -> Simulator {
         wire: Router::new()
             .route("/gmail/v1/users/me/messages/send", post(send))
             .route("/gmail/v1/users/me/messages", get(list))
-            .fallback(|| async { Error(StatusCode::NOT_FOUND, "notFound", "Not Found".to_owned()) })
+            .fallback(|| async { refused(StatusCode::NOT_FOUND, "notFound", "Not Found") })
             .with_state(Arc::clone(&world)),
         controls: mailbox::controls(Arc::clone(&world.mailbox)).merge(own),
         control: Control::new(
-            |status| Some(Error(status, "backendError", "simulated fault".to_owned()).body()),
+            |status| Some(refused(status, "backendError", "simulated fault").1),
             move || {
                 of_reset.mailbox.clear();
                 of_reset.cannot_read.store(false, Ordering::Relaxed);
@@ -75,46 +74,34 @@ async fn scope(State(world): State<Arc<World>>, body: Bytes) -> Result<StatusCod
     Ok(StatusCode::NO_CONTENT)
 }
 
-#[derive(Debug)]
-struct Error(StatusCode, &'static str, String);
-
-impl Error {
-    fn body(&self) -> Value {
-        let Self(status, reason, message) = self;
-        let errors = json!([{"domain": "global", "reason": reason, "message": message}]);
-        json!({"error": {"code": status.as_u16(), "message": message, "errors": errors}})
-    }
+fn refused(status: StatusCode, reason: &str, message: &str) -> Refusal {
+    let errors = json!([{"domain": "global", "reason": reason, "message": message}]);
+    Refusal(status, json!({"error": {"code": status.as_u16(), "message": message, "errors": errors}}))
 }
 
-impl IntoResponse for Error {
-    fn into_response(self) -> Response {
-        (self.0, Json(self.body())).into_response()
-    }
-}
-
-fn signed_in(headers: &HeaderMap) -> Result<(), Error> {
+fn signed_in(headers: &HeaderMap) -> Result<(), Refusal> {
     match bearer(headers).and_then(|token| token.strip_prefix(TOKEN)) {
         Some(of) if !of.is_empty() && of != "invalid" => Ok(()),
-        Some(_) | None => Err(Error(StatusCode::UNAUTHORIZED, "authError", "Invalid Credentials".to_owned())),
+        Some(_) | None => Err(refused(StatusCode::UNAUTHORIZED, "authError", "Invalid Credentials")),
     }
 }
 
-async fn send(State(world): State<Arc<World>>, headers: HeaderMap, body: Bytes) -> Result<Json<Value>, Error> {
+async fn send(State(world): State<Arc<World>>, headers: HeaderMap, body: Bytes) -> Result<Json<Value>, Refusal> {
     signed_in(&headers)?;
     let mail = read(&body)?;
     let accepted = world.mailbox.accept(|number| Mail { id: format!("18c{number:013x}"), ..mail });
     Ok(Json(json!({"id": accepted.id, "threadId": accepted.id, "labelIds": ["SENT"]})))
 }
 
-fn read(body: &[u8]) -> Result<Mail, Error> {
-    let bad = |message: &str| Error(StatusCode::BAD_REQUEST, "invalidArgument", message.to_owned());
+fn read(body: &[u8]) -> Result<Mail, Refusal> {
+    let bad = |message: &str| refused(StatusCode::BAD_REQUEST, "invalidArgument", message);
     let body: Value = serde_json::from_slice(body).map_err(|_| bad("Parse Error"))?;
     let raw = body.get("raw").and_then(Value::as_str).unwrap_or_default();
     let raw = BASE64_URL_SAFE.decode(raw).map_err(|_| bad("Invalid value for ByteString"))?;
     let message = message::read(&raw).map_err(|message| bad(&message))?;
     let Message { from, to, subject, text, html, message_id, notification } = message;
     if from.ends_with(UNVERIFIED_DOMAIN) {
-        return Err(Error(StatusCode::BAD_REQUEST, "failedPrecondition", "Mail service not enabled".to_owned()));
+        return Err(refused(StatusCode::BAD_REQUEST, "failedPrecondition", "Mail service not enabled"));
     }
     if to.iter().any(|one| !is_address(one) || one.ends_with(REFUSED_DOMAIN)) {
         return Err(bad("Invalid To header"));
@@ -143,14 +130,14 @@ async fn list(
     State(world): State<Arc<World>>,
     headers: HeaderMap,
     Query(Wanted { q }): Query<Wanted>,
-) -> Result<Json<Value>, Error> {
+) -> Result<Json<Value>, Refusal> {
     signed_in(&headers)?;
     if world.cannot_read.load(Ordering::Relaxed) {
         let message = "Request had insufficient authentication scopes.";
-        return Err(Error(StatusCode::FORBIDDEN, "insufficientPermissions", message.to_owned()));
+        return Err(refused(StatusCode::FORBIDDEN, "insufficientPermissions", message));
     }
     let Some(wanted) = q.strip_prefix("rfc822msgid:") else {
-        return Err(Error(StatusCode::BAD_REQUEST, "invalidArgument", "only rfc822msgid is simulated".to_owned()));
+        return Err(refused(StatusCode::BAD_REQUEST, "invalidArgument", "only rfc822msgid is simulated"));
     };
     let wanted = wanted.trim_matches(['<', '>']);
     let named = |mail: &Mail| mail.message_id.as_deref().is_some_and(|id| id.trim_matches(['<', '>']) == wanted);

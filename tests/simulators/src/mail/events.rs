@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::{
     clock,
     control::{Controls, Refused, parse},
-    mailbox::{self, Event, Mail, Mailbox, Outcome, unknown},
+    mail::mailbox::{self, Event, Mail, Mailbox, Outcome, unknown},
     sender::{Receiver, check_times},
     world::Delivery,
 };
@@ -72,7 +72,6 @@ pub struct Order {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Sequence {
-    /// As they happened.
     #[default]
     AsIs,
     Reversed,

@@ -22,8 +22,8 @@ use serde_json::{Value, json};
 use crate::{
     clock,
     control::Control,
-    mailbox::{self, Mail, Mailbox, REFUSED_DOMAIN, UNVERIFIED_DOMAIN, is_address},
-    message::{self, Message},
+    mail::mailbox::{self, Mail, Mailbox, REFUSED_DOMAIN, UNVERIFIED_DOMAIN, is_address},
+    mail::message::{self, Message},
     simulator::Simulator,
 };
 
@@ -161,7 +161,6 @@ fn read(body: &[u8]) -> Result<Mail, Error> {
 
 /// The `detail` of an EventBridge event of SES, for tests: what its configuration set would tell of a mail. `kind` is a value of
 /// `eventType`; `Bounce` is a permanent one and `Bounce.Transient` one that passes.
-#[must_use]
 pub fn event(kind: &str, reference: &str, message_id: &str, at: Timestamp) -> Value {
     let (kind, bounce) = kind.split_once('.').unwrap_or((kind, "Permanent"));
     let at = at.to_string();

@@ -10,7 +10,6 @@ use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_2048_8192_SHA256, RsaKeyPair,
 use axum::{
     Json, Router,
     http::{HeaderMap, StatusCode, header},
-    response::{IntoResponse, Response},
     routing::post,
 };
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -22,11 +21,11 @@ use crate::{
     clock,
     control::{Control, Controls},
     simulator::Simulator,
-    wire::urlencoded,
+    wire::{Refusal, urlencoded},
 };
 
 /// The key of the service account in tests and in the local stack.
-pub const TEST_KEY: &str = include_str!("../google_test_key.pem");
+pub const TEST_KEY: &str = include_str!("../../google_test_key.pem");
 /// What access tokens begin with.
 pub const TOKEN: &str = "ya29.sim.";
 const LIFETIME_S: i64 = 3_599;
@@ -44,20 +43,15 @@ pub fn simulator() -> Simulator {
     }
 }
 
-struct Error(StatusCode, &'static str, &'static str);
-
-impl IntoResponse for Error {
-    fn into_response(self) -> Response {
-        let Self(status, error, description) = self;
-        (status, Json(json!({"error": error, "error_description": description}))).into_response()
-    }
+fn refused(status: StatusCode, error: &str, description: &str) -> Refusal {
+    Refusal(status, json!({"error": error, "error_description": description}))
 }
 
-fn invalid_grant(description: &'static str) -> Error {
-    Error(StatusCode::BAD_REQUEST, "invalid_grant", description)
+fn invalid_grant(description: &'static str) -> Refusal {
+    refused(StatusCode::BAD_REQUEST, "invalid_grant", description)
 }
 
-async fn token(headers: HeaderMap, body: Bytes) -> Result<Json<Value>, Error> {
+async fn token(headers: HeaderMap, body: Bytes) -> Result<Json<Value>, Refusal> {
     let form = urlencoded(&body);
     let field = |name: &str| form.get(name).cloned().unwrap_or_default();
     let (of, scope) = match field("grant_type").as_str() {
@@ -65,7 +59,7 @@ async fn token(headers: HeaderMap, body: Bytes) -> Result<Json<Value>, Error> {
             let (client_id, client_secret) = (field("client_id"), field("client_secret"));
             let refresh_token = field("refresh_token");
             if client_id.is_empty() || client_secret.is_empty() || client_secret == "invalid" {
-                return Err(Error(StatusCode::UNAUTHORIZED, "invalid_client", "The OAuth client was not found."));
+                return Err(refused(StatusCode::UNAUTHORIZED, "invalid_client", "The OAuth client was not found."));
             }
             if refresh_token.is_empty() || refresh_token == "revoked" {
                 return Err(invalid_grant("Token has been expired or revoked."));
@@ -76,7 +70,7 @@ async fn token(headers: HeaderMap, body: Bytes) -> Result<Json<Value>, Error> {
             let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
             checked(&field("assertion"), &format!("http://{host}/google/token"), clock::now().as_second())?
         }
-        _ => return Err(Error(StatusCode::BAD_REQUEST, "unsupported_grant_type", "Invalid grant_type.")),
+        _ => return Err(refused(StatusCode::BAD_REQUEST, "unsupported_grant_type", "Invalid grant_type.")),
     };
     Ok(Json(json!({
         "access_token": format!("{TOKEN}{of}"), "expires_in": LIFETIME_S, "scope": scope, "token_type": "Bearer",
@@ -84,7 +78,7 @@ async fn token(headers: HeaderMap, body: Bytes) -> Result<Json<Value>, Error> {
 }
 
 /// The mailbox and the scopes of a service account's statement.
-fn checked(assertion: &str, audience: &str, now: i64) -> Result<(String, String), Error> {
+fn checked(assertion: &str, audience: &str, now: i64) -> Result<(String, String), Refusal> {
     let malformed = || invalid_grant("Invalid JWT.");
     let decoded = |text: &str| BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| malformed());
     let (signed, signature) = assertion.rsplit_once('.').ok_or_else(malformed)?;
@@ -111,7 +105,7 @@ fn checked(assertion: &str, audience: &str, now: i64) -> Result<(String, String)
     let (mailbox, scope) = (text("sub"), text("scope"));
     if mailbox.is_empty() || scope.is_empty() {
         let description = "Client is unauthorized to retrieve access tokens using this method.";
-        return Err(Error(StatusCode::UNAUTHORIZED, "unauthorized_client", description));
+        return Err(refused(StatusCode::UNAUTHORIZED, "unauthorized_client", description));
     }
     Ok((mailbox, scope))
 }

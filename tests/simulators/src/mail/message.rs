@@ -10,7 +10,6 @@ pub struct Message {
     pub subject: String,
     pub text: String,
     pub html: String,
-    /// In angle brackets.
     pub message_id: Option<String>,
     /// Value of the header `X-Notification-Id`.
     pub notification: Option<String>,

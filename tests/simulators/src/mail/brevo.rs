@@ -27,9 +27,10 @@ use serde_json::{Value, json};
 use crate::{
     clock,
     control::{Control, Refused, lock},
-    mail_events::{self, Message, Proof},
-    mailbox::{Event, Mail, Mailbox, Outcome, REFUSED_DOMAIN, UNVERIFIED_DOMAIN, is_address},
+    mail::events::{self, Message, Proof},
+    mail::mailbox::{Event, Mail, Mailbox, Outcome, REFUSED_DOMAIN, UNVERIFIED_DOMAIN, is_address},
     simulator::Simulator,
+    wire::Refusal,
 };
 
 /// The shorter of the two documented times for which a key is remembered.
@@ -48,11 +49,11 @@ pub fn simulator() -> Simulator {
     Simulator {
         name: "brevo",
         about: "Brevo v3: smtp/email, smtp/statistics/events, webhook",
-        controls: mail_events::controls(Arc::clone(&world.mailbox), webhooks),
+        controls: events::controls(Arc::clone(&world.mailbox), webhooks),
         wire: Router::new()
             .route("/v3/smtp/email", post(send))
             .route("/v3/smtp/statistics/events", get(report))
-            .fallback(|| async { Error::new(StatusCode::NOT_FOUND, "document_not_found", "Not found") })
+            .fallback(|| async { refused(StatusCode::NOT_FOUND, "document_not_found", "Not found") })
             .with_state(world),
         control: Control::new(
             |status| Some(json!({"code": "simulated_fault", "message": format!("simulated fault {status}")})),
@@ -64,37 +65,22 @@ pub fn simulator() -> Simulator {
     }
 }
 
-#[derive(Debug)]
-struct Error {
-    status: StatusCode,
-    code: &'static str,
-    message: String,
+fn refused(status: StatusCode, code: &str, message: &str) -> Refusal {
+    Refusal(status, json!({"code": code, "message": message}))
 }
 
-impl Error {
-    fn new(status: StatusCode, code: &'static str, message: &str) -> Self {
-        Self { status, code, message: message.to_owned() }
-    }
-
-    fn missing(field: &str) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "missing_parameter", &format!("{field} is missing"))
-    }
-
-    fn invalid(message: &str) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "invalid_parameter", message)
-    }
+fn missing(field: &str) -> Refusal {
+    refused(StatusCode::BAD_REQUEST, "missing_parameter", &format!("{field} is missing"))
 }
 
-impl IntoResponse for Error {
-    fn into_response(self) -> Response {
-        (self.status, Json(json!({"code": self.code, "message": self.message}))).into_response()
-    }
+fn invalid(message: &str) -> Refusal {
+    refused(StatusCode::BAD_REQUEST, "invalid_parameter", message)
 }
 
-fn check_key(headers: &HeaderMap) -> Result<(), Error> {
+fn check_key(headers: &HeaderMap) -> Result<(), Refusal> {
     let key = headers.get("api-key").and_then(|key| key.to_str().ok()).unwrap_or_default();
     if key.is_empty() || key == "invalid" {
-        return Err(Error::new(StatusCode::UNAUTHORIZED, "unauthorized", "Key not found"));
+        return Err(refused(StatusCode::UNAUTHORIZED, "unauthorized", "Key not found"));
     }
     Ok(())
 }
@@ -115,18 +101,18 @@ async fn report(
     State(world): State<Arc<World>>,
     headers: HeaderMap,
     Query(wanted): Query<Wanted>,
-) -> Result<Json<Value>, Error> {
+) -> Result<Json<Value>, Refusal> {
     check_key(&headers)?;
     let Wanted { tags, email, message_id, days, start_date, limit } = wanted;
     if days.is_some() && start_date.is_some() {
-        return Err(Error::invalid("days is not compatible with startDate and endDate"));
+        return Err(invalid("days is not compatible with startDate and endDate"));
     }
     let days = days.unwrap_or(30);
     if !(1..=90).contains(&days) {
-        return Err(Error::invalid("days must be 1 to 90"));
+        return Err(invalid("days must be 1 to 90"));
     }
     let tags = tags.map(|tags| serde_json::from_str::<Vec<String>>(&tags)).transpose();
-    let tags = tags.map_err(|_| Error::invalid("tags must be a list"))?;
+    let tags = tags.map_err(|_| invalid("tags must be a list"))?;
     let now = clock::now();
     let found = world.mailbox.visible(|mail| {
         tags.as_ref().is_none_or(|tags| tags.iter().any(|tag| mail.tags.contains(tag)))
@@ -157,14 +143,8 @@ fn names(event: Outcome) -> (&'static str, &'static str, &'static str) {
 fn reported(mail: &Mail, event: &Event) -> Value {
     let (name, _, reason) = names(event.event);
     json!({
-        "email": mail.to.first(),
-        "date": format!("{:.3}", event.at),
-        "subject": mail.subject,
-        "messageId": mail.id,
-        "event": name,
-        "reason": reason,
-        "tag": mail.tags.first(),
-        "from": mail.from,
+        "email": mail.to.first(), "date": format!("{:.3}", event.at), "subject": mail.subject, "messageId": mail.id,
+        "event": name, "reason": reason, "tag": mail.tags.first(), "from": mail.from,
     })
 }
 
@@ -178,30 +158,20 @@ fn webhooks(mail: &Mail, events: &[Event], proof: Proof<'_>, _now: Timestamp) ->
     let told = |event: &Event| {
         let (_, name, reason) = names(event.event);
         json!({
-            "event": name,
-            "email": mail.to.first(),
-            "id": 9_999_999,
-            "message-id": mail.id,
-            "subject": mail.subject,
-            "date": event.at.strftime("%Y-%m-%d %H:%M:%S").to_string(),
-            "ts": event.at.as_second(),
-            "ts_event": event.at.as_second(),
-            "ts_epoch": event.at.as_millisecond(),
-            "X-Mailin-custom": mail.correlation,
-            "tag": json!(mail.tags).to_string(),
-            "tags": mail.tags,
-            "template_id": 0,
-            "sending_ip": "127.0.0.1",
-            "reason": reason,
+            "event": name, "email": mail.to.first(), "id": 9_999_999, "message-id": mail.id, "subject": mail.subject,
+            "date": event.at.strftime("%Y-%m-%d %H:%M:%S").to_string(), "ts": event.at.as_second(),
+            "ts_event": event.at.as_second(), "ts_epoch": event.at.as_millisecond(), "reason": reason,
+            "X-Mailin-custom": mail.correlation, "tag": json!(mail.tags).to_string(), "tags": mail.tags,
+            "template_id": 0, "sending_ip": "127.0.0.1",
         })
     };
     Ok(events.iter().map(|event| Message { headers: headers.clone(), body: told(event).to_string() }).collect())
 }
 
-async fn send(State(world): State<Arc<World>>, headers: HeaderMap, body: Bytes) -> Result<Response, Error> {
+async fn send(State(world): State<Arc<World>>, headers: HeaderMap, body: Bytes) -> Result<Response, Refusal> {
     check_key(&headers)?;
     let body: Value = serde_json::from_slice(&body)
-        .map_err(|_| Error::new(StatusCode::BAD_REQUEST, "bad_request", "Input must be a valid JSON object"))?;
+        .map_err(|_| refused(StatusCode::BAD_REQUEST, "bad_request", "Input must be a valid JSON object"))?;
     let mail = read(&body)?;
     let now = clock::now();
     // The keys stay locked until the mail is kept: of two requests at once one is the first.
@@ -210,7 +180,7 @@ async fn send(State(world): State<Arc<World>>, headers: HeaderMap, body: Bytes) 
         keys.retain(|_, at| now.duration_since(*at) < KEY_REMEMBERED);
         if keys.insert(key.to_owned(), now).is_some() {
             let message = "A request with this idempotency key was processed before";
-            return Err(Error::new(StatusCode::BAD_REQUEST, "duplicate_request", message));
+            return Err(refused(StatusCode::BAD_REQUEST, "duplicate_request", message));
         }
     }
     let accepted =
@@ -218,27 +188,25 @@ async fn send(State(world): State<Arc<World>>, headers: HeaderMap, body: Bytes) 
     Ok((StatusCode::CREATED, Json(json!({"messageId": accepted.id}))).into_response())
 }
 
-fn read(body: &Value) -> Result<Mail, Error> {
+fn read(body: &Value) -> Result<Mail, Refusal> {
     let text = |pointer: &str| body.pointer(pointer).and_then(Value::as_str).filter(|text| !text.is_empty());
-    let from = text("/sender/email").ok_or_else(|| Error::missing("sender"))?;
+    let from = text("/sender/email").ok_or_else(|| missing("sender"))?;
     if !is_address(from) || from.ends_with(UNVERIFIED_DOMAIN) {
-        return Err(Error::invalid("valid sender email required"));
+        return Err(invalid("valid sender email required"));
     }
     let recipients = body.get("to").and_then(Value::as_array).filter(|list| !list.is_empty());
     let mut to = Vec::new();
-    for one in recipients.ok_or_else(|| Error::missing("to"))? {
+    for one in recipients.ok_or_else(|| missing("to"))? {
         let address = one.get("email").and_then(Value::as_str).unwrap_or_default();
         if !is_address(address) || address.ends_with(REFUSED_DOMAIN) {
-            return Err(Error::invalid("email is not valid in to"));
+            return Err(invalid("email is not valid in to"));
         }
         to.push(address.to_owned());
     }
-    let subject = text("/subject").ok_or_else(|| Error::missing("subject"))?;
-    let html = text("/htmlContent").ok_or_else(|| Error::missing("htmlContent"))?;
+    let subject = text("/subject").ok_or_else(|| missing("subject"))?;
+    let html = text("/htmlContent").ok_or_else(|| missing("htmlContent"))?;
     let tags = body.get("tags").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     Ok(Mail {
-        at: Timestamp::default(),
-        id: String::new(),
         from: from.to_owned(),
         to,
         subject: subject.to_owned(),
@@ -247,7 +215,6 @@ fn read(body: &Value) -> Result<Mail, Error> {
         message_id: text("/headers/Message-ID").map(str::to_owned),
         correlation: text("/headers/X-Mailin-custom").map(str::to_owned),
         tags: tags.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-        events: Vec::new(),
-        by_notification: false,
+        ..Mail::default()
     })
 }
