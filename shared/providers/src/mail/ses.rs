@@ -1,36 +1,47 @@
-//! Amazon SES v2: `POST /v2/email/outbound-emails`, signed with SigV4.
+//! Amazon SES v2: `SendEmail`, by the AWS SDK over the HTTP client of this crate.
 //!
 //! Facts: <https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html>. 200 with a `MessageId` means accepted.
-//! There is no key against doubling, and nobody can be asked by a tag: what became of a mail comes as an event, over
-//! EventBridge, with the tags that the mail was given along.
+//! There is no key against doubling, and no lookup by a tag: what happened to a mail comes as an event, over EventBridge, with
+//! the tags that the mail was sent with.
 //!
-//! Architecture invariant: the request goes over the client of this crate, once. The SDK repeats what it believes to have
-//! failed, and a mail whose reply was lost would be sent twice; here only the signature is computed by AWS's own code.
+//! Architecture invariant: a mail is sent once. The SDK's retries are off, because one whose reply was lost would be sent twice,
+//! and its requests go through [`http::SdkHttp`], whose errors tell what was certainly not sent from what may have been. No
+//! other file outside of `shared/aws` names the SDK.
+
+mod http;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use aws_credential_types::Credentials;
-use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
-use aws_sigv4::sign::v4;
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
+use ::http::{HeaderMap, HeaderValue, StatusCode, header};
+use aws_sdk_sesv2::Client;
+use aws_sdk_sesv2::config::retry::RetryConfig;
+use aws_sdk_sesv2::config::timeout::TimeoutConfig;
+use aws_sdk_sesv2::config::{
+    BehaviorVersion, Config, Credentials, HttpClient, IdentityCache, Region, StalledStreamProtectionConfig,
+};
+use aws_sdk_sesv2::error::SdkError;
+use aws_sdk_sesv2::operation::send_email::SendEmailError;
+use aws_sdk_sesv2::primitives::Blob;
+use aws_sdk_sesv2::types::{Destination, EmailContent, MessageTag, RawMessage};
+use aws_smithy_async::time::TimeSource;
 use domain::mail_event::{MailEvent, MailEventKind};
 use futures::future::{BoxFuture, FutureExt as _};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use jiff::Timestamp;
 use secrecy::SecretString;
 use serde::Deserialize;
-use serde_json::json;
 use url::Url;
 
+use self::http::{SdkHttp, reply, send_error};
 use crate::info::ProviderInfo;
-use crate::mail::client::{HttpMailer, MailApi, MailRequest, Reset, by_status, later};
+use crate::mail::client::{Reset, by_status, later};
 use crate::mail::events::MailEventSource;
 use crate::mail::mime::compose;
 use crate::mail::port::{Accepted, Asking, Mail, MailError, MailProvider, MailSetup, MailSetupError, Mailer, excerpt};
 use crate::transport::access::mail_base;
-use crate::transport::http::Reply;
+use crate::transport::http::{Outbound, Reply, SendError};
 use crate::transport::json;
 use crate::transport::webhook::{NotAuthentic, Unreadable, event_id};
 
@@ -51,15 +62,27 @@ pub(super) const EVENTS: Option<&dyn MailEventSource> = Some(&Events);
 /// Name of the tag that carries the mail's reference.
 const TAG: &str = "reference";
 
-/// The provider in one region.
+/// A client of one region.
 struct Ses {
+    client: Client,
+    base: Url,
+    outbound: Outbound,
+    configuration_set: Option<String>,
+    /// Whether the credentials can be sent in headers.
+    sendable_credentials: bool,
+}
+
+/// What one region is called with.
+struct Account {
     region: String,
-    credentials: Credentials,
+    id: String,
+    key: String,
+    session: Option<String>,
     configuration_set: Option<String>,
 }
 
 /// Reads the region and the role's credentials, which are good as long as the process of the function, and
-/// `SES_CONFIGURATION_SET`, without which SES tells nothing of what became of mails.
+/// `SES_CONFIGURATION_SET`, without which SES sends no events.
 fn set_up(setup: &MailSetup<'_>) -> Result<Box<dyn Mailer>, MailSetupError> {
     let required = |name, rule| (setup.setting)(name).ok_or(MailSetupError::Setting { name, rule });
     let region = required("AWS_REGION", "a region such as eu-central-1 is expected")?;
@@ -73,109 +96,150 @@ fn set_up(setup: &MailSetup<'_>) -> Result<Box<dyn Mailer>, MailSetupError> {
     let session = (setup.setting)("AWS_SESSION_TOKEN");
     let live = format!("https://email.{region}.amazonaws.com");
     let base = mail_base(setup.stage, &live, setup.replacement, INFO.id)?;
-    let api = Ses {
-        region,
-        credentials: Credentials::new(id, key, session, None, "environment"),
-        configuration_set: (setup.setting)("SES_CONFIGURATION_SET"),
-    };
-    Ok(Box::new(HttpMailer::at(api, base)?))
+    let configuration_set = (setup.setting)("SES_CONFIGURATION_SET");
+    let outbound = Outbound::new()?;
+    let account = Account { region, id, key, session, configuration_set };
+    Ok(Box::new(Ses::new(account, base, outbound.clone(), SdkHttp::new(outbound))))
+}
+
+/// The time that requests are signed with.
+#[derive(Debug)]
+struct SignedAt(Timestamp);
+
+impl TimeSource for SignedAt {
+    fn now(&self) -> SystemTime {
+        SystemTime::from(self.0)
+    }
 }
 
 impl Ses {
-    /// Adds the headers that sign the request.
-    fn signed(&self, mut request: MailRequest, now: Timestamp) -> Result<MailRequest, MailError> {
-        let failed = |what: &str| MailError::Stopped(format!("the request cannot be signed: {what}"));
-        let identity = self.credentials.clone().into();
-        let parameters = v4::SigningParams::builder()
-            .identity(&identity)
-            .region(&self.region)
-            .name("ses")
-            .time(SystemTime::from(now))
-            .settings(SigningSettings::default())
-            .build()
-            .map_err(|_| failed("parameters"))?
-            .into();
-        let content_type = ("content-type", "application/json");
-        let body = SignableBody::Bytes(&request.body);
-        let signable =
-            SignableRequest::new(request.method.as_str(), request.url.as_str(), [content_type].into_iter(), body)
-                .map_err(|_| failed("request"))?;
-        let (instructions, _) = sign(signable, &parameters).map_err(|_| failed("signature"))?.into_parts();
-        for (name, value) in instructions.headers() {
-            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| failed("header"))?;
-            let mut value = HeaderValue::from_str(value).map_err(|_| failed("credentials"))?;
-            // The session token and the signature are.
-            value.set_sensitive(true);
-            request.headers.insert(name, value);
+    fn new(account: Account, base: Url, outbound: Outbound, client: impl HttpClient + 'static) -> Self {
+        let Account { region, id, key, session, configuration_set } = account;
+        let in_header = |text: &str| HeaderValue::from_str(text).is_ok();
+        let sendable_credentials = in_header(&id) && session.as_deref().is_none_or(in_header);
+        let mut credentials =
+            Credentials::builder().access_key_id(id).secret_access_key(key).provider_name("environment");
+        credentials.set_session_token(session);
+        let config = Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(region))
+            .endpoint_url(base.as_str().trim_end_matches('/'))
+            .credentials_provider(credentials.build())
+            .identity_cache(IdentityCache::no_cache())
+            .http_client(client)
+            .retry_config(RetryConfig::disabled())
+            // A reply is read whole by our own client, within its time.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .build();
+        Self { client: Client::from_conf(config), base, outbound, configuration_set, sendable_credentials }
+    }
+
+    async fn hand_over(&self, mail: &Mail, timeout: Duration, now: Timestamp) -> Result<Accepted, MailError> {
+        let mail = mail.sendable()?;
+        let (_, message) = compose(&mail, now)?;
+        let unsigned = |what: &str| MailError::Stopped(format!("the request cannot be signed: {what}"));
+        if !self.sendable_credentials {
+            return Err(unsigned("credentials"));
         }
-        Ok(request)
+        let raw = RawMessage::builder().data(Blob::new(message)).build().map_err(|_| unsigned("message"))?;
+        let tag = MessageTag::builder().name(TAG).value(mail.reference.to_string()).build();
+        let sent = self
+            .client
+            .send_email()
+            .from_email_address(&mail.from)
+            .destination(Destination::builder().to_addresses(&mail.to).build())
+            .content(EmailContent::builder().raw(raw).build())
+            .email_tags(tag.map_err(|_| unsigned("tag"))?)
+            .set_configuration_set_name(self.configuration_set.clone())
+            .customize()
+            .config_override(
+                Config::builder()
+                    .time_source(SignedAt(now))
+                    .timeout_config(TimeoutConfig::builder().read_timeout(timeout).build()),
+            )
+            .send()
+            .await;
+        match sent {
+            Ok(output) => match output.message_id {
+                Some(id) => Ok(Accepted { provider_message_id: excerpt(&id) }),
+                None => Err(MailError::Unknown("a success without a message id".to_owned())),
+            },
+            Err(error) => Err(unsent(&error, now)),
+        }
     }
 }
 
-impl MailApi for Ses {
-    fn authorise<'a>(
+/// What an error of the SDK says about the mail.
+fn unsent(error: &SdkError<SendEmailError>, now: Timestamp) -> MailError {
+    if let Some(response) = error.raw_response() {
+        return refusal(&reply(response), now);
+    }
+    match (send_error(error), error) {
+        (Some(SendError::NotSent(detail)), _) => MailError::Unreachable(detail.clone()),
+        (Some(SendError::NoReply(detail)), _) => MailError::Unknown(detail.clone()),
+        // It failed before our client was called.
+        (None, SdkError::ConstructionFailure(_) | SdkError::DispatchFailure(_)) => {
+            MailError::Stopped("the request cannot be built and signed".to_owned())
+        }
+        (None, _) => MailError::Unknown("the SDK gave up".to_owned()),
+    }
+}
+
+/// What a reply that is no acceptance says about the mail: by the name of its error, else by its status.
+fn refusal(reply: &Reply, now: Timestamp) -> MailError {
+    if reply.status == StatusCode::OK {
+        let problem = json::read::<Taken>(&reply.body).err().unwrap_or_default();
+        return MailError::Unknown(format!("200, and {problem}"));
+    }
+    let Refusal { message, type_, code } = json::read(&reply.body).unwrap_or_default();
+    let named = reply.headers.get("x-amzn-errortype").and_then(|name| name.to_str().ok());
+    let name = named.or(type_.as_deref()).or(code.as_deref()).unwrap_or_default();
+    let name = simple_name(name);
+    let detail = excerpt(&format!("{} {name}: {message}", reply.status.as_u16()));
+    // SES has no header of its own for when a limit begins anew.
+    let reset = Reset::After(header::RETRY_AFTER.as_str());
+    match name {
+        "TooManyRequestsException" | "ThrottlingException" | "ThrottledException" | "Throttling" => {
+            later(reply, now, reset, detail)
+        }
+        "AccountSuspendedException"
+        | "SendingPausedException"
+        | "MailFromDomainNotVerifiedException"
+        | "LimitExceededException"
+        | "NotFoundException"
+        | "AccessDeniedException"
+        | "IncompleteSignature"
+        | "MissingAuthenticationToken" => MailError::Stopped(detail),
+        "MessageRejected" | "BadRequestException" | "ValidationException" => MailError::Rejected(detail),
+        _ => by_status(reply, now, reset, detail),
+    }
+}
+
+impl Mailer for Ses {
+    fn send<'a>(
         &'a self,
+        mail: &'a Mail,
         _secrets: &'a [SecretString],
-        _timeout: Duration,
-        _now: Timestamp,
-    ) -> BoxFuture<'a, Result<SecretString, MailError>> {
-        // There is no key besides the role's credentials, and these do not leave this value.
-        std::future::ready(Ok(SecretString::default())).boxed()
-    }
-
-    fn request(&self, base: &Url, mail: &Mail, _key: &SecretString, now: Timestamp) -> Result<MailRequest, MailError> {
-        let (_, message) = compose(mail, now)?;
-        let mut body = json!({
-            "FromEmailAddress": mail.from,
-            "Destination": {"ToAddresses": [mail.to]},
-            "Content": {"Raw": {"Data": BASE64_STANDARD.encode(message)}},
-            "EmailTags": [{"Name": TAG, "Value": mail.reference.to_string()}],
-        });
-        if let (Some(name), Some(fields)) = (&self.configuration_set, body.as_object_mut()) {
-            fields.insert("ConfigurationSetName".to_owned(), name.as_str().into());
-        }
-        self.signed(MailRequest::json(base, "/v2/email/outbound-emails", &body)?, now)
-    }
-
-    fn read(&self, reply: &Reply, now: Timestamp) -> Result<Accepted, MailError> {
-        if reply.status == StatusCode::OK {
-            let Taken { message_id } =
-                json::read(&reply.body).map_err(|e| MailError::Unknown(format!("200, and {e}")))?;
-            return Ok(Accepted { provider_message_id: excerpt(&message_id) });
-        }
-        let Refusal { message, type_, code } = json::read(&reply.body).unwrap_or_default();
-        let named = reply.headers.get("x-amzn-errortype").and_then(|name| name.to_str().ok());
-        let name = named.or(type_.as_deref()).or(code.as_deref()).unwrap_or_default();
-        let name = simple_name(name);
-        let detail = excerpt(&format!("{} {name}: {message}", reply.status.as_u16()));
-        // SES has no header of its own for when a limit begins anew.
-        let reset = Reset::After(header::RETRY_AFTER.as_str());
-        Err(match name {
-            "TooManyRequestsException" | "ThrottlingException" | "ThrottledException" | "Throttling" => {
-                later(reply, now, reset, detail)
-            }
-            "AccountSuspendedException"
-            | "SendingPausedException"
-            | "MailFromDomainNotVerifiedException"
-            | "LimitExceededException"
-            | "NotFoundException"
-            | "AccessDeniedException"
-            | "IncompleteSignature"
-            | "MissingAuthenticationToken" => MailError::Stopped(detail),
-            "MessageRejected" | "BadRequestException" | "ValidationException" => MailError::Rejected(detail),
-            _ => by_status(reply, now, reset, detail),
-        })
+        timeout: Duration,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Accepted, MailError>> {
+        self.hand_over(mail, timeout, now).boxed()
     }
 
     fn asking(&self) -> Asking {
         Asking::EventsOnly
     }
+
+    fn preconnect(&self) -> BoxFuture<'_, ()> {
+        self.outbound.preconnect(&self.base).boxed()
+    }
 }
 
+/// An acceptance, to say what is wrong with one that the SDK cannot read.
 #[derive(Debug, Deserialize)]
 struct Taken {
     #[serde(rename = "MessageId")]
-    message_id: String,
+    _message_id: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -307,7 +371,3 @@ fn event(detail: Detail, received_at: Timestamp) -> Option<MailEvent> {
         detail: words.into_iter().flatten().next().map(|words| excerpt(&words)),
     })
 }
-
-#[cfg(test)]
-#[path = "ses/tests.rs"]
-mod tests;

@@ -1,21 +1,75 @@
 //! What is sent to SES, what its answers mean, and what its events say.
 
+use std::sync::{Arc, Mutex};
+
+use aws_sdk_sesv2::config::RuntimeComponents;
+use aws_sdk_sesv2::config::http::{HttpRequest as SdkRequest, HttpResponse as SdkResponse};
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::json;
+
+use super::http::own;
 use super::*;
 use crate::mail::port::{SAMPLE_REFERENCE, sample};
+use crate::transport::http::HttpRequest;
 use bytes::Bytes;
 use domain::stage::Stage;
 use serde_json::Value;
 
 const NOW: &str = "2026-11-22T10:00:00Z";
 
-fn ses(id: &str) -> Ses {
-    Ses {
-        region: "eu-central-1".into(),
-        credentials: Credentials::new(id, "secret-key", Some("session-token".into()), None, "test"),
-        configuration_set: Some("mails".into()),
+/// Remembers what the SDK sends, and answers.
+#[derive(Debug, Clone)]
+struct Recorder {
+    requests: Arc<Mutex<Vec<HttpRequest>>>,
+    answer: Result<(u16, &'static str), SendError>,
+}
+
+impl Recorder {
+    fn new(answer: Result<(u16, &'static str), SendError>) -> Self {
+        Self { requests: Arc::default(), answer }
+    }
+
+    fn requests(&self) -> Vec<HttpRequest> {
+        self.requests.lock().expect("a lock").clone()
     }
 }
 
+impl HttpClient for Recorder {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+impl HttpConnector for Recorder {
+    fn call(&self, request: SdkRequest) -> HttpConnectorFuture {
+        self.requests.lock().expect("a lock").push(own(&request).expect("sendable"));
+        HttpConnectorFuture::ready(match &self.answer {
+            Ok((status, body)) => Ok(SdkResponse::new((*status).try_into().expect("status"), (*body).into())),
+            Err(error) => Err(ConnectorError::io(error.clone().into())),
+        })
+    }
+}
+
+fn send(id: &str, recorder: &Recorder) -> Result<Accepted, MailError> {
+    let account = Account {
+        region: "eu-central-1".into(),
+        id: id.into(),
+        key: "secret-key".into(),
+        session: Some("session-token".into()),
+        configuration_set: Some("mails".into()),
+    };
+    let base = Url::parse("https://email.eu-central-1.amazonaws.com").expect("url");
+    let ses = Ses::new(account, base, Outbound::new().expect("a client"), recorder.clone());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(ses.send(&sample(), &[], Duration::from_secs(5), NOW.parse().expect("time")))
+}
+
+/// The meaning of a reply, by what the SDK makes of it.
 fn check(status: u16, name: Option<&str>, body: &str) -> Result<Accepted, MailError> {
     let mut headers = HeaderMap::new();
     if let Some(name) = name {
@@ -23,15 +77,19 @@ fn check(status: u16, name: Option<&str>, body: &str) -> Result<Accepted, MailEr
     }
     let status = StatusCode::from_u16(status).expect("status");
     let reply = Reply { status, headers, body: Bytes::copy_from_slice(body.as_bytes()) };
-    ses("AKIDEXAMPLE").read(&reply, NOW.parse().expect("time"))
+    if let (StatusCode::OK, Ok(taken)) = (status, json::read::<Value>(&reply.body)) {
+        let id = taken["MessageId"].as_str().expect("an id").to_owned();
+        return Ok(Accepted { provider_message_id: id });
+    }
+    Err(refusal(&reply, NOW.parse().expect("time")))
 }
 
 #[test]
 fn a_mail_is_signed_names_its_reference_and_shows_no_credentials() {
-    let base = Url::parse("https://email.eu-central-1.amazonaws.com").expect("url");
-    let now = NOW.parse().expect("time");
-    let api = ses("AKIDEXAMPLE");
-    let request = api.request(&base, &sample(), &SecretString::default(), now).expect("built");
+    let recorder = Recorder::new(Ok((200, r#"{"MessageId":"m-1"}"#)));
+    assert_eq!(send("AKIDEXAMPLE", &recorder), Ok(Accepted { provider_message_id: "m-1".into() }));
+    let requests = recorder.requests();
+    let [request] = requests.as_slice() else { panic!("one request: {requests:?}") };
     assert_eq!(request.url.as_str(), "https://email.eu-central-1.amazonaws.com/v2/email/outbound-emails");
     let text = |name: &str| request.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let scope = "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20261122/eu-central-1/ses/aws4_request, SignedHeaders=";
@@ -49,8 +107,38 @@ fn a_mail_is_signed_names_its_reference_and_shows_no_credentials() {
     let raw = BASE64_STANDARD.decode(body["Content"]["Raw"]["Data"].as_str().expect("data")).expect("base64");
     assert!(String::from_utf8(raw).expect("ascii").contains("Message-ID: <n-1@example.com>\r\n"));
     // What cannot be a header is not sent, and not shown.
-    let refused = ses("a\nb").request(&base, &sample(), &SecretString::default(), now);
+    let recorder = Recorder::new(Ok((200, "{}")));
+    let refused = send("a\nb", &recorder);
     assert!(matches!(refused, Err(MailError::Stopped(_))), "{refused:?}");
+    assert!(recorder.requests().is_empty());
+}
+
+#[test]
+fn a_mail_is_sent_once_and_a_lost_reply_is_unknown() {
+    type Meaning = fn(&MailError) -> bool;
+    let unknown: Meaning = |error| matches!(error, MailError::Unknown(_));
+    type Outcome = Result<(u16, &'static str), SendError>;
+    let table: [(Outcome, Meaning); 9] = [
+        (Err(SendError::NotSent("refused".into())), |error| *error == MailError::Unreachable("refused".into())),
+        (Err(SendError::NoReply("timed out".into())), |error| *error == MailError::Unknown("timed out".into())),
+        (Ok((200, "{")), unknown),
+        (Ok((200, "{}")), unknown),
+        (Ok((500, "<html>")), unknown),
+        (Ok((503, r#"{"__type":"ServiceUnavailable"}"#)), unknown),
+        (Ok((429, r#"{"__type":"TooManyRequestsException","message":"slow"}"#)), |error| {
+            *error == MailError::Later { wait: Duration::ZERO, detail: "429 TooManyRequestsException: slow".to_owned() }
+        }),
+        (Ok((400, r#"{"__type":"MessageRejected","message":"m"}"#)), |error| {
+            *error == MailError::Rejected("400 MessageRejected: m".to_owned())
+        }),
+        (Ok((400, r#"{"__type":"SendingPausedException"}"#)), |error| matches!(error, MailError::Stopped(_))),
+    ];
+    for (answer, meant) in table {
+        let recorder = Recorder::new(answer.clone());
+        let error = send("AKIDEXAMPLE", &recorder).expect_err("not accepted");
+        assert!(meant(&error), "{answer:?}: {error:?}");
+        assert_eq!(recorder.requests().len(), 1, "{answer:?}");
+    }
 }
 
 #[test]
