@@ -64,7 +64,7 @@ impl TokenGrant for Greenhouse {
         let now = context.now;
         if reply.status == StatusCode::OK {
             let token: Token = json::read(&reply.body).map_err(AtsError::InvalidResponse)?;
-            // The end is told by the provider's clock; what counts is how long that is from now.
+            // The expiry is stated by the provider's clock; what counts is how long that is from now.
             let stated = token.expires_at.map(|at| at.duration_since(responses::server_time(reply).unwrap_or(now)));
             let counted = token.expires_in.map(|seconds| SignedDuration::from_secs(i64::from(seconds)));
             let lifetime = counted.or(stated).unwrap_or(LIFETIME);

@@ -27,7 +27,7 @@ pub(super) fn to_next_window(now: Timestamp, window_s: i64) -> Duration {
 /// Why a reply that is no success is none.
 pub(super) fn failure(reply: &Reply, now: Timestamp) -> AtsError {
     let status = reply.status;
-    // What the provider says may repeat what it was sent: only the status is told.
+    // The provider may repeat what it was sent: only the status is reported.
     let said = status.to_string();
     match status {
         StatusCode::TOO_MANY_REQUESTS => limited(reply, now, WINDOW_S),
@@ -147,7 +147,7 @@ fn fill(page: &mut Page, context: &Context<'_>, list: &List, rows: Vec<Value>) {
     }
 }
 
-/// Where a list goes on; after the posts that there are come those that were deleted since.
+/// Where a list continues; after the posts that there are come those that were deleted since.
 fn after(list: &List, since: Option<&str>, answer: &Reply) -> Result<Next, AtsError> {
     Ok(match next(answer)? {
         Some(follows) => Next::More(cursor::follow(list, since, &follows)),

@@ -8,7 +8,7 @@
 //! | note | look through the candidate's notes for the reference; `POST /notes` |
 //! | submit | look for the mail address, then for an application of one of its owners for this post; post it to the job board. Without an access token there is no look |
 //!
-//! A change that is refused with 422 after a look may have been made meanwhile, by us or by somebody: then one more look decides.
+//! A change that is refused with 422 after a look may have been made meanwhile, by us or by a person: then one more look decides.
 
 use bytes::Bytes;
 use domain::ats::{Kind, ObjectRef};

@@ -54,7 +54,7 @@ impl TokenGrant for Lever {
                 refresh_token: refresh_token.map(SecretString::from),
             });
         }
-        // Its description is left out: nobody knows what it repeats.
+        // Its description is left out: it may repeat secrets that it was sent.
         let Refusal { error } = json::read(&reply.body).unwrap_or_default();
         match (error.as_str(), reply.status) {
             ("invalid_grant", _) => {

@@ -195,7 +195,7 @@ fn parse_opportunity(reply: &Reply) -> Result<Opportunity, AtsError> {
     json::read_value(data).map_err(AtsError::InvalidResponse)
 }
 
-/// The reason for which an opportunity has ended; empty when none is told.
+/// The reason for which an opportunity has ended; empty when none is given.
 fn ended(reply: &Reply) -> Result<Option<String>, AtsError> {
     Ok(parse_opportunity(reply)?.archived.map(|archived| archived.reason.unwrap_or_default()))
 }

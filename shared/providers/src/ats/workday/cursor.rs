@@ -18,9 +18,9 @@ pub(super) const LOOKED_UP: usize = 50;
 pub(super) enum List {
     /// Requisitions: all, or those that were changed since a time.
     Requisitions,
-    /// Open requisitions, for their candidates; goes on with `Changed`.
+    /// Open requisitions, for their candidates; continues with `Changed`.
     Open,
-    /// Requisitions that were changed since a time, for their candidates; goes on with `People`.
+    /// Requisitions that were changed since a time, for their candidates; continues with `People`.
     Changed,
     /// Candidates: all, or those who came since a time.
     People,

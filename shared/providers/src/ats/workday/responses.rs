@@ -90,7 +90,7 @@ fn place(list: List, at: Timestamp, page: u32, since: Option<Timestamp>) -> Plac
 }
 
 impl Place<'_> {
-    /// The rows of a page, and where the list goes on.
+    /// The rows of a page, and where the list continues.
     fn rows(&self, answer: &Node, read: impl FnOnce(&Node, &mut Page)) -> Result<Page, AtsError> {
         let pages = answer.text("Response_Results/Total_Pages").and_then(whole);
         let pages = pages.ok_or_else(|| AtsError::InvalidResponse("Total_Pages is missing".to_owned()))?;
