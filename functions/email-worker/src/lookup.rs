@@ -7,10 +7,11 @@ use aws::batch::Invocation;
 use aws::breaker::Verdict;
 use aws::clock;
 use aws::error::AwsError;
+use aws::telemetry::chain;
 use domain::failure::Failure;
 use domain::mail_event::{MailEvent, MailEventKind, MailReference};
 use domain::notification::{Notification, NotificationState};
-use providers::mail::port::{AskError, Asking, Sent};
+use providers::mail::port::{DeliveryLookup, LookupError, Sent};
 use resilience::batch::Outcome;
 use resilience::delivery::{self, AfterLookup, AfterUnknown, LookupResult};
 use store::delivery::{AppliedEvent, DeliverySnapshot};
@@ -191,7 +192,8 @@ impl EmailWorker {
         invocation: Invocation,
     ) -> Lookup {
         let provider = notification.provider.as_deref().and_then(|name| self.mailers.named(name));
-        let Some(provider) = provider.filter(|provider| provider.mailer.asking() == Asking::Supported) else {
+        let Some(provider) = provider.filter(|provider| provider.mailer.delivery_lookup() == DeliveryLookup::Supported)
+        else {
             return Lookup::Unavailable;
         };
         let now = clock::now();
@@ -212,26 +214,26 @@ impl EmailWorker {
         let found = match (self.mailers.credentials(provider.info).await, invocation.allows(TO_RECORD, LONGEST_LOOKUP))
         {
             (Ok(credentials), Some(timeout)) => {
-                let found = provider.mailer.ask(&sent, &credentials, timeout, clock::now()).await;
+                let found = provider.mailer.look_up(&sent, &credentials, timeout, clock::now()).await;
                 verdict = match &found {
-                    Ok(_) | Err(AskError::Later { .. } | AskError::NotAllowed(_)) => Verdict::Works,
-                    Err(AskError::Unreachable(_)) => Verdict::Failed,
+                    Ok(_) | Err(LookupError::Later { .. } | LookupError::NotAllowed(_)) => Verdict::Works,
+                    Err(LookupError::Unreachable(_)) => Verdict::Failed,
                 };
                 found
             }
             (Err(error), _) => Err(error.into()),
-            (Ok(_), None) => Err(AskError::Unreachable("there was no time left".to_owned())),
+            (Ok(_), None) => Err(LookupError::Unreachable("there was no time left".to_owned())),
         };
         provider.breaker.settle(&permit, verdict, clock::now()).await;
         match found {
             // Events of other mails are left out.
             Ok(events) => Lookup::Events(events.into_iter().filter(|event| event.reference == *reference).collect()),
             Err(error) => {
-                tracing::warn!(notification.id = %notification.id, mail.provider = provider.info.id, "a mail could not be looked up at its provider");
+                tracing::warn!(notification.id = %notification.id, mail.provider = provider.info.id, error = %chain(&error), "a mail could not be looked up at its provider");
                 match error {
-                    AskError::NotAllowed(_) => Lookup::Unavailable,
-                    AskError::Later { wait, .. } => Lookup::Failed(wait),
-                    AskError::Unreachable(_) => Lookup::Failed(Duration::ZERO),
+                    LookupError::NotAllowed(_) => Lookup::Unavailable,
+                    LookupError::Later { wait, .. } => Lookup::Failed(wait),
+                    LookupError::Unreachable(_) => Lookup::Failed(Duration::ZERO),
                 }
             }
         }

@@ -7,11 +7,12 @@ use aws::breaker::SharedBreaker;
 use aws::environment::{self, EnvironmentError};
 use aws::secrets::Secrets;
 use aws::table::Table;
+use aws::telemetry::chain;
 use domain::mail_event::MailReference;
 use domain::notification::{Notification, NotificationKind};
 use domain::stage::Stage;
 use providers::ProviderInfo;
-use providers::mail::port::{Asking, MailError, MailProvider, MailSetup, MailSetupError, Mailer};
+use providers::mail::port::{DeliveryLookup, MailError, MailProvider, MailSetup, MailSetupError, Mailer};
 use resilience::breaker::POLICY;
 use secrecy::SecretString;
 
@@ -120,7 +121,7 @@ impl Mailers {
         let ready = others.entry(provider.info.id).or_insert_with(|| match self.set_up(provider) {
             Ok(ready) => Some(Arc::new(ready)),
             Err(error) => {
-                tracing::error!(mail.provider = provider.info.id, %error, "a mail provider that is wanted cannot be set up");
+                tracing::error!(mail.provider = provider.info.id, error = %chain(&error), "a chosen mail provider cannot be set up");
                 None
             }
         });
@@ -135,8 +136,9 @@ impl Mailers {
     }
 
     /// How the outcome of a mail can be learned from a provider; one that cannot be used any more has no lookup.
-    pub(crate) fn delivery_lookup(&self, name: Option<&str>) -> Asking {
-        name.and_then(|name| self.named(name)).map_or(Asking::Unsupported, |ready| ready.mailer.asking())
+    pub(crate) fn delivery_lookup(&self, name: Option<&str>) -> DeliveryLookup {
+        name.and_then(|name| self.named(name))
+            .map_or(DeliveryLookup::Unsupported, |ready| ready.mailer.delivery_lookup())
     }
 
     /// A provider's credentials as they are now; they are read at most once a minute.
@@ -147,7 +149,7 @@ impl Mailers {
         let mut read = Vec::with_capacity(info.secrets.len());
         for name in info.secrets {
             let secret = self.secrets.read(name).await;
-            let secret = secret.map_err(|error| MailError::Unreachable(format!("failed to {error}")))?;
+            let secret = secret.map_err(|error| MailError::Unreachable(format!("failed to {}", chain(&error))))?;
             read.push(secret.ok_or_else(|| MailError::Stopped(format!("there is no secret {name}")))?);
         }
         Ok(read)

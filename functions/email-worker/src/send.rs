@@ -266,7 +266,7 @@ impl EmailWorker {
             transition(state, Some(failure.clone()), entry)
         };
         count("MailInDoubt", provider.info.id);
-        match delivery::after_unknown(provider.mailer.asking(), guarantee) {
+        match delivery::after_unknown(provider.mailer.delivery_lookup(), guarantee) {
             AfterUnknown::LookUp => {
                 let after = delivery::lookup_delay(self.settling, 0);
                 let (transition, now) = (transition(NotificationState::Unknown), clock::now());

@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::mail_event::MailEventKind;
 use domain::stage::Stage;
 use jiff::Timestamp;
-use providers::mail::port::{Accepted, AskError, Mail, MailError, MailSetup, Mailer, Sent};
+use providers::mail::port::{Accepted, LookupError, Mail, MailError, MailSetup, Mailer, Sent};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
@@ -79,7 +79,7 @@ fn person(refresh_token: &str) -> Value {
 }
 
 #[test]
-fn a_token_is_fetched_once_for_many_mails_also_at_once() {
+fn one_token_serves_many_mails_even_concurrent_ones() {
     run(async {
         for credentials in [service_account(), person("r-1")] {
             let bench = Bench::new().await;
@@ -97,7 +97,7 @@ fn a_token_is_fetched_once_for_many_mails_also_at_once() {
 }
 
 #[test]
-fn what_fails_before_the_mail_is_never_unknown() {
+fn an_error_before_the_mail_is_never_unknown() {
     run(async {
         let bench = Bench::new().await;
         let mut forged = service_account();
@@ -123,7 +123,7 @@ fn what_fails_before_the_mail_is_never_unknown() {
 }
 
 #[test]
-fn a_token_that_was_withdrawn_is_replaced_at_the_next_try() {
+fn a_withdrawn_token_is_replaced_at_the_next_attempt() {
     run(async {
         let bench = Bench::new().await;
         bench.send(&service_account()).await.expect("accepted");
@@ -143,7 +143,7 @@ fn a_token_that_was_withdrawn_is_replaced_at_the_next_try() {
 }
 
 #[test]
-fn the_mailbox_answers_what_became_of_a_mail_when_it_may_be_read() {
+fn a_lookup_finds_the_mail_if_the_mailbox_may_be_read() {
     run(async {
         let bench = Bench::new().await;
         let (mail, Accepted { provider_message_id }) = bench.send(&service_account()).await.expect("accepted");
@@ -155,30 +155,30 @@ fn the_mailbox_answers_what_became_of_a_mail_when_it_may_be_read() {
             provider_message_id: None,
         };
         let bench = &bench;
-        let ask_at = |sent: Sent, now: Timestamp| async move {
+        let look_up_at = |sent: Sent, now: Timestamp| async move {
             let secrets = [SecretString::from(service_account().to_string())];
-            bench.mailer.ask(&sent, &secrets, PATIENT, now).await
+            bench.mailer.look_up(&sent, &secrets, PATIENT, now).await
         };
-        let ask = |sent: Sent| ask_at(sent, Timestamp::now());
-        let found = ask(sent.clone()).await.expect("an answer");
+        let look_up = |sent: Sent| look_up_at(sent, Timestamp::now());
+        let found = look_up(sent.clone()).await.expect("a lookup");
         let [event] = found.as_slice() else { panic!("one event: {found:?}") };
         assert_eq!((event.kind, &event.reference), (MailEventKind::Accepted, &mail.reference));
         assert_eq!(event.provider_message_id, Some(provider_message_id));
-        assert_eq!(ask(Sent { message_id: "<other@example.com>".into(), ..sent.clone() }).await, Ok(Vec::new()));
-        // Nobody can ask with a token that was withdrawn, and with the next one it works again.
+        assert_eq!(look_up(Sent { message_id: "<other@example.com>".into(), ..sent.clone() }).await, Ok(Vec::new()));
+        // A lookup fails with a token that was withdrawn, and succeeds with the next one.
         bench.order("gmail/faults", json!({"status": 401, "times": 1})).await;
         let later = Timestamp::now().checked_add(jiff::SignedDuration::from_mins(5)).expect("a time");
-        let withdrawn = ask_at(sent.clone(), later).await;
-        assert!(matches!(withdrawn, Err(AskError::Unreachable(_))), "{withdrawn:?}");
-        assert_eq!(ask_at(sent.clone(), later).await, Ok(found));
-        // Consent that was taken back can be given again: until then the question stays open.
+        let withdrawn = look_up_at(sent.clone(), later).await;
+        assert!(matches!(withdrawn, Err(LookupError::Unreachable(_))), "{withdrawn:?}");
+        assert_eq!(look_up_at(sent.clone(), later).await, Ok(found));
+        // Revoked consent can be given again, so the lookup may be repeated.
         let secrets = [SecretString::from(person("revoked").to_string())];
-        let revoked = bench.mailer.ask(&sent, &secrets, PATIENT, Timestamp::now()).await;
-        assert!(matches!(revoked, Err(AskError::Unreachable(_))), "{revoked:?}");
+        let revoked = bench.mailer.look_up(&sent, &secrets, PATIENT, Timestamp::now()).await;
+        assert!(matches!(revoked, Err(LookupError::Unreachable(_))), "{revoked:?}");
         bench.order("gmail/lag", json!({"ms": 60_000})).await;
-        assert_eq!(ask(sent.clone()).await, Ok(Vec::new()));
+        assert_eq!(look_up(sent.clone()).await, Ok(Vec::new()));
         bench.order("gmail/scope", json!({"readonly": false})).await;
-        let refused = ask(sent).await;
-        assert!(matches!(refused, Err(AskError::NotAllowed(_))), "{refused:?}");
+        let refused = look_up(sent).await;
+        assert!(matches!(refused, Err(LookupError::NotAllowed(_))), "{refused:?}");
     });
 }

@@ -1,7 +1,7 @@
 //! The contract of every mail provider with a public host: each client against its simulator, in this process.
 
-mod asking;
-mod telling;
+mod events;
+mod lookups;
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::e2e::harness::stack::run;
 
 const KEY: &str = "key-of-the-contract";
-/// For what is answered; on a busy machine, too.
+/// The timeout for requests that get a reply, on a busy machine, too.
 const PATIENT: Duration = Duration::from_secs(20);
 
 /// A provider's client, and its simulator with no other user.
@@ -101,7 +101,7 @@ fn secrets(provider: &MailProvider, key: &str) -> Vec<SecretString> {
     provider.info.secrets.iter().map(secret).collect()
 }
 
-/// Every mail provider that is asked over HTTP: a new one is held to the contract without a line here.
+/// Every mail provider with an HTTP API: a new one is held to the contract without a line here.
 fn providers_over_http() -> Vec<&'static MailProvider> {
     let found: Vec<&MailProvider> =
         providers::mail::ALL.iter().copied().filter(|provider| provider.base_url.is_some()).collect();
@@ -109,9 +109,9 @@ fn providers_over_http() -> Vec<&'static MailProvider> {
     found
 }
 
-/// Whether it is a person's mailbox and no service for sending. It takes nothing along but the message itself, so all that it
-/// can be asked is whether it has one with a certain Message-ID. It knows no reference and no time, and of what became of the
-/// mail later it tells nothing: a bounce is a mail to the sender there.
+/// Whether it is a mailbox and no service for sending. It stores only the message itself, so the only lookup is by the
+/// Message-ID. It knows no reference, no time and no later events of the mail: a bounce is a mail to the sender
+/// there.
 fn is_a_mailbox(provider: &MailProvider) -> bool {
     provider.info.id == "gmail"
 }
@@ -131,7 +131,7 @@ fn mail(to: &str) -> Mail {
 }
 
 #[test]
-fn an_accepted_mail_arrives_whole_and_can_be_found_by_its_notification() {
+fn an_accepted_mail_arrives_whole_and_has_its_reference() {
     run(async {
         for provider in providers_over_http() {
             let bench = Bench::of(provider).await;
@@ -165,7 +165,7 @@ fn an_accepted_mail_arrives_whole_and_can_be_found_by_its_notification() {
 }
 
 #[test]
-fn a_refused_recipient_is_final_and_a_refused_key_is_not_this_mails_fault() {
+fn a_refused_recipient_rejects_and_a_refused_key_stops() {
     run(async {
         for provider in providers_over_http() {
             let bench = Bench::of(provider).await;
@@ -185,7 +185,7 @@ fn a_refused_recipient_is_final_and_a_refused_key_is_not_this_mails_fault() {
 }
 
 #[test]
-fn a_limit_is_waited_for_and_suspension_and_wrong_addresses_stop_all_mail() {
+fn limits_wait_and_suspensions_and_wrong_urls_stop_all_mail() {
     run(async {
         for provider in providers_over_http() {
             let bench = Bench::of(provider).await;
@@ -207,17 +207,17 @@ fn a_limit_is_waited_for_and_suspension_and_wrong_addresses_stop_all_mail() {
                 assert!(fits, "{} {status}: {failed:?}", provider.info.id);
                 assert_eq!(bench.seen().await, (1, 0), "{}", provider.info.id);
             }
-            // Nobody listens there: the connection is refused.
-            let nobody = mailer(provider, "http://127.0.0.1:9", KEY);
+            // No server listens there: the connection is refused.
+            let unreachable = mailer(provider, "http://127.0.0.1:9", KEY);
             let secrets = secrets(provider, KEY);
-            let refused = nobody.send(&mail("ada@example.com"), &secrets, PATIENT, jiff::Timestamp::now()).await;
+            let refused = unreachable.send(&mail("ada@example.com"), &secrets, PATIENT, jiff::Timestamp::now()).await;
             assert!(matches!(refused, Err(MailError::Unreachable(_))), "{}: {refused:?}", provider.info.id);
         }
     });
 }
 
 #[test]
-fn what_may_have_been_accepted_is_unknown_and_is_asked_once() {
+fn a_lost_reply_is_unknown_and_is_requested_once() {
     run(async {
         for provider in providers_over_http() {
             let bench = Bench::of(provider).await;

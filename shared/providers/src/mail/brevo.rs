@@ -3,11 +3,11 @@
 //! Facts: <https://developers.brevo.com/reference/sendtransacemail>. 201 with an id means queued. It is the one provider here
 //! with a key against doubling: `headers.idempotencyKey` in the body, a UUID, good for 15 to 30 minutes; what a second request
 //! gets is not documented, so both a success and `duplicate_request` count as accepted. The notification's id is that key, a
-//! tag, by which events can be asked for, and `X-Mailin-custom`, which events repeat. Errors have a `code`, which says more
+//! tag, by which events can be filtered, and `X-Mailin-custom`, which events repeat. Errors have a `code`, which says more
 //! than the status. Rate limits: `x-sib-ratelimit-reset` counts seconds.
 //!
-//! Events are asked for by tag (a JSON list) and for the last days, today among them; there are two dialects of their names, one
-//! in the answer and one in the webhook, and no ids: an event is the same when mail, recipient, meaning and second are. Of the
+//! Events are listed by tag (a JSON list) and for the last days, today among them; there are two dialects of their names, one
+//! in the list and one in the webhook, and no ids: an event is the same when mail, recipient, meaning and second are. Of the
 //! webhook's times only `ts_epoch` is UTC. A webhook is not signed, only its token says who sends it: its body is a hint.
 
 use domain::mail_event::{MailEvent, MailEventKind, MailReference};
@@ -19,10 +19,11 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use crate::info::ProviderInfo;
-use crate::mail::client::{Answer, Hosts, HttpMailer, MailApi, MailRequest, Reset, by_status, no_answer};
+use crate::mail::client::{Hosts, HttpMailer, LookupPage, MailApi, MailRequest, Reset, by_status, lookup_error};
 use crate::mail::events::{MailEventSource, detail, reference, same_secret, text, within_limit};
 use crate::mail::port::{
-    Accepted, AskError, Asking, Mail, MailError, MailProvider, MailSetup, MailSetupError, Mailer, NO_ID, Sent, excerpt,
+    Accepted, DeliveryLookup, LookupError, Mail, MailError, MailProvider, MailSetup, MailSetupError, Mailer, NO_ID,
+    Sent, excerpt,
 };
 use crate::transport::http::Reply;
 use crate::transport::json;
@@ -92,11 +93,17 @@ impl MailApi for Brevo {
         Err(by_status(reply, now, RESET, detail))
     }
 
-    fn asking(&self) -> Asking {
-        Asking::Supported
+    fn delivery_lookup(&self) -> DeliveryLookup {
+        DeliveryLookup::Supported
     }
 
-    fn question(&self, base: &Url, sent: &Sent, key: &SecretString, now: Timestamp) -> Result<MailRequest, AskError> {
+    fn lookup_request(
+        &self,
+        base: &Url,
+        sent: &Sent,
+        key: &SecretString,
+        now: Timestamp,
+    ) -> Result<MailRequest, LookupError> {
         // Days are counted in the account's time zone, which is not known: one more on account of it, and one because today
         // is one.
         let days = (now.duration_since(sent.since).as_hours() / 24 + 2).clamp(1, MOST_DAYS).to_string();
@@ -106,26 +113,26 @@ impl MailApi for Brevo {
         Ok(request.with_secret("api-key", key.expose_secret())?)
     }
 
-    fn answer(
+    fn parse_lookup(
         &self,
         _base: &Url,
         sent: &Sent,
         _key: &SecretString,
         reply: &Reply,
         now: Timestamp,
-    ) -> Result<Answer, AskError> {
+    ) -> Result<LookupPage, LookupError> {
         if reply.status != StatusCode::OK {
-            return Err(no_answer(reply, now, RESET, refusal(reply).1));
+            return Err(lookup_error(reply, now, RESET, refusal(reply).1));
         }
-        let report: Value = json::read(&reply.body).map_err(|e| AskError::Unreachable(format!("200, and {e}")))?;
+        let report: Value = json::read(&reply.body).map_err(|e| LookupError::Unreachable(format!("200, and {e}")))?;
         let events = match (report.get("events").and_then(Value::as_array), &report) {
             (Some(events), _) => events.as_slice(),
             // Where there are none, the list is left out.
             (None, Value::Object(fields)) if fields.is_empty() => &[],
-            (None, _) => return Err(AskError::Unreachable("200, and no events".to_owned())),
+            (None, _) => return Err(LookupError::Unreachable("200, and no events".to_owned())),
         };
         let ours = events.iter().filter(|one| tagged(one).contains(&sent.reference));
-        Ok(Answer::Whole(ours.filter_map(|one| event(one, sent.reference.clone(), sent.since)).collect()))
+        Ok(LookupPage::Last(ours.filter_map(|one| event(one, sent.reference.clone(), sent.since)).collect()))
     }
 }
 
@@ -155,7 +162,7 @@ impl MailEventSource for Events {
     }
 
     fn read(&self, body: &[u8], received_at: Timestamp) -> Result<Vec<MailEvent>, Unreadable> {
-        // One event, or several where the account asked for batches.
+        // One event, or several where the account is set to batches.
         let events = match json::read(body).map_err(Unreadable)? {
             Value::Array(events) => events,
             one @ Value::Object(_) => vec![one],
@@ -279,13 +286,13 @@ mod tests {
         }
     }
 
-    fn answer(body: &Value) -> Result<Vec<MailEvent>, AskError> {
+    fn parse_lookup(body: &Value) -> Result<Vec<MailEvent>, LookupError> {
         let base = Url::parse("https://api.brevo.com").expect("url");
         let body = Bytes::from(body.to_string());
         let reply = Reply { status: StatusCode::OK, headers: HeaderMap::new(), body };
-        match Brevo.answer(&base, &sent(), &"k".into(), &reply, Timestamp::UNIX_EPOCH)? {
-            Answer::Whole(events) => Ok(events),
-            Answer::More(..) => panic!("Brevo's answer is whole"),
+        match Brevo.parse_lookup(&base, &sent(), &"k".into(), &reply, Timestamp::UNIX_EPOCH)? {
+            LookupPage::Last(events) => Ok(events),
+            LookupPage::More(..) => panic!("Brevo has one page"),
         }
     }
 
@@ -295,7 +302,7 @@ mod tests {
         for (now, days) in
             [("2026-11-22T10:00:00Z", "2"), ("2026-11-24T10:00:00Z", "4"), ("2027-11-24T10:00:00Z", "90")]
         {
-            let request = Brevo.question(&base, &sent(), &"k".into(), now.parse().expect("time")).expect("built");
+            let request = Brevo.lookup_request(&base, &sent(), &"k".into(), now.parse().expect("time")).expect("built");
             let query: Vec<(String, String)> = request.url.query_pairs().into_owned().collect();
             let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
             assert!(query.contains(&pair("tags", &format!(r#"["{SAMPLE_REFERENCE}"]"#))), "{query:?}");
@@ -306,7 +313,7 @@ mod tests {
     #[test]
     fn an_event_is_the_same_whether_looked_up_or_reported() {
         let other = "evil_0190f5fe-7c00-7a00-8000-000000000001";
-        let looked_up = answer(&json!({"events": [
+        let looked_up = parse_lookup(&json!({"events": [
             {"email": "a@b.c", "date": "2026-11-22T11:00:01.000+01:00", "messageId": "<m>", "event": "hardBounces",
              "reason": " 550 no\nuser", "tag": SAMPLE_REFERENCE},
             {"email": "a@b.c", "date": "2026-11-22T11:00:01.000+01:00", "messageId": "<o>", "event": "requests", "tag": other},
@@ -325,8 +332,8 @@ mod tests {
         let [bounced] = reported.as_slice() else { panic!("{reported:?}") };
         assert_eq!((bounced.kind, bounced.at.as_second()), (MailEventKind::Bounced, 1_795_341_601));
         assert_eq!(bounced.detail.as_deref(), Some("550 nouser"));
-        assert_eq!(answer(&json!({})), Ok(Vec::new()));
-        assert!(answer(&json!({"code": "odd"})).is_err() && answer(&json!([])).is_err());
+        assert_eq!(parse_lookup(&json!({})), Ok(Vec::new()));
+        assert!(parse_lookup(&json!({"code": "odd"})).is_err() && parse_lookup(&json!([])).is_err());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Handing one mail to a provider over HTTP: once, to the host that the stage allows.
+//! The HTTP client of mail providers: it sends one mail once, and looks mails up, at the host that the stage allows.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use crate::transport::http::{Outbound, Reply, SendError};
 use domain::mail_event::MailEvent;
 
 use crate::mail::port::{
-    Accepted, AskError, Asking, LONGEST_WAIT, Mail, MailError, MailSetup, MailSetupError, Mailer, Sent,
+    Accepted, DeliveryLookup, LONGEST_WAIT, LookupError, Mail, MailError, MailSetup, MailSetupError, Mailer, Sent,
 };
 
 /// A request to a mail provider.
@@ -23,15 +23,15 @@ use crate::mail::port::{
 pub struct MailRequest {
     pub method: Method,
     pub url: Url,
-    /// With which headers; the key among them is marked sensitive.
+    /// The headers; the one that holds the key is marked sensitive.
     pub headers: HeaderMap,
     pub body: Bytes,
 }
 
 /// The wire format of a mail provider: plain functions, so that it can be tested without a network.
 pub trait MailApi: Send + Sync {
-    /// Makes what requests are built with of the secrets that the provider's `INFO` names, within `timeout`: by default the
-    /// one secret is the key. One that fetches a token, or that has its credentials from elsewhere, says so here.
+    /// The key of the requests, made within `timeout` from the secrets that the provider's `INFO` names. By default the only
+    /// secret is the key; a provider that fetches a token, or has its credentials from elsewhere, overrides it.
     ///
     /// # Errors
     /// When there is no key: nothing was sent yet, so it is never [`MailError::Unknown`].
@@ -48,64 +48,64 @@ pub trait MailApi: Send + Sync {
         std::future::ready(key).boxed()
     }
 
-    /// Builds the request for one mail, whose addresses were looked at.
+    /// Builds the request that sends one mail, whose addresses are validated.
     ///
     /// # Errors
     /// When the key cannot be sent.
     fn request(&self, base: &Url, mail: &Mail, key: &SecretString, now: Timestamp) -> Result<MailRequest, MailError>;
 
-    /// Reads the reply: what became of the mail.
+    /// Parses the reply to that request.
     ///
     /// # Errors
-    /// When it was not accepted, or nobody can say.
+    /// When the mail was not accepted, or it is unknown whether it was.
     fn read(&self, reply: &Reply, now: Timestamp) -> Result<Accepted, MailError>;
 
-    /// Whether it can be asked what became of a mail.
-    fn asking(&self) -> Asking {
-        Asking::Unsupported
+    /// How the outcome of a mail can be learned from the provider.
+    fn delivery_lookup(&self) -> DeliveryLookup {
+        DeliveryLookup::Unsupported
     }
 
-    /// Builds the first request of a question about a mail.
+    /// Builds the first request of a lookup.
     ///
     /// # Errors
-    /// When the provider cannot be asked, or the key cannot be sent.
-    fn question(
+    /// When the provider has no lookup, or the key cannot be sent.
+    fn lookup_request(
         &self,
         _base: &Url,
         _sent: &Sent,
         _key: &SecretString,
         _now: Timestamp,
-    ) -> Result<MailRequest, AskError> {
-        Err(AskError::NotAllowed("this provider cannot be asked".to_owned()))
+    ) -> Result<MailRequest, LookupError> {
+        Err(LookupError::NotAllowed("this provider has no lookup".to_owned()))
     }
 
-    /// Reads the reply to a question: what happened to the mail, or what to ask next.
+    /// Parses the reply to a lookup.
     ///
     /// # Errors
-    /// When it is no answer.
-    fn answer(
+    /// When the reply is an error, or not as documented.
+    fn parse_lookup(
         &self,
         _base: &Url,
         _sent: &Sent,
         _key: &SecretString,
         _reply: &Reply,
         _now: Timestamp,
-    ) -> Result<Answer, AskError> {
-        Err(AskError::NotAllowed("this provider cannot be asked".to_owned()))
+    ) -> Result<LookupPage, LookupError> {
+        Err(LookupError::NotAllowed("this provider has no lookup".to_owned()))
     }
 }
 
-/// What a reply to a question says.
+/// One page of a lookup's result.
 #[derive(Debug)]
-pub enum Answer {
-    /// Everything that happened to the mail.
-    Whole(Vec<MailEvent>),
-    /// What is known so far, and the request that asks for more.
+pub enum LookupPage {
+    /// The last events of the mail.
+    Last(Vec<MailEvent>),
+    /// Events of the mail, and the request for the next page.
     More(Vec<MailEvent>, Box<MailRequest>),
 }
 
-/// Most requests of one question.
-const MOST_QUESTIONS: usize = 5;
+/// The most requests that one lookup makes.
+const MOST_LOOKUP_PAGES: usize = 5;
 
 /// A provider's public hosts, by where it keeps the data.
 #[derive(Debug, Clone, Copy)]
@@ -116,7 +116,7 @@ pub struct Hosts {
     pub eu: &'static str,
 }
 
-/// A mail provider that is asked over HTTP.
+/// A mail provider with an HTTP API.
 pub struct HttpMailer<A> {
     api: A,
     base: Url,
@@ -137,7 +137,7 @@ impl<A: MailApi> HttpMailer<A> {
         Self::at(api, mail_base(setup.stage, live, setup.replacement, id)?)
     }
 
-    /// Sets it up for a base that the stage was asked about before.
+    /// Sets it up for a base that the stage is known to allow.
     ///
     /// # Errors
     /// When there is no HTTP client.
@@ -169,35 +169,35 @@ impl<A: MailApi> HttpMailer<A> {
         self.http.send(self.http.client().request(method, url).headers(headers).body(body), timeout).await
     }
 
-    /// Asks until the answer is whole. Questions change nothing, so that each may be asked again.
-    async fn inquire(
+    /// Reads the pages of a lookup up to the last one.
+    async fn fetch_events(
         &self,
         sent: &Sent,
         secrets: &[SecretString],
         timeout: Duration,
         now: Timestamp,
-    ) -> Result<Vec<MailEvent>, AskError> {
+    ) -> Result<Vec<MailEvent>, LookupError> {
         let begin = Instant::now();
         let key = &self.api.authorise(secrets, timeout / 2, now).await?;
         let sent = &sent.as_sent();
-        let mut request = self.api.question(&self.base, sent, key, now)?;
+        let mut request = self.api.lookup_request(&self.base, sent, key, now)?;
         let mut found = Vec::new();
-        for _ in 0..MOST_QUESTIONS {
+        for _ in 0..MOST_LOOKUP_PAGES {
             let reply = self.exchange(request, timeout.saturating_sub(begin.elapsed())).await;
-            let reply = reply.map_err(|e| AskError::Unreachable(e.to_string()))?;
-            match self.api.answer(&self.base, sent, key, &reply, now)? {
-                Answer::Whole(events) => {
+            let reply = reply.map_err(|e| LookupError::Unreachable(e.to_string()))?;
+            match self.api.parse_lookup(&self.base, sent, key, &reply, now)? {
+                LookupPage::Last(events) => {
                     found.extend(events);
                     return Ok(found);
                 }
-                Answer::More(events, next) => {
+                LookupPage::More(events, next) => {
                     found.extend(events);
                     request = *next;
                 }
             }
         }
-        // What was found is true even when there is more; nothing found is no answer yet.
-        if found.is_empty() { Err(AskError::Unreachable("the answer has no end".to_owned())) } else { Ok(found) }
+        // Events that were found are true even when there are more; pages without any prove nothing.
+        if found.is_empty() { Err(LookupError::Unreachable("the list has no end".to_owned())) } else { Ok(found) }
     }
 }
 
@@ -212,18 +212,18 @@ impl<A: MailApi> Mailer for HttpMailer<A> {
         self.hand_over(mail, secrets, timeout, now).boxed()
     }
 
-    fn asking(&self) -> Asking {
-        self.api.asking()
+    fn delivery_lookup(&self) -> DeliveryLookup {
+        self.api.delivery_lookup()
     }
 
-    fn ask<'a>(
+    fn look_up<'a>(
         &'a self,
         sent: &'a Sent,
         secrets: &'a [SecretString],
         timeout: Duration,
         now: Timestamp,
-    ) -> BoxFuture<'a, Result<Vec<MailEvent>, AskError>> {
-        self.inquire(sent, secrets, timeout, now).boxed()
+    ) -> BoxFuture<'a, Result<Vec<MailEvent>, LookupError>> {
+        self.fetch_events(sent, secrets, timeout, now).boxed()
     }
 
     fn preconnect(&self) -> BoxFuture<'_, ()> {
@@ -282,12 +282,12 @@ pub(crate) enum Reset {
     After(&'static str),
 }
 
-/// What a reply that is no answer to a question means by its status alone.
-pub(crate) fn no_answer(reply: &Reply, now: Timestamp, reset: Reset, detail: String) -> AskError {
+/// The error of a lookup whose reply is no success, by its status alone.
+pub(crate) fn lookup_error(reply: &Reply, now: Timestamp, reset: Reset, detail: String) -> LookupError {
     match reply.status {
-        StatusCode::TOO_MANY_REQUESTS => AskError::Later { wait: wait(reply, now, reset), detail },
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => AskError::NotAllowed(detail),
-        _ => AskError::Unreachable(detail),
+        StatusCode::TOO_MANY_REQUESTS => LookupError::Later { wait: wait(reply, now, reset), detail },
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => LookupError::NotAllowed(detail),
+        _ => LookupError::Unreachable(detail),
     }
 }
 

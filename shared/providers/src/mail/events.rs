@@ -28,7 +28,7 @@ pub trait MailEventSource: Sync {
     fn secrets(&self) -> &'static [&'static str];
 
     /// Whether what the delivery is checked by covers its body. Otherwise the body is a hint: before anything is recorded the
-    /// provider is asked, see [`crate::mail::port::Mailer::ask`].
+    /// provider is asked, see [`crate::mail::port::Mailer::look_up`].
     fn covers_body(&self) -> bool;
 
     /// Checks a delivery on its raw bytes, in constant time. `secrets` are those of [`Self::secrets`], in its order.

@@ -1,7 +1,7 @@
 //! Gmail API: `POST /gmail/v1/users/me/messages/send`, the whole message in base64url.
 //!
 //! Facts: <https://developers.google.com/workspace/gmail/api/reference/rest/v1/users.messages/send>. 200 with an id means sent
-//! from the mailbox of the token's user. There is no key against doubling; the mailbox can be asked by the Message-ID
+//! from the mailbox of the token's user. There is no idempotency key; the mailbox can be searched for the Message-ID
 //! (`rfc822msgid:`), which needs a scope that reads: with `gmail.metadata` alone `q` is refused. Limits are a 429 or a 403, and
 //! only the reason says which 403 it is. The one secret is a credentials file as Google issues it, of a person who gave consent
 //! or of a service account, to which the field `subject` is added: the mailbox in whose name it sends.
@@ -20,11 +20,12 @@ use serde_json::json;
 use url::Url;
 
 use crate::info::ProviderInfo;
-use crate::mail::client::{Answer, HttpMailer, MailApi, MailRequest, Reset, by_status, later, no_answer};
+use crate::mail::client::{HttpMailer, LookupPage, MailApi, MailRequest, Reset, by_status, later, lookup_error};
 use crate::mail::events::MailEventSource;
 use crate::mail::mime::compose;
 use crate::mail::port::{
-    Accepted, AskError, Asking, Mail, MailError, MailProvider, MailSetup, MailSetupError, Mailer, Sent, excerpt,
+    Accepted, DeliveryLookup, LookupError, Mail, MailError, MailProvider, MailSetup, MailSetupError, Mailer, Sent,
+    excerpt,
 };
 use crate::transport::access::mail_base;
 use crate::transport::http::Reply;
@@ -149,51 +150,57 @@ impl MailApi for Gmail {
         })
     }
 
-    fn asking(&self) -> Asking {
-        Asking::Supported
+    fn delivery_lookup(&self) -> DeliveryLookup {
+        DeliveryLookup::Supported
     }
 
-    fn question(&self, base: &Url, sent: &Sent, key: &SecretString, _now: Timestamp) -> Result<MailRequest, AskError> {
+    fn lookup_request(
+        &self,
+        base: &Url,
+        sent: &Sent,
+        key: &SecretString,
+        _now: Timestamp,
+    ) -> Result<MailRequest, LookupError> {
         let query = format!("rfc822msgid:{}", sent.message_id.trim_matches(['<', '>']));
         let query = [("q", query.as_str()), ("includeSpamTrash", "true")];
         let request = MailRequest::get(base, "/gmail/v1/users/me/messages", &query)?;
         Ok(request.with_secret(header::AUTHORIZATION.as_str(), &format!("Bearer {}", key.expose_secret()))?)
     }
 
-    fn answer(
+    fn parse_lookup(
         &self,
         _base: &Url,
         sent: &Sent,
         _key: &SecretString,
         reply: &Reply,
         now: Timestamp,
-    ) -> Result<Answer, AskError> {
+    ) -> Result<LookupPage, LookupError> {
         if reply.status != StatusCode::OK {
             let (reason, words) = refusal(reply);
             return Err(match reply.status {
                 StatusCode::FORBIDDEN if is_limit(&reason) => later(reply, now, RESET, words).into(),
-                StatusCode::FORBIDDEN if reason == "dailyLimitExceeded" => AskError::Unreachable(words),
-                StatusCode::UNAUTHORIZED if self.tokens.refused(now) => AskError::Unreachable(words),
-                _ => no_answer(reply, now, RESET, words),
+                StatusCode::FORBIDDEN if reason == "dailyLimitExceeded" => LookupError::Unreachable(words),
+                StatusCode::UNAUTHORIZED if self.tokens.refused(now) => LookupError::Unreachable(words),
+                _ => lookup_error(reply, now, RESET, words),
             });
         }
         let Found { messages, result_size_estimate } =
-            json::read(&reply.body).map_err(|e| AskError::Unreachable(format!("200, and {e}")))?;
-        // That there is nothing is said with a number. Whatever else comes without messages is no answer: taken for one, it
-        // would let a mail be sent again that went out.
+            json::read(&reply.body).map_err(|e| LookupError::Unreachable(format!("200, and {e}")))?;
+        // An empty list says so by its number. Any other reply without messages proves nothing: taken for an empty list, it
+        // would let a mail be sent a second time.
         if messages.is_empty() && result_size_estimate != Some(0) {
-            return Err(AskError::Unreachable("200, and neither messages nor that there are none".to_owned()));
+            return Err(LookupError::Unreachable("200, and neither messages nor that there are none".to_owned()));
         }
         let event = |Taken { id }: Taken| MailEvent {
             id: event_id(None, format!("gmail\n{id}\naccepted").as_bytes()),
             reference: sent.reference.clone(),
             kind: MailEventKind::Accepted,
-            // The list says no time; it was not before the notification was asked for.
+            // The list has no times; the mail is not older than its notification.
             at: sent.since,
             provider_message_id: Some(excerpt(&id)),
             detail: None,
         };
-        Ok(Answer::Whole(messages.into_iter().map(event).collect()))
+        Ok(LookupPage::Last(messages.into_iter().map(event).collect()))
     }
 }
 
@@ -239,8 +246,9 @@ mod tests {
         let body: Value = serde_json::from_slice(&request.body).expect("json");
         let raw = BASE64_URL_SAFE.decode(body["raw"].as_str().expect("text")).expect("base64");
         assert!(String::from_utf8(raw).expect("ascii").contains("Message-ID: <n-1@example.com>\r\n"));
-        let question = gmail().question(&base, &sent(), &"ya29.secret".into(), Timestamp::UNIX_EPOCH).expect("built");
-        assert_eq!(question.url.query(), Some("q=rfc822msgid%3An-1%40example.com&includeSpamTrash=true"));
+        let lookup_request =
+            gmail().lookup_request(&base, &sent(), &"ya29.secret".into(), Timestamp::UNIX_EPOCH).expect("built");
+        assert_eq!(lookup_request.url.query(), Some("q=rfc822msgid%3An-1%40example.com&includeSpamTrash=true"));
     }
 
     #[test]
@@ -263,23 +271,24 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sent_is_found_and_a_scope_that_may_not_ask_says_so() {
+    fn a_sent_mail_is_found_unless_the_scope_forbids_it() {
         let base = Url::parse("https://gmail.googleapis.com").expect("url");
-        let ask = |status, body: &str| {
-            let answer = gmail().answer(&base, &sent(), &"k".into(), &reply(status, body), Timestamp::UNIX_EPOCH);
-            answer.map(|answer| match answer {
-                Answer::Whole(events) => events,
-                Answer::More(..) => panic!("one page is enough"),
+        let look_up = |status, body: &str| {
+            let page = gmail().parse_lookup(&base, &sent(), &"k".into(), &reply(status, body), Timestamp::UNIX_EPOCH);
+            page.map(|page| match page {
+                LookupPage::Last(events) => events,
+                LookupPage::More(..) => panic!("one page is enough"),
             })
         };
-        let found = ask(200, r#"{"messages":[{"id":"18c","threadId":"18c"}],"resultSizeEstimate":1}"#).expect("found");
+        let found =
+            look_up(200, r#"{"messages":[{"id":"18c","threadId":"18c"}],"resultSizeEstimate":1}"#).expect("found");
         let [event] = found.as_slice() else { panic!("one: {found:?}") };
         assert_eq!((event.kind, event.provider_message_id.as_deref()), (MailEventKind::Accepted, Some("18c")));
-        assert_eq!(ask(200, r#"{"resultSizeEstimate":0}"#), Ok(Vec::new()));
-        assert!(matches!(ask(403, &error("insufficientPermissions")), Err(AskError::NotAllowed(_))));
-        assert!(matches!(ask(403, &error("rateLimitExceeded")), Err(AskError::Later { .. })));
+        assert_eq!(look_up(200, r#"{"resultSizeEstimate":0}"#), Ok(Vec::new()));
+        assert!(matches!(look_up(403, &error("insufficientPermissions")), Err(LookupError::NotAllowed(_))));
+        assert!(matches!(look_up(403, &error("rateLimitExceeded")), Err(LookupError::Later { .. })));
         for (status, body) in [(500, ""), (200, "{}"), (200, r#"{"odd":true}"#), (200, r#"{"resultSizeEstimate":1}"#)] {
-            assert!(matches!(ask(status, body), Err(AskError::Unreachable(_))), "{status} {body}");
+            assert!(matches!(look_up(status, body), Err(LookupError::Unreachable(_))), "{status} {body}");
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Facts: <https://documentation.mailgun.com/docs/mailgun/api-reference/send/mailgun/messages>. 200 with an id means queued; a
 //! wrong path is a 200, too, whose body is the text "Mailgun Magnificent API". There is no key against doubling. The
-//! Message-ID is ours (`h:Message-Id`), and events can be asked for by it; the notification's id is a variable, which events
+//! Message-ID is ours (`h:Message-Id`), and events can be searched by it; the notification's id is a variable, which events
 //! repeat. Any invalid recipient is a 400, an unknown domain a 404. Rate limits: `X-RateLimit-Reset` is a time, maybe with a
 //! fraction.
 //!
@@ -24,10 +24,11 @@ use sha2::Sha256;
 use url::Url;
 
 use crate::info::ProviderInfo;
-use crate::mail::client::{Answer, Hosts, HttpMailer, MailApi, MailRequest, Reset, by_status, no_answer};
+use crate::mail::client::{Hosts, HttpMailer, LookupPage, MailApi, MailRequest, Reset, by_status, lookup_error};
 use crate::mail::events::{MailEventSource, check_age, detail, reference, text};
 use crate::mail::port::{
-    Accepted, AskError, Asking, Mail, MailError, MailProvider, MailSetup, MailSetupError, Mailer, Sent, excerpt,
+    Accepted, DeliveryLookup, LookupError, Mail, MailError, MailProvider, MailSetup, MailSetupError, Mailer, Sent,
+    excerpt,
 };
 use crate::transport::http::Reply;
 use crate::transport::json;
@@ -113,42 +114,48 @@ impl MailApi for Mailgun {
         Err(by_status(reply, now, RESET, refusal(reply)))
     }
 
-    fn asking(&self) -> Asking {
-        Asking::Supported
+    fn delivery_lookup(&self) -> DeliveryLookup {
+        DeliveryLookup::Supported
     }
 
-    fn question(&self, base: &Url, sent: &Sent, key: &SecretString, _now: Timestamp) -> Result<MailRequest, AskError> {
+    fn lookup_request(
+        &self,
+        base: &Url,
+        sent: &Sent,
+        key: &SecretString,
+        _now: Timestamp,
+    ) -> Result<MailRequest, LookupError> {
         let begin = sent.since.checked_sub(BEHIND).unwrap_or(sent.since).as_second().to_string();
         let id = sent.message_id.trim_matches(['<', '>']);
         let query = [("message-id", id), ("begin", &begin), ("ascending", "yes"), ("limit", "300")];
         Ok(with_key(MailRequest::get(base, &self.events(), &query)?, key)?)
     }
 
-    fn answer(
+    fn parse_lookup(
         &self,
         base: &Url,
         sent: &Sent,
         key: &SecretString,
         reply: &Reply,
         now: Timestamp,
-    ) -> Result<Answer, AskError> {
+    ) -> Result<LookupPage, LookupError> {
         if reply.status != StatusCode::OK {
-            return Err(no_answer(reply, now, RESET, refusal(reply)));
+            return Err(lookup_error(reply, now, RESET, refusal(reply)));
         }
         if reply.body.trim_ascii() == WRONG_PATH {
-            return Err(AskError::Unreachable("this is no path of the API".to_owned()));
+            return Err(LookupError::Unreachable("this is no path of the API".to_owned()));
         }
-        let page: Value = json::read(&reply.body).map_err(|e| AskError::Unreachable(format!("200, and {e}")))?;
+        let page: Value = json::read(&reply.body).map_err(|e| LookupError::Unreachable(format!("200, and {e}")))?;
         let items = page.get("items").and_then(Value::as_array);
-        let items = items.ok_or_else(|| AskError::Unreachable("200, and no events".to_owned()))?;
+        let items = items.ok_or_else(|| LookupError::Unreachable("200, and no events".to_owned()))?;
         let ours = items.iter().filter(|item| is_of(item, sent));
         let reported = ours.filter_map(|item| event(item, sent.reference.clone(), sent.since)).collect();
         match text(&page, "/paging/next").and_then(|next| self.next(base, next)) {
             Some(url) if !items.is_empty() => {
                 let request = with_key(MailRequest::get(base, &self.events(), &[])?, key)?;
-                Ok(Answer::More(reported, Box::new(MailRequest { url, ..request })))
+                Ok(LookupPage::More(reported, Box::new(MailRequest { url, ..request })))
             }
-            _ => Ok(Answer::Whole(reported)),
+            _ => Ok(LookupPage::Last(reported)),
         }
     }
 }
@@ -341,7 +348,7 @@ mod tests {
         let (to, message_id) = ("a@b.c".into(), "<n-1@example.com>".into());
         let sent = Sent { reference, message_id, to, since, provider_message_id: None };
         let api = Mailgun { domain: "mg.example.com".into() };
-        let looked_up = api.question(&base, &sent, &"k".into(), since).expect("built").url;
+        let looked_up = api.lookup_request(&base, &sent, &"k".into(), since).expect("built").url;
         let query = "message-id=n-1%40example.com&begin=1795341300&ascending=yes&limit=300";
         assert_eq!(looked_up.query(), Some(query));
         let item = |named: &str| {
@@ -357,9 +364,9 @@ mod tests {
             let items = [item(SAMPLE_REFERENCE), item("evil_0190f5fe-7c00-7a00-8000-000000000001")];
             let body = json!({"items": items, "paging": {"next": next}}).to_string().into();
             let reply = Reply { status: StatusCode::OK, headers: HeaderMap::new(), body };
-            let (reported, more) = match api.answer(&base, &sent, &"k".into(), &reply, since).expect("an answer") {
-                Answer::Whole(reported) => (reported, false),
-                Answer::More(reported, request) => (reported, request.url.as_str() == next),
+            let (reported, more) = match api.parse_lookup(&base, &sent, &"k".into(), &reply, since).expect("a page") {
+                LookupPage::Last(reported) => (reported, false),
+                LookupPage::More(reported, request) => (reported, request.url.as_str() == next),
             };
             assert_eq!(more, followed, "{next}");
             assert_eq!(reported.iter().map(|one| one.id.as_str()).collect::<Vec<_>>(), ["e-1:1795341601"]);

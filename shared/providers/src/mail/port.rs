@@ -1,4 +1,4 @@
-//! What a mail provider must be able to do: take one message, and say honestly what became of it.
+//! The port of mail providers: sending one message, and looking up the events of one that may have been sent.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use domain::mail_event::{MailEvent, MailReference};
 use domain::stage::Stage;
 use futures::future::{BoxFuture, FutureExt as _};
 use jiff::Timestamp;
-pub use resilience::delivery::DeliveryLookup as Asking;
+pub use resilience::delivery::DeliveryLookup;
 use secrecy::SecretString;
 
 use crate::info::ProviderInfo;
@@ -16,14 +16,14 @@ use crate::transport::access::AccessError;
 use crate::transport::http::SendError;
 pub(crate) use crate::transport::http::excerpt;
 
-/// Longest wait that a provider may ask for: what waits for longer is tried before, and told again.
+/// The longest wait that is granted to a provider. After it the request is repeated, and the provider may name a new wait.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(900);
-/// Stands in the place of the id where the provider gave none with its acceptance.
+/// The id of an accepted mail to which the provider gave none.
 pub const NO_ID: &str = "not given";
 
-/// Longest value of a header, in bytes: a line of a mail is no longer (RFC 5322, 2.1.1), and not all providers fold.
+/// The longest value of a header, in bytes: a line of a mail is no longer (RFC 5322, 2.1.1), and not all providers fold.
 const LONGEST_VALUE: usize = 998;
-/// Longest subject, in characters: with the header's name it fits into a line.
+/// The longest subject, in characters: with the header's name it fits into a line.
 const LONGEST_SUBJECT: usize = 988;
 
 /// One message to one recipient.
@@ -35,11 +35,11 @@ pub struct Mail {
     /// Body for readers without HTML.
     pub text: String,
     pub html: String,
-    /// The same for the same notification, whoever sends it and how often: receivers deduplicate on it.
+    /// The same at each attempt and each provider, because receivers deduplicate on it.
     pub message_id: String,
-    /// What the provider gets along to repeat in its events and to be asked by.
+    /// The provider stores it with the mail: it repeats it in events, and lookups search for it.
     pub reference: MailReference,
-    /// How to ask for no more mails of this kind: the value of `List-Unsubscribe` (RFC 2369), in angle brackets.
+    /// The value of `List-Unsubscribe` (RFC 2369), in angle brackets.
     pub unsubscribe: Option<String>,
 }
 
@@ -77,41 +77,41 @@ pub enum MailError {
     Unknown(String),
 }
 
-/// A mail that may have been taken, to ask about.
+/// A mail that may have been sent, to be looked up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sent {
-    /// What was given along.
+    /// The reference that the provider stored with the mail.
     pub reference: MailReference,
-    /// Its Message-ID, in angle brackets.
+    /// The Message-ID, in angle brackets.
     pub message_id: String,
     pub to: String,
-    /// When the notification was asked for: nothing before it is of interest.
+    /// The time at which the notification was requested; no event of the mail is older.
     pub since: Timestamp,
-    /// What the provider calls it, where that is known.
+    /// The provider's own id of the mail, where it is known.
     pub provider_message_id: Option<String>,
 }
 
-/// Why a provider did not say what became of a mail. Completes "failed to …".
+/// Why a lookup has no result. Completes "failed to …".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum AskError {
-    /// It did not answer, or not as documented.
-    #[error("ask what became of the mail: {0}")]
+pub enum LookupError {
+    /// The provider did not reply, or not as documented.
+    #[error("look up the mail: {0}")]
     Unreachable(String),
-    /// It wants to be asked later.
-    #[error("ask what became of the mail: {detail}")]
+    /// The provider's limit is reached.
+    #[error("look up the mail: {detail}")]
     Later {
-        /// What to wait at least; zero when it was not excerpt, at most [`LONGEST_WAIT`].
+        /// The least wait that the provider names; zero when it names none, at most [`LONGEST_WAIT`].
         wait: Duration,
-        /// What the provider says.
+        /// The provider's own words.
         detail: String,
     },
-    /// These credentials may send and not ask: nobody can say.
-    #[error("ask what became of the mail: not allowed: {0}")]
+    /// These credentials may send mail, and not look it up.
+    #[error("look up the mail: not allowed: {0}")]
     NotAllowed(String),
 }
 
 impl Sent {
-    /// The same in the words in which it was sent: see [`Mail::sendable`].
+    /// The mail with its address and Message-ID as they were sent: see [`Mail::sendable`].
     pub(crate) fn as_sent(&self) -> Self {
         let to = address::sendable(&self.to).map_or_else(|_| self.to.clone(), |to| to.to_string());
         let message_id = address::message_id(&self.message_id).unwrap_or_else(|_| self.message_id.clone());
@@ -119,8 +119,8 @@ impl Sent {
     }
 }
 
-impl From<MailError> for AskError {
-    /// For what keeps a question from being asked: missing credentials can be mended, so it is asked again.
+impl From<MailError> for LookupError {
+    /// For an error before the lookup: missing credentials can be mended, so the lookup is repeated.
     fn from(error: MailError) -> Self {
         match error {
             MailError::Later { wait, detail } => Self::Later { wait, detail },
@@ -133,8 +133,8 @@ impl From<MailError> for AskError {
     }
 }
 
-/// A mail provider that is set up. It never tries twice on its own: whether to send again is decided by the notification's
-/// state machine.
+/// A mail provider that is set up. It never sends twice by itself: the notification's state machine decides whether a mail is
+/// sent again.
 pub trait Mailer: Send + Sync {
     /// Sends one message within `timeout`. `secrets` are those that the provider's `INFO` names, in its order.
     fn send<'a>(
@@ -145,21 +145,21 @@ pub trait Mailer: Send + Sync {
         now: Timestamp,
     ) -> BoxFuture<'a, Result<Accepted, MailError>>;
 
-    /// Whether it can be asked what became of a mail.
-    fn asking(&self) -> Asking {
-        Asking::Unsupported
+    /// How the outcome of a mail can be learned from the provider.
+    fn delivery_lookup(&self) -> DeliveryLookup {
+        DeliveryLookup::Unsupported
     }
 
-    /// Asks what became of a mail, within `timeout`: everything that the provider knows of it, in any order. Nothing means
-    /// that it knows no such mail, at least not yet.
-    fn ask<'a>(
+    /// Looks up the events of a mail within `timeout`: all that the provider knows, in any order. No events mean that the
+    /// provider knows no such mail, at least not yet.
+    fn look_up<'a>(
         &'a self,
         _sent: &'a Sent,
         _secrets: &'a [SecretString],
         _timeout: Duration,
         _now: Timestamp,
-    ) -> BoxFuture<'a, Result<Vec<MailEvent>, AskError>> {
-        std::future::ready(Err(AskError::NotAllowed("this provider cannot be asked".to_owned()))).boxed()
+    ) -> BoxFuture<'a, Result<Vec<MailEvent>, LookupError>> {
+        std::future::ready(Err(LookupError::NotAllowed("this provider has no lookup".to_owned()))).boxed()
     }
 
     /// Opens the connection, in INIT, where that saves time later.
@@ -252,11 +252,11 @@ impl Mail {
         })
     }
 
-    /// The headers that a mail has besides those that every mail has, whoever sends it.
+    /// The headers that a mail has besides the standard ones, at every provider.
     pub(crate) fn further_headers(&self) -> Vec<(&'static str, String)> {
         let mut headers = vec![
             ("X-Notification-Id", self.reference.notification.to_string()),
-            // No vacation notice shall answer it (RFC 3834).
+            // Suppresses automatic replies, such as vacation notices (RFC 3834).
             ("Auto-Submitted", "auto-generated".to_owned()),
         ];
         if let Some(unsubscribe) = &self.unsubscribe {
@@ -266,7 +266,7 @@ impl Mail {
     }
 }
 
-/// What the mail for the tests of all providers refers to.
+/// The reference of the mail for the tests of all providers.
 #[cfg(test)]
 pub(crate) const SAMPLE_REFERENCE: &str = "acme_0190f5fe-7c00-7a00-8000-000000000001";
 

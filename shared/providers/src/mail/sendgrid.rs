@@ -2,7 +2,7 @@
 //!
 //! Facts: <https://www.twilio.com/docs/sendgrid/api-reference/mail-send/mail-send>. 202 with an empty body means queued; the id
 //! is in `X-Message-Id`. There is no key against doubling. SendGrid replaces the Message-ID, so the notification's id goes
-//! along as a custom argument, which events repeat, and as a category, by which the e-mail logs can be asked exactly. Used-up
+//! along as a custom argument, which events repeat, and as a category, by which the e-mail logs can be searched exactly. Used-up
 //! credits are a 401, a sender that is not verified is a 403. Rate limits: `X-RateLimit-Reset` is a time.
 //!
 //! The logs know a mail for 30 days: the list gives `sg_message_id` by category, `GET /v3/logs/{sg_message_id}` the events, in
@@ -22,10 +22,11 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use crate::info::ProviderInfo;
-use crate::mail::client::{Answer, Hosts, HttpMailer, MailApi, MailRequest, Reset, by_status, no_answer};
+use crate::mail::client::{Hosts, HttpMailer, LookupPage, MailApi, MailRequest, Reset, by_status, lookup_error};
 use crate::mail::events::{MailEventSource, check_age, detail, reference, text, within_limit};
 use crate::mail::port::{
-    Accepted, AskError, Asking, Mail, MailError, MailProvider, MailSetup, MailSetupError, Mailer, NO_ID, Sent, excerpt,
+    Accepted, DeliveryLookup, LookupError, Mail, MailError, MailProvider, MailSetup, MailSetupError, Mailer, NO_ID,
+    Sent, excerpt,
 };
 use crate::transport::http::Reply;
 use crate::transport::json;
@@ -44,7 +45,7 @@ pub static PROVIDER: MailProvider = MailProvider { info: INFO, base_url: Some(HO
 pub(super) const EVENTS: Option<&dyn MailEventSource> = Some(&Events);
 
 const RESET: Reset = Reset::At("x-ratelimit-reset");
-/// Most mails of one reference that are asked for. More than one means that it was sent twice.
+/// The most mails of one reference that are listed. More than one means that it was sent twice.
 const MOST_MAILS: usize = 10;
 
 const HOSTS: Hosts = Hosts { us: "https://api.sendgrid.com", eu: "https://api.eu.sendgrid.com" };
@@ -82,40 +83,46 @@ impl MailApi for SendGrid {
         Err(by_status(reply, now, RESET, refusal(reply)))
     }
 
-    fn asking(&self) -> Asking {
-        Asking::Supported
+    fn delivery_lookup(&self) -> DeliveryLookup {
+        DeliveryLookup::Supported
     }
 
-    fn question(&self, base: &Url, sent: &Sent, key: &SecretString, _now: Timestamp) -> Result<MailRequest, AskError> {
+    fn lookup_request(
+        &self,
+        base: &Url,
+        sent: &Sent,
+        key: &SecretString,
+        _now: Timestamp,
+    ) -> Result<MailRequest, LookupError> {
         // A reference has no quotation mark, so that it cannot leave its quotes.
         let query = format!("categories IN ('{}')", sent.reference);
         Ok(with_key(MailRequest::json(base, "/v3/logs", &json!({"query": query, "limit": MOST_MAILS}))?, key)?)
     }
 
-    fn answer(
+    fn parse_lookup(
         &self,
         base: &Url,
         sent: &Sent,
         key: &SecretString,
         reply: &Reply,
         now: Timestamp,
-    ) -> Result<Answer, AskError> {
+    ) -> Result<LookupPage, LookupError> {
         if reply.status != StatusCode::OK {
-            return Err(no_answer(reply, now, RESET, refusal(reply)));
+            return Err(lookup_error(reply, now, RESET, refusal(reply)));
         }
         let read: Result<Value, String> = json::read(&reply.body);
-        let log = read.map_err(|e| AskError::Unreachable(format!("200, and {e}")))?;
+        let log = read.map_err(|e| LookupError::Unreachable(format!("200, and {e}")))?;
         let list = |name: &str| log.get(name).and_then(Value::as_array);
         match (list("messages"), list("events")) {
             (Some(found), _) => {
-                let [first, others @ ..] = found.as_slice() else { return Ok(Answer::Whole(Vec::new())) };
+                let [first, others @ ..] = found.as_slice() else { return Ok(LookupPage::Last(Vec::new())) };
                 let id = text(first, "/sg_message_id").filter(|id| is_word(id));
-                let id = id.ok_or_else(|| AskError::Unreachable("200, and a mail has no id".to_owned()))?;
+                let id = id.ok_or_else(|| LookupError::Unreachable("200, and a mail has no id".to_owned()))?;
                 let next = with_key(MailRequest::get(base, &format!("/v3/logs/{id}"), &[])?, key)?;
-                Ok(Answer::More(others.iter().map(|mail| known(mail, sent)).collect(), Box::new(next)))
+                Ok(LookupPage::More(others.iter().map(|mail| known(mail, sent)).collect(), Box::new(next)))
             }
-            (None, Some(events)) => Ok(Answer::Whole(of_log(&log, events, sent))),
-            (None, None) => Err(AskError::Unreachable("200, and neither mails nor events".to_owned())),
+            (None, Some(events)) => Ok(LookupPage::Last(of_log(&log, events, sent))),
+            (None, None) => Err(LookupError::Unreachable("200, and neither mails nor events".to_owned())),
         }
     }
 }
@@ -169,12 +176,12 @@ fn refusal(reply: &Reply) -> String {
     excerpt(&format!("{} {}", reply.status.as_u16(), words.collect::<Vec<_>>().join("; ")))
 }
 
-/// Whether it can stand in a path as it is.
+/// Whether it needs no escaping in a path.
 fn is_word(id: &str) -> bool {
     !id.starts_with('.') && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
 }
 
-/// What a mail of the logs, or an event, says of the mail's id: the one that was answered when it was taken, without what
+/// What a mail of the logs, or an event, says of the mail's id: the one of the acceptance, without what
 /// SendGrid adds for each recipient.
 fn message_id(value: &Value) -> Option<String> {
     let id = text(value, "/sg_message_id")?;
@@ -206,7 +213,7 @@ fn of_log(log: &Value, events: &[Value], sent: &Sent) -> Vec<MailEvent> {
     let reported = events.iter().filter(|one| !foreign(one));
     let mut reported: Vec<MailEvent> =
         reported.filter_map(|one| event(one, sent.reference.clone(), sent.since)).collect();
-    // Of more than a hundred events the oldest are not told, and some have names that mean nothing here.
+    // Of more than a hundred events the oldest are left out, and some have names that are not known here.
     if !reported.iter().any(|one| one.kind == MailEventKind::Accepted) && !events.iter().any(|one| foreign(&one)) {
         reported.push(known(log, sent));
     }
@@ -308,7 +315,7 @@ mod tests {
         assert!(matches!(limited, Err(MailError::Later { .. })), "{limited:?}");
     }
 
-    fn answer(body: &Value) -> Result<Answer, AskError> {
+    fn parse_lookup(body: &Value) -> Result<LookupPage, LookupError> {
         let sent = Sent {
             reference: SAMPLE_REFERENCE.parse().expect("a reference"),
             message_id: "<n-1@example.com>".into(),
@@ -318,19 +325,19 @@ mod tests {
         };
         let base = Url::parse("https://api.sendgrid.com").expect("url");
         let reply = Reply { status: StatusCode::OK, headers: HeaderMap::new(), body: Bytes::from(body.to_string()) };
-        SendGrid.answer(&base, &sent, &"k".into(), &reply, sent.since)
+        SendGrid.parse_lookup(&base, &sent, &"k".into(), &reply, sent.since)
     }
 
     #[test]
     fn the_list_leads_to_the_events_of_the_first_mail_and_says_that_the_others_are_known() {
-        assert!(matches!(answer(&json!({"messages": []})), Ok(Answer::Whole(events)) if events.is_empty()));
+        assert!(matches!(parse_lookup(&json!({"messages": []})), Ok(LookupPage::Last(events)) if events.is_empty()));
         let two = json!({"messages": [{"sg_message_id": "abc.recvd-1-2.0"}, {"sg_message_id": "def.filter1.0"}]});
-        let Ok(Answer::More(events, next)) = answer(&two) else { panic!("there is more") };
+        let Ok(LookupPage::More(events, next)) = parse_lookup(&two) else { panic!("there is more") };
         assert_eq!(next.url.as_str(), "https://api.sendgrid.com/v3/logs/abc.recvd-1-2.0");
         assert_eq!(events[0].provider_message_id.as_deref(), Some("def"));
         for odd in [json!({"messages": [{"sg_message_id": "../../v3/api_keys"}]}), json!({"messages": [{}]}), json!({})]
         {
-            assert!(matches!(answer(&odd), Err(AskError::Unreachable(_))), "{odd}");
+            assert!(matches!(parse_lookup(&odd), Err(LookupError::Unreachable(_))), "{odd}");
         }
     }
 
@@ -345,13 +352,13 @@ mod tests {
         };
         let named = |reference: &str| with("custom_args", json!({"reference": reference}));
         let log = json!({"sg_message_id": "abc.recvd-1-2.0", "events": [named(SAMPLE_REFERENCE)]});
-        let Ok(Answer::Whole(looked_up)) = answer(&log) else { panic!("whole") };
+        let Ok(LookupPage::Last(looked_up)) = parse_lookup(&log) else { panic!("whole") };
         let body = json!([with("reference", json!(SAMPLE_REFERENCE)), bounce, with("reference", json!(5))]);
         let reported = Events.read(body.to_string().as_bytes(), Timestamp::UNIX_EPOCH).expect("readable");
         assert_eq!((looked_up[0].clone(), looked_up[1].kind), (reported[0].clone(), MailEventKind::Accepted));
         assert_eq!((reported.len(), reported[0].kind, reported[0].id.as_str()), (1, MailEventKind::Refused, "ev_1-A"));
         let foreign = json!({"events": [named("evil_0190f5fe-7c00-7a00-8000-000000000001")]});
-        assert!(matches!(answer(&foreign), Ok(Answer::Whole(events)) if events.is_empty()));
+        assert!(matches!(parse_lookup(&foreign), Ok(LookupPage::Last(events)) if events.is_empty()));
         let many = json!(vec![json!({}); crate::mail::events::MOST_EVENTS + 1]).to_string();
         for bad in ["{}", "", "5", &many] {
             assert!(Events.read(bad.as_bytes(), Timestamp::UNIX_EPOCH).is_err(), "{}", bad.len());

@@ -39,7 +39,9 @@ use crate::info::ProviderInfo;
 use crate::mail::client::{Reset, by_status, later};
 use crate::mail::events::MailEventSource;
 use crate::mail::mime::compose;
-use crate::mail::port::{Accepted, Asking, Mail, MailError, MailProvider, MailSetup, MailSetupError, Mailer, excerpt};
+use crate::mail::port::{
+    Accepted, DeliveryLookup, Mail, MailError, MailProvider, MailSetup, MailSetupError, Mailer, excerpt,
+};
 use crate::transport::access::mail_base;
 use crate::transport::http::{Outbound, Reply, SendError};
 use crate::transport::json;
@@ -226,8 +228,8 @@ impl Mailer for Ses {
         self.hand_over(mail, timeout, now).boxed()
     }
 
-    fn asking(&self) -> Asking {
-        Asking::EventsOnly
+    fn delivery_lookup(&self) -> DeliveryLookup {
+        DeliveryLookup::EventsOnly
     }
 
     fn preconnect(&self) -> BoxFuture<'_, ()> {

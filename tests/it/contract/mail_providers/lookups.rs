@@ -1,27 +1,27 @@
-//! Every provider that answers is asked what became of a mail.
+//! The lookup of a mail, at every provider that has one.
 
 use domain::mail_event::{MailEvent, MailEventKind};
 use jiff::{SignedDuration, Timestamp};
-use providers::mail::port::{AskError, Asking, Sent};
+use providers::mail::port::{DeliveryLookup, LookupError, Sent};
 
 use super::*;
 
 impl Bench {
-    async fn ask_with(&self, sent: &Sent, key: &str, timeout: Duration) -> Result<Vec<MailEvent>, AskError> {
-        self.mailer.ask(sent, &secrets(self.provider, key), timeout, Timestamp::now()).await
+    async fn look_up_with(&self, sent: &Sent, key: &str, timeout: Duration) -> Result<Vec<MailEvent>, LookupError> {
+        self.mailer.look_up(sent, &secrets(self.provider, key), timeout, Timestamp::now()).await
     }
 
-    async fn ask(&self, sent: &Sent) -> Result<Vec<MailEvent>, AskError> {
-        self.ask_with(sent, KEY, PATIENT).await
+    async fn look_up(&self, sent: &Sent) -> Result<Vec<MailEvent>, LookupError> {
+        self.look_up_with(sent, KEY, PATIENT).await
     }
 }
 
-/// Those that say of themselves that they answer.
+/// The providers that have a lookup.
 async fn benches() -> Vec<Bench> {
     let mut found = Vec::new();
     for provider in providers_over_http() {
         let bench = Bench::of(provider).await;
-        if bench.mailer.asking() == Asking::Supported {
+        if bench.mailer.delivery_lookup() == DeliveryLookup::Supported {
             found.push(bench);
         }
     }
@@ -29,7 +29,7 @@ async fn benches() -> Vec<Bench> {
     found
 }
 
-/// What is known of a mail whose reply was lost.
+/// The sent mail, as it is known after a lost reply.
 pub(super) fn sent(mail: &Mail) -> Sent {
     Sent {
         reference: mail.reference.clone(),
@@ -50,21 +50,21 @@ fn an_accepted_mail_is_found_and_no_other() {
         for bench in benches().await {
             let (id, mail) = (bench.provider.info.id, mail("ada@example.com"));
             let Accepted { provider_message_id } = bench.send(&mail).await.expect(id);
-            let found = bench.ask(&sent(&mail)).await.expect(id);
+            let found = bench.look_up(&sent(&mail)).await.expect(id);
             let [MailEvent { reference, kind, provider_message_id: Some(named), at, .. }] = found.as_slice() else {
                 panic!("{id}: {found:?}")
             };
             assert_eq!((reference, *kind), (&mail.reference, MailEventKind::Accepted), "{id}");
-            assert_eq!(*named, provider_message_id, "{id}: the id that was answered");
+            assert_eq!(*named, provider_message_id, "{id}: the id of the acceptance");
             assert!(Timestamp::now().duration_since(*at).abs() < SignedDuration::from_secs(60), "{id}: {at}");
-            let mut again = bench.ask(&sent(&mail)).await.expect(id);
+            let mut again = bench.look_up(&sent(&mail)).await.expect(id);
             if is_a_mailbox(bench.provider) {
-                // It has no time of its own, so that of the question stands for it.
+                // It has no time of its own, so the time of the lookup is used.
                 again.iter_mut().for_each(|event| event.at = *at);
             }
             assert_eq!(again, found, "{id}: the same each time");
             let unknown = super::mail("ada@example.com");
-            assert_eq!(bench.ask(&sent(&unknown)).await, Ok(Vec::new()), "{id}");
+            assert_eq!(bench.look_up(&sent(&unknown)).await, Ok(Vec::new()), "{id}");
         }
     });
 }
@@ -75,11 +75,11 @@ fn a_mail_of_another_organisation_or_notification_is_not_found() {
         for bench in benches().await {
             let (id, mail) = (bench.provider.info.id, mail("ada@example.com"));
             bench.send(&mail).await.expect(id);
-            let other_org = format!("other_{}", mail.reference.notification).parse().expect("a reference");
+            let of_other_org = format!("other_{}", mail.reference.notification).parse().expect("a reference");
             let other = super::mail("ada@example.com");
-            for reference in [other_org, other.reference.clone()] {
-                let asked = Sent { reference, ..sent(&mail) };
-                let found = bench.ask(&asked).await.expect(id);
+            for reference in [of_other_org, other.reference.clone()] {
+                let other = Sent { reference, ..sent(&mail) };
+                let found = bench.look_up(&other).await.expect(id);
                 if is_a_mailbox(bench.provider) {
                     // It has only the Message-ID to tell mails apart. That is enough: the notification's id is a part of it,
                     // and no two notifications have the same, of whatever organisation.
@@ -88,7 +88,7 @@ fn a_mail_of_another_organisation_or_notification_is_not_found() {
                     assert_eq!(found, [], "{id}");
                 }
             }
-            assert_eq!(bench.ask(&sent(&other)).await, Ok(Vec::new()), "{id}");
+            assert_eq!(bench.look_up(&sent(&other)).await, Ok(Vec::new()), "{id}");
         }
     });
 }
@@ -100,15 +100,15 @@ fn a_mail_is_not_found_before_the_providers_lag_has_passed() {
             let (id, mail) = (bench.provider.info.id, mail("ada@example.com"));
             bench.control("lag", &json!({"ms": 60_000})).await;
             bench.send(&mail).await.expect(id);
-            assert_eq!(bench.ask(&sent(&mail)).await, Ok(Vec::new()), "{id}");
+            assert_eq!(bench.look_up(&sent(&mail)).await, Ok(Vec::new()), "{id}");
             bench.control("lag", &json!({"ms": 0})).await;
-            assert_eq!(kinds(&bench.ask(&sent(&mail)).await.expect(id)), ["accepted"], "{id}");
+            assert_eq!(kinds(&bench.look_up(&sent(&mail)).await.expect(id)), ["accepted"], "{id}");
         }
     });
 }
 
 #[test]
-fn what_became_of_a_mail_is_told() {
+fn a_lookup_finds_the_events_of_a_mail() {
     run(async {
         for bench in benches().await {
             for outcome in ["deferred", "delivered", "bounced", "refused", "complained"] {
@@ -116,10 +116,10 @@ fn what_became_of_a_mail_is_told() {
                 bench.send(&mail).await.expect(id);
                 let order = json!({"correlation": mail.reference.to_string(), "event": outcome});
                 bench.control("outcomes", &order).await;
-                let mut found = bench.ask(&sent(&mail)).await.expect(id);
+                let mut found = bench.look_up(&sent(&mail)).await.expect(id);
                 found.sort_by_key(|event| event.kind != MailEventKind::Accepted);
-                let told = if is_a_mailbox(bench.provider) { vec!["accepted"] } else { vec!["accepted", outcome] };
-                assert_eq!(kinds(&found), told, "{id}: {found:?}");
+                let wanted = if is_a_mailbox(bench.provider) { vec!["accepted"] } else { vec!["accepted", outcome] };
+                assert_eq!(kinds(&found), wanted, "{id}: {found:?}");
                 assert!(found.iter().skip(1).all(|event| event.id != found[0].id), "{id}: {found:?}");
                 let plain = |id: &str| id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b));
                 assert!(found.iter().all(|event| plain(&event.id) && event.id.len() <= 128), "{id}: {found:?}");
@@ -129,7 +129,7 @@ fn what_became_of_a_mail_is_told() {
 }
 
 #[test]
-fn a_reply_that_is_no_answer_never_looks_like_an_unknown_mail() {
+fn a_failed_lookup_never_looks_like_an_unknown_mail() {
     run(async {
         for bench in benches().await {
             let (id, mail) = (bench.provider.info.id, mail("ada@example.com"));
@@ -150,34 +150,36 @@ fn a_reply_that_is_no_answer_never_looks_like_an_unknown_mail() {
                 bench.control("reset", &json!({})).await;
                 bench.send(&mail).await.expect(id);
                 bench.control("faults", &fault).await;
-                // By a client of its own: a token that was good before may have been withdrawn, and then it is no answer to
-                // the question whether these credentials may ask.
+                // By a client of its own: with a cached token, 401 could mean that the token was withdrawn, and not that these
+                // credentials may not look mails up.
                 let client = mailer(bench.provider, &bench.base, KEY);
-                let asked = client.ask(&sent(&mail), &secrets(bench.provider, KEY), PATIENT, Timestamp::now()).await;
-                let got = match &asked {
-                    Err(AskError::Later { wait, .. }) if *wait == Duration::from_secs(17) => later,
-                    Err(AskError::NotAllowed(_)) => forbidden,
-                    Err(AskError::Unreachable(_)) => broken,
-                    Err(AskError::Later { .. }) | Ok(_) => "something else",
+                let result =
+                    client.look_up(&sent(&mail), &secrets(bench.provider, KEY), PATIENT, Timestamp::now()).await;
+                let got = match &result {
+                    Err(LookupError::Later { wait, .. }) if *wait == Duration::from_secs(17) => later,
+                    Err(LookupError::NotAllowed(_)) => forbidden,
+                    Err(LookupError::Unreachable(_)) => broken,
+                    Err(LookupError::Later { .. }) | Ok(_) => "something else",
                 };
-                assert_eq!(got, wanted, "{id} {fault}: {asked:?}");
+                assert_eq!(got, wanted, "{id} {fault}: {result:?}");
             }
-            // The second request of a question fails, where there is one.
+            // The request for the second page fails, where there is one.
             bench.control("reset", &json!({})).await;
             bench.send(&mail).await.expect(id);
             bench.control("faults", &json!({"status": 500, "after": 1})).await;
-            let asked = bench.ask(&sent(&mail)).await;
-            let one_was_enough = asked.as_ref().is_ok_and(|found| !found.is_empty());
-            assert!(one_was_enough || matches!(asked, Err(AskError::Unreachable(_))), "{id}: {asked:?}");
+            let result = bench.look_up(&sent(&mail)).await;
+            let one_was_enough = result.as_ref().is_ok_and(|found| !found.is_empty());
+            assert!(one_was_enough || matches!(result, Err(LookupError::Unreachable(_))), "{id}: {result:?}");
             bench.order(json!({"answer_latency_ms": 60_000})).await;
-            let late = bench.ask_with(&sent(&mail), KEY, Duration::from_secs(2)).await;
-            assert!(matches!(late, Err(AskError::Unreachable(_))), "{id}: {late:?}");
+            let late = bench.look_up_with(&sent(&mail), KEY, Duration::from_secs(2)).await;
+            assert!(matches!(late, Err(LookupError::Unreachable(_))), "{id}: {late:?}");
             bench.control("reset", &json!({})).await;
-            let key = bench.ask_with(&sent(&mail), "invalid", PATIENT).await;
-            assert!(matches!(key, Err(AskError::NotAllowed(_))), "{id}: {key:?}");
-            let nobody = mailer(bench.provider, "http://127.0.0.1:9", KEY);
-            let refused = nobody.ask(&sent(&mail), &secrets(bench.provider, KEY), PATIENT, Timestamp::now()).await;
-            assert!(matches!(refused, Err(AskError::Unreachable(_))), "{id}: {refused:?}");
+            let wrong_key = bench.look_up_with(&sent(&mail), "invalid", PATIENT).await;
+            assert!(matches!(wrong_key, Err(LookupError::NotAllowed(_))), "{id}: {wrong_key:?}");
+            let unreachable = mailer(bench.provider, "http://127.0.0.1:9", KEY);
+            let refused =
+                unreachable.look_up(&sent(&mail), &secrets(bench.provider, KEY), PATIENT, Timestamp::now()).await;
+            assert!(matches!(refused, Err(LookupError::Unreachable(_))), "{id}: {refused:?}");
         }
     });
 }

@@ -8,10 +8,10 @@ use domain::mail_event::MailEvent;
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use providers::mail::events::MailEventSource;
-use providers::mail::port::Asking;
+use providers::mail::port::DeliveryLookup;
 use providers::transport::webhook::NotAuthentic;
 
-use super::asking::{kinds, sent};
+use super::lookups::{kinds, sent};
 use super::*;
 
 type Deliveries = Arc<Mutex<Vec<(HeaderMap, Bytes)>>>;
@@ -25,9 +25,9 @@ struct Receiver {
 impl Receiver {
     async fn start() -> Self {
         let deliveries = Deliveries::default();
-        let kept = Arc::clone(&deliveries);
+        let received_deliveries = Arc::clone(&deliveries);
         let app = Router::new().fallback(move |headers: HeaderMap, body: Bytes| async move {
-            kept.lock().unwrap_or_else(PoisonError::into_inner).push((headers, body));
+            received_deliveries.lock().unwrap_or_else(PoisonError::into_inner).push((headers, body));
             StatusCode::NO_CONTENT
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -79,7 +79,7 @@ fn read(source: &dyn MailEventSource, deliveries: &[(HeaderMap, Bytes)]) -> Vec<
 }
 
 #[test]
-fn what_is_delivered_verifies_and_is_what_happened_and_what_is_answered() {
+fn webhooks_verify_and_report_the_events_of_the_lookup() {
     run(async {
         let mut found = 0;
         for provider in providers_over_http() {
@@ -92,21 +92,21 @@ fn what_is_delivered_verifies_and_is_what_happened_and_what_is_answered() {
                 let now = Timestamp::now();
                 assert_eq!(source.verify(headers, body, &[checks.into()], now), Ok(()), "{}", provider.info.id);
                 let later = now + jiff::SignedDuration::from_hours(26);
-                // Of a proof without a time nobody can say that it is old. Then the body is a hint.
+                // A proof without a time never grows old; the body is a hint then.
                 let fresh_only = source.verify(headers, body, &[checks.into()], later).is_err();
                 assert!(fresh_only || !source.covers_body(), "{}", provider.info.id);
             }
-            let mut told = read(source, &deliveries);
+            let mut reported = read(source, &deliveries);
             let all = ["accepted", "deferred", "delivered", "complained", "bounced", "refused"];
-            assert_eq!(kinds(&told), all, "{}", provider.info.id);
-            assert!(told.iter().all(|event| event.reference == mail.reference && event.at > Timestamp::UNIX_EPOCH));
-            if bench.mailer.asking() == Asking::Supported {
-                let asked = bench.mailer.ask(&sent(&mail), &[KEY.into()], PATIENT, Timestamp::now()).await;
-                let mut asked = asked.expect(provider.info.id);
-                for events in [&mut told, &mut asked] {
+            assert_eq!(kinds(&reported), all, "{}", provider.info.id);
+            assert!(reported.iter().all(|event| event.reference == mail.reference && event.at > Timestamp::UNIX_EPOCH));
+            if bench.mailer.delivery_lookup() == DeliveryLookup::Supported {
+                let looked_up = bench.mailer.look_up(&sent(&mail), &[KEY.into()], PATIENT, Timestamp::now()).await;
+                let mut looked_up = looked_up.expect(provider.info.id);
+                for events in [&mut reported, &mut looked_up] {
                     events.sort_by(|one, two| one.id.cmp(&two.id));
                 }
-                assert_eq!(told, asked, "{}: the same events with the same ids", provider.info.id);
+                assert_eq!(reported, looked_up, "{}: the same events with the same ids", provider.info.id);
             }
             let some = json!({"secret": signs, "events": ["bounced", "accepted"], "order": "reversed", "times": 2});
             let again = read(source, &delivered(&bench, &receiver, &mail, some).await);
@@ -118,7 +118,7 @@ fn what_is_delivered_verifies_and_is_what_happened_and_what_is_answered() {
 }
 
 #[test]
-fn what_others_send_is_refused() {
+fn forged_and_unsigned_webhooks_are_refused() {
     run(async {
         for provider in providers_over_http() {
             let Some((source, signs, checks)) = source(provider) else { continue };
@@ -146,7 +146,7 @@ fn what_others_send_is_refused() {
 }
 
 #[test]
-fn a_provider_whose_events_do_not_come_over_http_takes_no_delivery() {
+fn a_provider_without_webhooks_refuses_every_delivery() {
     for provider in providers::mail::ALL {
         let Some(source) = provider.events.filter(|source| source.secrets().is_empty()) else { continue };
         let verified = source.verify(&HeaderMap::new(), b"[]", &[], Timestamp::now());
