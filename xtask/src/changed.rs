@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_takes_its_crate_what_uses_it_and_the_stack_where_it_is_deployed() {
+    fn a_change_tests_its_crate_its_dependants_and_the_stack() {
         let plan =
             of(&["shared/aws/src/clock.rs", "shared/aws/src/batch.rs", "functions/health/src/lib.rs", "README.md"]);
         assert_eq!(plan.unit_tests().as_deref(), Some("rdeps(=aws) + rdeps(=health)"));
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn documents_take_the_rules_only_and_what_belongs_to_no_crate_takes_everything() {
+    fn documents_run_the_rules_and_unowned_files_run_everything() {
         let plan = of(&["README.md", "docs/guides/a.md"]);
         assert_eq!((plan.unit_tests(), plan.stack, plan.template), (None, false, false));
         assert_eq!(of(&["README.md", "Cargo.lock"]), Plan::all());

@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_reply_is_looked_for_but_an_application_that_was_handed_in_waits_for_a_person() {
+    fn a_lost_reply_is_looked_up_and_a_lost_submission_is_reviewed() {
         let lost = || Ok(Changed::Unknown(said("the reply was lost")));
         for change in [move_stage(), note(), Change::Hire { application: "7".into() }] {
             let (verdict, again) = transition(lost(), change.clone(), 1, false);
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_certainly_not_made_is_tried_again_until_the_tries_are_used_up() {
+    fn a_change_that_was_not_made_is_retried_until_attempts_end() {
         let down = || Err(SyncError::Unavailable(said("down").into()));
         for tried in 1..ACTION.tries {
             let (verdict, again) = transition(down(), submit(), tried, false);

@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn an_integration_says_what_it_can_do_and_what_a_connection_takes() {
+    fn an_integration_lists_its_abilities_and_settings() {
         let greenhouse = rendered("greenhouse");
         assert_eq!((&greenhouse["method"], &greenhouse["webhooks"]), (&json!("webhook"), &json!("by-hand")));
         assert_eq!(greenhouse["interval_minutes"], json!({"contract": 30, "reconcile": 360}));

@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_handler_that_takes_too_long_leaves_time_to_release_its_message() {
+    async fn a_slow_handler_leaves_time_to_release_its_message() {
         let spare = Duration::from_millis(50);
         let invocation = ending_in(RELEASE_RESERVE + spare);
         let begin = std::time::Instant::now();
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_handler_that_ends_or_panics_differs_from_one_that_takes_too_long() {
+    async fn a_panic_of_a_handler_differs_from_its_timeout() {
         let invocation = ending_in(Duration::from_secs(60));
         assert_eq!(in_time(async { Outcome::Done }, invocation).await, Handled::Ended(Outcome::Done));
         let panics = async { panic!("a handler's bug") };

@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_window_costs_each_process_one_write_more_at_most_and_carries_over() {
+    fn a_new_window_carries_over_at_one_write_a_process() {
         let (mut item, mut memories) = (None, [None; 3]);
         burst(&mut item, &mut memories, 90, MINUTE);
         let [admitted, denied, writes, _] = burst(&mut item, &mut memories, 60, 2 * MINUTE + MINUTE / 2);

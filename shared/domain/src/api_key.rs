@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_without_the_optional_fields_is_a_good_key_and_limits_are_bounded() {
+    fn optional_fields_may_be_missing_and_limits_are_bounded() {
         let json = r#"{"v":1,"id":"x","name":"local","created_at":"2026-11-22T10:00:00Z"}"#;
         let mut key: ApiKey = serde_json::from_str(json).expect("a record");
         let now = Timestamp::UNIX_EPOCH;

@@ -315,7 +315,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_object_lands_on_the_same_record_and_tenants_kinds_and_connections_are_apart() {
+    fn an_object_has_one_record_for_its_tenant_connection_and_kind() {
         let origin = |org: &str, connection: &str| Origin {
             org: org.parse().expect("slug"),
             provider: "greenhouse".into(),

@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_without_an_id_of_its_own_is_named_after_its_provider() {
+    fn a_connection_without_an_id_is_named_after_its_provider() {
         let acme: OrgId = "acme".parse().expect("slug");
         let named = ConnectionId::derived("lever", &acme, &["key"]).expect("a slug");
         assert_eq!(Ok(&named), ConnectionId::derived("lever", &acme, &["key"]).as_ref());

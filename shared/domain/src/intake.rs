@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn an_intake_lands_on_the_same_records_and_people_and_jobs_are_recognised() {
+    fn intakes_of_one_person_or_job_share_its_record() {
         let org: OrgId = "acme".parse().expect("slug");
         let api: ConnectionId = CONNECTION.parse().expect("slug");
         let external =

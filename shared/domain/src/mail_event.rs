@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reference_survives_the_way_to_the_provider_and_nothing_else_is_one() {
+    fn a_reference_is_parsed_from_its_text_and_from_no_other() {
         let text = "acme-2_0190f5fe-7c00-7a00-8000-000000000001";
         let reference: MailReference = text.parse().expect("a reference");
         assert_eq!(reference.to_string(), text);

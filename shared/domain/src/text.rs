@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn links_in_mails_are_https_and_cannot_break_out_of_an_attribute() {
+    fn links_are_https_and_cannot_break_out_of_an_attribute() {
         for good in ["https://app.example.com/reset?token=a%20b&x=1", "https://1.example"] {
             assert!(https_url(good, &()).is_ok(), "{good} is accepted");
         }

@@ -113,7 +113,7 @@ fn fields_are_those_of_the_domain() {
 }
 
 #[test]
-fn a_missing_or_wrong_field_is_named_and_an_optional_one_is_left_out() {
+fn a_missing_or_wrong_field_is_named_and_optional_ones_are_not() {
     let templates = Templates::built_in().expect("valid");
     for (kind, language) in mails(&templates) {
         let known = templates.kinds.get(&kind).expect("known");

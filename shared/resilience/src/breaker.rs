@@ -192,7 +192,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_wait_doubles_to_the_cap_and_is_never_shorter_than_the_first() {
+    fn the_wait_doubles_from_the_first_to_the_cap() {
         let seconds = |reopened, jitter| POLICY.wait_after(reopened, jitter).as_secs();
         assert_eq!([seconds(0, 1.0), seconds(1, 1.0), seconds(2, 1.0), seconds(3, 1.0)], [60, 120, 240, 480]);
         assert_eq!([seconds(4, 1.0), seconds(u32::MAX, 1.0), seconds(4, 0.0)], [900, 900, 60]);

@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn the_window_before_counts_by_the_part_that_is_still_within_reach() {
+    fn the_previous_window_counts_by_the_part_within_reach() {
         let allowance = |previous, elapsed| POLICY.allowance(&window(0, previous), MINUTE + elapsed);
         assert_eq!([allowance(0, 0), allowance(100, 0), allowance(50, 0)], [100, 0, 50]);
         assert_eq!([allowance(100, 599), allowance(100, 600), allowance(100, 30_000)], [0, 1, 50]);
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_window_says_to_the_millisecond_when_the_next_request_fits() {
+    fn a_full_window_gives_the_exact_time_of_the_next_request() {
         for (count, previous, opens) in [
             (100, 0, MINUTE + 600),
             (99, 0, 0),

@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_later_version_wins_in_every_order_and_the_same_costs_nothing() {
+    fn the_latest_version_wins_in_every_order() {
         assert_eq!(observe(None, &seen("a", 5, 9)), Decision::Create);
         assert_eq!(observe(Some(&snapshot("a", 5)), &seen("a", 7, 9)), Decision::Unchanged);
         assert_eq!(observe(Some(&snapshot("a", 5)), &seen("b", 5, 9)), Decision::Update);

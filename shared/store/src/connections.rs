@@ -63,7 +63,7 @@ mod tests {
     use aws::table::Table;
 
     #[tokio::test]
-    async fn a_status_changes_only_from_what_was_seen_and_what_has_a_tombstone_is_not_found_again() {
+    async fn a_status_changes_only_from_the_one_that_was_read() {
         let (records, now) = (Records::new(Table::in_memory()), Timestamp::UNIX_EPOCH);
         let key = ConnectionKey { org: "acme".parse().expect("slug"), connection: "one".parse().expect("slug") };
         let (org, id) = (key.org.clone(), key.connection.clone());

@@ -323,7 +323,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_waits_for_a_worker_is_in_the_index_from_its_first_write_and_nothing_else_is() -> Result<(), String> {
+    fn only_waiting_work_is_in_the_index_from_its_first_write() -> Result<(), String> {
         let org: OrgId = "acme".parse().map_err(|e| format!("{e}"))?;
         let now: Timestamp = "2026-11-22T10:00:00.123Z".parse().map_err(|e| format!("{e}"))?;
         let application = ApplicationId::derived(&org, &["a"]);
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_survives_the_way_to_the_client_and_back_and_nothing_else_is_one() {
+    fn a_cursor_is_parsed_from_its_text_and_from_no_other() {
         let cursor = Cursor { sk: "id".into(), listed_at: "2026-11-22T10:00:00.000Z#id".into() };
         assert_eq!(Cursor::parse(&cursor.to_string()), Some(cursor));
         for bad in ["", "x", "e30", "!!!"] {

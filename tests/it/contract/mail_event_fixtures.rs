@@ -120,10 +120,10 @@ fn sendgrids_events_are_read_by_our_reference_only() {
     for mut body in [Some(ours), recorded].into_iter().flatten() {
         assert_eq!(events(source("sendgrid"), &body), []);
         body[0]["reference"] = REFERENCE.into();
-        let told = events(source("sendgrid"), &body);
-        assert_eq!((told[0].kind, told[0].at), (MailEventKind::Refused, at(1_600_112_492)));
-        assert_eq!(told[0].id, body[0]["sg_event_id"]);
-        assert_eq!(told[0].provider_message_id.as_deref(), Some("LRzXl_NHStOGhQ4kofSm_A"));
+        let parsed = events(source("sendgrid"), &body);
+        assert_eq!((parsed[0].kind, parsed[0].at), (MailEventKind::Refused, at(1_600_112_492)));
+        assert_eq!(parsed[0].id, body[0]["sg_event_id"]);
+        assert_eq!(parsed[0].provider_message_id.as_deref(), Some("LRzXl_NHStOGhQ4kofSm_A"));
     }
 }
 
@@ -140,7 +140,7 @@ fn mailgun_deliveries() -> Vec<(&'static str, Value)> {
 }
 
 #[test]
-fn mailguns_signature_covers_every_bit_of_time_and_token_and_nothing_else() {
+fn mailguns_signature_covers_time_and_token_and_nothing_else() {
     let verifies_after = |seconds: i64, body: &Value, key: &str| {
         let (body, now) = (body.to_string(), at(1_534_108_637 + seconds));
         source("mailgun").verify(&HeaderMap::new(), body.as_bytes(), &[key.into()], now).is_ok()
@@ -184,12 +184,12 @@ fn mailguns_events_are_read_by_our_reference_only() {
     for (_, mut body) in mailgun_deliveries() {
         assert_eq!(events(source("mailgun"), &body), []);
         body["event-data"]["user-variables"] = json!({"reference": REFERENCE});
-        let told = events(source("mailgun"), &body);
+        let parsed = events(source("mailgun"), &body);
         // Three dots are no plain word for a key, but they are characters of one.
-        assert_eq!((told[0].kind, told[0].id.as_str()), (MailEventKind::Delivered, "hTWCTD81RtiDN-...:1534108637"));
-        assert_eq!(told[0].at.as_millisecond(), 1_534_108_637_153);
+        assert_eq!((parsed[0].kind, parsed[0].id.as_str()), (MailEventKind::Delivered, "hTWCTD81RtiDN-...:1534108637"));
+        assert_eq!(parsed[0].at.as_millisecond(), 1_534_108_637_153);
         let id = Some("<20180812211713.1.DF5966851B4BAA99@example.org>");
-        assert_eq!(told[0].provider_message_id.as_deref(), id);
+        assert_eq!(parsed[0].provider_message_id.as_deref(), id);
     }
 }
 
@@ -210,17 +210,17 @@ fn brevos_events_are_read_by_our_reference_only() {
         ] {
             let mut body = body.clone();
             body[field] = value;
-            let told = events(source("brevo"), &json!([body]));
-            assert_eq!((told[0].kind, told[0].at), (MailEventKind::Accepted, at(1_520_363_423)), "{field}");
-            assert_eq!(told[0].provider_message_id.as_deref(), Some(id));
-            assert_eq!(told, events(source("brevo"), &body), "one event is not in a list");
+            let parsed = events(source("brevo"), &json!([body]));
+            assert_eq!((parsed[0].kind, parsed[0].at), (MailEventKind::Accepted, at(1_520_363_423)), "{field}");
+            assert_eq!(parsed[0].provider_message_id.as_deref(), Some(id));
+            assert_eq!(parsed, events(source("brevo"), &body), "one event is not in a list");
         }
     }
     for mut body in [Some(bounce), recorded("webhook_hard_bounce")].into_iter().flatten() {
         assert_eq!(events(source("brevo"), &body), []);
         body["tag"] = REFERENCE.into();
-        let told = events(source("brevo"), &body);
-        assert_eq!(told[0].kind, MailEventKind::Bounced);
-        assert!(told[0].detail.as_deref().is_some_and(|words| words.starts_with("RecipientError: 550 5.5.0")));
+        let parsed = events(source("brevo"), &body);
+        assert_eq!(parsed[0].kind, MailEventKind::Bounced);
+        assert!(parsed[0].detail.as_deref().is_some_and(|words| words.starts_with("RecipientError: 550 5.5.0")));
     }
 }

@@ -71,11 +71,11 @@ impl Stack {
     }
 
     /// The accepted mails of a notification at a provider. The relay knows them by a header, the others by the reference.
-    pub(crate) async fn mails_at(&self, provider: &str, told: &NotificationRef) -> u64 {
+    pub(crate) async fn mails_at(&self, provider: &str, notification: &NotificationRef) -> u64 {
         if provider == "smtp" {
-            return u64::try_from(self.mails_of(&told.id).await.len()).expect("a small number");
+            return u64::try_from(self.mails_of(&notification.id).await.len()).expect("a small number");
         }
-        let path = format!("/mails?correlation={}", told.reference());
+        let path = format!("/mails?correlation={}", notification.reference());
         let answer = self.control(provider, Method::GET, &path, None).await;
         u64::try_from(answer.body["items"].as_array().expect("a list of mails").len()).expect("a small number")
     }

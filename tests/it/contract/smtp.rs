@@ -109,7 +109,7 @@ fn dialogues() {
         let bench = Bench::new(&ports).await;
         bench.every_way_in_leads_to_the_mailbox().await;
         bench.who_is_not_let_in_sends_nothing().await;
-        bench.each_step_says_what_became_of_the_mail().await;
+        bench.each_step_of_the_dialogue_has_its_error().await;
         bench.credentials_go_over_no_open_line().await;
     });
 }
@@ -239,7 +239,7 @@ impl Bench {
         }
     }
 
-    async fn each_step_says_what_became_of_the_mail(&self) {
+    async fn each_step_of_the_dialogue_has_its_error(&self) {
         /// Whether it is this kind of failure.
         type Wanted = fn(&MailError) -> bool;
         let not_sent: Wanted = |error| matches!(error, MailError::NotSent(_));

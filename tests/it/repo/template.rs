@@ -93,7 +93,7 @@ fn queue<'a>(template: &'a Value, id: Option<&str>) -> Option<&'a Value> {
 }
 
 #[test]
-fn a_message_stays_hidden_six_times_as_long_as_its_worker_may_take() -> Result<()> {
+fn visibility_is_six_times_the_timeout_of_the_worker() -> Result<()> {
     fn rule(template: &Value) -> Vec<String> {
         let broken = events(template, "SQS").filter_map(|(id, function, event)| {
             let queue = queue(template, target(event.get("Queue")));

@@ -23,6 +23,14 @@ const BANNED_RUNS: [[&str; 2]; 7] = [
     ["what", "became"],
 ];
 
+/// The longest name of a test, in characters.
+const LONGEST_TEST_NAME: usize = 60;
+
+/// Whether a file's names are checked. Those of the simulators are not clean yet.
+fn in_scope(name: &str) -> bool {
+    name.ends_with(".rs") && !name.starts_with("tests/simulators/")
+}
+
 /// The words of an identifier, in lower case: `OrderIds` and `order_ids` are `order` and `ids`.
 fn words(identifier: &str) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
@@ -55,8 +63,6 @@ fn banned(text: &str) -> BTreeSet<String> {
 
 #[test]
 fn identifiers_use_the_words_of_the_field() -> Result<()> {
-    // What ships, its unit tests and the tools. The other tests' names are sentences about behaviour.
-    let in_scope = |name: &str| name.ends_with(".rs") && !name.starts_with("tests/");
     let mut violations = Vec::new();
     for (name, text) in sources()?.iter().filter(|(name, _)| in_scope(name)) {
         let found = banned(text);
@@ -69,6 +75,30 @@ fn identifiers_use_the_words_of_the_field() -> Result<()> {
         "fn give_back(toldAt: Told, holder: &str) { let x = \"told\"; } // told\nstruct GoesOn; let standard = stale;";
     let expected: BTreeSet<String> = ["give_back", "toldAt", "Told", "GoesOn"].map(str::to_owned).into();
     ensure!(banned(text) == expected, "banned words go unnoticed: {:?}", banned(text));
+    Ok(())
+}
+
+/// The names of a file's tests: of each function that has the attribute of a test.
+fn test_names(text: &str) -> Vec<String> {
+    let text = without_texts(text);
+    let mut names = Vec::new();
+    for item in ["#[test]", "#[tokio::test"].iter().flat_map(|attribute| text.split(attribute).skip(1)) {
+        let name = item.split("fn ").nth(1).and_then(|rest| rest.split('(').next());
+        names.extend(name.map(str::to_owned));
+    }
+    names
+}
+
+#[test]
+fn test_names_have_at_most_60_characters() -> Result<()> {
+    let mut violations = Vec::new();
+    for (file, text) in sources()?.iter().filter(|(name, _)| in_scope(name)) {
+        let long = |name: &String| name.chars().count() > LONGEST_TEST_NAME;
+        violations.extend(test_names(text).into_iter().filter(long).map(|name| format!("{file}: {name}")));
+    }
+    ensure!(violations.is_empty(), "{} long names of tests:\n  {}", violations.len(), violations.join("\n  "));
+    let text = "#[test]\nfn a() {}\nfn b() {}\n#[tokio::test(start_paused = true)]\nasync fn c() { let s = \"#[test] fn d()\"; }";
+    ensure!(test_names(text) == ["a", "c"], "a test goes unnoticed: {:?}", test_names(text));
     Ok(())
 }
 

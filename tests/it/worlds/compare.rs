@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 use simulators::world::Truth;
 
-/// Most differences that are told.
-const TOLD: usize = 8;
+/// The most differences that are listed.
+const MAX_LISTED: usize = 8;
 
 /// What is stored and not gone: `<kind>/<our id>` -> the record.
 pub(super) fn stored(records: impl Iterator<Item = Value>, origin: &Origin) -> BTreeMap<String, Value> {
@@ -38,8 +38,8 @@ pub(crate) fn differences(records: impl Iterator<Item = Value>, origin: &Origin,
     found.extend(stored.into_iter().map(|(place, record)| {
         format!("{place} ({}) is not at the provider", record["source"]["provider_id"].as_str().unwrap_or("?"))
     }));
-    let more = found.len().saturating_sub(TOLD);
-    found.truncate(TOLD);
+    let more = found.len().saturating_sub(MAX_LISTED);
+    found.truncate(MAX_LISTED);
     if more > 0 {
         found.push(format!("and {more} more"));
     }

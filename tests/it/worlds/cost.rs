@@ -25,7 +25,7 @@ async fn run(house: &House) {
 }
 
 #[test]
-fn a_sync_of_ten_thousand_unchanged_records_writes_for_pages_and_not_for_records() {
+fn a_sync_without_changes_writes_per_page_only() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let house = House::build(Provider::Greenhouse, 2).await;

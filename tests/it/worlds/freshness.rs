@@ -26,11 +26,11 @@ struct Case {
     /// The longest interval between two polls, in seconds.
     contract: f64,
     /// Whether it says when something changed, which other rules use.
-    times_told: bool,
+    reports_times: bool,
 }
 
-const WORKDAY: Case = Case { name: "Workday", contract: 1_800.0, times_told: true };
-const BAMBOOHR: Case = Case { name: "BambooHR", contract: 3_600.0, times_told: false };
+const WORKDAY: Case = Case { name: "Workday", contract: 1_800.0, reports_times: true };
+const BAMBOOHR: Case = Case { name: "BambooHR", contract: 3_600.0, reports_times: false };
 
 /// Workday: the mean delay, and the requests, against the fixed interval; in percent.
 const WORKDAY_MEAN: f64 = 55.0;
@@ -113,7 +113,7 @@ fn measure(case: &Case, shape: &Shape, seeds: &[u64], policies: Vec<(String, Mak
         let of = |seed: &u64| {
             let connections = load(*seed, shape);
             let one = |(_, make): &(String, Make)| {
-                replay(&connections, *seed, case.contract, case.times_told, &|connection| make(connection))
+                replay(&connections, *seed, case.contract, case.reports_times, &|connection| make(connection))
             };
             policies.iter().map(one).collect()
         };
@@ -170,9 +170,9 @@ fn about(seeds: &[u64], shape: &Shape) -> String {
 
 fn table(case: &Case, rows: &Rows) -> String {
     let fixed = rows.first().map(|(_, fixed)| *fixed).unwrap_or_default();
-    let told = if case.times_told { "tells when" } else { "does not tell when" };
+    let times = if case.reports_times { "tells when" } else { "does not tell when" };
     let mut table = format!(
-        "{}, contract {:.0} min, {told} something changed\n{:<26}{:>9}{:>9}{:>9}{:>7}{:>9}{:>7}{:>14}{:>11}",
+        "{}, contract {:.0} min, {times} something changed\n{:<26}{:>9}{:>9}{:>9}{:>7}{:>9}{:>7}{:>14}{:>11}",
         case.name,
         case.contract / 60.0,
         "policy",

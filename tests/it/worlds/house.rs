@@ -30,7 +30,7 @@ pub(super) const WEBHOOK_SECRET: &str = "s3cret-of-the-world";
 const BEGIN_MS: i64 = 1_793_606_400_000;
 /// So much the provider's clock is ahead of ours, in one world after the other: less than the five minutes that the engine
 /// allows for where a provider does not tell its time. Seven, so that each way to sign in meets each of them.
-const AHEAD_MS: [i64; 7] = [0, 2_000, -2_000, 90_000, -90_000, 270_000, -270_000];
+const CLOCK_OFFSETS_MS: [i64; 7] = [0, 2_000, -2_000, 90_000, -90_000, 270_000, -270_000];
 
 /// The four ATS whose worlds are played.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,8 +126,8 @@ pub(super) struct House {
 impl House {
     /// Builds a house; its simulator serves on this runtime.
     pub(super) async fn build(provider: Provider, seed: u64) -> Self {
-        let ahead_ms = AHEAD_MS[usize::try_from(seed).expect("a small number") % AHEAD_MS.len()];
-        let clocks = [0, ahead_ms].map(|ahead_ms| Arc::new(AtomicI64::new(BEGIN_MS + ahead_ms)));
+        let offset_ms = CLOCK_OFFSETS_MS[usize::try_from(seed).expect("a small number") % CLOCK_OFFSETS_MS.len()];
+        let clocks = [0, offset_ms].map(|offset_ms| Arc::new(AtomicI64::new(BEGIN_MS + offset_ms)));
         aws::clock::simulated::follow(Some(Arc::clone(&clocks[0])));
         let time = Clock::manual(Arc::clone(&clocks[1]));
         let (simulator, account, knobs) = open(provider, time);

@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_numbers_of_all_providers_are_summed_and_all_worlds_must_have_been_played() {
+    fn the_numbers_of_all_worlds_are_summed() {
         let log = "test a ... sync: provider=lever seeds=50 unequal=0 false_success=0 requests=9\n\
                    sync: provider=workday seeds=50 unequal=0 false_success=0 requests=9\n";
         let numbers = Numbers::read(log);

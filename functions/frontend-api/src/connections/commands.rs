@@ -174,7 +174,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_person_ends_a_wait_after_failures_and_no_wait_of_a_provider() {
+    fn a_person_ends_a_wait_after_failures_but_no_provider_limit() {
         let now = Timestamp::UNIX_EPOCH;
         let (org, id) = ("acme".parse().expect("slug"), "gh".parse().expect("slug"));
         let free = SyncState::new(ConnectionKey { org, connection: id }, "greenhouse", now);

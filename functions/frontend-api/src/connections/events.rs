@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_replay_has_an_id_of_its_own_and_everything_else_of_its_event() {
+    fn a_replay_copies_its_event_under_a_new_id() {
         let key = ConnectionKey { org: "acme".parse().expect("slug"), connection: "gh".parse().expect("slug") };
         let again = |event| replay_of(&key, "greenhouse", event);
         let first = again(event("e-1", Some("e30="))).expect("a delivery");

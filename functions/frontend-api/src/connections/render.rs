@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_without_heartbeat_is_interrupted_unless_the_other_has_one() {
+    fn a_run_without_heartbeat_is_interrupted() {
         let now: Timestamp = "2026-11-22T10:00:00Z".parse().expect("a time");
         let ago = |seconds| now - SignedDuration::from_secs(seconds);
         assert!(running_runs(&state(now), now).is_empty());
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_that_does_not_work_has_no_next_time_but_a_reason() {
+    fn a_connection_that_is_not_polled_shows_the_reason() {
         let now = Timestamp::UNIX_EPOCH;
         for status in [ConnectionStatus::Active, ConnectionStatus::Checking] {
             assert_eq!(sync_response(state(now), status, now).next_at, Some(now), "{status:?}");

@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_by_the_same_request_in_the_same_generation_only() -> Result<(), String> {
+    fn an_entry_is_read_by_its_request_in_its_generation_only() -> Result<(), String> {
         let at: Timestamp = "2026-11-22T10:00:00.123Z".parse().map_err(|e| format!("{e}"))?;
         let entry = Entry::new("{\"items\":[\"ä\"]}".to_owned(), at, Lifetime::of(Kind::Jobs, Reach::Fleet, None));
         let acme = key("acme")?;

@@ -127,7 +127,7 @@ async fn an_error_is_not_cached() {
 }
 
 #[tokio::test]
-async fn the_cache_is_bounded_and_answers_too_large_for_it_are_returned() {
+async fn the_cache_is_bounded_and_large_answers_bypass_it() {
     let (cache, now) = (Cache::with(None, 100_000), clock::now());
     let mut largest = 0;
     for at in 0..100 {

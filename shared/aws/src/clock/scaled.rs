@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_minute_of_a_clock_that_is_five_times_as_fast_takes_twelve_seconds() {
+    fn a_minute_of_a_clock_five_times_as_fast_takes_12_seconds() {
         let scale = Scale::parse("5", "1000000").expect("a scale");
         let at = |ms| scale.at(Timestamp::from_millisecond(ms).expect("a time")).as_millisecond();
         assert_eq!((at(1_000_000), at(1_012_000), at(999_000)), (1_000_000, 1_060_000, 995_000));

@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn items_of_a_newer_format_are_refused_and_unknown_attributes_ignored() {
+    fn newer_formats_are_refused_and_unknown_attributes_ignored() {
         let item = |v: i64| Item::from([("v".to_owned(), number(v)), ("new".to_owned(), text("x"))]);
         assert!(from_item::<serde_json::Value>(item(1)).is_ok());
         assert!(matches!(from_item::<serde_json::Value>(item(2)), Err(AwsError::Unreadable { .. })));

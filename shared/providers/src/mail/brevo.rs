@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_notification_has_the_same_key_and_no_api_key_is_printed() {
+    fn a_notification_has_one_idempotency_key_and_hides_the_api_key() {
         let base = Url::parse("https://api.brevo.com").expect("url");
         let request = Brevo.request(&base, &sample(), &"xkeysib-secret".into(), Timestamp::UNIX_EPOCH).expect("built");
         assert_eq!(request.url.as_str(), "https://api.brevo.com/v3/smtp/email");
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_repeated_request_is_accepted_and_errors_are_sorted_by_their_code() {
+    fn errors_are_classified_by_code_and_duplicates_are_accepted() {
         let id = "<201801020304.1234567890@smtp-relay.mailin.fr>".to_owned();
         let taken = r#"{"messageId":"<201801020304.1234567890@smtp-relay.mailin.fr>"}"#;
         assert_eq!(check(201, taken), Ok(Accepted { provider_message_id: id }));

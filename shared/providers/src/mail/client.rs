@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_says_whether_this_mail_or_every_mail_fails_or_is_unknown() {
+    fn a_status_decides_what_failed_or_is_unknown() {
         let now = NOW.parse().expect("time");
         let sort = |status| by_status(&reply(status, &[]), now, Reset::At("x-reset"), "d".to_owned());
         for (status, wanted) in [

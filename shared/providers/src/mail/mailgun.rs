@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_are_followed_on_the_same_host_only_and_other_mails_are_left_out() {
+    fn pages_are_followed_on_one_host_and_other_mails_left_out() {
         let base = Url::parse("https://api.mailgun.net").expect("url");
         let reference = SAMPLE_REFERENCE.parse().expect("a reference");
         let since = "2026-11-22T10:00:00Z".parse().expect("time");
@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn a_permanent_failure_is_of_the_address_only_when_mailgun_tried() {
+    fn a_permanent_failure_bounces_only_if_mailgun_tried() {
         for (part, kind) in [
             (json!({"severity": "permanent", "reason": "bounce"}), Some(MailEventKind::Bounced)),
             (json!({"severity": "permanent", "reason": "suppress-bounce"}), Some(MailEventKind::Refused)),

@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_mail_at_the_same_time_is_the_same_but_for_its_boundary() {
+    fn a_mail_is_composed_the_same_way_except_for_its_boundary() {
         let without_boundary = |text: String| {
             let (_, rest) = text.split_once("boundary=\"").expect("a boundary");
             let boundary = rest.split('"').next().expect("a boundary").to_owned();

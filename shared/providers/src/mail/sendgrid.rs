@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mail_can_be_found_by_its_notification_and_no_key_is_printed() {
+    fn a_mail_carries_its_reference_and_no_key_is_printed() {
         let base = Url::parse("https://api.sendgrid.com").expect("url");
         let request = SendGrid.request(&base, &sample(), &"SG.secret".into(), Timestamp::UNIX_EPOCH).expect("built");
         assert_eq!(request.url.as_str(), "https://api.sendgrid.com/v3/mail/send");
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn the_list_leads_to_the_events_of_the_first_mail_and_says_that_the_others_are_known() {
+    fn a_listed_mail_leads_to_its_events_and_others_are_accepted() {
         assert!(matches!(parse_lookup(&json!({"messages": []})), Ok(LookupPage::Last(events)) if events.is_empty()));
         let two = json!({"messages": [{"sg_message_id": "abc.recvd-1-2.0"}, {"sg_message_id": "def.filter1.0"}]});
         let Ok(LookupPage::More(events, next)) = parse_lookup(&two) else { panic!("there is more") };

@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_model_will_not_say_is_final_and_what_it_may_say_later_is_not() {
+    fn blocked_cut_off_and_invalid_answers_are_classified() {
         let blocked = check(200, r#"{"promptFeedback":{"blockReason":"SAFETY"}}"#);
         assert_eq!(blocked, Err(ModelError::PromptBlocked("SAFETY".into())));
         let candidate = |reason: &str| check(200, &format!(r#"{{"candidates":[{{"finishReason":"{reason}"}}]}}"#));
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_are_sorted_by_what_to_do_and_a_daily_quota_beats_a_short_delay() {
+    fn a_daily_quota_overrides_the_delay_that_an_error_names() {
         let limited = |quota: &str| {
             let body = format!(
                 r#"[{{"error":{{"code":429,"status":"RESOURCE_EXHAUSTED","details":[{{"@type":"q","violations":[{{"quotaId":"{quota}"}}]}},{{"@type":"r","retryDelay":"10.5s"}}]}}}}]"#

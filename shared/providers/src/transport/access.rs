@@ -189,7 +189,7 @@ mod tests {
     const LIVE: &str = "https://generativelanguage.googleapis.com";
 
     #[test]
-    fn only_production_reaches_the_live_model_whatever_is_configured() {
+    fn only_production_reaches_the_live_model() {
         for stage in [Stage::Local, Stage::Dev, Stage::Staging] {
             assert_eq!(model_access(stage, LIVE, None, "gemini"), Ok(ModelAccess::Mock));
             for outside in [
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn only_production_reaches_a_mail_provider_and_only_there_mail_may_not_go_nowhere() {
+    fn only_production_reaches_and_requires_a_mail_provider() {
         let live = "https://api.sendgrid.com";
         for stage in [Stage::Local, Stage::Dev, Stage::Staging] {
             let refused = AccessError::Mail { id: "sendgrid", stage: stage.as_str() };

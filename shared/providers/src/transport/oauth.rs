@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refresh_token_goes_to_the_configured_server_and_to_no_other() {
+    fn a_refresh_token_goes_to_the_configured_server_only() {
         let form = |extra: &str| tokens().form(&user(extra), Timestamp::UNIX_EPOCH);
         let wanted = "grant_type=refresh_token&client_id=c&client_secret=s-1&refresh_token=r-1";
         for extra in ["", r#","token_uri":"https://oauth2.googleapis.com/token""#] {

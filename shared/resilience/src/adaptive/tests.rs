@@ -108,7 +108,7 @@ fn a_long_run_does_not_stretch_the_contract() {
 }
 
 #[test]
-fn working_webhooks_are_reconciled_and_their_silence_is_an_alarm() {
+fn working_webhooks_are_reconciled_and_silence_is_noticed() {
     let policy = hourly();
     let (mut rate, now) = learned(&policy, 3, true);
     rate.heard(&policy, now, 1);

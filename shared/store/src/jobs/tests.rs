@@ -186,7 +186,7 @@ async fn work_of_a_dead_worker_is_taken_over_knowingly() {
 }
 
 #[tokio::test]
-async fn a_failure_of_aws_ends_no_work_unless_trying_again_cannot_help() {
+async fn an_aws_error_ends_work_only_if_a_retry_cannot_help() {
     let job = Scripted::new();
     let message = job.recorded(1).await;
     let (operation, detail) = ("read the table", || "for a test".to_owned());
@@ -215,7 +215,7 @@ async fn a_record_that_cannot_be_read_fails_and_is_not_tried() {
 }
 
 #[tokio::test]
-async fn a_holder_whose_lease_has_passed_records_nothing_and_keeps_its_message() {
+async fn an_expired_lease_records_nothing_and_keeps_the_message() {
     let job = Scripted::new();
     for (number, transition) in [(1, ended()), (2, waiting(Wait::Tried))] {
         let message = job.recorded(number).await;

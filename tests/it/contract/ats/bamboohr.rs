@@ -1,8 +1,8 @@
 //! BambooHR's file against its simulator.
 
 mod changes;
+mod failures;
 mod recorded;
-mod trouble;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -75,18 +75,18 @@ async fn the_key_is_tried_and_a_wrong_one_is_said_without_it() {
     assert!(bamboohr.sign_in().await.expect("nothing to fetch").is_none(), "no token is needed");
     bamboohr.secret("api_key", "wrong-s3cret");
     let refused = bamboohr.check().await.expect_err("refused");
-    assert!(matches!(&refused, AtsError::Unauthorised(why) if why.contains("401")), "{refused:?}");
+    assert!(matches!(&refused, AtsError::Unauthorised(reason) if reason.contains("401")), "{refused:?}");
     assert!(!format!("{refused:?} {refused}").contains("s3cret"));
     acme.with(|company| company.door.without_ats = vec!["wrong-s3cret".to_owned()]);
     let refused = bamboohr.check().await.expect_err("no access to applicant tracking");
-    assert!(matches!(&refused, AtsError::Unauthorised(why) if why.contains("ATS")), "{refused:?}");
-    for (key, shown) in [("s3cret", "czNjcmV0"), ("s3cret\nwith a line", "s3cret")] {
+    assert!(matches!(&refused, AtsError::Unauthorised(reason) if reason.contains("ATS")), "{refused:?}");
+    for (key, encoded) in [("s3cret", "czNjcmV0"), ("s3cret\nwith a line", "s3cret")] {
         bamboohr.secret("api_key", key);
         let call = format!("{:?}", bamboohr.ats.build_request(&bamboohr.context(), "check"));
-        assert!(!call.contains("s3cret") && !call.contains(shown), "{call}");
+        assert!(!call.contains("s3cret") && !call.contains(encoded), "{call}");
     }
     let (bamboohr, _) = connected(0, vec![], vec![]).await;
-    assert!(matches!(bamboohr.check().await, Err(AtsError::Unauthorised(why)) if why.contains("api_key")));
+    assert!(matches!(bamboohr.check().await, Err(AtsError::Unauthorised(reason)) if reason.contains("api_key")));
 }
 
 #[tokio::test]
@@ -145,30 +145,30 @@ async fn a_window_brings_every_change_and_ends_where_nothing_is_new() {
 }
 
 #[tokio::test]
-async fn what_is_there_is_told_and_what_is_not_is_gone() {
+async fn existing_objects_are_read_and_others_are_gone() {
     let (bamboohr, acme) = bamboohr(200).await;
-    let (kept, deleted) = acme.with(|company| {
+    let (existing, deleted) = acme.with(|company| {
         let mut ids = company.applications().keys().map(ToString::to_string);
         (ids.next().expect("one"), ids.next().expect("another"))
     });
     acme.with(|company| company.remove(deleted.parse().expect("a number")));
-    let (there, gone) = look_up(&bamboohr, Kind::Application, &[&kept, &deleted, "1"]).await;
-    assert!(there.len() == 2 && there.contains_key(&format!("application/{kept}")), "with its applicant");
+    let (there, gone) = look_up(&bamboohr, Kind::Application, &[&existing, &deleted, "1"]).await;
+    assert!(there.len() == 2 && there.contains_key(&format!("application/{existing}")), "with its applicant");
     assert_eq!(gone, ["1", &deleted].map(|id| ObjectRef::new(Kind::Application, id)).into());
     let listed = bamboohr.pass(None).await.expect("read").objects;
     assert!(there.iter().all(|(place, record)| listed.get(place) == Some(record)), "both tell the same");
 
     let jobs: Vec<u64> = acme.with(|company| company.jobs().keys().copied().collect());
     acme.with(|company| company.change_job(jobs[1], |job| job.status = JobStatus::Deleted));
-    let [kept, deleted] = [jobs[0], jobs[1]].map(|id| id.to_string());
-    let (there, gone) = look_up(&bamboohr, Kind::Job, &[&kept, &deleted]).await;
-    assert_eq!(there.into_keys().collect::<Vec<_>>(), [format!("job/{kept}")]);
+    let [existing, deleted] = [jobs[0], jobs[1]].map(|id| id.to_string());
+    let (there, gone) = look_up(&bamboohr, Kind::Job, &[&existing, &deleted]).await;
+    assert_eq!(there.into_keys().collect::<Vec<_>>(), [format!("job/{existing}")]);
     assert_eq!(gone, [ObjectRef::new(Kind::Job, &deleted)].into());
     assert!(bamboohr.ats.lookup_cursors(Kind::Candidate, &["1".to_owned()]).is_none(), "an applicant has no address");
 }
 
 #[tokio::test]
-async fn a_row_that_moves_over_the_border_of_a_page_is_found_by_its_name() {
+async fn a_row_that_moves_between_pages_is_looked_up() {
     let (bamboohr, acme) = bamboohr(400).await;
     acme.set_page_size(20);
     let ids: Vec<String> =

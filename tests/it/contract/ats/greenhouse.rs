@@ -70,7 +70,7 @@ async fn client_credentials_give_a_token_for_an_hour() {
 }
 
 #[tokio::test]
-async fn a_refresh_token_is_replaced_each_time_and_the_old_one_has_to_be_authorised_again() {
+async fn a_refresh_token_is_replaced_and_the_old_one_is_revoked() {
     let (mut harness, account) = connected(LoginMethod::RefreshToken, 10).await;
     for _ in 0..3 {
         assert!(harness.sign_in().await.expect("signed in").expect("a token").refresh_token.is_some());
@@ -129,7 +129,7 @@ async fn a_window_brings_what_changed_in_it_and_nothing_else() {
     // What is gone is told by webhooks only.
     let mut gone: Vec<String> = passed.gone.iter().map(place).collect();
     for delivery in account.deliveries(SECRET) {
-        gone.extend(told(&harness, &delivery).gone.iter().map(place));
+        gone.extend(reported_change(&harness, &delivery).gone.iter().map(place));
     }
     for place in &gone {
         objects.remove(place);
@@ -137,16 +137,16 @@ async fn a_window_brings_what_changed_in_it_and_nothing_else() {
     let left: Vec<String> = harness.differences(&objects, &account.truth());
     // What hung on an application that is gone is not told by anything: a complete pass finds that.
     let hanging = ["interview/", "offer/", "scorecard/", "opening/", "post/"];
-    let told: Vec<&String> = left
+    let unexplained: Vec<&String> = left
         .iter()
         .filter(|said| !(said.ends_with("is not there") && hanging.iter().any(|kind| said.starts_with(kind))))
         .collect();
-    assert_eq!(told, Vec::<&String>::new());
+    assert_eq!(unexplained, Vec::<&String>::new());
     let passed = harness.pass(None).await.expect("passed");
     assert_eq!(harness.differences(&passed.objects, &account.truth()), Vec::<String>::new());
 }
 
-fn told(harness: &Harness, delivery: &Delivery) -> Changed {
+fn reported_change(harness: &Harness, delivery: &Delivery) -> Changed {
     let source = harness.provider.webhooks.expect("webhooks");
     let event = source.interpret(&harness.origin, &delivery.body, Timestamp::UNIX_EPOCH).expect("readable");
     match event.meaning {
@@ -156,7 +156,7 @@ fn told(harness: &Harness, delivery: &Delivery) -> Changed {
 }
 
 #[tokio::test]
-async fn objects_are_looked_up_by_id_and_what_is_not_told_is_gone() {
+async fn objects_are_looked_up_by_id_and_missing_ones_are_gone() {
     let (harness, account) = ready(300).await;
     account.set_limit(None);
     let ids: Vec<u64> = account.with(|state| state.store.rows(Table::Candidates).keys().copied().collect());
@@ -193,7 +193,7 @@ async fn limits_are_obeyed_with_and_without_a_time() {
     let pauses = pauses.map(|page| page.expect("a page").pause);
     // The next half minute is 20 s away, and one more for clocks that differ.
     assert_eq!(pauses, [None, None, Some(Duration::from_secs(21))]);
-    let limited = |wait, told| Err(AtsError::RateLimited { wait: Duration::from_secs(wait), stated: told });
+    let limited = |wait, stated| Err(AtsError::RateLimited { wait: Duration::from_secs(wait), stated });
     assert_eq!(harness.read("jobs").await, limited(20, true));
     account.set_retry_after(false);
     assert_eq!(harness.read("jobs").await, limited(21, false));
@@ -202,7 +202,7 @@ async fn limits_are_obeyed_with_and_without_a_time() {
 }
 
 #[tokio::test]
-async fn failures_are_told_apart_and_say_nothing_of_what_came() {
+async fn failures_are_classified_and_quote_no_values() {
     let (harness, _account) = ready(10).await;
     let html = json!("<html><body>Ada King, ada@example.com</body></html>");
     let is_unavailable = |error: &AtsError| matches!(error, AtsError::Unavailable(_));
@@ -226,7 +226,7 @@ async fn failures_are_told_apart_and_say_nothing_of_what_came() {
 }
 
 #[tokio::test]
-async fn a_poisoned_row_is_left_out_and_the_others_are_kept() {
+async fn a_poisoned_row_is_left_out_of_its_page() {
     let (harness, _account) = ready(10).await;
     let rows = json!([
         {"id": 3, "candidate_id": 7, "status": "in_process", "updated_at": "2026-09-01T00:00:00.000Z"},
@@ -282,7 +282,7 @@ async fn webhooks_are_verified_over_their_bytes_and_name_what_changed() {
         if again.as_bytes() != delivery.body {
             assert_eq!(source.verify(&sent, again.as_bytes(), &SecretString::from(SECRET), now), Err(NotAuthentic));
         }
-        let changed = told(&harness, &delivery);
+        let changed = reported_change(&harness, &delivery);
         assert!(changed.gone.iter().all(|gone| !truth.contains_key(&place(gone))), "what is gone stays gone");
         let named: Vec<String> = changed.about.iter().map(place).collect();
         for seen in &changed.reported {

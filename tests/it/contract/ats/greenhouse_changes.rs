@@ -56,8 +56,8 @@ async fn an_application_is_moved_once() {
     assert_eq!(count(&account, Table::ApplicationStages), passed, "it was moved before the answer was lost");
     let strange = Change::MoveStage { application: id.to_string(), stage: "7".to_owned() };
     assert!(matches!(harness.make(&strange).await, Err(AtsError::Refused(_))), "it is no stage of the job");
-    let nobody = Change::MoveStage { application: "7".to_owned(), stage: stage.to_string() };
-    assert!(matches!(harness.make(&nobody).await, Err(AtsError::Refused(_))));
+    let unknown = Change::MoveStage { application: "7".to_owned(), stage: stage.to_string() };
+    assert!(matches!(harness.make(&unknown).await, Err(AtsError::Refused(_))));
 }
 
 #[tokio::test]

@@ -1,9 +1,9 @@
 //! Lever's file against its simulator.
 
-mod asking;
 mod changes;
+mod connection;
+mod failures;
 mod recorded;
-mod trouble;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use simulators::lever::Company;
 use simulators::world::{Account, Chance, Delivery};
 
-use self::asking::lever;
+use self::connection::lever;
 use super::harness::place;
 
 /// All kinds that Lever has.
@@ -98,7 +98,7 @@ async fn a_window_brings_what_changed_and_little_else() {
 }
 
 #[tokio::test]
-async fn objects_are_asked_for_by_id_and_what_is_not_there_is_gone() {
+async fn objects_are_looked_up_by_id_and_missing_ones_are_gone() {
     let (lever, acme) = lever(500).await;
     let records = lever.pass_through(None).await.records;
     let of = |kind: Kind| {

@@ -57,7 +57,7 @@ fn fault(order: serde_json::Value) -> Fault {
 }
 
 #[tokio::test]
-async fn both_ways_to_sign_in_do_and_a_wrong_secret_is_told_apart_from_a_withdrawn_grant() {
+async fn both_logins_work_and_a_wrong_secret_is_no_revoked_grant() {
     let (mut harness, tenant) = connected().await;
     assert_eq!(harness.check().await, Ok(()));
     assert!(harness.sign_in().await.expect("nothing to do").is_none(), "each request has the password");
@@ -86,20 +86,20 @@ async fn both_ways_to_sign_in_do_and_a_wrong_secret_is_told_apart_from_a_withdra
 }
 
 #[tokio::test]
-async fn no_secret_is_shown_by_a_request() {
+async fn no_request_prints_a_secret() {
     let (mut harness, _) = connected().await;
-    let shown = |harness: &Harness| {
+    let printed = |harness: &Harness| {
         let cursor = harness.ats.check_cursor(&harness.settings);
         let call = harness.ats.build_request(&harness.context(), &cursor).expect("a request");
         let body = String::from_utf8(call.body.to_vec()).expect("text");
         (format!("{call:?}"), body)
     };
-    let (debug, body) = shown(&harness);
+    let (debug, body) = printed(&harness);
     assert!(body.contains("local-workday-password-acme") && body.contains("ISU_hiring@acme"));
     assert!(!debug.contains("local-workday"), "{debug}");
     harness.connection.login = LoginMethod::RefreshToken;
     harness.token = Some("t0ken".to_owned().into());
-    let (debug, body) = shown(&harness);
+    let (debug, body) = printed(&harness);
     assert!(!debug.contains("t0ken") && !body.contains("Security"), "{debug}");
     let grant = harness.token_grant().token_request(&harness.context()).expect("a request");
     assert!(!format!("{grant:?}").contains("local-workday-secret"), "{grant:?}");
@@ -129,8 +129,8 @@ async fn a_pass_sees_one_time_whatever_happens_while_it_reads() {
         let mut cursor = harness.ats.first_cursor(&stream, &harness.settings, None);
         let mut seen = BTreeMap::new();
         let mut truth = None;
-        while let Some(asked) = cursor {
-            let page = harness.read(&asked).await.expect("a page");
+        while let Some(current) = cursor {
+            let page = harness.read(&current).await.expect("a page");
             // The first page is the time as of which all others are.
             let truth = truth.get_or_insert_with(|| tenant.truth());
             for seen_now in page.observations {
@@ -156,7 +156,7 @@ async fn a_pass_sees_one_time_whatever_happens_while_it_reads() {
 }
 
 #[tokio::test]
-async fn what_goes_wrong_is_told_apart() {
+async fn failures_are_classified() {
     type Kind = fn(&AtsError) -> bool;
     let (harness, tenant) = connected().await;
     let cursor = harness.ats.check_cursor(&harness.settings);
@@ -201,7 +201,7 @@ async fn a_place_in_the_list_that_is_too_old_is_begun_again() {
 }
 
 #[tokio::test]
-async fn a_row_that_cannot_be_read_is_left_out_and_said_without_what_stands_in_it() {
+async fn an_invalid_row_is_reported_without_its_values() {
     let (harness, _) = connected().await;
     let stream = harness.ats.streams(&harness.settings).remove(1);
     let first = harness.ats.first_cursor(&stream, &harness.settings, None).expect("a cursor");

@@ -84,8 +84,8 @@ fn every_broken_rule_of_a_body_is_named() {
         );
         let strange = json!({"kind": "application-review", "application_id": "x"});
         globex.post("/api/suggestions", &strange).await.blames(400, "application_id", "invalid");
-        let nobody = json!({"kind": "application-review", "application_id": uuid::Uuid::now_v7()});
-        globex.post("/api/suggestions", &nobody).await.is_problem(404, "not-found");
+        let of_another_tenant = json!({"kind": "application-review", "application_id": uuid::Uuid::now_v7()});
+        globex.post("/api/suggestions", &of_another_tenant).await.is_problem(404, "not-found");
         globex.post("/api/jobs", &json!({"title": "x".repeat(201)})).await.blames(400, "title", "invalid");
 
         let list = globex.get("/api/notifications?limit=100").await.body;
@@ -94,7 +94,7 @@ fn every_broken_rule_of_a_body_is_named() {
 }
 
 #[test]
-fn unknown_ids_parameters_and_methods_are_told_apart() {
+fn unknown_ids_parameters_and_methods_have_their_own_problem() {
     let _guard = using(&[]);
     run(async {
         let stack = Stack::open();

@@ -120,7 +120,7 @@ fn signal(signal: &str, pid: &str) {
 }
 
 #[test]
-fn a_kept_list_tells_its_age_and_validator_and_belongs_to_its_organisation() {
+fn a_cached_list_has_age_validator_and_one_organisation() {
     let _guard = alone();
     run(async {
         let stack = Stack::open();
@@ -163,7 +163,7 @@ fn a_kept_list_tells_its_age_and_validator_and_belongs_to_its_organisation() {
 }
 
 #[test]
-fn an_application_of_a_webhook_is_in_the_kept_list_as_soon_as_its_event_is_done() {
+fn a_cached_list_shows_an_application_when_its_event_is_done() {
     let _guard = using(&REVIEW);
     run(async {
         let stack = Stack::open();
@@ -191,7 +191,7 @@ fn an_application_of_a_webhook_is_in_the_kept_list_as_soon_as_its_event_is_done(
 }
 
 #[test]
-fn while_redis_does_not_answer_requests_are_right_and_bounded_and_afterwards_they_are_kept_again() {
+fn an_outage_of_redis_delays_requests_only_briefly() {
     let _guard = disturbing(&[Redis], &[]);
     run(async {
         let stack = Stack::open();
@@ -266,7 +266,7 @@ async fn two_processes(stack: &Stack) -> (Cache, Cache) {
 }
 
 #[test]
-fn what_one_process_read_another_need_not_read_and_what_one_wrote_the_other_sees_at_its_next_question() {
+fn processes_share_answers_and_see_each_others_writes() {
     let _guard = disturbing(&[Redis], &[]);
     run(async {
         let stack = Stack::open();
@@ -289,7 +289,7 @@ fn what_one_process_read_another_need_not_read_and_what_one_wrote_the_other_sees
 }
 
 #[test]
-fn a_write_that_redis_was_not_told_of_is_told_when_it_answers_again() {
+fn an_invalidation_that_redis_missed_is_sent_after_the_outage() {
     let _guard = disturbing(&[Redis], &[]);
     run(async {
         let stack = Stack::open();
@@ -310,7 +310,7 @@ fn a_write_that_redis_was_not_told_of_is_told_when_it_answers_again() {
 }
 
 #[test]
-fn after_an_outage_that_it_noticed_a_process_trusts_nothing_from_before_it() {
+fn after_an_outage_a_process_trusts_no_earlier_answer() {
     let _guard = disturbing(&[Redis], &[]);
     run(async {
         let stack = Stack::open();
@@ -327,7 +327,7 @@ fn after_an_outage_that_it_noticed_a_process_trusts_nothing_from_before_it() {
 }
 
 #[test]
-fn a_server_that_closed_its_connections_or_forgot_everything_is_no_outage() {
+fn closed_connections_and_an_empty_server_are_no_outage() {
     let _guard = disturbing(&[Redis], &[]);
     run(async {
         let stack = Stack::open();

@@ -73,7 +73,7 @@ const EXPECTED: [(&str, &str, Expected); 47] = [
 ];
 
 #[test]
-fn every_event_file_has_an_expectation_and_every_expectation_a_file() {
+fn event_files_and_expectations_match() {
     let mut files = BTreeSet::new();
     for folder in fs::read_dir(root().join("events")).expect("events/") {
         let folder = folder.expect("a folder").path();
@@ -89,7 +89,7 @@ fn every_event_file_has_an_expectation_and_every_expectation_a_file() {
 }
 
 #[test]
-fn every_event_file_is_answered_as_expected_by_the_deployed_function() {
+fn every_event_file_gets_the_expected_response() {
     let _guard = using(&REVIEW);
     run(async {
         let stack = Stack::open();

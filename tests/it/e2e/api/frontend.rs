@@ -44,9 +44,9 @@ fn every_kind_of_notification_becomes_one_mail() {
             let location = accepted.location.clone().expect("location");
             let sent = acme.until_state(&location, &["accepted", "rejected", "needs_review"]).await;
             assert_eq!(sent["state"], "accepted", "{sent}");
-            let told = &sent["history"][0];
-            assert_eq!((&told["what"], &told["provider"]), (&json!("accepted"), &json!("smtp")), "{sent}");
-            assert!(told["at"].is_string() && told["provider_message_id"] == sent["provider_message_id"], "{sent}");
+            let first = &sent["history"][0];
+            assert_eq!((&first["what"], &first["provider"]), (&json!("accepted"), &json!("smtp")), "{sent}");
+            assert!(first["at"].is_string() && first["provider_message_id"] == sent["provider_message_id"], "{sent}");
             assert!(sent["provider_message_id"].as_str().is_some_and(|text| text.contains("queued as")), "{sent}");
             let mails = stack.mails_of(id).await;
             assert_eq!(mails.len(), 1, "{mails:?}");
@@ -56,7 +56,7 @@ fn every_kind_of_notification_becomes_one_mail() {
 }
 
 #[test]
-fn a_suggestion_is_asked_for_polled_and_listed() {
+fn a_suggestion_is_requested_polled_and_listed() {
     let _guard = using(&REVIEW);
     run(async {
         let stack = Stack::open();
@@ -115,7 +115,7 @@ fn an_idempotency_key_finds_its_own_request_and_refuses_another() {
 }
 
 #[test]
-fn lists_are_paged_without_loss_or_repetition_and_stay_within_the_organisation() {
+fn lists_are_paged_without_loss_within_one_organisation() {
     let _guard = using(&REVIEW);
     run(async {
         let stack = Stack::open();

@@ -85,7 +85,7 @@ fn body(number: u64) -> Value {
 }
 
 #[test]
-fn an_application_becomes_records_in_its_organisation_and_nobody_elses() {
+fn an_application_becomes_records_of_its_organisation_only() {
     let _guard = using(&[]);
     run(async {
         let stack = Stack::open();
@@ -123,7 +123,7 @@ fn an_application_becomes_records_in_its_organisation_and_nobody_elses() {
 }
 
 #[test]
-fn a_job_of_ours_is_named_by_its_id_and_one_that_is_not_there_ends_the_intake() {
+fn an_intake_names_a_job_by_id_and_ends_if_it_is_unknown() {
     let _guard = using(&[]);
     run(async {
         let stack = Stack::open();
@@ -157,7 +157,7 @@ fn a_job_of_ours_is_named_by_its_id_and_one_that_is_not_there_ends_the_intake() 
 }
 
 #[test]
-fn an_idempotency_key_finds_its_own_application_and_refuses_another() {
+fn an_idempotency_key_finds_its_application_and_no_other() {
     let _guard = using(&[]);
     run(async {
         let stack = Stack::open();
@@ -251,7 +251,7 @@ fn every_key_that_is_not_good_gets_the_same_answer() {
 }
 
 #[test]
-fn a_body_that_breaks_a_rule_is_refused_by_name_and_leaves_nothing() {
+fn an_invalid_body_names_its_field_and_stores_nothing() {
     let _guard = using(&[]);
     run(async {
         let stack = Stack::open();
@@ -287,7 +287,7 @@ fn a_body_that_breaks_a_rule_is_refused_by_name_and_leaves_nothing() {
 }
 
 #[test]
-fn poison_ends_in_the_dead_letter_queue_of_the_queue_that_it_came_from() {
+fn a_poison_message_ends_in_the_dead_letter_queue_of_its_queue() {
     let _guard = using(&[]);
     run(async {
         let stack = Stack::open();
@@ -307,7 +307,7 @@ fn poison_ends_in_the_dead_letter_queue_of_the_queue_that_it_came_from() {
 }
 
 #[test]
-fn an_intake_that_was_recorded_and_never_enqueued_is_swept_and_one_that_cannot_be_read_ends() {
+fn maintenance_enqueues_intakes_and_ends_unreadable_ones() {
     let _guard = alone();
     run(async {
         let stack = Stack::open();

@@ -23,7 +23,7 @@ fn breaker<'a>(list: &'a Answer, scope: &str, name: &str) -> Option<&'a Value> {
 }
 
 #[test]
-fn an_operator_forces_lifts_and_resets_the_model_and_each_order_is_in_the_audit() {
+fn breaker_actions_of_an_operator_are_audited() {
     let _guard = disturbing(&[Model], &[]);
     run(async {
         let stack = Stack::open();
@@ -33,18 +33,18 @@ fn an_operator_forces_lifts_and_resets_the_model_and_each_order_is_in_the_audit(
         let applications = acme.get("/api/applications?limit=1").await;
         let some = applications.body["items"][0]["id"].as_str().map(str::to_owned);
         let some = some.unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
-        let asked = json!({"kind": "application-review", "application_id": some});
+        let body = json!({"kind": "application-review", "application_id": some});
 
         let forced = order(&stack, &operator, "deployment/model/force-open", reason("the quota is used up")).await;
         assert_eq!(forced.status, 200, "{forced:?}");
         assert_eq!(forced.body["breaker"]["forced"], "open", "{forced:?}");
-        let refused = acme.request(Method::POST, "/api/suggestions").json(&asked);
+        let refused = acme.request(Method::POST, "/api/suggestions").json(&body);
         let refused = acme.until_refused(refused).await;
         refused.is_problem(503, "dependency-unavailable");
         let health = read(&stack, &operator, "/api/health").await;
-        let told = health.body["dependencies"].as_array().expect("dependencies").iter();
-        let told: Vec<_> = told.filter(|d| d["name"] == "model" && d["status"] == "left-alone").collect();
-        assert_eq!((health.status.as_u16(), told.len()), (200, 1), "{health:?}");
+        let model = health.body["dependencies"].as_array().expect("dependencies").iter();
+        let model: Vec<_> = model.filter(|d| d["name"] == "model" && d["status"] == "left-alone").collect();
+        assert_eq!((health.status.as_u16(), model.len()), (200, 1), "{health:?}");
         assert_eq!(health.body["pools"][0]["name"], "database", "{health:?}");
 
         let list = read(&stack, &operator, "/api/admin/breakers").await;
@@ -58,13 +58,13 @@ fn an_operator_forces_lifts_and_resets_the_model_and_each_order_is_in_the_audit(
 
         let audit = read(&stack, &operator, "/api/admin/audit?limit=3").await;
         let entries = audit.body["items"].as_array().expect("items");
-        let told: Vec<_> = entries
+        let actions: Vec<_> = entries
             .iter()
             .map(|e| (e["action"].as_str(), e["target"].as_str(), e["state"].as_str(), e["reason"].as_str()))
             .collect();
         let done = |action, reason| (Some(action), Some("deployment/model"), Some("done"), Some(reason));
         assert_eq!(
-            told,
+            actions,
             [
                 done("breaker.reset", "a fresh begin"),
                 done("breaker.lift", "it is back"),
@@ -78,7 +78,7 @@ fn an_operator_forces_lifts_and_resets_the_model_and_each_order_is_in_the_audit(
 }
 
 #[test]
-fn an_administrator_sees_who_asked_how_often_and_lets_a_key_begin_anew() {
+fn an_admin_sees_the_use_of_limits_and_resets_one() {
     let _guard = using(&[]);
     run(async {
         let stack = Stack::open();

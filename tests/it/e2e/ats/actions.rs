@@ -16,7 +16,7 @@ use company::{Company, SETTLED};
 const WRITE_BACK: [Part; 3] = [ActionWorker, SyncWorker, Simulator("bamboohr")];
 
 #[test]
-fn a_status_is_moved_once_though_its_message_comes_twice_and_our_record_follows() {
+fn a_stage_moves_once_for_two_messages_and_updates_the_record() {
     let _guard = using(&WRITE_BACK);
     run(async {
         let stack = Stack::open();
@@ -98,7 +98,7 @@ fn comments_rejections_hires_and_applications_arrive_once() {
 }
 
 #[test]
-fn what_is_refused_says_why_and_what_is_not_possible_is_not_accepted() {
+fn a_refusal_has_its_reason_and_no_impossible_action_starts() {
     let _guard = using(&WRITE_BACK);
     run(async {
         let stack = Stack::open();
@@ -130,7 +130,7 @@ fn what_is_refused_says_why_and_what_is_not_possible_is_not_accepted() {
 }
 
 #[test]
-fn a_limit_of_the_provider_is_waited_for_and_a_lost_reply_is_looked_for() {
+fn an_action_waits_for_a_limit_and_looks_up_a_lost_reply() {
     let _guard = using(&WRITE_BACK);
     run(async {
         let stack = Stack::open();
@@ -176,7 +176,7 @@ fn a_move_costs_nine_calls_and_a_second_message_two() {
         let company = Company::found(&stack).await;
         let deadline = || std::time::Instant::now() + crate::e2e::harness::stack::PATIENCE;
         // The first request of a minute costs one write more, and the begin of another minute as well.
-        let (mut least, mut asked) = (u64::MAX, u64::MAX);
+        let (mut least, mut calls) = (u64::MAX, u64::MAX);
         let mut last = String::new();
         for _ in 0..3 {
             let row = company.free_row().await;
@@ -186,10 +186,10 @@ fn a_move_costs_nine_calls_and_a_second_message_two() {
             last = company.act(row.id, &body).await;
             stack.until_empty("action", deadline()).await;
             least = least.min(stack.calls_of("action-worker").await.total());
-            asked = asked.min(stack.calls_of("frontend-api").await.total());
+            calls = calls.min(stack.calls_of("frontend-api").await.total());
             assert_eq!(company.ended(&last).await["state"], "succeeded");
         }
-        assert_eq!((asked, least), (4, 9));
+        assert_eq!((calls, least), (4, 9));
         stack.forget_calls().await;
         stack.send_message("action", &company.job(&last)).await;
         stack.until_empty("action", deadline()).await;

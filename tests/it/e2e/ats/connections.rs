@@ -54,7 +54,7 @@ async fn order(org: &Org<'_>, method: Method, path: &str) -> Answer {
 }
 
 #[test]
-fn every_wrong_or_missing_field_of_a_connection_is_named_and_nothing_is_made() {
+fn every_invalid_field_of_a_connection_is_named() {
     let _guard = using(&CONNECTION);
     run(async {
         let stack = Stack::open();
@@ -102,7 +102,7 @@ fn every_wrong_or_missing_field_of_a_connection_is_named_and_nothing_is_made() {
 }
 
 #[test]
-fn a_connection_is_made_used_paused_resumed_and_removed_and_what_it_brought_stays() {
+fn records_outlive_the_connection_that_they_came_from() {
     let _guard = using(&CONNECTION);
     run(async {
         let stack = Stack::open();
@@ -137,8 +137,8 @@ fn a_connection_is_made_used_paused_resumed_and_removed_and_what_it_brought_stay
         assert_eq!((resumed.status.as_u16(), &resumed.body["status"]), (202, &json!("checking")), "{resumed:?}");
         until_status(&acme, &id, "active").await;
         // It signs in to nobody, so there is nothing to ask.
-        let asked = acme.post(&format!("{path}/sync"), &json!({"mode": "full"})).await;
-        asked.is_problem(409, "conflict");
+        let refused = acme.post(&format!("{path}/sync"), &json!({"mode": "full"})).await;
+        refused.is_problem(409, "conflict");
         acme.post(&format!("{path}/sync"), &json!({"mode": "half"})).await.blames(400, "mode", "unknown-value");
 
         let rotate = json!({"secrets": {}, "reason": "it was shown to somebody"});
@@ -167,7 +167,7 @@ fn a_connection_is_made_used_paused_resumed_and_removed_and_what_it_brought_stay
 
         let audit = acme.get("/api/admin/audit?limit=100").await.body;
         let target = format!("connection/{id}");
-        let told: Vec<(String, String)> = audit["items"]
+        let entries: Vec<(String, String)> = audit["items"]
             .as_array()
             .expect("items")
             .iter()
@@ -185,13 +185,13 @@ fn a_connection_is_made_used_paused_resumed_and_removed_and_what_it_brought_stay
             entry("pause", "paused"),
             entry("create", "checking"),
         ];
-        assert_eq!(told, wanted, "{audit}");
+        assert_eq!(entries, wanted, "{audit}");
         assert!(!audit.to_string().contains(secret), "secrets are nowhere but in the parameter store");
     });
 }
 
 #[test]
-fn a_repeated_request_makes_one_connection_and_tells_its_secret_once() {
+fn a_repeated_request_makes_one_connection_with_one_secret() {
     let _guard = using(&CONNECTION);
     run(async {
         let stack = Stack::open();
@@ -222,7 +222,7 @@ fn a_repeated_request_makes_one_connection_and_tells_its_secret_once() {
 }
 
 #[test]
-fn orders_take_the_role_and_reach_no_other_organisations_connection() {
+fn commands_require_the_role_and_the_organisation() {
     let _guard = using(&CONNECTION);
     run(async {
         let stack = Stack::open();
@@ -269,7 +269,7 @@ async fn as_member(stack: &Stack, method: &Method, path: &str, body: &Value) -> 
 }
 
 #[test]
-fn integrations_say_what_a_connection_takes_and_how_many_there_are() {
+fn integrations_list_settings_and_connection_counts() {
     let _guard = using(&CONNECTION);
     run(async {
         let stack = Stack::open();
@@ -287,7 +287,7 @@ fn integrations_say_what_a_connection_takes_and_how_many_there_are() {
 }
 
 #[test]
-fn every_kind_of_record_has_a_list_and_what_is_gone_is_not_found() {
+fn every_kind_has_a_list_without_tombstones() {
     let _guard = using(&CONNECTION);
     run(async {
         let stack = Stack::open();

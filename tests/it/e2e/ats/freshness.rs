@@ -42,7 +42,7 @@ fn print(load: &str, mut times: Vec<Duration>) {
 }
 
 #[test]
-fn what_a_webhook_tells_is_soon_stored() {
+fn a_change_is_stored_soon_after_its_webhook() {
     let _guard = using(&REVIEW);
     run(async {
         let stack = Stack::open();

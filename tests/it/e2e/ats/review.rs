@@ -9,7 +9,7 @@ use crate::e2e::harness::stack::{Answer, Stack, run};
 const SETTLED: [&str; 3] = ["accepted", "rejected", "needs_review"];
 
 /// A notification whose mail went out while the reply was lost.
-async fn in_doubt(stack: &Stack) -> String {
+async fn needing_review(stack: &Stack) -> String {
     let faults = format!("{}faults", stack.text("/mailbox_url"));
     let lost = json!({"stage": "after_data", "times": 1, "drop": true});
     assert!(stack.send(stack.http.post(&faults).json(&lost)).await.status.is_success());
@@ -38,14 +38,14 @@ async fn decide(stack: &Stack, org: &str, id: &str, decision: &str, body: Value)
 }
 
 #[test]
-fn a_person_sends_it_again_or_says_that_it_was_sent_and_either_is_decided_once() {
+fn a_review_ends_once_by_resending_or_confirming() {
     let _guard = disturbing(&[Relay], &[Mailer]);
     run(async {
         let stack = Stack::open();
         let acme = stack.org("acme");
         let reason = json!({"reason": "looked into the relay's log"});
 
-        let id = in_doubt(&stack).await;
+        let id = needing_review(&stack).await;
         decide(&stack, "globex", &id, "resend", reason.clone()).await.is_problem(404, "not-found");
         decide(&stack, "acme", &id, "forget", reason.clone()).await.is_problem(404, "not-found");
         decide(&stack, "acme", &id, "resend", json!({})).await.blames(400, "reason", "missing");
@@ -60,10 +60,10 @@ fn a_person_sends_it_again_or_says_that_it_was_sent_and_either_is_decided_once()
         decide(&stack, "acme", &id, "resend", reason.clone()).await.is_problem(409, "conflict");
         assert!(!waits(&stack, "acme", &id).await, "it waits no longer");
 
-        let id = in_doubt(&stack).await;
+        let id = needing_review(&stack).await;
         let closed = decide(&stack, "acme", &id, "mark-as-sent", reason.clone()).await;
-        let told = (closed.status.as_u16(), &closed.body["state"], &closed.body["failure"]);
-        assert_eq!(told, (200, &json!("accepted"), &Value::Null), "{closed:?}");
+        let result = (closed.status.as_u16(), &closed.body["state"], &closed.body["failure"]);
+        assert_eq!(result, (200, &json!("accepted"), &Value::Null), "{closed:?}");
         assert!(!waits(&stack, "acme", &id).await, "it waits no longer");
         decide(&stack, "acme", &id, "mark-as-sent", reason.clone()).await.is_problem(409, "conflict");
         assert_eq!(stack.mails_of(&id).await.len(), 1, "nothing was sent for that");

@@ -25,8 +25,8 @@ async fn poll(stack: &Stack, org: &Org<'_>, mode: &str) -> Value {
     let before = org.until(&path, idle).await.body["sync"]["last_run"]["id"].clone();
     let key = (format!("ORG#{ORG}#sync"), CONNECTION);
     stack.set_text("control", (&key.0, key.1), "parked_until", "2026-01-01T00:00:00Z").await;
-    let asked = org.post(&format!("{path}/sync"), &json!({"mode": mode})).await;
-    assert_eq!(asked.status, 202, "{asked:?}");
+    let response = org.post(&format!("{path}/sync"), &json!({"mode": mode})).await;
+    assert_eq!(response.status, 202, "{response:?}");
     let ended = |answer: &Answer| {
         let last = &answer.body["sync"]["last_run"];
         last["id"].is_string() && last["id"] != before && last["mode"] == mode && idle(answer)
@@ -71,7 +71,7 @@ fn applications<'a>(sync: &'a Value, what: &str) -> &'a Value {
 }
 
 #[test]
-fn what_is_stored_is_what_the_provider_has_and_what_is_gone_there_is_gone_here() {
+fn a_full_sync_stores_what_exists_and_marks_what_is_gone() {
     let _guard = disturbing(&[Simulator("bamboohr")], &[SyncWorker]);
     run(async {
         let stack = Stack::open();
@@ -111,7 +111,7 @@ fn what_is_stored_is_what_the_provider_has_and_what_is_gone_there_is_gone_here()
 }
 
 #[test]
-fn a_rate_limit_parks_the_run_and_the_next_goes_on_at_its_checkpoint() {
+fn a_rate_limit_parks_the_run_that_later_resumes() {
     let _guard = disturbing(&[Simulator("bamboohr")], &[SyncWorker]);
     run(async {
         let stack = Stack::open();
@@ -130,17 +130,17 @@ fn a_rate_limit_parks_the_run_and_the_next_goes_on_at_its_checkpoint() {
         let sync = poll(&stack, &org, "full").await;
         assert_eq!(sync["last_run"]["outcome"], "succeeded", "{sync}");
         assert_eq!(*applications(&sync, "read"), truth(&stack).await.len(), "the counts go on, too: {sync}");
-        let asked = bamboohr(&stack, Method::GET, "/requests?limit=100", None).await;
-        let first_page = asked.body["items"].as_array().expect("items").iter().any(|r| {
+        let response = bamboohr(&stack, Method::GET, "/requests?limit=100", None).await;
+        let first_page = response.body["items"].as_array().expect("items").iter().any(|r| {
             r["query"].as_str().is_some_and(|q| q.contains("page=1&"))
                 && r["path"].as_str().is_some_and(|p| p.contains(ORG))
         });
-        assert!(!first_page, "the first page is not read again: {asked:?}");
+        assert!(!first_page, "the first page is not read again: {response:?}");
     });
 }
 
 #[test]
-fn refused_credentials_broken_pages_and_outages_end_with_an_honest_outcome() {
+fn credentials_pages_and_outages_end_with_their_outcome() {
     let _guard = disturbing(&[Simulator("bamboohr")], &[SyncWorker]);
     run(async {
         let stack = Stack::open();
@@ -184,9 +184,9 @@ fn messages_that_come_again_find_nothing_to_do() {
             stack.send_message("sync", &job.to_string()).await;
         }
         stack.until_empty("sync", std::time::Instant::now() + crate::e2e::harness::stack::PATIENCE).await;
-        let asked = bamboohr(&stack, Method::GET, "/requests?limit=100", None).await;
-        let ours = asked.body["items"].as_array().expect("items").iter();
-        assert_eq!(ours.filter(|r| r["path"].as_str().is_some_and(|p| p.contains(ORG))).count(), 0, "{asked:?}");
+        let response = bamboohr(&stack, Method::GET, "/requests?limit=100", None).await;
+        let ours = response.body["items"].as_array().expect("items").iter();
+        assert_eq!(ours.filter(|r| r["path"].as_str().is_some_and(|p| p.contains(ORG))).count(), 0, "{response:?}");
         assert_eq!(org.get(&path).await.body["sync"]["last_run"]["id"], before);
     });
 }

@@ -66,7 +66,7 @@ fn a_new_application_becomes_a_record_a_suggestion_and_one_mail() {
 }
 
 #[test]
-fn pings_are_answered_and_unknown_actions_are_recorded_as_ignored() {
+fn pings_get_a_response_and_unknown_actions_are_ignored() {
     let _guard = using(&REVIEW);
     run(async {
         let stack = Stack::open();
@@ -89,7 +89,7 @@ fn pings_are_answered_and_unknown_actions_are_recorded_as_ignored() {
 }
 
 #[test]
-fn a_wrong_signature_and_an_unknown_connection_look_the_same_and_leave_nothing() {
+fn a_wrong_signature_looks_like_an_unknown_connection() {
     let _guard = using(&REVIEW);
     run(async {
         let stack = Stack::open();
@@ -123,7 +123,7 @@ fn a_wrong_signature_and_an_unknown_connection_look_the_same_and_leave_nothing()
 }
 
 #[test]
-fn a_delivery_over_the_limit_is_refused_and_one_just_below_is_taken() {
+fn a_delivery_up_to_the_limit_is_accepted() {
     let _guard = using(&REVIEW);
     run(async {
         let stack = Stack::open();

@@ -41,7 +41,7 @@ const USED: [Part; 8] = [
 ];
 
 #[test]
-fn whoever_dies_while_an_ats_is_read_our_records_are_what_it_has() {
+fn records_equal_the_ats_although_workers_are_killed() {
     let _guard = disturbing_first(&[SyncWorker], &USED);
     run(async {
         let stack = Stack::open();

@@ -26,16 +26,16 @@ fn secret(provider: &str) -> &'static str {
 }
 
 async fn accepted(stack: &Stack, tenant: &Tenant, to: &str) -> NotificationRef {
-    let told = stack.record_notification(tenant, NotificationKind::FlagResolved, to).await;
-    stack.send_message("email", &told.job()).await;
-    until(stack, &told, "accepted").await;
-    told
+    let mail = stack.record_notification(tenant, NotificationKind::FlagResolved, to).await;
+    stack.send_message("email", &mail.job()).await;
+    until(stack, &mail, "accepted").await;
+    mail
 }
 
-async fn until(stack: &Stack, told: &NotificationRef, state: &str) -> Value {
+async fn until(stack: &Stack, mail: &NotificationRef, state: &str) -> Value {
     let begin = Instant::now();
     loop {
-        let notification = told.read(stack).await;
+        let notification = mail.read(stack).await;
         if notification["state"] == state {
             return notification;
         }
@@ -45,18 +45,18 @@ async fn until(stack: &Stack, told: &NotificationRef, state: &str) -> Value {
     }
 }
 
-/// Something happens to a mail at its provider.
-async fn happens(stack: &Stack, provider: &str, told: &NotificationRef, event: &str) {
-    let body = json!({"correlation": told.reference(), "event": event});
+/// Adds an event to a mail at its provider.
+async fn add_event(stack: &Stack, provider: &str, mail: &NotificationRef, event: &str) {
+    let body = json!({"correlation": mail.reference(), "event": event});
     let answer = stack.control(provider, Method::POST, "/outcomes", Some(body)).await;
     assert!(answer.status.is_success(), "{answer:?}");
 }
 
-/// The provider calls the webhook; gives the statuses that it got.
-async fn tells(stack: &Stack, provider: &str, told: &NotificationRef, more: Value) -> Vec<u64> {
+/// Has the provider deliver the events of a mail to the webhook. Returns the statuses that it got.
+async fn deliver_events(stack: &Stack, provider: &str, mail: &NotificationRef, more: Value) -> Vec<u64> {
     let mut order = json!({
         "url": format!("{}/api/webhooks/mail/{provider}", stack.text("/api_url")),
-        "correlation": told.reference(), "secret": secret(provider), "ca": stack.text("/ca_cert"),
+        "correlation": mail.reference(), "secret": secret(provider), "ca": stack.text("/ca_cert"),
     });
     let fields = order.as_object_mut().expect("an order");
     fields.extend(more.as_object().expect("fields").clone());
@@ -71,29 +71,29 @@ fn whats(notification: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn signed_events_in_any_order_and_number_are_recorded_once_and_a_bounce_ends_all_mail_to_that_address() {
+fn signed_events_are_recorded_once_and_a_bounce_suppresses() {
     let _guard = using(&[Mailer, Webhooks, Simulator("sendgrid")]);
     run(async {
         let stack = Stack::open();
         let tenant = stack.tenant(&["sendgrid"]).await;
         let to = format!("gone-{}@example.com", fresh_number());
-        let told = accepted(&stack, &tenant, &to).await;
+        let mail = accepted(&stack, &tenant, &to).await;
         for event in ["deferred", "delivered", "bounced"] {
-            happens(&stack, "sendgrid", &told, event).await;
+            add_event(&stack, "sendgrid", &mail, event).await;
         }
         // What cannot be proven changes nothing.
         for forged in [json!({"tamper": true}), json!({"unsigned": true})] {
-            let statuses = tells(&stack, "sendgrid", &told, forged.clone()).await;
+            let statuses = deliver_events(&stack, "sendgrid", &mail, forged.clone()).await;
             assert!(statuses.iter().all(|status| *status == 401), "{forged}: {statuses:?}");
         }
-        assert_eq!(told.read(&stack).await["state"], "accepted");
+        assert_eq!(mail.read(&stack).await["state"], "accepted");
 
         let more = json!({"order": "reversed", "times": 3});
-        let statuses = tells(&stack, "sendgrid", &told, more).await;
+        let statuses = deliver_events(&stack, "sendgrid", &mail, more).await;
         assert!(!statuses.is_empty() && statuses.iter().all(|status| *status == 200), "{statuses:?}");
         let begin = Instant::now();
         let bounced = loop {
-            let notification = until(&stack, &told, "bounced").await;
+            let notification = until(&stack, &mail, "bounced").await;
             if whats(&notification).len() >= 5 {
                 break notification;
             }
@@ -132,17 +132,17 @@ fn signed_events_in_any_order_and_number_are_recorded_once_and_a_bounce_ends_all
 }
 
 #[test]
-fn what_a_webhook_does_not_prove_is_confirmed_with_the_provider_before_it_ends_a_delivery() {
+fn an_unproven_webhook_is_confirmed_by_a_lookup() {
     let _guard = using(&[Mailer, Webhooks, Simulator("mailgun"), Simulator("brevo")]);
     run(async {
         let stack = Stack::open();
         for provider in ["mailgun", "brevo"] {
             let tenant = stack.tenant(&[provider]).await;
-            let told = accepted(&stack, &tenant, "hint@example.com").await;
-            happens(&stack, provider, &told, "delivered").await;
-            let statuses = tells(&stack, provider, &told, json!({"times": 2})).await;
+            let mail = accepted(&stack, &tenant, "hint@example.com").await;
+            add_event(&stack, provider, &mail, "delivered").await;
+            let statuses = deliver_events(&stack, provider, &mail, json!({"times": 2})).await;
             assert!(!statuses.is_empty() && statuses.iter().all(|status| *status == 200), "{provider}: {statuses:?}");
-            let delivered = until(&stack, &told, "delivered").await;
+            let delivered = until(&stack, &mail, "delivered").await;
             let count = whats(&delivered).iter().filter(|what| **what == "delivered").count();
             assert_eq!(count, 1, "{provider}: {delivered}");
 
@@ -163,19 +163,19 @@ fn what_a_webhook_does_not_prove_is_confirmed_with_the_provider_before_it_ends_a
             let still = liar.read(&stack).await;
             assert_eq!(still["state"], "accepted", "{provider}: {still}");
             // Its list follows late, and then the hint is true: it is asked about for a while.
-            happens(&stack, provider, &liar, "bounced").await;
+            add_event(&stack, provider, &liar, "bounced").await;
             until(&stack, &liar, "bounced").await;
         }
     });
 }
 
 /// A bounce of which the provider knows nothing, with a proof that is good.
-fn forged(provider: &str, told: &NotificationRef) -> String {
+fn forged(provider: &str, mail: &NotificationRef) -> String {
     let at = time::now().as_second();
     match provider {
         "brevo" => json!({
             "event": "hard_bounce", "email": "lied-about@example.com", "ts_epoch": at * 1000,
-            "message-id": "<forged@smtp-relay.mailin.fr>", "X-Mailin-custom": told.reference(), "tags": [told.reference()],
+            "message-id": "<forged@smtp-relay.mailin.fr>", "X-Mailin-custom": mail.reference(), "tags": [mail.reference()],
         })
         .to_string(),
         _ => {
@@ -187,7 +187,7 @@ fn forged(provider: &str, told: &NotificationRef) -> String {
                 "signature": {"timestamp": timestamp, "token": token, "signature": signature},
                 "event-data": {
                     "event": "failed", "severity": "permanent", "id": "forged", "timestamp": at, "reason": "bounce",
-                    "recipient": "lied-about@example.com", "user-variables": {"reference": told.reference()},
+                    "recipient": "lied-about@example.com", "user-variables": {"reference": mail.reference()},
                     "message": {"headers": {"message-id": "forged@example.com"}},
                 },
             })
@@ -197,7 +197,7 @@ fn forged(provider: &str, told: &NotificationRef) -> String {
 }
 
 #[test]
-fn ses_tells_over_the_event_bus_and_a_suppression_is_listed_and_lifted_by_a_person() {
+fn a_suppression_by_an_event_of_ses_is_listed_and_lifted() {
     let _guard = using(&[Mailer, Relay, Webhooks]);
     run(async {
         let stack = Stack::open();
@@ -253,7 +253,7 @@ fn ses_tells_over_the_event_bus_and_a_suppression_is_listed_and_lifted_by_a_pers
 }
 
 #[test]
-fn the_next_provider_has_the_mail_only_when_the_first_certainly_has_not() {
+fn the_next_provider_sends_only_what_the_first_did_not() {
     let _guard = disturbing(&[Simulator("sendgrid"), Simulator("mailgun")], &[Mailer]);
     run(async {
         let stack = Stack::open();
@@ -266,23 +266,23 @@ fn the_next_provider_has_the_mail_only_when_the_first_certainly_has_not() {
             assert!(answer.status.is_success(), "{answer:?}");
         };
         fault(json!({"status": 429, "times": 1})).await;
-        let told = accepted(&stack, &tenant, "next@example.com").await;
-        let sent = told.read(&stack).await;
-        let places = (stack.mails_at("sendgrid", &told).await, stack.mails_at("mailgun", &told).await);
+        let mail = accepted(&stack, &tenant, "next@example.com").await;
+        let sent = mail.read(&stack).await;
+        let places = (stack.mails_at("sendgrid", &mail).await, stack.mails_at("mailgun", &mail).await);
         assert_eq!((places, &sent["provider"]), ((0, 1), &json!("mailgun")), "{sent}");
         assert_eq!(whats(&sent), ["not_sent", "accepted"], "{sent}");
 
         fault(json!({"drop_after_bytes": 0, "times": 1})).await;
-        let told = accepted(&stack, &tenant, "next@example.com").await;
-        let sent = told.read(&stack).await;
-        let places = (stack.mails_at("sendgrid", &told).await, stack.mails_at("mailgun", &told).await);
+        let mail = accepted(&stack, &tenant, "next@example.com").await;
+        let sent = mail.read(&stack).await;
+        let places = (stack.mails_at("sendgrid", &mail).await, stack.mails_at("mailgun", &mail).await);
         assert_eq!((places, &sent["provider"]), ((1, 0), &json!("sendgrid")), "{sent}");
         assert_eq!(whats(&sent), ["unknown", "accepted"], "it was in doubt, and asked about: {sent}");
     });
 }
 
 #[test]
-fn an_event_settles_what_nobody_can_be_asked_about_and_without_one_a_person_has_to_look() {
+fn an_event_resolves_an_unknown_mail_that_has_no_lookup() {
     let _guard = disturbing(&[Simulator("ses")], &[Mailer, Webhooks]);
     run(async {
         let stack = Stack::open();
@@ -290,10 +290,10 @@ fn an_event_settles_what_nobody_can_be_asked_about_and_without_one_a_person_has_
         let doubted = async || {
             let lost = json!({"drop_after_bytes": 0, "times": 1});
             assert!(stack.control("ses", Method::POST, "/faults", Some(lost)).await.status.is_success());
-            let told = stack.record_notification(&tenant, NotificationKind::FlagResolved, "doubt@example.com").await;
-            stack.send_message("email", &told.job()).await;
-            until(&stack, &told, "unknown").await;
-            told
+            let mail = stack.record_notification(&tenant, NotificationKind::FlagResolved, "doubt@example.com").await;
+            stack.send_message("email", &mail.job()).await;
+            until(&stack, &mail, "unknown").await;
+            mail
         };
         let first = doubted().await;
         stack.put_event(simulators::mail::ses::event("Send", &first.reference(), "ses-2", time::now())).await;
@@ -305,8 +305,8 @@ fn an_event_settles_what_nobody_can_be_asked_about_and_without_one_a_person_has_
         // The event comes after all: the person need not look.
         stack.put_event(simulators::mail::ses::event("Send", &second.reference(), "ses-3", time::now())).await;
         until(&stack, &second, "accepted").await;
-        for told in [&first, &second] {
-            assert_eq!(stack.mails_at("ses", told).await, 1, "{told:?}");
+        for mail in [&first, &second] {
+            assert_eq!(stack.mails_at("ses", mail).await, 1, "{mail:?}");
         }
     });
 }
@@ -317,14 +317,14 @@ fn what_is_of_no_use_any_more_is_not_sent() {
     run(async {
         let stack = Stack::open();
         let tenant = stack.tenant(&["sendgrid"]).await;
-        let told = stack.record_notification(&tenant, NotificationKind::PasswordReset, "late@example.com").await;
+        let mail = stack.record_notification(&tenant, NotificationKind::PasswordReset, "late@example.com").await;
         let past = (time::now() - jiff::SignedDuration::from_secs(1)).to_string();
-        let pk = format!("ORG#{}#notification", told.tenant);
-        stack.set_text("records", (&pk, &told.id), "send_before", &past).await;
-        stack.send_message("email-priority", &told.job()).await;
-        let ended = until(&stack, &told, "rejected").await;
+        let pk = format!("ORG#{}#notification", mail.tenant);
+        stack.set_text("records", (&pk, &mail.id), "send_before", &past).await;
+        stack.send_message("email-priority", &mail.job()).await;
+        let ended = until(&stack, &mail, "rejected").await;
         assert_eq!(ended["failure"]["code"], "expired", "{ended}");
-        assert_eq!(stack.mails_at("sendgrid", &told).await, 0);
+        assert_eq!(stack.mails_at("sendgrid", &mail).await, 0);
     });
 }
 
@@ -344,8 +344,8 @@ fn a_provider_that_takes_nothing_more_is_left_alone_at_once() {
         let spent = json!({"status": 402, "body": {"code": "not_enough_credits", "message": "m"}});
         assert!(stack.control("brevo", Method::POST, "/faults", Some(spent)).await.status.is_success());
         let tenant = stack.tenant(&["brevo"]).await;
-        let told = stack.record_notification(&tenant, NotificationKind::FlagResolved, "spent@example.com").await;
-        stack.send_message("email", &told.job()).await;
+        let mail = stack.record_notification(&tenant, NotificationKind::FlagResolved, "spent@example.com").await;
+        stack.send_message("email", &mail.job()).await;
         stack
             .org("acme")
             .until("/api/admin/breakers", |answer| {
@@ -353,11 +353,11 @@ fn a_provider_that_takes_nothing_more_is_left_alone_at_once() {
                 items.iter().any(|item| item["name"] == "mail-brevo" && item["phase"] == "open")
             })
             .await;
-        let asked = stack.control("brevo", Method::GET, "/requests", None).await.body["count"].as_u64();
-        assert_eq!(asked, Some(1), "one answer was enough");
+        let requests = stack.control("brevo", Method::GET, "/requests", None).await.body["count"].as_u64();
+        assert_eq!(requests, Some(1), "one answer was enough");
         assert!(stack.control("brevo", Method::POST, "/reset", None).await.status.is_success());
         reset().await;
-        until(&stack, &told, "accepted").await;
-        assert_eq!(stack.mails_at("brevo", &told).await, 1);
+        until(&stack, &mail, "accepted").await;
+        assert_eq!(stack.mails_at("brevo", &mail).await, 1);
     });
 }

@@ -72,13 +72,13 @@ impl Point {
     }
 }
 
-/// What is known of a provider's mails afterwards.
+/// How the outcome of a mail can be learned from its provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Knowledge {
-    Asked,
-    /// It tells by events; here the test is the event bus.
-    Reported,
-    Nobody,
+    Lookup,
+    /// The provider reports by events; here the test puts them on the event bus.
+    Events,
+    Neither,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -93,14 +93,14 @@ const fn row(provider: &'static str, kind: NotificationKind, knowledge: Knowledg
 }
 
 const ROWS: [Row; 8] = [
-    row("smtp", NotificationKind::FlagResolved, Knowledge::Nobody),
-    row("gmail", NotificationKind::FlagResolved, Knowledge::Asked),
-    row("ses", NotificationKind::FlagResolved, Knowledge::Reported),
-    row("sendgrid", NotificationKind::FlagResolved, Knowledge::Asked),
-    row("mailgun", NotificationKind::FlagResolved, Knowledge::Asked),
-    row("brevo", NotificationKind::FlagResolved, Knowledge::Asked),
-    row("smtp", NotificationKind::PasswordReset, Knowledge::Nobody),
-    row("sendgrid", NotificationKind::PasswordReset, Knowledge::Asked),
+    row("smtp", NotificationKind::FlagResolved, Knowledge::Neither),
+    row("gmail", NotificationKind::FlagResolved, Knowledge::Lookup),
+    row("ses", NotificationKind::FlagResolved, Knowledge::Events),
+    row("sendgrid", NotificationKind::FlagResolved, Knowledge::Lookup),
+    row("mailgun", NotificationKind::FlagResolved, Knowledge::Lookup),
+    row("brevo", NotificationKind::FlagResolved, Knowledge::Lookup),
+    row("smtp", NotificationKind::PasswordReset, Knowledge::Neither),
+    row("sendgrid", NotificationKind::PasswordReset, Knowledge::Lookup),
 ];
 /// So many of them in the short form.
 const SHORT: usize = 3;
@@ -109,7 +109,7 @@ const SHORT: usize = 3;
 struct Killed {
     row: &'static Row,
     point: Point,
-    told: NotificationRef,
+    mail: NotificationRef,
 }
 
 impl Row {
@@ -117,12 +117,12 @@ impl Row {
     fn wanted(&self, point: Point) -> (&'static str, u64) {
         let once = self.kind == NotificationKind::FlagResolved;
         match self.knowledge {
-            Knowledge::Asked => ("accepted", 1),
-            Knowledge::Reported if point.accepted() || point.certain() => ("accepted", 1),
-            Knowledge::Nobody if point.certain() => ("accepted", 1),
-            Knowledge::Reported | Knowledge::Nobody if once => ("needs_review", u64::from(point.accepted())),
+            Knowledge::Lookup => ("accepted", 1),
+            Knowledge::Events if point.accepted() || point.certain() => ("accepted", 1),
+            Knowledge::Neither if point.certain() => ("accepted", 1),
+            Knowledge::Events | Knowledge::Neither if once => ("needs_review", u64::from(point.accepted())),
             // Better two than none: the same mail with the same Message-ID.
-            Knowledge::Reported | Knowledge::Nobody => ("accepted", 1 + u64::from(point.accepted())),
+            Knowledge::Events | Knowledge::Neither => ("accepted", 1 + u64::from(point.accepted())),
         }
     }
 }
@@ -163,8 +163,8 @@ async fn clear(stack: &Stack, row: &Row) {
     assert!(answer.status.is_success(), "{answer:?}");
 }
 
-async fn kill(stack: &Stack, row: &'static Row, point: Point, told: NotificationRef) -> Killed {
-    let file: PathBuf = Path::new(stack.text("/fault_points")).join(format!("{}@{}", point.fault_point(), told.id));
+async fn kill(stack: &Stack, row: &'static Row, point: Point, mail: NotificationRef) -> Killed {
+    let file: PathBuf = Path::new(stack.text("/fault_points")).join(format!("{}@{}", point.fault_point(), mail.id));
     let begin = Instant::now();
     let patience = async |what: &str| {
         assert!(begin.elapsed() < PATIENCE, "{row:?} {point:?}: {what}");
@@ -176,12 +176,12 @@ async fn kill(stack: &Stack, row: &'static Row, point: Point, told: Notification
     } else {
         fs::write(&file, "").expect("an order");
     }
-    stack.send_message("email", &told.job()).await;
+    stack.send_message("email", &mail.job()).await;
     if calling {
         while !is_held(stack, row).await {
             patience("the provider was not called").await;
         }
-        while point == Point::AfterAcceptance && stack.mails_at(row.provider, &told).await == 0 {
+        while point == Point::AfterAcceptance && stack.mails_at(row.provider, &mail).await == 0 {
             patience("the provider did not take the mail").await;
         }
         fs::write(&file, "").expect("an order");
@@ -192,25 +192,25 @@ async fn kill(stack: &Stack, row: &'static Row, point: Point, told: Notification
     if calling {
         clear(stack, row).await;
     }
-    let mails = stack.mails_at(row.provider, &told).await;
+    let mails = stack.mails_at(row.provider, &mail).await;
     assert_eq!(mails, u64::from(point.accepted()), "{row:?} {point:?}: killed at another point");
-    if row.knowledge == Knowledge::Reported && mails > 0 {
-        told_by_the_bus(stack, &told).await;
+    if row.knowledge == Knowledge::Events && mails > 0 {
+        report_by_event_bus(stack, &mail).await;
     }
-    Killed { row, point, told }
+    Killed { row, point, mail }
 }
 
 /// SES tells over the event bus what it took.
-async fn told_by_the_bus(stack: &Stack, told: &NotificationRef) {
-    let path = format!("/mails?correlation={}", told.reference());
+async fn report_by_event_bus(stack: &Stack, mail: &NotificationRef) {
+    let path = format!("/mails?correlation={}", mail.reference());
     let mails = stack.control("ses", Method::GET, &path, None).await.body;
     let id = mails["items"][0]["id"].as_str().expect("an id");
-    stack.put_event(simulators::mail::ses::event("Send", &told.reference(), id, time::now())).await;
+    stack.put_event(simulators::mail::ses::event("Send", &mail.reference(), id, time::now())).await;
 }
 
 async fn end(stack: &Stack, killed: &Killed, deadline: Instant) -> Value {
     loop {
-        let notification = killed.told.read(stack).await;
+        let notification = killed.mail.read(stack).await;
         if notification["state"].as_str().is_some_and(|state| SETTLED.contains(&state)) {
             return notification;
         }
@@ -231,7 +231,7 @@ const DISTURBED: [Part; 7] = [
 ];
 
 #[test]
-fn whoever_is_killed_around_a_mail_leaves_one_mail_or_a_question_for_a_person() {
+fn a_killed_worker_leaves_one_mail_or_one_for_review() {
     let _guard = disturbing(&DISTURBED, &[]);
     run(async {
         let stack = Stack::open();
@@ -243,16 +243,16 @@ fn whoever_is_killed_around_a_mail_leaves_one_mail_or_a_question_for_a_person() 
         for row in ROWS.iter().take(rows) {
             let tenant = stack.tenant(&[row.provider]).await;
             for point in POINTS {
-                let told = stack.record_notification(&tenant, row.kind, "killed@example.com").await;
-                all.push(kill(&stack, row, point, told).await);
+                let mail = stack.record_notification(&tenant, row.kind, "killed@example.com").await;
+                all.push(kill(&stack, row, point, mail).await);
             }
         }
         let deadline = Instant::now() + visibility + LEASE + ASKING + PATIENCE;
         let (mut doubled, mut lost, mut review) = (0, 0, 0);
         for killed in &all {
-            let Killed { row, point, told } = killed;
+            let Killed { row, point, mail } = killed;
             let notification = end(&stack, killed, deadline).await;
-            let (state, mails) = (notification["state"].as_str(), stack.mails_at(row.provider, told).await);
+            let (state, mails) = (notification["state"].as_str(), stack.mails_at(row.provider, mail).await);
             println!(
                 "cell: {:<9} {:<15} {:<17} {:<12} mails={mails} attempts={}",
                 row.provider,
@@ -262,7 +262,7 @@ fn whoever_is_killed_around_a_mail_leaves_one_mail_or_a_question_for_a_person() 
                 notification["attempts"]
             );
             let (wanted, most) = row.wanted(*point);
-            let promised = row.kind == NotificationKind::FlagResolved || row.knowledge == Knowledge::Asked;
+            let promised = row.kind == NotificationKind::FlagResolved || row.knowledge == Knowledge::Lookup;
             doubled += u64::from(promised && mails > 1);
             lost += u64::from(mails == 0 && state != Some("needs_review"));
             review += u64::from(state == Some("needs_review"));

@@ -66,7 +66,7 @@ async fn fault(stack: &Stack, provider: &str, order: Value) {
 }
 
 #[test]
-fn a_mail_goes_out_once_over_http_and_a_limit_and_a_lost_reply_are_kept_apart() {
+fn a_limit_delays_a_mail_and_a_lost_reply_is_looked_up() {
     let _guard = disturbing(&[Mailer, Simulator("sendgrid"), Simulator("mailgun"), Simulator("brevo")], &[Relay]);
     run(async {
         let stack = Stack::open();
@@ -110,7 +110,7 @@ fn a_mail_goes_out_once_over_http_and_a_limit_and_a_lost_reply_are_kept_apart() 
 }
 
 #[test]
-fn a_mail_that_is_only_logged_reaches_nobody() {
+fn a_logged_mail_is_not_sent() {
     let _guard = disturbing(&[Mailer], &[Relay]);
     run(async {
         let stack = Stack::open();

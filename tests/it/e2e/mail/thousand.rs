@@ -48,19 +48,19 @@ fn of_many_notifications_under_faults_each_becomes_one_mail() {
                 .buffered(8)
                 .collect::<Vec<_>>()
                 .await;
-            all.extend(recorded.into_iter().map(|told| (provider, told)));
+            all.extend(recorded.into_iter().map(|mail| (provider, mail)));
         }
         let begin = Instant::now();
         // Each message twice, and the two far apart, so that different processes have them.
-        let jobs: Vec<String> = all.iter().map(|(_, told)| told.job()).collect();
+        let jobs: Vec<String> = all.iter().map(|(_, mail)| mail.job()).collect();
         for batch in jobs.chunks(10).chain(jobs.chunks(10)) {
             stack.send_batch("email", batch).await;
         }
         stack.until_empty("email", begin + LONGEST).await;
         let took = begin.elapsed();
         let (mut accepted, mut doubled, mut lost, mut review) = (0, 0, 0, 0);
-        for (provider, told) in &all {
-            let (mails, notification) = tokio::join!(stack.mails_at(provider, told), told.read(&stack));
+        for (provider, mail) in &all {
+            let (mails, notification) = tokio::join!(stack.mails_at(provider, mail), mail.read(&stack));
             let state = notification["state"].as_str().unwrap_or("?").to_owned();
             accepted += mails;
             doubled += u64::from(mails > 1);

@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(150);
 /// How long a process believes a closed breaker.
 const BELIEVED: Duration = Duration::from_secs(5);
 
-async fn asked(stack: &Stack) -> u64 {
+async fn requests(stack: &Stack) -> u64 {
     let answer = stack.control("gemini", Method::GET, "/requests?limit=1", None).await;
     answer.body["count"].as_u64().expect("a count")
 }
@@ -41,7 +41,7 @@ async fn apply(acme: &Org<'_>) -> (Value, String) {
 }
 
 #[test]
-fn a_model_that_is_down_is_left_alone_probed_once_and_asked_again_without_an_operator() {
+fn the_model_breaker_opens_probes_once_and_closes() {
     let _guard = disturbing(&[Model], &[Webhooks, Mailer, Relay]);
     run(async {
         let stack = Stack::open();
@@ -82,11 +82,11 @@ fn a_model_that_is_down_is_left_alone_probed_once_and_asked_again_without_an_ope
         time::sleep(BELIEVED + Duration::from_secs(1)).await;
         let mut windows = 0;
         loop {
-            let (known, before) = (epoch(&acme, "model").await, asked(&stack).await);
+            let (known, before) = (epoch(&acme, "model").await, requests(&stack).await);
             let (_, late) = apply(&acme).await;
             waiting.push(late.clone());
             tokio::time::sleep(Duration::from_millis(1_500)).await;
-            let (untouched, now_asked) = (acme.get(&late).await.body, asked(&stack).await);
+            let (untouched, requests_now) = (acme.get(&late).await.body, requests(&stack).await);
             let looks = super::budgets::looks_while_open(&stack, untouched["id"].as_str().expect("id")).await;
             if epoch(&acme, "model").await != known {
                 // The probe came in between; it failed, and the breaker is open for longer.
@@ -96,7 +96,7 @@ fn a_model_that_is_down_is_left_alone_probed_once_and_asked_again_without_an_ope
             }
             let state = (untouched["state"].as_str(), untouched["attempts"].as_u64());
             assert_eq!(state, (Some("accepted"), Some(0)), "{untouched}");
-            assert_eq!(now_asked, before, "the model was asked while the breaker was open");
+            assert_eq!(requests_now, before, "the model was asked while the breaker was open");
             super::budgets::judge(&looks);
             break;
         }
@@ -124,7 +124,7 @@ fn a_model_that_is_down_is_left_alone_probed_once_and_asked_again_without_an_ope
 }
 
 #[test]
-fn a_relay_that_is_down_burns_no_tries_and_every_mail_goes_out_once_after_the_probe() {
+fn an_unreachable_relay_uses_up_no_attempts() {
     let _guard = disturbing(&[Relay], &[Mailer]);
     run(async {
         let stack = Stack::open();

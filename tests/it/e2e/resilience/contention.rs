@@ -69,7 +69,7 @@ fn of_fifty_workers_one_has_the_work_at_a_time_and_one_ends_it() {
 }
 
 #[test]
-fn of_fifty_that_want_the_probe_one_gets_it_and_when_its_lease_has_passed_one_other() {
+fn one_process_of_fifty_gets_the_probe_for_each_lease() {
     let _guard = using(&[]);
     run(async {
         let stack = Stack::open();

@@ -32,7 +32,7 @@ async fn notify(stack: &Stack, kind: &str) -> String {
 }
 
 #[test]
-fn an_overloaded_model_is_asked_again_and_the_mail_still_goes_out_once() {
+fn an_overloaded_model_is_retried_and_one_mail_is_sent() {
     let _guard = disturbing(&[Model], &[Webhooks, Mailer, Relay]);
     run(async {
         let stack = Stack::open();
@@ -52,7 +52,7 @@ fn an_overloaded_model_is_asked_again_and_the_mail_still_goes_out_once() {
 }
 
 #[test]
-fn what_the_model_will_not_say_is_final_and_staff_are_told_all_the_same() {
+fn a_blocked_suggestion_is_final_and_staff_get_a_mail() {
     let _guard = disturbing(&[Model], &[Webhooks, Mailer, Relay]);
     run(async {
         let stack = Stack::open();
@@ -74,7 +74,7 @@ fn what_the_model_will_not_say_is_final_and_staff_are_told_all_the_same() {
 }
 
 #[test]
-fn malformed_cut_off_and_dropped_answers_of_the_model_are_asked_again() {
+fn malformed_and_dropped_answers_of_the_model_are_retried() {
     let _guard = disturbing(&[Model], &[Webhooks, Mailer, Relay]);
     run(async {
         let stack = Stack::open();
@@ -105,7 +105,7 @@ fn malformed_cut_off_and_dropped_answers_of_the_model_are_asked_again() {
 }
 
 #[test]
-fn a_relay_that_is_busy_gets_the_mail_later_and_one_that_refuses_gets_it_never() {
+fn a_busy_relay_is_retried_and_a_refusing_one_is_not() {
     let _guard = disturbing(&[Relay], &[Mailer]);
     run(async {
         let stack = Stack::open();
@@ -128,7 +128,7 @@ fn a_relay_that_is_busy_gets_the_mail_later_and_one_that_refuses_gets_it_never()
 }
 
 #[test]
-fn a_lost_reply_is_never_guessed_the_kind_of_the_notification_decides() {
+fn the_guarantee_of_a_notification_decides_after_a_lost_reply() {
     let _guard = disturbing(&[Relay], &[Mailer]);
     run(async {
         let stack = Stack::open();

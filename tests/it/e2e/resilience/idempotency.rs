@@ -9,7 +9,7 @@ use crate::e2e::harness::claims::{REVIEW, using};
 use crate::e2e::harness::stack::{PATIENCE, Stack, fresh_number, run};
 
 #[test]
-fn five_deliveries_at_once_and_every_message_twice_do_the_work_once() {
+fn concurrent_and_repeated_deliveries_do_the_work_once() {
     let _guard = using(&REVIEW);
     run(async {
         let stack = Stack::open();
@@ -56,13 +56,13 @@ fn five_deliveries_at_once_and_every_message_twice_do_the_work_once() {
 
         let name = application["candidate"]["name"].as_str().expect("name");
         let applied_at = application["applied_at"].as_str().expect("time");
-        let asked = stack.control("gemini", reqwest::Method::GET, "/requests?limit=5000", None).await;
+        let requests = stack.control("gemini", reqwest::Method::GET, "/requests?limit=5000", None).await;
         let about = |request: &&serde_json::Value| {
             let text = request["body"]["contents"][0]["parts"][0]["text"].as_str().unwrap_or_default();
             text.contains(name) && text.contains(applied_at)
         };
-        let asked = asked.body["items"].as_array().expect("requests").iter().filter(about).count();
-        assert_eq!(asked, 1, "the model was asked once about {name}, {applied_at}");
+        let requests = requests.body["items"].as_array().expect("requests").iter().filter(about).count();
+        assert_eq!(requests, 1, "the model was asked once about {name}, {applied_at}");
 
         let list = acme.get("/api/applications?limit=100").await.body;
         let number = json!(number.to_string());
@@ -77,7 +77,7 @@ fn five_deliveries_at_once_and_every_message_twice_do_the_work_once() {
 }
 
 #[test]
-fn a_malformed_message_goes_to_the_dead_letter_queue_alone_and_its_siblings_are_done() {
+fn only_the_malformed_message_of_a_batch_is_a_dead_letter() {
     let _guard = using(&REVIEW);
     run(async {
         let stack = Stack::open();

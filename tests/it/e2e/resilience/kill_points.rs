@@ -151,29 +151,29 @@ async fn kill(stack: &Stack, case: &'static Case) -> Killed {
         stack.set_text("records", ("ORG#acme#notification", &killed.notification), "waiting_since", &old).await;
         stack.invoke("maintenance", &json!({})).await.expect("the sweep works");
     }
-    let goes_on = match case.flow {
+    let has_successor = match case.flow {
         Flow::Webhook => ["work.finishing", "work.finished"].contains(&case.point),
         Flow::Suggestion => false,
         Flow::MailOnce | Flow::MailAgain => case.point == "record.created",
     };
-    if goes_on {
+    if has_successor {
         // What follows from this work must not be in the same process as the next death.
         acme.until_state(&format!("/api/notifications/{}", killed.notification), &SETTLED).await;
     }
     killed
 }
 
-/// How often the model was asked about the application of a suggestion.
-async fn asked_about(stack: &Stack, acme: &Org<'_>, suggestion: &Value) -> u64 {
+/// The number of requests to the model about the application of a suggestion.
+async fn model_requests(stack: &Stack, acme: &Org<'_>, suggestion: &Value) -> u64 {
     let id = suggestion["application_id"].as_str().expect("id");
     let application = acme.get(&format!("/api/applications/{id}")).await.body;
     let name = application["candidate"]["name"].as_str().expect("a name");
-    let asked = stack.control("gemini", Method::GET, "/requests?limit=5000", None).await.body;
+    let requests = stack.control("gemini", Method::GET, "/requests?limit=5000", None).await.body;
     let about = |request: &&Value| {
         let text = request["body"]["contents"][0]["parts"][0]["text"].as_str().unwrap_or_default();
         text.contains(name)
     };
-    let count = asked["items"].as_array().expect("requests").iter().filter(about).count();
+    let count = requests["items"].as_array().expect("requests").iter().filter(about).count();
     u64::try_from(count).expect("a small number")
 }
 
@@ -201,7 +201,7 @@ async fn end(stack: &Stack, killed: &Killed, within: Duration) -> End {
     assert!(mails.iter().all(|mail| mail["message_id"] == mails[0]["message_id"]), "one mail has one Message-ID");
     let mails = u64::try_from(mails.len()).expect("a small number");
     let effects = match &ended {
-        Some(suggestion) => asked_about(stack, &acme, suggestion).await,
+        Some(suggestion) => model_requests(stack, &acme, suggestion).await,
         None => mails,
     };
     let work = ended.take().unwrap_or(sent);
@@ -216,7 +216,7 @@ async fn hide_for(stack: &Stack, seconds: Duration) {
 }
 
 #[test]
-fn whoever_is_killed_at_any_point_leaves_work_that_is_done_and_no_effect_twice_in_a_lease() {
+fn a_killed_worker_leaves_work_that_is_done_once() {
     let _guard = disturbing(&REVIEW, &[]);
     run(async {
         let stack = Stack::open();

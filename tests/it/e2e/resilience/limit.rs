@@ -107,7 +107,7 @@ fn burst() -> Option<Burst> {
 }
 
 #[test]
-fn of_250_requests_in_a_minute_exactly_100_are_admitted_and_each_answer_says_so() {
+fn exactly_100_of_250_requests_in_a_minute_are_admitted() {
     let done = (0..4).find_map(|_| burst());
     let Burst { key, seen, counted, known } = done.expect("a minute long enough for 250 requests");
     let mut left = Vec::new();
@@ -162,7 +162,7 @@ fn of_250_requests_in_a_minute_exactly_100_are_admitted_and_each_answer_says_so(
 }
 
 #[test]
-fn a_key_may_have_a_limit_of_its_own_and_one_keys_limit_is_not_anothers() {
+fn each_key_has_a_limit_of_its_own() {
     let _guard = using(&[]);
     run(async {
         let stack = Stack::open();

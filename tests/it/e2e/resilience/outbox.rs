@@ -68,7 +68,7 @@ async fn until_nothing_is_left(stack: &Stack) {
 }
 
 #[test]
-fn what_was_recorded_and_never_enqueued_is_done_once_and_what_is_fresh_is_left_alone() {
+fn overdue_work_is_enqueued_and_done_once() {
     let _guard = alone();
     run(async {
         let stack = Stack::open();
@@ -76,8 +76,8 @@ fn what_was_recorded_and_never_enqueued_is_done_once_and_what_is_fresh_is_left_a
         let (body, number) = new_application();
         assert_eq!(acme.deliver(&body, &format!("o-{number}")).await.status, 200);
         let application = application(&acme, &number.to_string()).await;
-        let (_, told) = followers("acme", &application);
-        acme.until_state(&format!("/api/notifications/{told}"), &SETTLED).await;
+        let (_, notification) = followers("acme", &application);
+        acme.until_state(&format!("/api/notifications/{notification}"), &SETTLED).await;
         until_nothing_is_left(&stack).await;
 
         // Three that wait for too long, one of them for something that nobody knows, and one that does not.

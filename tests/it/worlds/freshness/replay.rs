@@ -46,7 +46,7 @@ pub(super) fn replay(
     connections: &[Connection],
     seed: u64,
     contract: f64,
-    times_told: bool,
+    reports_times: bool,
     policy: &dyn Fn(&Connection) -> Box<dyn Poller>,
 ) -> Outcome {
     let mut outcome = Outcome::default();
@@ -64,7 +64,7 @@ pub(super) fn replay(
             delays.extend(changes.iter().map(|at| now - at));
             rest = later;
             known += changes.len();
-            let times = times_told.then_some(changes);
+            let times = reports_times.then_some(changes);
             let interval = poller.next(&Seen { from, now, changed: changes.len(), times }, chance.unit());
             let next = tick(now + whole(interval.max(1.0)));
             outcome.longest = outcome.longest.max(minutes(next - now));
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_delay_is_the_time_from_a_change_to_the_beginning_of_the_next_poll() {
+    fn a_delay_is_measured_from_the_change_to_the_next_poll() {
         let end = i64::from(DAYS) * 86_400;
         let changes = vec![1, 3_599, 3_600, end - 60];
         let connection = Connection { begin: 0, end, changes, zone: Offset::UTC, believed: Offset::UTC, phase: 0.0 };

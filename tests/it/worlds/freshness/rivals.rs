@@ -70,7 +70,7 @@ impl Poller for Nutch {
 pub(super) struct Root {
     k: f64,
     contract: f64,
-    ahead: i64,
+    offset: i64,
     a: f64,
     b: f64,
     changes: [f64; 48],
@@ -86,12 +86,12 @@ const PRIOR: f64 = 5.0;
 impl Root {
     pub(super) fn new(k: f64, contract: f64, connection: &Connection) -> Self {
         let (changes, watched) = ([0.0; 48], [0.0; 48]);
-        let ahead = i64::from(connection.believed.seconds());
-        Self { k, contract, ahead, a: 0.0, b: 0.0, changes, watched, born: None, total: 0.0 }
+        let offset = i64::from(connection.believed.seconds());
+        Self { k, contract, offset, a: 0.0, b: 0.0, changes, watched, born: None, total: 0.0 }
     }
 
     fn hour(&self, at: i64) -> usize {
-        let hours = (at + self.ahead).div_euclid(3600);
+        let hours = (at + self.offset).div_euclid(3600);
         let hour = usize::try_from(hours.rem_euclid(24)).unwrap_or(0);
         if (hours.div_euclid(24) + 3).rem_euclid(7) >= 5 { hour + 24 } else { hour }
     }

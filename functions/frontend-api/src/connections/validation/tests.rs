@@ -66,7 +66,7 @@ fn a_login_is_one_that_the_provider_offers() {
 }
 
 #[test]
-fn an_account_leads_to_the_providers_own_host_and_is_there_where_it_must_be() {
+fn an_account_must_lead_to_the_providers_own_host() {
     let account = |account| settings_errors("bamboohr", LoginMethod::ApiKey, account, &[]);
     blames(&account(None), &[("account", "missing")]);
     for bad in ["", "a b", "evil.example/", "a@b", "é", &"a".repeat(101), "evil.example", &"a".repeat(64)] {
@@ -99,7 +99,7 @@ fn settings_are_known_complete_and_as_the_provider_wants_them() {
 }
 
 #[test]
-fn webhooks_that_we_create_send_to_this_connection_and_nowhere_else() {
+fn created_webhooks_send_to_this_connection_only() {
     let lever = |url: &str| settings_errors("lever", LoginMethod::ApiKey, None, &[(WEBHOOK_URL, url)]);
     for good in ["https://api.acme.example", "https://localhost:4566/_aws/execute-api/a1"] {
         blames(&lever(&format!("{good}{PATH}")), &[]);

@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_deleted_takes_the_applications_along_and_who_is_merged_leaves_one() {
+    fn deleting_removes_applications_and_merging_keeps_one() {
         let deleted = changed("delete_candidate", json!({"person": {"id": 3, "deleted_application_ids": [8, 9]}}));
         assert_eq!(named(&deleted.gone), ["candidate/3", "application/8", "application/9"]);
         let merged = changed("merge_candidate", json!({"person": {"id": 3, "new_candidate_id": 4}}));

@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn a_first_page_has_its_filters_and_the_next_has_its_cursor_only() {
+    fn the_first_page_has_filters_and_the_next_only_its_cursor() {
         let base = "https://harvest.greenhouse.io/v3";
         for (cursor, url) in [
             ("jobs", "/jobs?per_page=500"),

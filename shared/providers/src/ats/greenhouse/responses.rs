@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn deleted_posts_follow_those_that_there_are_in_an_incremental_run() {
+    fn deleted_posts_follow_the_others_in_an_incremental_run() {
         let next = |cursor: &str| answered(cursor, 200, &[("link", "")], r#"[{"id":1}]"#).expect("a page").next;
         assert_eq!(next("posts@T"), Next::More("deleted_posts@T".to_owned()));
         assert_eq!((next("posts"), next("deleted_posts@T"), next("jobs@T")), (Next::End, Next::End, Next::End));

@@ -85,7 +85,7 @@ fn check(status: u16, name: Option<&str>, body: &str) -> Result<Accepted, MailEr
 }
 
 #[test]
-fn a_mail_is_signed_names_its_reference_and_shows_no_credentials() {
+fn a_mail_is_signed_and_shows_no_credentials() {
     let recorder = Recorder::new(Ok((200, r#"{"MessageId":"m-1"}"#)));
     assert_eq!(send("AKIDEXAMPLE", &recorder), Ok(Accepted { provider_message_id: "m-1".into() }));
     let requests = recorder.requests();
@@ -234,7 +234,7 @@ fn events_say_what_happened_to_mails_of_ours() {
 }
 
 #[test]
-fn it_needs_region_and_credentials_and_leaves_for_amazon_in_production_only() {
+fn amazon_is_reached_in_production_only_with_credentials() {
     let set_up = |stage, region: &'static str, without: &'static str| {
         let setting = move |name| match name {
             _ if name == without => None,

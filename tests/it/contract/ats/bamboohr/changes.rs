@@ -70,7 +70,7 @@ async fn a_stage_a_rejection_and_a_hire_are_made_once() {
 }
 
 #[tokio::test]
-async fn a_rejection_without_a_reason_takes_the_status_of_the_settings() {
+async fn a_rejection_without_reason_takes_the_configured_status() {
     let (bamboohr, acme) = connected(200, vec![("api_key", KEY)], vec![("rejection_status", "10")]).await;
     let application = active(&acme);
     twice(&bamboohr, &Change::Reject { application: application.clone(), reason: None }).await;
@@ -142,7 +142,7 @@ async fn what_cannot_be_made_is_refused() {
     };
     for change in [moved("1", "2"), moved(&application, "999"), moved(&application, "Reviewed"), submit] {
         let refused = make(&bamboohr, &change).await.expect_err("refused");
-        assert!(matches!(&refused, AtsError::Refused(why) if !why.contains("secret")), "{change:?}: {refused:?}");
+        assert!(matches!(&refused, AtsError::Refused(reason) if !reason.contains("secret")), "{change:?}: {refused:?}");
     }
     assert_eq!(bamboohr.write_back().changes().len(), 5);
     assert!(bamboohr.write_back().changes().contains(&ChangeKind::Submit));

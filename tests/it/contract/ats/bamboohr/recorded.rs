@@ -156,7 +156,7 @@ fn records(page: &Page) -> BTreeMap<(Kind, String), Value> {
 }
 
 #[tokio::test]
-async fn every_recorded_row_is_read_and_of_each_field_it_is_known_what_becomes_of_it() {
+async fn every_field_of_the_recorded_rows_is_mapped_or_listed() {
     let Some(calls) = fixture("ats/bamboohr_recorded_calls.json") else {
         println!("skipped: FIXTURES names no folder");
         return;

@@ -11,7 +11,7 @@ use simulators::lever::Company;
 use simulators::lever::seed::{HIRED, REASONS, STAGES};
 use simulators::world::Account;
 
-use super::asking::{Lever, lever};
+use super::connection::{Lever, lever};
 
 fn active(acme: &Company) -> String {
     let truth = acme.truth();
@@ -62,7 +62,7 @@ async fn a_rejection_without_a_reason_takes_that_of_the_settings() {
     let application = active(&acme);
     let any = Change::Reject { application: application.clone(), reason: None };
     let refused = lever.change(&any).await.expect_err("no reason");
-    assert!(matches!(&refused, AtsError::Refused(why) if why.contains("rejection_reason")), "{refused:?}");
+    assert!(matches!(&refused, AtsError::Refused(reason) if reason.contains("rejection_reason")), "{refused:?}");
     lever.settings.insert("rejection_reason".to_owned(), REASONS[1].0.to_owned());
     twice(&lever, &any).await;
     assert_eq!(field(&acme, &application, "rejection_reason"), REASONS[1].1);
@@ -89,7 +89,7 @@ async fn a_note_is_found_again_by_its_reference_on_whatever_page() {
 }
 
 #[tokio::test]
-async fn an_application_is_handed_in_once_and_waits_when_it_is_too_fast() {
+async fn an_application_is_submitted_once_and_waits_for_the_limit() {
     let (lever, acme) = lever(100).await;
     let posting = acme.with(|state| {
         let found = state.postings.values().find(|posting| posting.state == "published" && !posting.confidential);
@@ -118,7 +118,7 @@ async fn an_application_is_handed_in_once_and_waits_when_it_is_too_fast() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_refused_and_every_kind_of_change_is_offered() {
+async fn unknown_objects_are_refused_and_every_change_is_offered() {
     let (lever, _) = lever(50).await;
     let none = "none".to_owned();
     for change in [
@@ -128,7 +128,7 @@ async fn what_is_not_there_is_refused_and_every_kind_of_change_is_offered() {
     ] {
         assert!(matches!(lever.change(&change).await, Err(AtsError::Refused(_))), "{change:?}");
     }
-    let (lever, acme) = super::asking::lever(50).await;
+    let (lever, acme) = super::connection::lever(50).await;
     let unknown = Change::MoveStage { application: active(&acme), stage: none };
     assert!(matches!(lever.change(&unknown).await, Err(AtsError::Refused(_))));
     assert_eq!(REASONS[HIRED].3, "hired");

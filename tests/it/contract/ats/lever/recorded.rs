@@ -10,7 +10,7 @@ use providers::transport::http::Reply;
 use serde_json::{Value, json};
 
 use super::Kind;
-use super::asking::{Lever, lever};
+use super::connection::{Lever, lever};
 use crate::contract::fixtures::read as fixture;
 
 /// What becomes of a field.
@@ -241,7 +241,7 @@ async fn every_field_of_recorded_postings_has_its_place_or_a_reason() {
 }
 
 #[tokio::test]
-async fn every_field_of_a_recorded_opportunity_has_its_place_or_a_reason() {
+async fn every_field_of_recorded_opportunities_is_mapped_or_listed() {
     let Some((calls, _)) = recorded() else { return };
     let (lever, _) = lever(5).await;
     let call = |name: &str| calls[name][0]["response"].clone();
@@ -272,7 +272,7 @@ async fn every_field_of_a_recorded_opportunity_has_its_place_or_a_reason() {
 }
 
 #[tokio::test]
-async fn a_recorded_interview_the_deleted_lists_and_a_new_webhook_are_read() {
+async fn recorded_interviews_deletions_and_new_webhooks_are_read() {
     let Some((calls, _)) = recorded() else { return };
     let (lever, _) = lever(5).await;
     let call = |name: &str| calls[name][0]["response"].clone();

@@ -41,7 +41,7 @@ fn email(objects: &BTreeMap<String, Value>, wid: &str) -> Option<Value> {
 }
 
 #[tokio::test]
-async fn a_window_has_everything_of_the_open_requisitions_and_nothing_stale() {
+async fn a_window_has_all_of_the_open_requisitions_and_nothing_stale() {
     let (harness, tenant) = connected().await;
     tenant.grow(&mut Chance::new(1), 400);
     set_all(&tenant, "Open");
@@ -74,7 +74,7 @@ async fn a_window_has_everything_of_the_open_requisitions_and_nothing_stale() {
 }
 
 #[tokio::test]
-async fn a_new_address_is_found_while_a_requisition_is_open_and_later_by_a_report_only() {
+async fn a_new_address_needs_an_open_requisition_or_a_report() {
     let (mut harness, tenant) = connected().await;
     set_all(&tenant, "Open");
     harness.pass_time(Duration::from_secs(3_600));
@@ -118,7 +118,7 @@ async fn a_new_address_is_found_while_a_requisition_is_open_and_later_by_a_repor
 }
 
 #[tokio::test]
-async fn a_requisition_that_goes_while_its_batch_waits_does_not_take_the_others_along() {
+async fn a_requisition_that_vanishes_does_not_fail_its_batch() {
     let (harness, tenant) = connected().await;
     set_all(&tenant, "Open");
     let since = Some(harness.context().now);
@@ -181,7 +181,7 @@ async fn changes_are_made_once_also_when_they_are_made_twice() {
 }
 
 #[tokio::test]
-async fn an_application_is_handed_in_once_and_a_known_person_is_not_made_again() {
+async fn an_application_is_submitted_once_for_a_known_person_too() {
     let (harness, tenant) = connected().await;
     set_all(&tenant, "Open");
     let jobs: Vec<String> =

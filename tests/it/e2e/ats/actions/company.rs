@@ -196,10 +196,10 @@ impl<'a> Company<'a> {
     /// How often the provider was told to change this of an application, and took it or might have.
     pub(super) async fn posts(&self, application: u64, what: &str) -> usize {
         let end = format!("/{}/api/v1/applicant_tracking/applications/{application}/{what}", self.name);
-        let asked = self.stack.control(PROVIDER, Method::GET, "/requests?limit=5000", None).await.body;
+        let requests = self.stack.control(PROVIDER, Method::GET, "/requests?limit=5000", None).await.body;
         let posts = |request: &&Value| {
             request["method"] == "POST" && request["path"].as_str().is_some_and(|path| path.ends_with(&end))
         };
-        asked["items"].as_array().expect("requests").iter().filter(posts).count()
+        requests["items"].as_array().expect("requests").iter().filter(posts).count()
     }
 }

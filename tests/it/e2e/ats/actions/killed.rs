@@ -151,7 +151,7 @@ async fn kill(stack: &Stack, company: &Company<'_>, case: &'static Case) -> Kill
 }
 
 #[test]
-fn whoever_is_killed_around_a_change_leaves_it_made_once_or_a_question_for_a_person() {
+fn a_killed_worker_leaves_a_change_made_once_or_for_review() {
     let _guard = disturbing(&[ActionWorker], &WRITE_BACK);
     run(async {
         let stack = Stack::open();

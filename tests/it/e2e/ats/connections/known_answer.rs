@@ -16,7 +16,7 @@ const SECRET: &str = "known-answer-of-this-project";
 const SIGNATURE: &str = "sha256 506a83e44bce5fcecc57b1edcfd4503931c6983448ea28d2d8d5f1458a04345e";
 
 #[test]
-fn a_known_signature_is_good_for_the_bytes_that_were_signed_and_no_others() {
+fn a_known_signature_verifies_its_own_bytes_only() {
     let _guard = using(&CONNECTION);
     run(async {
         let stack = Stack::open();

@@ -26,8 +26,12 @@ fn an_event_is_applied_again_and_one_without_a_body_is_not() {
         assert_eq!(replayed.status, 202, "{replayed:?}");
         let again = replayed.body["event_id"].as_str().expect("an id");
         assert!(again.starts_with("e-1.r") && again.len() == "e-1.r".len() + 8, "{again}");
-        let told = outcome(&acme, &id, again).await;
-        assert_eq!((&told["outcome"], &told["received_at"]), (&json!("applied"), &first["received_at"]), "{told}");
+        let replayed = outcome(&acme, &id, again).await;
+        assert_eq!(
+            (&replayed["outcome"], &replayed["received_at"]),
+            (&json!("applied"), &first["received_at"]),
+            "{replayed}"
+        );
         let org = "acme".parse().expect("an organisation");
         let application = domain::id::ApplicationId::derived(&org, &["greenhouse", &id, &number.to_string()]);
         assert_eq!(acme.get(&format!("/api/applications/{application}")).await.status, 200);

@@ -12,11 +12,11 @@ use super::ORG;
 use crate::e2e::harness::stack::{Stack, fresh_number};
 use crate::e2e::harness::time;
 
-/// The promise, by the stack's clock.
-const SHOWN: Duration = Duration::from_secs(120);
-/// Then the scheduler looks for what is due each minute, and the rest is read: that is work, which takes time of the machine.
-const GOES_ON: Duration = Duration::from_secs(240);
-const LOOKS: Duration = Duration::from_secs(1);
+/// The longest time until a run without a worker is interrupted, by the stack's clock.
+const INTERRUPTED_WITHIN: Duration = Duration::from_secs(120);
+/// The longest time until its successor has read the rest: the scheduler starts it within a minute, and reading takes time.
+const RESUMED_WITHIN: Duration = Duration::from_secs(240);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 pub(super) async fn is_seen_by_the_stack(stack: &Stack) {
     let org = stack.org(ORG);
@@ -32,7 +32,7 @@ pub(super) async fn is_seen_by_the_stack(stack: &Stack) {
     assert_eq!(org.post("/api/connections", &body).await.status, 202);
     let begin = Instant::now();
     while order.exists() {
-        assert!(begin.elapsed() < SHOWN, "nobody reads it");
+        assert!(begin.elapsed() < INTERRUPTED_WITHIN, "nobody reads it");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let died = Instant::now();
@@ -42,27 +42,27 @@ pub(super) async fn is_seen_by_the_stack(stack: &Stack) {
         if sync["running"]["id"].is_string() {
             break sync["running"]["id"].clone();
         }
-        assert!(died.elapsed() < SHOWN, "a run is at work, as far as one knows: {sync}");
-        tokio::time::sleep(LOOKS).await;
+        assert!(died.elapsed() < INTERRUPTED_WITHIN, "a run is at work, as far as one knows: {sync}");
+        tokio::time::sleep(POLL_INTERVAL).await;
     };
     let until = async |passed: &dyn Fn() -> Duration, patience: Duration, wanted: &dyn Fn(&[Value]) -> bool| {
         loop {
             let runs = org.get(&format!("{path}/runs?limit=100")).await.body;
             let items = runs["items"].as_array().expect("runs");
-            let ours = items.iter().find(|told| told["id"] == run).expect("the run");
+            let ours = items.iter().find(|item| item["id"] == run).expect("the run");
             assert!(ours["outcome"].is_null() || ours["outcome"] == "interrupted", "it was killed: {ours}");
             if wanted(items) {
                 return died.elapsed();
             }
             assert!(passed() < patience, "not after {patience:?}: {runs}");
-            tokio::time::sleep(LOOKS).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     };
-    let interrupted = |runs: &[Value]| runs.iter().any(|told| told["id"] == run && told["outcome"] == "interrupted");
-    let shown = until(&|| time::by_the_clock(died.elapsed()), SHOWN, &interrupted).await;
-    let resumed = |runs: &[Value]| runs.iter().any(|told| told["resumes"] == run && told["outcome"] == "succeeded");
-    let over = until(&|| died.elapsed(), GOES_ON, &resumed).await;
-    println!("stalled: shown as interrupted after {shown:.0?}, read to the end after {over:.0?}");
+    let interrupted = |runs: &[Value]| runs.iter().any(|item| item["id"] == run && item["outcome"] == "interrupted");
+    let noticed = until(&|| time::by_the_clock(died.elapsed()), INTERRUPTED_WITHIN, &interrupted).await;
+    let resumed = |runs: &[Value]| runs.iter().any(|item| item["resumes"] == run && item["outcome"] == "succeeded");
+    let over = until(&|| died.elapsed(), RESUMED_WITHIN, &resumed).await;
+    println!("stalled: shown as interrupted after {noticed:.0?}, read to the end after {over:.0?}");
     let removed = org.send(org.request(Method::DELETE, &path)).await;
     assert_eq!(removed.status, 204, "{removed:?}");
 }

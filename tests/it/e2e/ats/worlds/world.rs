@@ -181,8 +181,8 @@ impl<'a> World<'a> {
     }
 
     async fn ask_for(&self, mode: &str) {
-        let asked = self.org.post(&self.path("/sync"), &json!({"mode": mode})).await;
-        assert_eq!(asked.status, 202, "{asked:?}");
+        let accepted = self.org.post(&self.path("/sync"), &json!({"mode": mode})).await;
+        assert_eq!(accepted.status, 202, "{accepted:?}");
     }
 
     /// The connection's sync as it is stored.

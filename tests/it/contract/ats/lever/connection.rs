@@ -160,14 +160,14 @@ impl Lever {
 
     /// What differs from what Lever has of these kinds, a line each.
     pub(super) fn unequal(&self, records: &BTreeMap<String, Value>, truth: &Truth, kinds: &[Kind]) -> Vec<String> {
-        let asked = |place: &&String| kinds.iter().any(|kind| place.split('/').next() == Some(kind.as_str()));
+        let of_kinds = |place: &&String| kinds.iter().any(|kind| place.split('/').next() == Some(kind.as_str()));
         let mut found: Vec<String> = records
             .keys()
-            .filter(asked)
+            .filter(of_kinds)
             .filter(|place| !truth.contains_key(*place))
             .map(|place| format!("{place} is not there"))
             .collect();
-        for (place, fields) in truth.iter().filter(|(place, _)| asked(place)) {
+        for (place, fields) in truth.iter().filter(|(place, _)| of_kinds(place)) {
             match records.get(place) {
                 None => found.push(format!("{place} is missing")),
                 Some(record) => found.extend(fields_that_differ(&self.origin, place, fields, record)),

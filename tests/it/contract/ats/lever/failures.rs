@@ -10,7 +10,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use simulators::faults::{Matching, Spec as Fault};
 
-use super::asking::{KEYS, Lever, lever};
+use super::connection::{KEYS, Lever, lever};
 
 const OAUTH: [(&str, &str); 3] = [
     ("client_id", "local-lever-acme"),
@@ -26,7 +26,7 @@ async fn a_key_signs_in_and_a_wrong_or_withdrawn_one_does_not() {
     lever.with_login(LoginMethod::ApiKey, &[("api_key", "local-wrong-key")]);
     assert!(matches!(lever.check().await, Err(AtsError::Unauthorised(_))));
     lever.with_login(LoginMethod::ApiKey, &[]);
-    assert!(matches!(lever.check().await, Err(AtsError::Unauthorised(why)) if why.contains("api_key")));
+    assert!(matches!(lever.check().await, Err(AtsError::Unauthorised(reason)) if reason.contains("api_key")));
     lever.with_login(LoginMethod::UserPassword, &KEYS);
     assert!(matches!(lever.check().await, Err(AtsError::Unauthorised(_))));
     lever.with_login(LoginMethod::ApiKey, &KEYS);
@@ -75,7 +75,7 @@ async fn met(lever: &Lever, fault: Fault) -> Result<usize, AtsError> {
 }
 
 #[tokio::test]
-async fn limits_outages_and_pages_that_are_none_are_told_apart() {
+async fn limits_outages_and_invalid_pages_are_classified() {
     let (lever, acme) = lever(10).await;
     let status = |status: u16| Fault { status: Some(status), ..Fault::default() };
     let body = |body: Value| Fault { status: Some(200), body: Some(body), ..Fault::default() };
@@ -153,7 +153,7 @@ async fn a_row_that_cannot_be_read_is_left_out_and_not_taken_for_gone() {
 }
 
 #[tokio::test]
-async fn secrets_stand_in_no_error_and_no_debug_output() {
+async fn no_error_and_no_debug_output_has_a_secret() {
     let (mut lever, _) = lever(10).await;
     let submit = Change::Submit {
         job: "p".to_owned(),

@@ -75,7 +75,7 @@ async fn what_is_no_page_is_never_taken_for_one() {
 }
 
 #[tokio::test]
-async fn a_poisoned_row_is_left_out_and_the_others_are_kept() {
+async fn a_poisoned_row_is_left_out_of_its_page() {
     let (bamboohr, acme) = bamboohr(0).await;
     let id = acme.with(|company| {
         let id = *company.applications().keys().nth(3).expect("one");
