@@ -7,7 +7,7 @@ use domain::failure::Failure;
 use domain::write_back::ChangeKind;
 use resilience::retry::{ACTION, Next, WORKER};
 use store::jobs::{End, Transition, Wait};
-use sync::{Changed, SyncError};
+use sync::{ChangeOutcome, SyncError};
 
 /// The provider refused the change.
 const REFUSED: &str = "provider-refused";
@@ -36,7 +36,7 @@ pub(crate) fn end(state: ActionState, failure: Option<Failure>) -> Transition<Ne
 /// # Errors
 /// When AWS refuses for good.
 pub(crate) fn follow(
-    made: Result<Changed, SyncError>,
+    made: Result<ChangeOutcome, SyncError>,
     action: &Action,
     unknown: bool,
     chance: f64,
@@ -57,17 +57,17 @@ pub(crate) fn follow(
         Err(error) => return after_error(error, action, chance, (&certain, &waiting)),
     };
     Ok(match changed {
-        Changed::Made => (Verdict::Works, end(ActionState::Succeeded, None)),
+        ChangeOutcome::Made => (Verdict::Works, end(ActionState::Succeeded, None)),
         // A change that says how something is to be was looked up and cannot be made; one that adds something may have been.
-        Changed::Refused(detail) if !kind.adds() => {
+        ChangeOutcome::Refused(detail) if !kind.adds() => {
             (Verdict::Works, end(ActionState::Failed, Some(Failure::new(REFUSED, detail))))
         }
-        Changed::Refused(detail) => (Verdict::Works, certain(REFUSED, detail)),
-        Changed::Barred(detail) => (Verdict::NotTried, certain(NOT_POSSIBLE, detail)),
-        Changed::Doubtful(detail) => (Verdict::NotTried, review(detail)),
+        ChangeOutcome::Refused(detail) => (Verdict::Works, certain(REFUSED, detail)),
+        ChangeOutcome::NotPossible(detail) => (Verdict::NotTried, certain(NOT_POSSIBLE, detail)),
+        ChangeOutcome::NotRepeatable(detail) => (Verdict::NotTried, review(detail)),
         // Nothing of ours is in it by which it could be found.
-        Changed::Unknown(detail) if kind == ChangeKind::Submit => (Verdict::Failed, review(detail)),
-        Changed::Unknown(detail) => {
+        ChangeOutcome::Unknown(detail) if kind == ChangeKind::Submit => (Verdict::Failed, review(detail)),
+        ChangeOutcome::Unknown(detail) => {
             let transition = match ACTION.next(action.attempts, chance, None) {
                 Next::After(after) => {
                     Transition::Wait { failure: Failure::new(UNKNOWN, detail), after, wait: Wait::Tried }
@@ -156,7 +156,7 @@ mod tests {
     }
 
     fn transition(
-        made: Result<Changed, SyncError>,
+        made: Result<ChangeOutcome, SyncError>,
         change: Change,
         attempts: u32,
         unknown: bool,
@@ -182,34 +182,35 @@ mod tests {
     #[test]
     fn what_the_provider_says_ends_it() {
         for change in [move_stage(), note(), submit()] {
-            let (verdict, made) = transition(Ok(Changed::Made), change.clone(), 1, true);
+            let (verdict, made) = transition(Ok(ChangeOutcome::Made), change.clone(), 1, true);
             assert_eq!((verdict, code(&made)), (Verdict::Works, ("succeeded", None)));
-            let (verdict, refused) = transition(Ok(Changed::Refused(said("no"))), change.clone(), 1, false);
+            let (verdict, refused) = transition(Ok(ChangeOutcome::Refused(said("no"))), change.clone(), 1, false);
             assert_eq!((verdict, code(&refused)), (Verdict::Works, ("failed", Some("provider-refused"))));
-            let (verdict, barred) = transition(Ok(Changed::Barred(said("no"))), change, 1, false);
-            assert_eq!((verdict, code(&barred)), (Verdict::NotTried, ("failed", Some("not-possible"))));
+            let (verdict, not_possible) = transition(Ok(ChangeOutcome::NotPossible(said("no"))), change, 1, false);
+            assert_eq!((verdict, code(&not_possible)), (Verdict::NotTried, ("failed", Some("not-possible"))));
         }
     }
 
     #[test]
     fn a_lost_reply_is_looked_up_and_a_lost_submission_is_reviewed() {
-        let lost = || Ok(Changed::Unknown(said("the reply was lost")));
+        let lost = || Ok(ChangeOutcome::Unknown(said("the reply was lost")));
         for change in [move_stage(), note(), Change::Hire { application: "7".into() }] {
             let (verdict, again) = transition(lost(), change.clone(), 1, false);
             assert_eq!((verdict, code(&again)), (Verdict::Failed, ("tried", Some("unknown"))));
             assert_eq!(code(&transition(lost(), change, ACTION.tries, false).1), ("needs-review", Some("unknown")));
         }
         assert_eq!(code(&transition(lost(), submit(), 1, false).1), ("needs-review", Some("unknown")));
-        let (verdict, doubtful) = transition(Ok(Changed::Doubtful(said("nobody knows"))), note(), 1, true);
-        assert_eq!((verdict, code(&doubtful)), (Verdict::NotTried, ("needs-review", Some("unknown"))));
+        let (verdict, not_repeatable) =
+            transition(Ok(ChangeOutcome::NotRepeatable(said("nobody knows"))), note(), 1, true);
+        assert_eq!((verdict, code(&not_repeatable)), (Verdict::NotTried, ("needs-review", Some("unknown"))));
     }
 
     #[test]
     fn what_is_unknown_is_never_called_certain() {
-        let refused = || Ok(Changed::Refused(said("no")));
+        let refused = || Ok(ChangeOutcome::Refused(said("no")));
         assert_eq!(code(&transition(refused(), note(), 2, true).1), ("needs-review", Some("unknown")));
         assert_eq!(code(&transition(refused(), move_stage(), 2, true).1), ("failed", Some("provider-refused")));
-        let gone = || Ok(Changed::Barred(said("removed")));
+        let gone = || Ok(ChangeOutcome::NotPossible(said("removed")));
         assert_eq!(code(&transition(gone(), move_stage(), 2, true).1), ("needs-review", Some("unknown")));
         let down = || Err(SyncError::Unavailable(said("down").into()));
         assert_eq!(code(&transition(down(), move_stage(), 2, true).1), ("tried", Some("unknown")));

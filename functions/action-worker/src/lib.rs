@@ -28,7 +28,7 @@ use domain::message::ActionJob;
 use resilience::batch::Outcome;
 use store::jobs::{self, Attempt, LeasedJob, Tried};
 use store::records::Records;
-use sync::{Changed, Engine, SyncError};
+use sync::{ChangeOutcome, Engine, SyncError};
 
 use crate::follow::{NeedsReview, follow};
 
@@ -113,14 +113,14 @@ impl ActionWorker {
         action: &Action,
         unknown: bool,
         invocation: Invocation,
-    ) -> Result<Changed, SyncError> {
+    ) -> Result<ChangeOutcome, SyncError> {
         let Some(allowed) = invocation.allows(TO_RECORD, LONGEST) else { return Err(SyncError::DeadlineReached) };
         let key = ConnectionKey::new(&job.org, &action.connection);
         let made = self.engine.make_change(&key, &action.change, unknown, invocation);
         let id = job.action.to_string();
         match tokio::time::timeout(allowed, fault::during(fault::CALLING, &id, made)).await {
             Ok(made) => made,
-            Err(_) => Ok(Changed::Unknown("the time was used up before there was an answer".to_owned())),
+            Err(_) => Ok(ChangeOutcome::Unknown("the time was used up before there was an answer".to_owned())),
         }
     }
 }

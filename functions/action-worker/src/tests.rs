@@ -26,7 +26,7 @@ use simulators::faults::{Matching, Spec};
 use simulators::lever;
 use simulators::world::{Account as _, Chance, Clock};
 use store::records::key_of;
-use sync::Outside;
+use sync::ProviderAccess;
 use uuid::Uuid;
 
 use super::*;
@@ -55,7 +55,7 @@ impl House {
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
         let base = format!("http://{}", listener.local_addr().expect("an address"));
         tokio::spawn(async move { axum::serve(listener, simulators::app_of(vec![simulator])).await });
-        let outside = Outside {
+        let access = ProviderAccess {
             http: Outbound::new().expect("a client"),
             calls: Bulkhead::new("ats", 4, Duration::from_secs(1)),
             stage: Stage::Local,
@@ -81,7 +81,7 @@ impl House {
         };
         records.create(&origin.org, &connection, "test", clock::now()).await.expect("stored");
         let worker =
-            ActionWorker { engine: Engine::new(records, Table::in_memory(), Cache::of_process(), secrets, outside) };
+            ActionWorker { engine: Engine::new(records, Table::in_memory(), Cache::of_process(), secrets, access) };
         Self { worker, account, control, origin, application }
     }
 
@@ -167,7 +167,7 @@ impl House {
         self.account.with(|state| state.opportunities.get(id).map_or(0, |of| of.notes.len()))
     }
 
-    fn handed_in(&self) -> usize {
+    fn submitted(&self) -> usize {
         let truth = self.account.truth();
         truth.values().filter(|fields| fields.get("email") == Some(&json!("new.person@example.com"))).count()
     }
@@ -234,13 +234,13 @@ async fn an_application_whose_reply_was_lost_waits_for_a_person() {
     assert_eq!(house.work(&job).await, Outcome::Done);
     assert_eq!(house.state(&job).await, ("needs-review", 1, Some("unknown".to_owned())));
     assert_eq!(house.work(&job).await, Outcome::Done);
-    assert_eq!((house.handed_in(), house.changes()), (1, 1));
+    assert_eq!((house.submitted(), house.changes()), (1, 1));
 
     let house = House::build().await;
     let job = house.submit().await;
     assert_eq!(house.work(&job).await, Outcome::Done);
     assert_eq!(house.state(&job).await, ("succeeded", 1, None));
-    assert_eq!((house.handed_in(), house.changes()), (1, 1));
+    assert_eq!((house.submitted(), house.changes()), (1, 1));
 }
 
 #[tokio::test]
@@ -258,7 +258,7 @@ async fn what_a_dead_worker_left_is_looked_for_or_a_person_has_to() {
     let requests = house.requests();
     assert_eq!(house.work(&submit).await, Outcome::Done);
     assert_eq!(house.state(&submit).await, ("needs-review", 2, Some("unknown".to_owned())));
-    assert_eq!((house.requests(), house.handed_in()), (requests, 0), "no request was made");
+    assert_eq!((house.requests(), house.submitted()), (requests, 0), "no request was made");
 }
 
 #[tokio::test]

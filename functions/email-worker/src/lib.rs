@@ -25,7 +25,7 @@ use resilience::batch::Outcome;
 use resilience::delivery::DeliveryStatus;
 use store::delivery::{Claim, Deliveries, DeliverySnapshot};
 use store::records::Records;
-use store::suppression::Correspondents;
+use store::suppression::MailSenders;
 
 use crate::mailer::Mailers;
 use crate::send::Chosen;
@@ -39,7 +39,7 @@ const SETTLING: Duration = Duration::from_secs(120);
 /// The worker of notifications, with its tables, providers and templates.
 pub struct EmailWorker {
     deliveries: Deliveries,
-    correspondents: Correspondents,
+    senders: MailSenders,
     mailers: Mailers,
     templates: Templates,
     calls: Bulkhead,
@@ -61,7 +61,7 @@ impl Function for EmailWorker {
     fn from_environment(aws: &Aws) -> Result<Self, StartError> {
         let records = Records::new(aws.table("RECORDS_TABLE")?);
         Ok(Self {
-            correspondents: Correspondents::new(records.clone()),
+            senders: MailSenders::new(records.clone()),
             deliveries: Deliveries::new(records),
             mailers: Mailers::from_environment(aws.secrets()?, aws.table("CONTROL_TABLE")?)?,
             templates: Templates::built_in()?,
@@ -101,11 +101,11 @@ impl EmailWorker {
     async fn work(&self, reference: &MailReference, invocation: Invocation) -> Result<Outcome, AwsError> {
         // Without a free slot neither the work nor the message is touched.
         let _slot = self.calls.enter().await?;
-        let correspondent = match self.correspondents.of(&reference.org).await {
-            Ok(correspondent) => correspondent,
+        let sender = match self.senders.of(&reference.org).await {
+            Ok(sender) => sender,
             Err(error) => return Ok(error.outcome()),
         };
-        let wanted = correspondent.profile.as_ref().map_or(&[][..], |profile| profile.mail_providers.as_slice());
+        let wanted = sender.profile.as_ref().map_or(&[][..], |profile| profile.mail_providers.as_slice());
         let order = self.mailers.order(wanted);
         let chosen = match send::choose(&order, 0, invocation.deadline).await {
             Ok(chosen) => chosen,
@@ -120,7 +120,7 @@ impl EmailWorker {
         match claim {
             Ok(Claim::Claimed(hold, notification)) => {
                 let attempt = send::Attempt { reference, hold, notification: *notification, order, invocation };
-                self.send(attempt, &correspondent, chosen).await
+                self.send(attempt, &sender, chosen).await
             }
             other => {
                 // No provider was called: the probe is free for the next worker.

@@ -24,7 +24,7 @@ use crate::{EmailWorker, TO_RECORD};
 /// The longest time that one lookup may take.
 const LONGEST_LOOKUP: Duration = Duration::from_secs(15);
 /// The number of lookups by which a provider may confirm an unproven webhook.
-const MOST_CONFIRMATIONS: u32 = 8;
+const MAX_CONFIRMATIONS: u32 = 8;
 
 /// The result of one lookup at a provider.
 enum Lookup {
@@ -161,7 +161,7 @@ impl EmailWorker {
                 self.record(&notification, &events).await?;
                 Ok(Outcome::Done)
             }
-            Lookup::Failed(_) | Lookup::Events(_) if invocation.receive_count < MOST_CONFIRMATIONS => {
+            Lookup::Failed(_) | Lookup::Events(_) if invocation.receive_count < MAX_CONFIRMATIONS => {
                 let after = delivery::lookup_delay(self.settling, invocation.receive_count.saturating_sub(1));
                 Ok(Outcome::retry(after, "the provider does not confirm its webhook yet"))
             }

@@ -17,7 +17,7 @@ use resilience::breaker::POLICY;
 use secrecy::SecretString;
 
 /// The most providers that are tried for one mail.
-const MOST_PROVIDERS: usize = 5;
+const MAX_PROVIDERS: usize = 5;
 
 /// Why the function cannot start. Completes "failed to …".
 #[derive(Debug, thiserror::Error)]
@@ -131,7 +131,7 @@ impl Mailers {
     /// The providers of an organisation's mail, in the order in which they are tried: its own choice, as far as it can be used here, else that of the
     /// deployment.
     pub(crate) fn order(&self, wanted: &[String]) -> Vec<Arc<Ready>> {
-        let own: Vec<Arc<Ready>> = wanted.iter().take(MOST_PROVIDERS).filter_map(|name| self.named(name)).collect();
+        let own: Vec<Arc<Ready>> = wanted.iter().take(MAX_PROVIDERS).filter_map(|name| self.named(name)).collect();
         if own.is_empty() { self.chosen.clone() } else { own }
     }
 

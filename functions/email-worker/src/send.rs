@@ -23,7 +23,7 @@ use resilience::delivery::{self, AfterUnknown};
 use resilience::retry::{MAIL, Next};
 use resilience::work::Fenced;
 use store::delivery::Transition;
-use store::suppression::Correspondent;
+use store::suppression::MailSender;
 
 use crate::mailer::Ready;
 use crate::record::{count, entry, needs_review, transition};
@@ -83,10 +83,10 @@ impl EmailWorker {
     pub(crate) async fn send(
         &self,
         attempt: Attempt<'_>,
-        correspondent: &Correspondent,
+        sender: &MailSender,
         mut chosen: Chosen,
     ) -> Result<Outcome, AwsError> {
-        let mail = match self.compose(&attempt, correspondent).await {
+        let mail = match self.compose(&attempt, sender).await {
             Ok(mail) => mail,
             Err(cause) => {
                 chosen.provider.breaker.settle(&chosen.permit, Verdict::NotTried, clock::now()).await;
@@ -140,19 +140,19 @@ impl EmailWorker {
     ///
     /// # Errors
     /// When no mail is to be sent, or not now.
-    async fn compose(&self, attempt: &Attempt<'_>, correspondent: &Correspondent) -> Result<Mail, NotComposed> {
+    async fn compose(&self, attempt: &Attempt<'_>, sender: &MailSender) -> Result<Mail, NotComposed> {
         let Attempt { reference, notification, .. } = attempt;
         if notification.send_before.is_some_and(|until| until <= clock::now()) {
             let detail = "what it says was not of use any more when it could be sent";
             return Err(NotComposed::Refused(Failure::new("expired", detail)));
         }
-        let suppressed = self.correspondents.is_suppressed(&reference.org, correspondent, &notification.to).await;
+        let suppressed = self.senders.is_suppressed(&reference.org, sender, &notification.to).await;
         if suppressed.map_err(NotComposed::Unavailable)? {
             let detail = "this address bounced or complained before; lift its suppression to write to it again";
             return Err(NotComposed::Refused(Failure::new("suppressed", detail)));
         }
         let language = notification.language.as_ref();
-        let language = language.or_else(|| correspondent.profile.as_ref()?.language.as_ref());
+        let language = language.or_else(|| sender.profile.as_ref()?.language.as_ref());
         let rendered = self.templates.render(notification.kind, language, &notification.data);
         let refused = |error: TemplateError| {
             NotComposed::Refused(Failure::new("rejected", format!("failed to {}", aws::telemetry::chain(&error))))

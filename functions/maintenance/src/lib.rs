@@ -24,12 +24,12 @@ use resilience::breaker::POLICY;
 use resilience::outbox::WAITING_SHARDS;
 use serde_json::{Value, json};
 use store::email_queues::EmailQueues;
-use store::outbox::{Awaited, Waiting};
+use store::outbox::{MissingMessage, Waiting};
 use store::records::Records;
 
 /// The most records that one tick sweeps for each shard; what is left is overdue in the next tick, oldest first. It bounds what
 /// a sweep adds to a queue that is merely long: then messages are not missing, and each one more costs a refused claim.
-const MOST_RECORDS: usize = 500;
+const MAX_RECORDS: usize = 500;
 /// The number of messages that are sent at once.
 const AT_ONCE: usize = 10;
 
@@ -133,7 +133,7 @@ impl Sweep {
             counts.unknown += count(false);
             results.into_iter().collect::<Result<Vec<bool>, _>>()?;
             after = page.next;
-            if after.is_none() || swept >= MOST_RECORDS {
+            if after.is_none() || swept >= MAX_RECORDS {
                 return Ok(());
             }
         }
@@ -141,16 +141,16 @@ impl Sweep {
 
     /// Sends the message that a record waits for. False when this version does not know which that is.
     async fn send(&self, waiting: &Waiting) -> Result<bool, AwsError> {
-        match waiting.awaited() {
+        match waiting.missing_message() {
             // While a breaker is open its messages are postponed, not missing; a copy with each tick would only pile up.
-            Some(Awaited::Suggestion(..)) if self.model.open_until(clock::now()).await.is_some() => {}
-            Some(Awaited::Suggestion(org, suggestion)) => {
+            Some(MissingMessage::Suggestion(..)) if self.model.open_until(clock::now()).await.is_some() => {}
+            Some(MissingMessage::Suggestion(org, suggestion)) => {
                 tracing::warn!(%org, suggestion.id = %suggestion, "a suggestion waited for too long; enqueued again");
                 self.queues.suggestions.send(&SuggestionJob { v: FORMAT_VERSION, org, suggestion }).await?;
             }
-            Some(Awaited::Notification(org, notification)) => self.send_notification(org, notification).await?,
-            Some(Awaited::Intake(org, intake)) => self.send_intake(org, intake).await?,
-            Some(Awaited::Action(org, action)) => self.send_action(org, action).await?,
+            Some(MissingMessage::Notification(org, notification)) => self.send_notification(org, notification).await?,
+            Some(MissingMessage::Intake(org, intake)) => self.send_intake(org, intake).await?,
+            Some(MissingMessage::Action(org, action)) => self.send_action(org, action).await?,
             None => {
                 tracing::error!(kind = waiting.kind(), "a record waits for something unknown; nothing sent");
                 return Ok(false);

@@ -29,7 +29,7 @@ use domain::message::SuggestionJob;
 use domain::stage::Stage;
 use domain::suggestion::{ApplicationReview, Generation, Suggestion};
 use providers::model::client::ModelClient;
-use providers::model::port::{Again, Generated, ModelError};
+use providers::model::port::{Generated, ModelError, RetryAdvice};
 use providers::transport::access::{AccessError, model_access};
 use providers::transport::http::{Outbound, SendError};
 use resilience::batch::Outcome;
@@ -48,7 +48,7 @@ const LONGEST_ANSWER: Duration = Duration::from_secs(20);
 /// The part of the invocation's time that recording the answer needs.
 const TO_RECORD: Duration = Duration::from_secs(4);
 /// The most points of a list and characters of a text that are recorded of an answer.
-const MOST_POINTS: usize = 10;
+const MAX_POINTS: usize = 10;
 const LONGEST_TEXT: usize = 2_000;
 
 /// The reason why there is no model. Completes "failed to …".
@@ -254,9 +254,9 @@ impl SuggestionWorker {
             Err(error) => {
                 tracing::warn!(model.error = error.code(), duration_ms, error = %chain(&error), "the model gave no answer");
                 let failure = Failure::new(error.code(), format!("failed to {error}"));
-                match error.again() {
-                    Again::After(wait) => Answer::NotNow { wait, failure },
-                    Again::Never => Answer::Never(failure),
+                match error.retry_advice() {
+                    RetryAdvice::After(wait) => Answer::NotNow { wait, failure },
+                    RetryAdvice::Never => Answer::Never(failure),
                 }
             }
         };
@@ -270,7 +270,7 @@ fn read(generated: &Generated) -> Result<ApplicationReview, ModelError> {
         .map_err(|e| ModelError::Malformed(format!("the answer does not fit its schema: {e}")))?;
     let ApplicationReview { summary, strengths, concerns, next_step } = review;
     let short = |text: String| text.chars().take(LONGEST_TEXT).collect::<String>();
-    let few = |points: Vec<String>| points.into_iter().take(MOST_POINTS).map(short).collect();
+    let few = |points: Vec<String>| points.into_iter().take(MAX_POINTS).map(short).collect();
     Ok(ApplicationReview {
         summary: short(summary),
         strengths: few(strengths),

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use store::sync_states::{SyncState, SyncStates};
 
 /// Most runs that one tick enqueues for each shard; what is left is due again in a minute, oldest first.
-const MOST_RUNS: usize = 500;
+const MAX_RUNS: usize = 500;
 /// How many are enqueued at once.
 const AT_ONCE: usize = 10;
 
@@ -74,7 +74,7 @@ impl Scheduler {
                 enqueued += 1;
             }
             after = page.next;
-            if after.is_none() || enqueued >= MOST_RUNS {
+            if after.is_none() || enqueued >= MAX_RUNS {
                 return Ok(enqueued);
             }
         }

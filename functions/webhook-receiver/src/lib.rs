@@ -19,6 +19,7 @@ use domain::id::{ConnectionId, OrgId};
 use domain::message::{Sender, WebhookDelivery};
 use providers::transport::webhook::event_id;
 use serde_json::json;
+use tracing::field::display;
 use web::body::bytes_up_to;
 use web::problem::Problem;
 
@@ -118,7 +119,11 @@ impl Receiver {
         let provider = provider.to_owned();
         let delivery = WebhookDelivery { v, sender, provider, event_id, received_at, body: body.to_vec() };
         self.queue.send(&delivery).await.map_err(|error| {
-            tracing::error!(provider = delivery.provider, sender = ?delivery.sender, error = %chain(&error), "a delivery could not be enqueued");
+            let (org, connection) = match &delivery.sender {
+                Sender::Connection(ConnectionKey { org, connection }) => (Some(display(org)), Some(display(connection))),
+                Sender::Deployment => (None, None),
+            };
+            tracing::error!(provider = delivery.provider, org, connection, error = %chain(&error), "a delivery could not be enqueued");
             Problem::unavailable("the delivery was not taken; send it again", RETRY_AFTER_SECONDS)
         })?;
         // Greenhouse counts 200 as success, and nothing else.

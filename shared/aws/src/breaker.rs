@@ -6,7 +6,7 @@ use std::time::Duration;
 use domain::connection::ConnectionKey;
 use domain::id::OrgId;
 use jiff::Timestamp;
-use resilience::breaker::{self, Admission, Breaker, Order, Phase, Policy};
+use resilience::breaker::{self, Admission, Breaker, Command, Phase, Policy};
 use serde::Deserialize as _;
 
 use crate::error::AwsError;
@@ -22,13 +22,13 @@ pub const MODEL: &str = "model";
 const CLOSED_REMEMBERED: Duration = Duration::from_secs(5);
 /// The same of an open one, or until its probe time if that is sooner: an operator may have closed it.
 const OPEN_REMEMBERED: Duration = Duration::from_secs(30);
-/// The number of times that an order is tried when the breaker changes meanwhile.
-const ORDER_TRIES: u32 = 4;
+/// The attempts at a command while the breaker changes.
+const COMMAND_ATTEMPTS: u32 = 4;
 
 /// The partition of breakers whose API is called with the deployment's credentials.
 const DEPLOYMENT: &str = "DEPLOYMENT#breaker";
 /// An organisation has few connections, each with at most one breaker.
-const MOST_LISTED: u16 = 1000;
+const MAX_LISTED: u16 = 1000;
 
 /// The breaker of one external API.
 #[derive(Debug)]
@@ -105,21 +105,21 @@ impl SharedBreaker {
         Ok(self.table.get(&self.key).await?.unwrap_or_default())
     }
 
-    /// Carries out an operator's order, and gives the state before and after it. One read and one write; again when the
+    /// Executes an operator's command, and returns the state before and after it. One read and one write, repeated when the
     /// breaker changed in between.
     ///
     /// # Errors
     /// When the table cannot be reached, or the breaker changes all the time.
-    pub async fn order(&self, order: Order, now: Timestamp) -> Result<(Breaker, Breaker), AwsError> {
-        for _ in 0..ORDER_TRIES {
+    pub async fn execute(&self, command: Command, now: Timestamp) -> Result<(Breaker, Breaker), AwsError> {
+        for _ in 0..COMMAND_ATTEMPTS {
             let before = self.read().await?;
-            let write = self.fenced(breaker::ORDER, before.epoch).add("epoch", 1);
-            let write = match order {
-                Order::Force(forced) => {
+            let write = self.fenced(breaker::COMMAND, before.epoch).add("epoch", 1);
+            let write = match command {
+                Command::Force(forced) => {
                     write.set("forced", text(forced.as_str())).set_once("phase", text(Phase::Closed.as_str()))
                 }
-                Order::Lift => write.remove("forced").set_once("phase", text(Phase::Closed.as_str())),
-                Order::Reset => write
+                Command::Lift => write.remove("forced").set_once("phase", text(Phase::Closed.as_str())),
+                Command::Reset => write
                     .set("phase", text(Phase::Closed.as_str()))
                     .set("failures", number(0))
                     .set("reopened", number(0))
@@ -129,7 +129,7 @@ impl SharedBreaker {
             };
             if let Written::Applied(item) = self.table.update(&self.key, write, true).await? {
                 let after: Breaker = from_item(item)?;
-                tracing::warn!(breaker = self.key.sk, order = ?order, "an operator's order was carried out");
+                tracing::warn!(breaker = self.key.sk, command = command.as_str(), "an operator's command was executed");
                 self.remember(after.clone(), now);
                 return Ok((before, after));
             }
@@ -346,7 +346,7 @@ async fn stored(table: &Table, pk: String) -> Result<Vec<(String, Breaker)>, Aws
         sk: String,
     }
     let query =
-        Query { index: None, partition: ("pk", pk), up_to: None, ascending: true, limit: MOST_LISTED, after: None };
+        Query { index: None, partition: ("pk", pk), up_to: None, ascending: true, limit: MAX_LISTED, after: None };
     let items = table.query::<serde_json::Value>(query).await?.items;
     let read = |item: serde_json::Value| {
         let named = Named::deserialize(&item)?;

@@ -19,12 +19,12 @@ use crate::telemetry::chain;
 const AT_MOST: u64 = 10_000;
 /// The number of writes that a request may cost. The second succeeds unless another process writes between the two; after so many in
 /// a row the request is refused, because letting it through could exceed the limit.
-const MOST_WRITES: usize = 6;
+const MAX_WRITES: usize = 6;
 /// The time after which a request that lost against all these others may come again, in milliseconds.
 const AFTER_CONTENTION_MS: i64 = 1_000;
 
 /// An organisation has few API keys and connections.
-const MOST_LISTED: u16 = 1000;
+const MAX_LISTED: u16 = 1000;
 
 /// The subject of a limit, with the limit's name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,7 +101,7 @@ impl SharedLimiter {
     /// When the table cannot be reached.
     pub async fn of_organisation(table: &Table, org: &OrgId) -> Result<Vec<(Subject, Window)>, AwsError> {
         let partition = ("pk", of(org));
-        let query = Query { index: None, partition, up_to: None, ascending: true, limit: MOST_LISTED, after: None };
+        let query = Query { index: None, partition, up_to: None, ascending: true, limit: MAX_LISTED, after: None };
         let read = |item: serde_json::Value| {
             let Stored { sk } = Stored::deserialize(&item)?;
             let (name, subject) = sk.split_once('#').unwrap_or((sk.as_str(), ""));
@@ -217,7 +217,7 @@ impl AdmissionRequest {
         let denied = |reset_ms| NextStep::Decided(Decision { allowed: false, remaining: 0, reset_ms });
         match self.policy.step(self.known.as_ref(), self.now_ms) {
             Transition::Deny { until_ms } => denied(until_ms.saturating_sub(self.now_ms)),
-            _ if self.writes >= MOST_WRITES => denied(AFTER_CONTENTION_MS),
+            _ if self.writes >= MAX_WRITES => denied(AFTER_CONTENTION_MS),
             step @ (Transition::Admit { .. } | Transition::Roll { .. } | Transition::Start { .. }) => {
                 self.writes += 1;
                 NextStep::Write(step)
@@ -319,7 +319,7 @@ mod tests {
             }
         };
         assert_eq!((decision.allowed, decision.reset_ms), (false, AFTER_CONTENTION_MS));
-        assert_eq!(request.writes, MOST_WRITES);
+        assert_eq!(request.writes, MAX_WRITES);
     }
 
     #[tokio::test]

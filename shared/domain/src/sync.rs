@@ -45,6 +45,15 @@ impl Mode {
             Self::Incremental => Self::Full,
         }
     }
+
+    /// The mode as it is stored.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Incremental => "incremental",
+        }
+    }
 }
 
 /// Why a run began.
@@ -73,6 +82,20 @@ pub enum RunOutcome {
     Failed,
     /// Its worker ended without a word; the next run goes on at its last checkpoint.
     Interrupted,
+}
+
+impl RunOutcome {
+    /// The outcome as it is stored.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Partial => "partial",
+            Self::RateLimited => "rate-limited",
+            Self::Failed => "failed",
+            Self::Interrupted => "interrupted",
+        }
+    }
 }
 
 /// A run, as the history keeps it for 90 days.
@@ -115,5 +138,26 @@ impl Run {
     #[must_use]
     pub fn changed(&self) -> u64 {
         self.counts.values().map(|counts| counts.created + counts.updated + counts.deleted).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_the_stored_form() {
+        for mode in [Mode::Full, Mode::Incremental] {
+            assert_eq!(serde_json::to_value(mode).expect("JSON"), mode.as_str());
+        }
+        for outcome in [
+            RunOutcome::Succeeded,
+            RunOutcome::Partial,
+            RunOutcome::RateLimited,
+            RunOutcome::Failed,
+            RunOutcome::Interrupted,
+        ] {
+            assert_eq!(serde_json::to_value(outcome).expect("JSON"), outcome.as_str());
+        }
     }
 }

@@ -36,19 +36,19 @@ pub use profile::Profile;
 use profile::Clock;
 
 /// A poll that finds more counts as so many: an import of thousands is one event of one day, not the rate of the next week.
-const MOST_IN_A_POLL: u64 = 50;
+const MAX_CHANGES_PER_POLL: u64 = 50;
 /// How fast a burst is forgotten, in hours.
 const BURST_HOURS: f64 = 1.0;
 /// How many expected changes it takes to believe a burst half: little, because work comes in sessions.
 const BURST_PRIOR: f64 = 0.5;
 /// Evidence from before this is not walked through hour by hour; it has faded anyway.
-const REACH: SignedDuration = SignedDuration::from_hours(24 * 60);
+const MAX_HISTORY: SignedDuration = SignedDuration::from_hours(24 * 60);
 /// A clock that is behind by more than this was wrong before, not out of order.
-const DISORDER: SignedDuration = SignedDuration::from_hours(24);
+const MAX_DISORDER: SignedDuration = SignedDuration::from_hours(24);
 /// The webhook of a younger change may still be on its way.
-const ON_ITS_WAY: SignedDuration = SignedDuration::from_mins(5);
+const WEBHOOK_DELAY: SignedDuration = SignedDuration::from_mins(5);
 /// Silence that is less likely than this is an alarm: -ln 0.01.
-const UNLIKELY: f64 = 4.605;
+const SILENCE_ALARM: f64 = 4.605;
 /// What a request costs, for contracts up to half an hour and for longer ones. Chosen on other loads than those of the proof,
 /// so that both what is saved and what is spent keep a distance from their targets.
 const K_SHORT: f64 = 375.0;
@@ -119,16 +119,16 @@ pub enum Feed {
 #[serde(default)]
 pub struct Rate {
     /// The number of changes, fading with time.
-    #[serde(deserialize_with = "sound")]
+    #[serde(deserialize_with = "finite")]
     a: f64,
     /// Days of ordinary time in which they came, fading likewise.
-    #[serde(deserialize_with = "sound")]
+    #[serde(deserialize_with = "finite")]
     b: f64,
     /// Changes of the last hour or so.
-    #[serde(deserialize_with = "sound")]
+    #[serde(deserialize_with = "finite")]
     recent: f64,
     /// How many were expected then.
-    #[serde(deserialize_with = "sound")]
+    #[serde(deserialize_with = "finite")]
     expected: f64,
     /// Up to when changes are known.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -161,7 +161,7 @@ impl Rate {
     ) {
         let first = self.polled_at.is_none();
         if !first && self.feed == Feed::Webhooks && self.is_silent(policy, to) {
-            let settled = to.saturating_sub(ON_ITS_WAY).unwrap_or(to);
+            let settled = to.saturating_sub(WEBHOOK_DELAY).unwrap_or(to);
             let unannounced = times.map_or(changed > 0, |times| times.iter().any(|at| *at < settled));
             if unannounced {
                 self.feed = Feed::Suspect;
@@ -176,7 +176,7 @@ impl Rate {
     }
 
     /// Records webhooks of `events` changes at `at`: webhooks work, whatever was believed before.
-    pub fn heard(&mut self, policy: &Policy, at: Timestamp, events: u64) {
+    pub fn record_webhooks(&mut self, policy: &Policy, at: Timestamp, events: u64) {
         if let Some(from) = self.last_at {
             self.count(policy, from, at, events, None);
         }
@@ -209,9 +209,9 @@ impl Rate {
     pub fn is_silent(&self, policy: &Policy, now: Timestamp) -> bool {
         let Some(from) = self.last_at else { return false };
         let weights = self.profile.weights();
-        let (from, to) = reach(from, now);
+        let (from, to) = within_history(from, now);
         let ordinary: f64 = Clock::new(policy.zone).walk(from, to).map(|part| part.ordinary_hours(&weights)).sum();
-        self.per_day(policy) * ordinary / 24.0 >= UNLIKELY
+        self.per_day(policy) * ordinary / 24.0 >= SILENCE_ALARM
     }
 
     /// How much more comes now than usually at this hour.
@@ -221,8 +221,9 @@ impl Rate {
 
     fn count(&mut self, policy: &Policy, from: Timestamp, to: Timestamp, changed: u64, times: Option<&[Timestamp]>) {
         // What was counted already is not counted twice, and what lies too far back has faded.
-        let (from, to) = reach(self.last_at.map_or(from, |last| if last <= to { from.max(last) } else { to }), to);
-        let changes = u32::try_from(changed.min(MOST_IN_A_POLL)).map_or(0.0, f64::from);
+        let (from, to) =
+            within_history(self.last_at.map_or(from, |last| if last <= to { from.max(last) } else { to }), to);
+        let changes = u32::try_from(changed.min(MAX_CHANGES_PER_POLL)).map_or(0.0, f64::from);
         let clock = Clock::new(policy.zone);
         let weights = self.profile.weights();
         let ordinary: f64 = clock.walk(from, to).map(|part| part.ordinary_hours(&weights)).sum();
@@ -256,14 +257,14 @@ impl Rate {
     /// Moves up to when changes are known. Somewhat older news comes out of order; much older news means that the clock
     /// was wrong before.
     fn seen(&mut self, at: Timestamp) {
-        let last = self.last_at.filter(|last| last.duration_since(at) < DISORDER);
+        let last = self.last_at.filter(|last| last.duration_since(at) < MAX_DISORDER);
         self.last_at = Some(last.map_or(at, |last| last.max(at)));
     }
 }
 
 /// A stretch of time that runs forwards and is not too long.
-fn reach(from: Timestamp, to: Timestamp) -> (Timestamp, Timestamp) {
-    let first = to.saturating_sub(REACH).unwrap_or(to);
+fn within_history(from: Timestamp, to: Timestamp) -> (Timestamp, Timestamp) {
+    let first = to.saturating_sub(MAX_HISTORY).unwrap_or(to);
     (from.clamp(first, to), to)
 }
 
@@ -272,7 +273,7 @@ fn bounded(number: f64) -> f64 {
     if number.is_finite() { number.clamp(0.0, MOST) } else { 0.0 }
 }
 
-fn sound<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+fn finite<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     f64::deserialize(deserializer).map(bounded)
 }
 

@@ -5,7 +5,7 @@
 //! failure opens it again for longer, and its death frees the probe when the lease has passed. An answer by which every call
 //! will fail until a person acts (credentials, suspension, quota) opens it without counting.
 //!
-//! An operator may force it open or closed, lift that order, or reset it; an order overrides the phase, and a call that began
+//! An operator may force it open or closed, lift that, or reset it; a forced state overrides the phase, and a call that began
 //! before it can change nothing after it.
 //!
 //! Invariants, guarded by the conditions below and explored exhaustively in the tests:
@@ -46,7 +46,7 @@ impl Phase {
     }
 }
 
-/// An operator's order, in force until it is lifted.
+/// A state that an operator forces, until it is lifted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Forced {
@@ -57,7 +57,7 @@ pub enum Forced {
 }
 
 impl Forced {
-    /// The order as it is stored.
+    /// The state as it is stored.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -67,9 +67,9 @@ impl Forced {
     }
 }
 
-/// The commands of an operator. Each is one write under [`ORDER`] that begins a new epoch.
+/// A command of an operator. Each is one write under [`COMMAND`] that begins a new epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Order {
+pub enum Command {
     /// Forces it open or closed; phase and counts stay as they are beneath.
     Force(Forced),
     /// Lifts the force: the phase beneath counts again.
@@ -78,11 +78,24 @@ pub enum Order {
     Reset,
 }
 
+impl Command {
+    /// The command for the log.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Force(Forced::Open) => "force-open",
+            Self::Force(Forced::Closed) => "force-closed",
+            Self::Lift => "lift",
+            Self::Reset => "reset",
+        }
+    }
+}
+
 /// The stored item. One that does not exist is a closed breaker without failures.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Breaker {
-    /// The phase beneath an operator's order.
+    /// The phase beneath a forced state.
     pub phase: Phase,
     /// Grows with every change of phase; a write names the epoch that it read.
     pub epoch: u64,
@@ -96,7 +109,7 @@ pub struct Breaker {
     pub probe_owner: Option<String>,
     /// When the probe's lease ends, in milliseconds since 1970 UTC; meaningful while half open.
     pub probe_until_ms: i64,
-    /// An operator's order, which overrides the phase.
+    /// The state that an operator forces; it overrides the phase.
     pub forced: Option<Forced>,
 }
 
@@ -127,19 +140,19 @@ pub const TRIP: &str = "#phase = :closed AND #epoch = :epoch";
 /// The condition of opening at once, because every call will fail like this one until a person acts. Guards: as for counting.
 pub const STOP: &str = "attribute_not_exists(pk) OR (#phase = :closed AND #epoch = :epoch)";
 
-/// Taking the probe. Guards: the wait has passed, or the last prober's lease has, and no operator ordered otherwise. It names no
-/// epoch, so it has to name the order itself.
+/// Taking the probe. Guards: the wait has passed, or the last prober's lease has, and no operator forces a state. It names no
+/// epoch, so it has to name the forced state itself.
 pub const CLAIM_PROBE: &str = "attribute_not_exists(#forced) AND \
      ((#phase = :open AND #next_probe_ms <= :now) OR (#phase = :half_open AND #probe_until_ms < :now))";
 
 /// Settling the probe. Guards: only its holder, only in its epoch.
 pub const SETTLE: &str = "#phase = :half_open AND #probe_owner = :owner AND #epoch = :epoch";
 
-/// An operator's order. Guards: it is given about the state that the operator saw.
-pub const ORDER: &str = "attribute_not_exists(pk) OR #epoch = :epoch";
+/// A command of an operator. Guards: the state is the one that the operator saw.
+pub const COMMAND: &str = "attribute_not_exists(pk) OR #epoch = :epoch";
 
 /// The time for which a forced-open breaker is cached before it is read again, in milliseconds.
-pub const LOOK_AGAIN_MS: i64 = 60_000;
+pub const RECHECK_MS: i64 = 60_000;
 
 /// The breaker's decision about a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,7 +174,7 @@ impl Breaker {
     pub const fn admit(&self, now_ms: i64) -> Admission {
         match self.forced {
             Some(Forced::Closed) => return Admission::Allow,
-            Some(Forced::Open) => return Admission::Refuse { until_ms: now_ms.saturating_add(LOOK_AGAIN_MS) },
+            Some(Forced::Open) => return Admission::Refuse { until_ms: now_ms.saturating_add(RECHECK_MS) },
             None => (),
         }
         match self.phase {
@@ -199,11 +212,11 @@ mod tests {
     }
 
     #[test]
-    fn an_order_overrides_every_phase() {
+    fn a_forced_state_overrides_every_phase() {
         for phase in [Phase::Closed, Phase::Open, Phase::HalfOpen] {
             let forced = |forced| Breaker { phase, forced: Some(forced), ..Breaker::default() };
             assert_eq!(forced(Forced::Closed).admit(5), Admission::Allow, "{phase:?}");
-            let until_ms = 5 + LOOK_AGAIN_MS;
+            let until_ms = 5 + RECHECK_MS;
             assert_eq!(forced(Forced::Open).admit(5), Admission::Refuse { until_ms }, "{phase:?}");
         }
     }

@@ -6,7 +6,7 @@
 //!
 //! Invariants: an expired answer is never returned; a cache that other processes' writes do not invalidate holds nothing that
 //! users edit for longer than [`LOCAL_CAP`]; an answer that was read within [`SETTLING`] after a write is not cached for
-//! longer than [`UNSETTLED`].
+//! longer than [`UNSETTLED_TTL`].
 
 use std::time::Duration;
 
@@ -87,7 +87,7 @@ pub const LOCAL_CAP: Duration = Duration::from_secs(10);
 pub const SETTLING: Duration = Duration::from_secs(5);
 
 /// The time for which an answer that was read within [`SETTLING`] after a write is fresh.
-pub const UNSETTLED: Duration = Duration::from_secs(1);
+pub const UNSETTLED_TTL: Duration = Duration::from_secs(1);
 
 /// The time for which an answer is fresh, and the time after that for which it is stale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,7 +113,7 @@ impl Lifetime {
     pub fn of(kind: Kind, reach: Reach, since_write: Option<Duration>) -> Self {
         let ttl = kind.ttl();
         if since_write.is_some_and(|since| since < SETTLING) {
-            return Self::new(ttl.min(UNSETTLED), Duration::ZERO);
+            return Self::new(ttl.min(UNSETTLED_TTL), Duration::ZERO);
         }
         match reach {
             Reach::Fleet => Self::new(ttl, ttl),
@@ -225,7 +225,7 @@ mod tests {
     fn an_answer_that_was_read_right_after_a_write_expires_soon() {
         for (kind, reach) in Kind::ALL.into_iter().flat_map(|kind| REACHES.map(|reach| (kind, reach))) {
             for since in [Duration::ZERO, SETTLING - Duration::from_millis(1)] {
-                assert_eq!(Lifetime::of(kind, reach, Some(since)).total(), UNSETTLED, "{kind:?} {reach:?}");
+                assert_eq!(Lifetime::of(kind, reach, Some(since)).total(), UNSETTLED_TTL, "{kind:?} {reach:?}");
             }
             assert_eq!(
                 Lifetime::of(kind, reach, Some(SETTLING)),

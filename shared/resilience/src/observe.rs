@@ -1,12 +1,12 @@
 //! What becomes of a record when a provider is observed: created, changed, left alone, tombstoned, brought back.
 //!
-//! An observation is compared with what stands there, and written only if nothing changed in between (`UNTOUCHED`): so whoever
+//! An observation is compared with what stands there, and written only if nothing changed in between (`UNCHANGED`): so whoever
 //! writes has decided on what is really there. A record that did not change costs a read and no write. Versions are the provider's
 //! own where it has them, never the order of arrival. A record that is gone comes back only when the whole object was seen after
 //! that: a late webhook, or a page that was read before, does not bring it back.
 
 /// Guards: nobody wrote the record since it was read.
-pub const UNTOUCHED: &str = "#revision = :seen_revision";
+pub const UNCHANGED: &str = "#revision = :seen_revision";
 /// Guards: nobody made the record since it was looked for.
 pub const ABSENT: &str = "attribute_not_exists(pk)";
 

@@ -19,9 +19,9 @@ pub const FENCE: &str = "#owner = :owner AND #lease_until >= :now";
 pub const PUSH_DUE: &str = "#next_at = :seen";
 
 /// Shown while a message is on its way to a worker.
-pub const ON_ITS_WAY: &str = "a run is on its way";
+pub const RUN_ENQUEUED: &str = "a run is on its way";
 /// Shown while a worker is at work.
-pub const AT_WORK: &str = "a run is at work";
+pub const RUN_ACTIVE: &str = "a run is at work";
 
 /// Whether a connection is due.
 #[must_use]

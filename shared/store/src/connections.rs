@@ -11,7 +11,7 @@ use aws::table::{Write, Written, null, text};
 const STATUS_IS: &str = "#status = :seen AND attribute_not_exists(deleted_at)";
 
 /// What leaves the record with the connection: the list, and everything but whose it was.
-const GONE_WITH_IT: [&str; 5] = ["listed_at", "detail", "account", "settings", "request_hash"];
+const ERASED_ATTRIBUTES: [&str; 5] = ["listed_at", "detail", "account", "settings", "request_hash"];
 
 impl Records {
     /// Gives a connection another status, and why it has it. False when it has another one than was seen, or is gone. One
@@ -38,7 +38,7 @@ impl Records {
     /// When the table cannot be reached.
     pub async fn tombstone_connection(&self, connection: &ConnectionKey, now: Timestamp) -> Result<bool, AwsError> {
         let removed = status(ConnectionStatus::Deleted, ConnectionStatus::Deleted, now);
-        let write = GONE_WITH_IT.into_iter().fold(removed, Write::remove).set("deleted_at", text(now.to_string()));
+        let write = ERASED_ATTRIBUTES.into_iter().fold(removed, Write::remove).set("deleted_at", text(now.to_string()));
         let key = key_of::<Connection>(&connection.org, connection.connection.as_str());
         Ok(matches!(self.table().update(&key, write, false).await?, Written::Applied(_)))
     }

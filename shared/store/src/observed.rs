@@ -208,7 +208,7 @@ impl Records {
             ]);
             item.insert("source_version".to_owned(), number(snapshot.map_or(0, |snapshot| snapshot.version_ms)));
             let written = if known {
-                self.table().put(item, observe::UNTOUCHED, &[("seen_revision", number(revision))]).await?
+                self.table().put(item, observe::UNCHANGED, &[("seen_revision", number(revision))]).await?
             } else {
                 self.table().put(item, observe::ABSENT, &[]).await?
             };
@@ -272,7 +272,7 @@ fn write(origin: &Origin, wanted: &Wanted<'_>, snapshot: Option<&Snapshot>, now:
     let mut item = to_item(record)?;
     let write = match snapshot {
         None => Write::when(observe::ABSENT),
-        Some(snapshot) => Write::when(observe::UNTOUCHED).value("seen_revision", number(snapshot.revision)),
+        Some(snapshot) => Write::when(observe::UNCHANGED).value("seen_revision", number(snapshot.revision)),
     };
     let (unsaid, said): (Item, Item) = if seen.part {
         item.into_iter().partition(|(_, value)| value.is_null() || value.as_l().is_ok_and(Vec::is_empty))

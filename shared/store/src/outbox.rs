@@ -23,9 +23,9 @@ pub struct Waiting {
     waiting_since: String,
 }
 
-/// What waits, and so which message is missing.
+/// The message that overdue work waits for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Awaited {
+pub enum MissingMessage {
     /// A suggestion waits to be made.
     Suggestion(OrgId, SuggestionId),
     /// A notification waits to be sent.
@@ -37,16 +37,16 @@ pub enum Awaited {
 }
 
 impl Waiting {
-    /// Reads what waits from the key; none when it is of a kind that this version does not know.
+    /// The message that is missing, read from the key; none for a kind that this version does not know.
     #[must_use]
-    pub fn awaited(&self) -> Option<Awaited> {
+    pub fn missing_message(&self) -> Option<MissingMessage> {
         let (org, kind) = self.pk.strip_prefix("ORG#")?.split_once('#')?;
         let org = org.parse().ok()?;
         match kind {
-            Suggestion::KIND => Some(Awaited::Suggestion(org, self.sk.parse().ok()?)),
-            Notification::KIND => Some(Awaited::Notification(org, self.sk.parse().ok()?)),
-            Intake::KIND => Some(Awaited::Intake(org, self.sk.parse().ok()?)),
-            Action::KIND => Some(Awaited::Action(org, self.sk.parse().ok()?)),
+            Suggestion::KIND => Some(MissingMessage::Suggestion(org, self.sk.parse().ok()?)),
+            Notification::KIND => Some(MissingMessage::Notification(org, self.sk.parse().ok()?)),
+            Intake::KIND => Some(MissingMessage::Intake(org, self.sk.parse().ok()?)),
+            Action::KIND => Some(MissingMessage::Action(org, self.sk.parse().ok()?)),
             _ => None,
         }
     }
@@ -102,10 +102,10 @@ mod tests {
 
     #[test]
     fn what_waits_is_read_from_the_key_and_strangers_are_nothing() {
-        assert!(matches!(at("ORG#acme#suggestion", ID).awaited(), Some(Awaited::Suggestion(..))));
-        assert!(matches!(at("ORG#acme#notification", ID).awaited(), Some(Awaited::Notification(..))));
-        assert!(matches!(at("ORG#acme#intake", ID).awaited(), Some(Awaited::Intake(..))));
-        assert!(matches!(at("ORG#acme#action", ID).awaited(), Some(Awaited::Action(..))));
+        assert!(matches!(at("ORG#acme#suggestion", ID).missing_message(), Some(MissingMessage::Suggestion(..))));
+        assert!(matches!(at("ORG#acme#notification", ID).missing_message(), Some(MissingMessage::Notification(..))));
+        assert!(matches!(at("ORG#acme#intake", ID).missing_message(), Some(MissingMessage::Intake(..))));
+        assert!(matches!(at("ORG#acme#action", ID).missing_message(), Some(MissingMessage::Action(..))));
         for (pk, sk) in [
             ("ORG#acme#carrier-pigeon", ID),
             ("ORG#acme#suggestion", "not-an-id"),
@@ -114,7 +114,7 @@ mod tests {
             ("ORG##suggestion", ID),
             ("", ""),
         ] {
-            assert_eq!(at(pk, sk).awaited(), None, "{pk} {sk}");
+            assert_eq!(at(pk, sk).missing_message(), None, "{pk} {sk}");
         }
     }
 }

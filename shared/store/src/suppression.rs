@@ -70,23 +70,23 @@ pub async fn lift(records: &Records, org: &OrgId, id: &str, now: Timestamp) -> R
     Ok(matches!(records.table().update(&key_of::<Suppression>(org, id), write, false).await?, Written::Applied(_)))
 }
 
-/// The data of an organisation that a worker needs to send its mail.
+/// An organisation as the sender of its mail.
 #[derive(Debug)]
-pub struct Correspondent {
+pub struct MailSender {
     /// Its profile; none for an organisation without one.
     pub profile: Option<Organisation>,
     suppressed: HashSet<String>,
     whole: bool,
 }
 
-/// A short-lived cache of the organisations in whose name mail is sent.
+/// A short-lived cache of organisations as senders.
 #[derive(Debug, Clone)]
-pub struct Correspondents {
+pub struct MailSenders {
     records: Records,
-    known: Cache<OrgId, Arc<Correspondent>>,
+    known: Cache<OrgId, Arc<MailSender>>,
 }
 
-impl Correspondents {
+impl MailSenders {
     /// An empty cache over these records.
     #[must_use]
     pub fn new(records: Records) -> Self {
@@ -100,11 +100,11 @@ impl Correspondents {
     ///
     /// # Errors
     /// When the table cannot be reached.
-    pub async fn of(&self, org: &OrgId) -> Result<Arc<Correspondent>, Arc<AwsError>> {
+    pub async fn of(&self, org: &OrgId) -> Result<Arc<MailSender>, Arc<AwsError>> {
         self.known.try_get_with_by_ref(org, self.read(org)).await
     }
 
-    async fn read(&self, org: &OrgId) -> Result<Arc<Correspondent>, AwsError> {
+    async fn read(&self, org: &OrgId) -> Result<Arc<MailSender>, AwsError> {
         let query = Query {
             index: None,
             partition: ("pk", key_of::<Suppression>(org, "").pk),
@@ -119,22 +119,17 @@ impl Correspondents {
         )?;
         let active = page.items.into_iter().filter(|suppression| suppression.lifted_at.is_none());
         let suppressed = active.map(|suppression| suppression.id).collect();
-        Ok(Arc::new(Correspondent { profile, suppressed, whole: page.next.is_none() }))
+        Ok(Arc::new(MailSender { profile, suppressed, whole: page.next.is_none() }))
     }
 
-    /// Whether an address is not to be written to. No call, except for an organisation with very many suppressions: one read.
+    /// Whether an address is suppressed. No call, except for an organisation with very many suppressions: one read.
     ///
     /// # Errors
     /// When the table cannot be reached.
-    pub async fn is_suppressed(
-        &self,
-        org: &OrgId,
-        correspondent: &Correspondent,
-        address: &str,
-    ) -> Result<bool, AwsError> {
+    pub async fn is_suppressed(&self, org: &OrgId, sender: &MailSender, address: &str) -> Result<bool, AwsError> {
         let id = suppression_id(address);
-        if correspondent.whole || correspondent.suppressed.contains(&id) {
-            return Ok(correspondent.suppressed.contains(&id));
+        if sender.whole || sender.suppressed.contains(&id) {
+            return Ok(sender.suppressed.contains(&id));
         }
         let found: Option<Suppression> = self.records.get(org, &id).await?;
         Ok(found.is_some_and(|suppression| suppression.lifted_at.is_none()))

@@ -28,9 +28,9 @@ use aws::random;
 use aws::table::{Item, Key, Page, Query, Table, Write, Written, from_item, map, number, text, to_item};
 
 /// How long a worker that says nothing is believed to be at work. A page takes at most half of it.
-pub const SILENCE: SignedDuration = SignedDuration::from_secs(90);
+pub const LEASE_DURATION: SignedDuration = SignedDuration::from_secs(90);
 /// An organisation has few connections.
-const MOST_LISTED: u16 = 1_000;
+const MAX_LISTED: u16 = 1_000;
 
 /// A lease on a connection.
 #[derive(Debug)]
@@ -86,7 +86,7 @@ impl SyncStates {
             partition: ("pk", of(org)),
             up_to: None,
             ascending: true,
-            limit: MOST_LISTED,
+            limit: MAX_LISTED,
             after: None,
         };
         Ok(self.table.query(query).await?.items)
@@ -138,12 +138,12 @@ impl SyncStates {
         let write = Write::when(poll::PUSH_DUE)
             .value("seen", text(state.next_at.to_string()))
             .set("next_at", text(until.to_string()))
-            .set("reason", text(poll::ON_ITS_WAY));
+            .set("reason", text(poll::RUN_ENQUEUED));
         let written = self.table.update(&key(&state.connection_key()), write, false).await?;
         Ok(matches!(written, Written::Applied(_)))
     }
 
-    /// Claims a connection until its worker was silent for [`SILENCE`]. One write.
+    /// Claims a connection until its worker was silent for [`LEASE_DURATION`]. One write.
     ///
     /// # Errors
     /// When the table cannot be reached.
@@ -151,7 +151,7 @@ impl SyncStates {
         let (key, owner) = (key(connection), random::owner_token());
         let write = with_lease(Write::when(poll::CLAIM).value("now", number(now.as_millisecond())), now)
             .set(OWNER, text(owner.clone()))
-            .set("reason", text(poll::AT_WORK));
+            .set("reason", text(poll::RUN_ACTIVE));
         match self.table.update(&key, write, true).await? {
             Written::Applied(item) => {
                 fault::point(fault::CLAIMED, &key.sk).await;
@@ -223,17 +223,14 @@ fn fenced(lease: &SyncLease, now: Timestamp) -> Write {
 }
 
 fn with_lease(write: Write, now: Timestamp) -> Write {
-    let until = now.saturating_add(SILENCE).unwrap_or(now);
+    let until = now.saturating_add(LEASE_DURATION).unwrap_or(now);
     // Whole seconds: the time is an index key and is compared as text. One more, so that the lease has passed by then.
     let due = whole_second(until.saturating_add(SignedDuration::from_secs(1)).unwrap_or(until));
     write.set(LEASE, number(until.as_millisecond())).set("next_at", text(due.to_string()))
 }
 
 fn requested(mode: Mode) -> aws::table::AttributeValue {
-    text(match mode {
-        Mode::Full => "full",
-        Mode::Incremental => "incremental",
-    })
+    text(mode.as_str())
 }
 
 fn stored(state: &SyncState) -> Result<Item, AwsError> {

@@ -1,8 +1,7 @@
-//! Makes a change at a provider, step by step: look whether it is there, make it, read again what it touched.
+//! Makes a change at a provider, step by step: look it up, make it, and read the changed objects again.
 //!
-//! A change that was made is made, whatever happens after that: what could not be read again is read by the next poll. Where an
-//! earlier try left open whether it was made, only a change that does no harm twice, or can be found at the provider, is made
-//! again.
+//! A change that was made counts as made even if the objects cannot be read again; the next poll reads them. If an earlier
+//! attempt may have made the change, it is repeated only if that does no harm, or if it can be found at the provider.
 
 use std::time::Duration;
 
@@ -22,28 +21,28 @@ use crate::objects::ObjectReader;
 use crate::requests::{PAGE_RESERVE, no_reply};
 use crate::session::ConnectionSession;
 
-/// More steps than this are a loop; most of them are pages of a list that is searched.
-const MOST_STEPS: u32 = 20;
-/// Tries of a step that may be repeated, because it only looks.
-const LOOKS: u32 = 3;
-/// Reading again must leave its caller the time to record that the change was made.
+/// The most steps of one change. More are a loop; most steps are pages of a list that is searched.
+const MAX_STEPS: u32 = 20;
+/// The attempts at a step that only reads.
+const READ_ATTEMPTS: u32 = 3;
+/// The time that the reading of the changed objects leaves its caller, to record that the change was made.
 const TO_RECORD: Duration = Duration::from_secs(10);
-/// Longest time that reading again takes.
+/// The longest time for the reading of the changed objects.
 const LONGEST_READING: Duration = Duration::from_secs(30);
 
-/// The result of a try to make a change.
+/// The result of an attempt to make a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Changed {
+pub enum ChangeOutcome {
     /// The provider has the change.
     Made,
-    /// The provider did not take the change; asking again will not help.
+    /// The provider refused the change; repeating it will not help.
     Refused(String),
-    /// The provider was not asked: the connection does not work, or the provider does not offer this change.
-    Barred(String),
-    /// Whether the change was made is unknown: the reply was lost after the request had been sent.
+    /// No request was made: the connection does not work, or the provider does not offer this change.
+    NotPossible(String),
+    /// It is unknown whether the change was made: the reply was lost after the request had been sent.
     Unknown(String),
-    /// The provider was not asked: an earlier try may have made the change, and there is no way to find out.
-    Doubtful(String),
+    /// No request was made: an earlier attempt may have made the change, and the provider has no lookup for it.
+    NotRepeatable(String),
 }
 
 /// Makes changes at providers.
@@ -58,36 +57,39 @@ pub(crate) struct ChangeMaker {
 struct Attempt<'a> {
     write_back: &'a dyn WriteBack,
     change: &'a Change,
-    /// Whether an earlier try may have made it.
+    /// Whether an earlier attempt may have made it.
     maybe_made: bool,
-    /// Whether a request that changes something was answered: then all or a part of it is made.
+    /// Whether a request that changes something succeeded: then all or a part of the change is made.
     wrote: bool,
 }
 
 impl ChangeMaker {
-    /// Makes a change. `maybe_made` says that an earlier try may have made it.
+    /// Makes a change. `maybe_made` says that an earlier attempt may have made it.
     pub(crate) async fn make(
         &self,
         key: &ConnectionKey,
         change: &Change,
         maybe_made: bool,
         invocation: Invocation,
-    ) -> Result<Changed, SyncError> {
+    ) -> Result<ChangeOutcome, SyncError> {
         let mut session = match self.connections.open_active(key).await? {
             Availability::Ready(session) => session,
-            Availability::Inactive(reason) => return Ok(Changed::Barred(reason.to_owned())),
+            Availability::Inactive(reason) => return Ok(ChangeOutcome::NotPossible(reason.to_owned())),
         };
         let write_back = session.ats.write_back().filter(|write_back| write_back.changes().contains(&change.kind()));
-        let Some(write_back) = write_back.filter(|_| session.can_ask()) else {
-            return Ok(Changed::Barred(format!("{} does not offer this change", session.provider.info.name)));
+        let Some(write_back) = write_back.filter(|_| session.has_login()) else {
+            return Ok(ChangeOutcome::NotPossible(format!(
+                "{} does not offer this change",
+                session.provider.info.name
+            )));
         };
         let mut attempt = Attempt { write_back, change, maybe_made, wrote: false };
         match self.steps(&mut session, &mut attempt, invocation).await {
-            // A part of it is made, and making it from the beginning would add that once more.
+            // A part of it is made; a repetition from the first step would add that part twice.
             Err(error) if attempt.wrote && change.kind().adds() => {
                 let ConnectionKey { org, connection } = key;
-                tracing::warn!(%org, %connection, error = %chain(&error), "a change was left in the middle");
-                Ok(Changed::Unknown("a part of it was made, and then the provider could not be asked".to_owned()))
+                tracing::warn!(%org, %connection, error = %chain(&error), "a change was made in part");
+                Ok(ChangeOutcome::Unknown("a part of it was made, and then the provider could not be asked".to_owned()))
             }
             made => made,
         }
@@ -98,27 +100,27 @@ impl ChangeMaker {
         session: &mut ConnectionSession,
         attempt: &mut Attempt<'_>,
         invocation: Invocation,
-    ) -> Result<Changed, SyncError> {
+    ) -> Result<ChangeOutcome, SyncError> {
         let Attempt { write_back, change, maybe_made, .. } = *attempt;
         let (mut step, mut failed) = (String::new(), 0);
-        for _ in 0..MOST_STEPS {
+        for _ in 0..MAX_STEPS {
             if invocation.left() < PAGE_RESERVE {
                 return Err(SyncError::DeadlineReached);
             }
             self.client.prepare(session, invocation).await?;
             let request = match write_back.change_request(&session.context(clock::now()), change, &step) {
                 Ok(request) => request,
-                Err(error) => return Ok(Changed::Refused(format!("failed to {error}"))),
+                Err(error) => return Ok(ChangeOutcome::Refused(format!("failed to {error}"))),
             };
             let looks = request.method.is_safe();
             if maybe_made && step.is_empty() && !may_be_repeated(change.kind(), looks) {
-                return Ok(Changed::Doubtful(
+                return Ok(ChangeOutcome::NotRepeatable(
                     "an earlier try may have been made, and the provider cannot be asked whether it was".to_owned(),
                 ));
             }
             let progress = match self.client.send(request).await {
                 Ok(reply) => write_back.parse_change(&session.context(clock::now()), change, &step, &reply),
-                // No connection: certainly nothing was made.
+                // There was no connection, so nothing was made.
                 Err(error @ SendError::NotSent(_)) => {
                     return Err(SyncError::Unavailable(Detail::failed_to(error)));
                 }
@@ -129,14 +131,14 @@ impl ChangeMaker {
                 Ok(ChangeProgress::Next(next)) => step = next,
                 Ok(ChangeProgress::Done(touched)) => {
                     self.read_again(session, &touched, invocation).await;
-                    return Ok(Changed::Made);
+                    return Ok(ChangeOutcome::Made);
                 }
                 Err(AtsError::Unavailable(detail) | AtsError::InvalidResponse(detail)) if !looks => {
-                    return Ok(Changed::Unknown(detail));
+                    return Ok(ChangeOutcome::Unknown(detail));
                 }
                 Err(AtsError::Unavailable(detail)) => {
                     failed += 1;
-                    if failed >= LOOKS {
+                    if failed >= READ_ATTEMPTS {
                         return Err(SyncError::Unavailable(detail.into()));
                     }
                 }
@@ -144,7 +146,7 @@ impl ChangeMaker {
                     failed = 1;
                 }
                 Err(AtsError::Refused(detail) | AtsError::Unauthorised(detail)) => {
-                    return Ok(Changed::Refused(detail));
+                    return Ok(ChangeOutcome::Refused(detail));
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -152,7 +154,7 @@ impl ChangeMaker {
         Err(SyncError::Failed("the change takes more steps than it should".into()))
     }
 
-    /// Reads again what a change touched, so that our records follow it.
+    /// Reads the objects of a change again, so that our records follow it.
     async fn read_again(&self, session: &mut ConnectionSession, touched: &[ObjectRef], invocation: Invocation) {
         let Some(allowed) = invocation.allows(TO_RECORD, LONGEST_READING) else { return };
         let ConnectionKey { org, connection } = session.key();
@@ -165,14 +167,13 @@ impl ChangeMaker {
     }
 }
 
-/// Whether a change may be made once more when an earlier try may have made it; `looks` says that its first step looks whether
-/// it is there.
+/// Whether a change may be repeated that an earlier attempt may have made; `looks` says that its first step only reads.
 const fn may_be_repeated(kind: ChangeKind, looks: bool) -> bool {
     match kind {
         ChangeKind::MoveStage | ChangeKind::Reject | ChangeKind::Hire => true,
         // It is found by its reference.
         ChangeKind::Note => looks,
-        // Nothing of ours is in it by which it could be told from another one.
+        // It holds no reference of ours that would identify it.
         ChangeKind::Submit => false,
     }
 }

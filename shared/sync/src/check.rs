@@ -25,7 +25,7 @@ impl ConnectionChecker {
         session: &mut ConnectionSession,
         invocation: Invocation,
     ) -> Result<ConnectionStatus, SyncError> {
-        if session.can_ask() {
+        if session.has_login() {
             let cursor = session.ats.check_cursor(&session.connection.settings);
             match self.client.page(session, &cursor, invocation).await {
                 Ok(_) => {}

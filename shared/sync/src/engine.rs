@@ -23,7 +23,7 @@ use store::control::Control;
 use store::records::Records;
 use store::sync_states::SyncStates;
 
-use crate::changes::{ChangeMaker, Changed};
+use crate::changes::{ChangeMaker, ChangeOutcome};
 use crate::check::ConnectionChecker;
 use crate::client::Client;
 use crate::connections::Connections;
@@ -50,11 +50,11 @@ pub struct Engine {
     changes: ChangeMaker,
 }
 
-/// What the engine needs to reach the providers.
+/// The engine's access to the providers.
 #[derive(Debug, Clone)]
-pub struct Outside {
+pub struct ProviderAccess {
     pub http: Outbound,
-    /// The bound of the runs that ask a provider at the same time.
+    /// The bound on runs that make requests at the same time.
     pub calls: Bulkhead,
     /// The stage, which decides which hosts may be called.
     pub stage: Stage,
@@ -80,20 +80,20 @@ impl Engine {
     /// # Errors
     /// When a setting is missing or wrong, or TLS cannot be set up.
     pub fn from_environment(aws: &Aws) -> Result<Self, SetUpError> {
-        let outside = Outside {
+        let access = ProviderAccess {
             http: Outbound::new()?,
             calls: Bulkhead::from_environment("ats", "POOL_ATS")?,
             stage: environment::stage()?,
             replacement: environment::optional("PROVIDER_BASE_URL"),
         };
         let (records, control) = (Records::new(aws.table("RECORDS_TABLE")?), aws.table("CONTROL_TABLE")?);
-        Ok(Self::new(records, control, Cache::from_environment()?, aws.secrets()?, outside))
+        Ok(Self::new(records, control, Cache::from_environment()?, aws.secrets()?, access))
     }
 
     /// An engine on these tables.
     #[must_use]
-    pub fn new(records: Records, control: Table, cache: Cache, secrets: Secrets, outside: Outside) -> Self {
-        let Outside { http, calls, stage, replacement } = outside;
+    pub fn new(records: Records, control: Table, cache: Cache, secrets: Secrets, access: ProviderAccess) -> Self {
+        let ProviderAccess { http, calls, stage, replacement } = access;
         let requests = Requests::new(http, control.clone());
         let tokens = Tokens::new(requests.clone(), control.clone(), secrets.clone());
         let client = Client { requests, tokens };
@@ -163,7 +163,7 @@ impl Engine {
         change: &Change,
         maybe_made: bool,
         invocation: Invocation,
-    ) -> Result<Changed, SyncError> {
+    ) -> Result<ChangeOutcome, SyncError> {
         self.changes.make(connection, change, maybe_made, invocation).await
     }
 }

@@ -6,7 +6,7 @@ use domain::connection::{ConnectionKey, EventOutcome};
 use domain::id::ApplicationId;
 use domain::sync::CountsByKind;
 use jiff::{SignedDuration, Timestamp};
-use providers::transport::webhook::{Changed, Event, Meaning};
+use providers::transport::webhook::{ChangedObjects, Event, Meaning};
 
 use crate::connections::{Availability, Connections};
 use crate::error::SyncError;
@@ -63,8 +63,8 @@ impl EventApplier {
             Availability::Ready(session) => session,
             Availability::Inactive(reason) => return Ok(AppliedEvent::ignored(reason)),
         };
-        let Changed { reported, gone, about, new_application } = changed;
-        let (mut counts, requested) = if session.can_ask() {
+        let ChangedObjects { reported, gone, about, new_application } = changed;
+        let (mut counts, requested) = if session.has_login() {
             self.objects.read(&mut session, about, invocation).await?
         } else {
             (CountsByKind::new(), Vec::new())

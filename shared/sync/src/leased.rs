@@ -69,8 +69,8 @@ impl LeasedState {
     /// run that the next worker records.
     pub(crate) async fn record_end(&mut self, run: Run) -> Result<Fenced, AwsError> {
         tracing::info!(
-            org = %self.state.org, connection = %self.state.connection, run.id = run.id, run.mode = ?run.mode,
-            run.outcome = ?run.outcome, run.detail = run.detail, run.requests, changed = run.changed(), "sync run ended"
+            org = %self.state.org, connection = %self.state.connection, run.id = run.id, run.mode = run.mode.as_str(),
+            run.outcome = run.outcome.map(RunOutcome::as_str), run.detail = run.detail, run.requests, changed = run.changed(), "sync run ended"
         );
         self.state.ended.push(run.clone());
         self.state.last_run = Some(run);

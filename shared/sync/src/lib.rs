@@ -27,9 +27,9 @@ mod session;
 mod tokens;
 mod writer;
 
-pub use crate::changes::Changed;
+pub use crate::changes::ChangeOutcome;
 pub use crate::connections::CREDENTIALS;
-pub use crate::engine::{Engine, Outside, SetUpError};
+pub use crate::engine::{Engine, ProviderAccess, SetUpError};
 pub use crate::error::{Detail, SyncError};
 pub use crate::events::AppliedEvent;
 pub use crate::requests::BUDGET_NAME;

@@ -6,7 +6,7 @@ use providers::ats::port::Stream;
 use store::sync_states::{Progress, begin};
 
 /// The most problems that a run reports.
-const MOST_PROBLEMS: usize = 20;
+const MAX_PROBLEMS: usize = 20;
 
 /// The beginning of a pass.
 pub(crate) fn new_pass(mode: Mode, trigger: Trigger, now: Timestamp) -> Progress {
@@ -68,7 +68,7 @@ pub(crate) fn leave_out(progress: &mut Progress, stream: &Stream, detail: &str) 
 
 /// Adds a problem to those that a run reports.
 pub(crate) fn add_problem(run: &mut Run, problem: String) {
-    if run.problems.len() < MOST_PROBLEMS && !run.problems.contains(&problem) {
+    if run.problems.len() < MAX_PROBLEMS && !run.problems.contains(&problem) {
         run.problems.push(problem);
     }
 }

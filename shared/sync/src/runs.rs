@@ -30,7 +30,7 @@ use crate::session::ConnectionSession;
 use crate::writer::RecordWriter;
 
 /// How soon a message comes again whose connection another worker has.
-const LOOK_AGAIN: Duration = Duration::from_secs(10);
+const LEASE_CHECK_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Runs what is due of connections.
 #[derive(Debug, Clone)]
@@ -76,7 +76,7 @@ impl ConnectionRunner {
             SyncClaim::Busy(until_ms) => {
                 // The message may bring what the holder does not know yet, such as a person's request: it comes again soon.
                 let left = u64::try_from(until_ms.saturating_sub(now.as_millisecond())).unwrap_or(0);
-                let wait = Duration::from_millis(left + 1).min(LOOK_AGAIN);
+                let wait = Duration::from_millis(left + 1).min(LEASE_CHECK_INTERVAL);
                 return Ok(Outcome::postpone(wait, "another worker asks for this connection"));
             }
         };
@@ -146,7 +146,7 @@ impl Runs<'_> {
                 Err(error) => return self.stopped(None, error).await,
             }
         }
-        if !self.session.can_ask() {
+        if !self.session.has_login() {
             let (at, reason) = (later(clock::now(), SignedDuration::from_hours(24 * 7)), "webhooks only");
             self.leased.state.full_at = Some(at);
             self.leased.state.reason = reason.to_owned();

@@ -43,8 +43,8 @@ impl ConnectionSession {
         self.origin.connection_key()
     }
 
-    /// Whether the provider can be asked at all.
-    pub(crate) fn can_ask(&self) -> bool {
+    /// Whether requests to the provider are possible.
+    pub(crate) fn has_login(&self) -> bool {
         self.connection.login != LoginMethod::WebhookOnly
     }
 }

@@ -30,9 +30,9 @@ const MARGIN: SignedDuration = SignedDuration::from_secs(60);
 /// The longest that a refresh may take.
 const LEASE: SignedDuration = SignedDuration::from_secs(45);
 /// The pause between two looks for the token that another worker refreshes.
-const LOOK_AGAIN: Duration = Duration::from_millis(500);
+const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 /// The number of looks for it.
-const LOOKS: u32 = 100;
+const MAX_CHECKS: u32 = 100;
 
 /// The tokens of all connections.
 #[derive(Debug, Clone)]
@@ -117,12 +117,12 @@ impl Tokens {
         invocation: Invocation,
     ) -> Result<(), SyncError> {
         let lease_key = Key { pk: format!("ORG#{}#token", key.org), sk: key.connection.to_string() };
-        for _ in 0..LOOKS {
+        for _ in 0..MAX_CHECKS {
             if self.take_stored(key, session).await? {
                 return Ok(());
             }
             let Some(lease) = lease::take(&self.control, &lease_key, LEASE, clock::now()).await? else {
-                clock::sleep(LOOK_AGAIN).await;
+                clock::sleep(CHECK_INTERVAL).await;
                 continue;
             };
             let refreshed = self.refresh_leased(session, key, invocation).await;

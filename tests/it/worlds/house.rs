@@ -22,7 +22,7 @@ use simulators::world::{Account, Clock};
 use simulators::{bamboohr, greenhouse, lever, workday};
 use store::records::Records;
 use store::sync_states::{SyncRequest, SyncState, SyncStates};
-use sync::{Engine, Outside};
+use sync::{Engine, ProviderAccess};
 
 pub(super) const ACCOUNT: &str = "acme";
 pub(super) const WEBHOOK_SECRET: &str = "s3cret-of-the-world";
@@ -157,14 +157,14 @@ impl House {
 
     /// An engine, as a new process has it: it knows nothing but what is stored.
     pub(super) fn engine(&self) -> Engine {
-        let outside = Outside {
+        let access = ProviderAccess {
             http: self.http.clone(),
             calls: Bulkhead::new("ats", 4, Duration::from_secs(1)),
             stage: Stage::Local,
             replacement: Some(self.base.clone()),
         };
         let records = Records::new(self.records.clone());
-        Engine::new(records, self.states.clone(), Cache::of_process(), self.secrets.clone(), outside)
+        Engine::new(records, self.states.clone(), Cache::of_process(), self.secrets.clone(), access)
     }
 
     /// The records as they are stored.

@@ -21,7 +21,7 @@ const ATS: [(&str, &str); 4] =
 /// Objects of all kinds that each simulator has at least.
 const OBJECTS: u32 = 150;
 /// Changes that are tried until one is of the kind that is wanted.
-const MOST_STEPS: u32 = 400;
+const MAX_STEPS: u32 = 400;
 const SECONDS: u64 = 120;
 
 type Truth = BTreeMap<String, Map<String, Value>>;
@@ -111,7 +111,7 @@ impl<'a> Ats<'a> {
     /// Lets things happen at the provider until one of them is what is wanted; gives the application.
     async fn happens(&self, wanted: impl Fn(&Truth, &Truth) -> Option<String>) -> Result<String> {
         let mut before = self.truth().await?;
-        for number in 0..MOST_STEPS {
+        for number in 0..MAX_STEPS {
             let seed = u64::from(number) + u64::try_from(before.len()).unwrap_or(0) * 1_000;
             let url = format!("{}/{}/step", self.control, self.account);
             self.client.control(&url, &json!({"seed": seed, "count": 1})).await?.expect(StatusCode::OK)?;
@@ -121,7 +121,7 @@ impl<'a> Ats<'a> {
             }
             before = after;
         }
-        anyhow::bail!("{MOST_STEPS} changes at {} were not what is wanted", self.provider)
+        anyhow::bail!("{MAX_STEPS} changes at {} were not what is wanted", self.provider)
     }
 
     async fn listed(&self, provider_id: &str) -> Result<Option<Value>> {

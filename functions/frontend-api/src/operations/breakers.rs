@@ -12,7 +12,7 @@ use axum::{Json, Router};
 use domain::connection::{Connection, ConnectionKey};
 use domain::id::ConnectionId;
 use jiff::Timestamp;
-use resilience::breaker::{Breaker, Forced, Order, POLICY, Phase};
+use resilience::breaker::{Breaker, Command, Forced, POLICY, Phase};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use web::body::Checked;
@@ -79,12 +79,12 @@ fn breaker_response(scope: Scope, name: String, breaker: Breaker) -> BreakerResp
 }
 
 impl BreakerAction {
-    const fn order(self) -> Order {
+    const fn command(self) -> Command {
         match self {
-            Self::ForceOpen => Order::Force(Forced::Open),
-            Self::ForceClosed => Order::Force(Forced::Closed),
-            Self::Lift => Order::Lift,
-            Self::Reset => Order::Reset,
+            Self::ForceOpen => Command::Force(Forced::Open),
+            Self::ForceClosed => Command::Force(Forced::Closed),
+            Self::Lift => Command::Lift,
+            Self::Reset => Command::Reset,
         }
     }
 
@@ -148,7 +148,7 @@ async fn act(
     identity.at_least(scope.role())?;
     let breaker = find(&api, &identity, scope, &name).await?;
     let carry_out = async {
-        let (before, after) = breaker.order(command.order(), clock::now()).await.map_err(|e| unavailable(&e))?;
+        let (before, after) = breaker.execute(command.command(), clock::now()).await.map_err(|e| unavailable(&e))?;
         Ok(Change { before: state_name(&before), after: state_name(&after), result: after })
     };
     let action = AuditedAction { action: command.name(), target: format!("{}/{name}", scope.as_str()), reason };

@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures::future::join_all;
 use jiff::SignedDuration;
-use resilience::cache::{LOCAL_CAP, UNSETTLED};
+use resilience::cache::{LOCAL_CAP, UNSETTLED_TTL};
 
 use super::*;
 
@@ -94,7 +94,7 @@ async fn a_write_invalidates_only_its_organisation_and_kind() {
     assert_eq!(outcomes, [("4".to_owned(), Outcome::Miss), hit("2"), hit("3")]);
     // A read right after the write may lack it, so its answer expires soon.
     let [jobs, ..] = &keys;
-    assert_eq!(ask(&cache, jobs, after(now, UNSETTLED), &origin).await, ("5".to_owned(), Outcome::Miss));
+    assert_eq!(ask(&cache, jobs, after(now, UNSETTLED_TTL), &origin).await, ("5".to_owned(), Outcome::Miss));
 }
 
 #[tokio::test]

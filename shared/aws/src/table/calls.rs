@@ -15,7 +15,7 @@ use crate::error::AwsError;
 use crate::table::item::Item;
 
 /// The largest number of keys of one read.
-const MOST_KEYS: usize = 100;
+const MAX_KEYS: usize = 100;
 /// The number of times that keys are read again which the service had no capacity for.
 const REREADS: u32 = 5;
 /// The pause before the first of these; each is twice as long as the one before.
@@ -50,7 +50,7 @@ impl Calls {
 
     pub(super) async fn items(&self, keys: &[Key], only: &[&'static str]) -> Result<Vec<Item>, AwsError> {
         let mut found = Vec::with_capacity(keys.len());
-        for chunk in keys.chunks(MOST_KEYS) {
+        for chunk in keys.chunks(MAX_KEYS) {
             let mut wanted: Vec<Item> = chunk.iter().map(attributes).collect();
             for reread in 0..=REREADS {
                 let (items, left) = self.batch(wanted, only).await?;

@@ -43,7 +43,7 @@ pub(super) const EVENTS: Option<&dyn MailEventSource> = Some(&Events);
 
 const RESET: Reset = Reset::After("x-sib-ratelimit-reset");
 /// Most days that Brevo reports of at once.
-const MOST_DAYS: i64 = 90;
+const MAX_DAYS: i64 = 90;
 
 /// There is one host for everybody.
 const HOSTS: Hosts = Hosts { us: "https://api.brevo.com", eu: "https://api.brevo.com" };
@@ -106,7 +106,7 @@ impl MailApi for Brevo {
     ) -> Result<MailRequest, LookupError> {
         // Days are counted in the account's time zone, which is not known: one more on account of it, and one because today
         // is one.
-        let days = (now.duration_since(sent.since).as_hours() / 24 + 2).clamp(1, MOST_DAYS).to_string();
+        let days = (now.duration_since(sent.since).as_hours() / 24 + 2).clamp(1, MAX_DAYS).to_string();
         let tags = json!([sent.reference.to_string()]).to_string();
         let query = [("tags", tags.as_str()), ("days", &days), ("sort", "asc")];
         let request = MailRequest::get(base, "/v3/smtp/statistics/events", &query)?;

@@ -105,7 +105,7 @@ pub enum LookupPage {
 }
 
 /// The most requests that one lookup makes.
-const MOST_LOOKUP_PAGES: usize = 5;
+const MAX_LOOKUP_PAGES: usize = 5;
 
 /// A provider's public hosts, by where it keeps the data.
 #[derive(Debug, Clone, Copy)]
@@ -182,7 +182,7 @@ impl<A: MailApi> HttpMailer<A> {
         let sent = &sent.as_sent();
         let mut request = self.api.lookup_request(&self.base, sent, key, now)?;
         let mut found = Vec::new();
-        for _ in 0..MOST_LOOKUP_PAGES {
+        for _ in 0..MAX_LOOKUP_PAGES {
             let reply = self.exchange(request, timeout.saturating_sub(begin.elapsed())).await;
             let reply = reply.map_err(|e| LookupError::Unreachable(e.to_string()))?;
             match self.api.parse_lookup(&self.base, sent, key, &reply, now)? {

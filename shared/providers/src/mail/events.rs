@@ -13,7 +13,7 @@ use crate::transport::http::excerpt;
 use crate::transport::webhook::{NotAuthentic, Unreadable};
 
 /// Most events of one delivery that are read: SendGrid sends up to some hundreds at once.
-pub const MOST_EVENTS: usize = 2_000;
+pub const MAX_EVENTS: usize = 2_000;
 
 /// Oldest signed delivery that is taken: providers try for up to a day, and sign once.
 const OLDEST: SignedDuration = SignedDuration::from_hours(25);
@@ -67,8 +67,8 @@ pub(crate) fn same_secret(given: &str, secret: &str) -> bool {
 
 /// Refuses a delivery of more events than are read.
 pub(crate) fn within_limit(events: &[Value]) -> Result<(), Unreadable> {
-    if events.len() > MOST_EVENTS {
-        return Err(Unreadable(format!("there are more than {MOST_EVENTS} events")));
+    if events.len() > MAX_EVENTS {
+        return Err(Unreadable(format!("there are more than {MAX_EVENTS} events")));
     }
     Ok(())
 }

@@ -46,7 +46,7 @@ pub(super) const EVENTS: Option<&dyn MailEventSource> = Some(&Events);
 
 const RESET: Reset = Reset::At("x-ratelimit-reset");
 /// The most mails of one reference that are listed. More than one means that it was sent twice.
-const MOST_MAILS: usize = 10;
+const MAX_MAILS: usize = 10;
 
 const HOSTS: Hosts = Hosts { us: "https://api.sendgrid.com", eu: "https://api.eu.sendgrid.com" };
 
@@ -96,7 +96,7 @@ impl MailApi for SendGrid {
     ) -> Result<MailRequest, LookupError> {
         // A reference has no quotation mark, so that it cannot leave its quotes.
         let query = format!("categories IN ('{}')", sent.reference);
-        Ok(with_key(MailRequest::json(base, "/v3/logs", &json!({"query": query, "limit": MOST_MAILS}))?, key)?)
+        Ok(with_key(MailRequest::json(base, "/v3/logs", &json!({"query": query, "limit": MAX_MAILS}))?, key)?)
     }
 
     fn parse_lookup(
@@ -359,7 +359,7 @@ mod tests {
         assert_eq!((reported.len(), reported[0].kind, reported[0].id.as_str()), (1, MailEventKind::Refused, "ev_1-A"));
         let foreign = json!({"events": [named("evil_0190f5fe-7c00-7a00-8000-000000000001")]});
         assert!(matches!(parse_lookup(&foreign), Ok(LookupPage::Last(events)) if events.is_empty()));
-        let many = json!(vec![json!({}); crate::mail::events::MOST_EVENTS + 1]).to_string();
+        let many = json!(vec![json!({}); crate::mail::events::MAX_EVENTS + 1]).to_string();
         for bad in ["{}", "", "5", &many] {
             assert!(Events.read(bad.as_bytes(), Timestamp::UNIX_EPOCH).is_err(), "{}", bad.len());
         }

@@ -59,7 +59,7 @@ pub enum ModelError {
     /// The provider does not answer or failed.
     #[error("ask the model: {0}")]
     Unavailable(String),
-    /// The request or the key is wrong: nothing but a change on our side helps.
+    /// The request or the key is wrong; only a change on our side helps.
     #[error("ask the model: refused: {0}")]
     Refused(String),
     /// The reply does not have the documented shape.
@@ -67,23 +67,23 @@ pub enum ModelError {
     Malformed(String),
 }
 
-/// Whether to ask again.
+/// Whether to repeat a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Again {
+pub enum RetryAdvice {
     /// After at least this time.
     After(Duration),
-    /// It would not help.
+    /// A repetition would not help.
     Never,
 }
 
 impl ModelError {
-    /// Whether asking again may help. Asking twice is harmless but for its price.
+    /// Whether a repetition may help. A repeated request does no harm but costs its price.
     #[must_use]
-    pub const fn again(&self) -> Again {
+    pub const fn retry_advice(&self) -> RetryAdvice {
         match self {
-            Self::RateLimited { wait, .. } => Again::After(*wait),
-            Self::Unavailable(_) | Self::Malformed(_) | Self::CutOff => Again::After(Duration::ZERO),
-            Self::PromptBlocked(_) | Self::AnswerBlocked(_) | Self::Refused(_) => Again::Never,
+            Self::RateLimited { wait, .. } => RetryAdvice::After(*wait),
+            Self::Unavailable(_) | Self::Malformed(_) | Self::CutOff => RetryAdvice::After(Duration::ZERO),
+            Self::PromptBlocked(_) | Self::AnswerBlocked(_) | Self::Refused(_) => RetryAdvice::Never,
         }
     }
 

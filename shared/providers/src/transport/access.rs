@@ -148,11 +148,11 @@ pub fn mail_base(stage: Stage, live: &str, replacement: Option<&str>, id: &'stat
     }
 }
 
-/// Decides whether mail may go nowhere: everywhere but in production, where somebody waits for it.
+/// Decides whether mail may be logged instead of sent: in every stage but production.
 ///
 /// # Errors
 /// In production.
-pub fn mail_to_nowhere(stage: Stage, id: &'static str) -> Result<(), AccessError> {
+pub fn mail_may_be_logged(stage: Stage, id: &'static str) -> Result<(), AccessError> {
     match stage {
         Stage::Local | Stage::Dev | Stage::Staging => Ok(()),
         Stage::Prod => Err(AccessError::MailToNowhere(id)),
@@ -224,12 +224,12 @@ mod tests {
             assert!(mail_base(stage, live, Some(live), "sendgrid").is_err());
             let here = mail_base(stage, live, Some("http://127.0.0.1:9"), "sendgrid").map(|url| url.to_string());
             assert_eq!(here, Ok("http://127.0.0.1:9/sendgrid".to_owned()));
-            assert_eq!(mail_to_nowhere(stage, "log"), Ok(()));
+            assert_eq!(mail_may_be_logged(stage, "log"), Ok(()));
         }
         let there = mail_base(Stage::Prod, live, None, "sendgrid").map(|url| url.to_string());
         assert_eq!(there, Ok("https://api.sendgrid.com/".to_owned()));
         assert!(mail_base(Stage::Prod, live, Some("http://127.0.0.1:9"), "sendgrid").is_err());
-        assert!(mail_to_nowhere(Stage::Prod, "log").is_err());
+        assert!(mail_may_be_logged(Stage::Prod, "log").is_err());
     }
 
     const BAMBOOHR: Host =

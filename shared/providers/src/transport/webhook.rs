@@ -25,29 +25,29 @@ pub struct Event {
     pub meaning: Meaning,
 }
 
-/// What an event means here.
+/// The meaning of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Meaning {
     Ping,
-    Changed(Changed),
+    Changed(ChangedObjects),
     /// Nothing that this version acts on.
     Ignored {
-        /// Why, in a sentence.
+        /// The reason, as a sentence.
         reason: String,
     },
 }
 
-/// What an event says of objects.
+/// The objects that an event is about.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Changed {
-    /// What it tells of them. Empty where the signature does not cover the body: then the body is a hint, and they are asked
-    /// for.
+pub struct ChangedObjects {
+    /// The objects that the event contains, whole or in part. Empty where the signature does not cover the body: then the body
+    /// is a hint, and the objects are looked up.
     pub reported: Vec<Observation>,
-    /// Which are gone; empty where the body is a hint.
+    /// The objects that are gone; empty where the body is a hint.
     pub gone: Vec<ObjectRef>,
-    /// Which objects to ask for, where the connection can ask: they are recorded instead of what is told.
+    /// The objects to look up, where the connection has a login; the results are recorded instead of `reported`.
     pub about: Vec<ObjectRef>,
-    /// The provider's id of an application that has just been made, so that staff want to be told.
+    /// The provider's id of a new application, for which a suggestion is requested.
     pub new_application: Option<String>,
 }
 
@@ -56,8 +56,8 @@ pub trait WebhookVerifier: Sync {
     /// Name of the connection's secret that deliveries are signed with.
     fn secret(&self) -> &'static str;
 
-    /// Checks the signature over the raw bytes in constant time and gives the key of deduplication. What is too old at `now` is
-    /// refused, where the signature covers a time.
+    /// Checks the signature over the raw bytes in constant time and returns the key of deduplication. A delivery that is too
+    /// old at `now` is refused, where the signature covers a time.
     ///
     /// # Errors
     /// When the signature is missing or wrong, or the delivery is too old.

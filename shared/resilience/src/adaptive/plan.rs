@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp, tz::Offset};
 
-use super::{Feed, NEW, Policy, Rate, UNLIKELY, profile::Clock, reach};
+use super::{Feed, NEW, Policy, Rate, SILENCE_ALARM, profile::Clock, within_history};
 
 /// Intervals are compared minute by minute, or coarser when the contract is longer than a day.
 const STEP: f64 = 60.0;
@@ -99,8 +99,8 @@ impl Rate {
     /// When silence becomes an alarm, if it does so before `until`.
     fn alarm_at(&self, policy: &Policy, until: Timestamp) -> Option<Timestamp> {
         let weights = self.profile.weights();
-        let (mut at, until) = reach(self.last_at?, until);
-        let mut left = UNLIKELY / self.per_day(policy) * 24.0;
+        let (mut at, until) = within_history(self.last_at?, until);
+        let mut left = SILENCE_ALARM / self.per_day(policy) * 24.0;
         for part in Clock::new(policy.zone).walk(at, until) {
             let ordinary = part.ordinary_hours(&weights);
             if ordinary >= left {

@@ -1,24 +1,25 @@
-//! When in the week changes come: 24 hours of working days and 24 of weekends, on the organisation's clock.
+//! The hours of the week in which changes come: 24 hours of working days and 24 of weekends, on the organisation's
+//! clock.
 
 use jiff::{Timestamp, tz::Offset};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
 
-use super::{bounded, sound};
+use super::{bounded, finite};
 
 const HOURS: usize = 48;
 const HOUR: i64 = 3600;
-/// How long evidence counts, in hours: the week has a rhythm, and a season changes it.
+/// The time constant of evidence, in hours: the week has a rhythm, and a season changes it.
 const KEEP_HOURS: f64 = 24.0 * 30.0;
 /// Evidence is made to fade in steps of hours, so that what is stored can be short.
 const FADE_STEP: f64 = 6.0;
-/// How many expected changes it takes to believe an hour half.
+/// The number of expected changes at which half of an hour's evidence is believed.
 const PRIOR: f64 = 1.0;
-/// How much an hour says about the one before and the one after.
+/// The weight of an hour's evidence for the hour before and the hour after.
 const NEIGHBOUR: f64 = 0.5;
 /// No hour is quieter than this part of the mean.
 const QUIETEST: f64 = 0.03;
-/// How many of the 168 hours of a week each of the 48 is.
+/// The days of a week that each of the 48 hours stands for.
 const WORKING_DAYS: f64 = 5.0;
 const WEEKEND_DAYS: f64 = 2.0;
 
@@ -29,12 +30,12 @@ pub struct Profile {
     c: Hours,
     e: Hours,
     /// Hours watched since the evidence was last made to fade.
-    #[serde(deserialize_with = "sound")]
+    #[serde(deserialize_with = "finite")]
     fresh: f64,
 }
 
 impl Profile {
-    /// How often changes come in each hour, against the mean of a week; one in all until something is known.
+    /// The frequency of changes in each hour, against the mean of a week; one in all until something is known.
     pub(super) fn weights(&self) -> Hours {
         let watched = self.e.sum();
         let mean = if watched > 0.0 { self.c.sum() / watched } else { 0.0 };
@@ -56,7 +57,7 @@ impl Profile {
         weights
     }
 
-    /// Learns from `changes` in a stretch of time. Where their times are unknown they are taken to have come as expected.
+    /// Learns from `changes` in a stretch of time. Where their times are unknown they count as spread as expected.
     pub(super) fn learn(
         &mut self,
         clock: &Clock,
@@ -160,9 +161,9 @@ impl<'de> Deserialize<'de> for Hours {
 
 /// A stretch of time within one hour of the clock.
 pub(super) struct Part {
-    /// Which of the 48.
+    /// The index among the 48 hours.
     pub(super) hour: usize,
-    /// How long it is.
+    /// The length in hours.
     pub(super) hours: f64,
 }
 
@@ -183,7 +184,7 @@ impl Clock {
         Self { offset: i64::from(zone.seconds()) }
     }
 
-    /// Which of the 48 hours a time is in, in seconds since 1970 UTC.
+    /// The index among the 48 hours of a time in seconds since 1970 UTC.
     pub(super) fn hour(&self, second: i64) -> usize {
         let local = second.saturating_add(self.offset);
         let day = local.div_euclid(24 * HOUR);

@@ -67,7 +67,7 @@ impl Chance {
         let changed = self.of(&[0, 0, 0, 1, 3, 40, 90_000, u64::MAX]);
         let times = [self.around(now), self.around(now)];
         match self.below(10) {
-            0 => rate.heard(policy, to, changed),
+            0 => rate.record_webhooks(policy, to, changed),
             1..6 => rate.learn(policy, from, to, changed, None),
             6 => rate.learn(policy, from, to, changed, Some(&[])),
             _ => rate.learn(policy, from, to, changed, Some(&times)),

@@ -111,7 +111,7 @@ fn a_long_run_does_not_stretch_the_contract() {
 fn working_webhooks_are_reconciled_and_silence_is_noticed() {
     let policy = hourly();
     let (mut rate, now) = learned(&policy, 3, true);
-    rate.heard(&policy, now, 1);
+    rate.record_webhooks(&policy, now, 1);
     assert_eq!(rate.feed(), Feed::Webhooks);
     // From Sunday at midnight nothing is expected until the morning.
     let plan = rate.plan(now, &policy, 0.0);
@@ -122,7 +122,7 @@ fn working_webhooks_are_reconciled_and_silence_is_noticed() {
     assert!(!rate.wants_poll(now + 3 * HOUR, &policy) && rate.wants_poll(plan.at, &policy));
 
     let mut punctual = rate.clone();
-    punctual.heard(&policy, plan.at - MINUTE, 1);
+    punctual.record_webhooks(&policy, plan.at - MINUTE, 1);
     assert!(!punctual.wants_poll(plan.at, &policy), "a webhook came in time");
     assert!(punctual.plan(plan.at, &policy, 0.0).at > plan.at + 30 * MINUTE);
 
@@ -140,7 +140,7 @@ fn working_webhooks_are_reconciled_and_silence_is_noticed() {
     let polled = rate.plan(plan.at, &policy, 0.5);
     assert!(polled.interval <= HOUR, "{polled:?}");
     assert_eq!(polled.reason, "no webhook for longer than expected, so it is polled");
-    rate.heard(&policy, plan.at + MINUTE, 1);
+    rate.record_webhooks(&policy, plan.at + MINUTE, 1);
     assert_eq!(rate.feed(), Feed::Webhooks);
 }
 
@@ -150,7 +150,7 @@ fn a_quiet_connection_with_webhooks_is_checked_twice_a_day() {
     let mut rate = Rate::default();
     let now = at(MONDAY);
     rate.learn(&policy, now, now, 10, None);
-    rate.heard(&policy, now, 1);
+    rate.record_webhooks(&policy, now, 1);
     let plan = rate.plan(now, &policy, 0.0);
     assert_eq!((plan.interval, plan.reason.as_str()), (12 * HOUR, "webhooks work; checked every 12 h"));
     assert!(rate.wants_poll(now + 12 * HOUR, &policy));

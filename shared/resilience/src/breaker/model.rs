@@ -104,12 +104,12 @@ fn count(item: &Breaker, epoch: u64, defect: Defect) -> Option<Breaker> {
     fits.then(|| Breaker { failures: (item.failures + 1).min(THRESHOLD), ..item.clone() })
 }
 
-fn order(item: &Breaker, order: Order) -> Breaker {
+fn command(item: &Breaker, command: Command) -> Breaker {
     let next = Breaker { epoch: item.epoch + 1, ..item.clone() };
-    match order {
-        Order::Force(forced) => Breaker { forced: Some(forced), ..next },
-        Order::Lift => Breaker { forced: None, ..next },
-        Order::Reset => Breaker { epoch: next.epoch, ..Breaker::default() },
+    match command {
+        Command::Force(forced) => Breaker { forced: Some(forced), ..next },
+        Command::Lift => Breaker { forced: None, ..next },
+        Command::Reset => Breaker { epoch: next.epoch, ..Breaker::default() },
     }
 }
 
@@ -167,10 +167,10 @@ fn successors(world: &World, bounds: Bounds, defect: Defect) -> Result<Vec<World
         next.push(World { now: world.now + 1, ..world.clone() });
     }
     if world.orders > 0 {
-        for given in [Order::Force(Forced::Open), Order::Force(Forced::Closed), Order::Lift, Order::Reset] {
-            let item = order(&world.item, given);
+        for given in [Command::Force(Forced::Open), Command::Force(Forced::Closed), Command::Lift, Command::Reset] {
+            let item = command(&world.item, given);
             let mut next_world = World { item, failed: 0, trip_lost: false, orders: world.orders - 1, ..world.clone() };
-            if given == Order::Reset {
+            if given == Command::Reset {
                 // The operator takes the probe away: what its holder still does is a call like any other.
                 for process in &mut next_world.processes {
                     if let Process::Probing { until, .. } = process {

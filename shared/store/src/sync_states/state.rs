@@ -169,10 +169,7 @@ impl SyncState {
 
     /// The attribute of the pass of that mode.
     pub(super) const fn attribute(mode: Mode) -> &'static str {
-        match mode {
-            Mode::Full => "full",
-            Mode::Incremental => "incremental",
-        }
+        mode.as_str()
     }
 
     /// The pass of that mode.

@@ -30,7 +30,7 @@ const RESTARTS: u32 = 3;
 /// How many windows in a row a list's mark waits for rows that cannot be read.
 const PATIENT_WINDOWS: u32 = 3;
 /// The most cursors that wait: with them a checkpoint stays well within an item.
-const MOST_FOLLOW: usize = 4_000;
+const MAX_FOLLOW: usize = 4_000;
 
 /// The end of a slice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -211,7 +211,7 @@ impl ListReader<'_> {
                 Next::MoreWhileNew(cursor) => Some(cursor),
             };
         }
-        if progress.follow.len() + follow.len() > MOST_FOLLOW + done {
+        if progress.follow.len() + follow.len() > MAX_FOLLOW + done {
             progress.incomplete = true;
             let problem = format!("{}: a page named more details than can be asked for", stream.name);
             add_problem(&mut progress.run, problem);

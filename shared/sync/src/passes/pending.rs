@@ -14,7 +14,7 @@ use crate::error::SyncError;
 use crate::passes::pass::Pass;
 
 /// The most pages of one checkpoint.
-const MOST_PENDING: usize = 10;
+const MAX_PENDING: usize = 10;
 /// The longest that a checkpoint waits: it is what prolongs the lease, and what shows that a worker is alive.
 const LONGEST: Duration = Duration::from_secs(10);
 
@@ -41,7 +41,7 @@ impl PendingPages {
         self.seen.extend(seen);
         let since = *self.since.get_or_insert(now);
         let waited = Duration::try_from(now.duration_since(since)).unwrap_or(Duration::ZERO);
-        self.cursors >= MOST_PENDING || waited >= LONGEST
+        self.cursors >= MAX_PENDING || waited >= LONGEST
     }
 
     /// Moves the pages into the progress of the pass, for the next checkpoint. False when there was none.

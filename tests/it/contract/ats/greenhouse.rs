@@ -9,7 +9,7 @@ use domain::connection::LoginMethod;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::{SignedDuration, Timestamp};
 use providers::ats::port::{AtsError, Next};
-use providers::transport::webhook::{Changed, Meaning, NotAuthentic};
+use providers::transport::webhook::{ChangedObjects, Meaning, NotAuthentic};
 use secrecy::SecretString;
 use serde_json::json;
 use simulators::faults::{Matching, Spec as Fault};
@@ -146,12 +146,12 @@ async fn a_window_brings_what_changed_in_it_and_nothing_else() {
     assert_eq!(harness.differences(&passed.objects, &account.truth()), Vec::<String>::new());
 }
 
-fn reported_change(harness: &Harness, delivery: &Delivery) -> Changed {
+fn reported_change(harness: &Harness, delivery: &Delivery) -> ChangedObjects {
     let source = harness.provider.webhooks.expect("webhooks");
     let event = source.interpret(&harness.origin, &delivery.body, Timestamp::UNIX_EPOCH).expect("readable");
     match event.meaning {
         Meaning::Changed(changed) => changed,
-        Meaning::Ping | Meaning::Ignored { .. } => Changed::default(),
+        Meaning::Ping | Meaning::Ignored { .. } => ChangedObjects::default(),
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use domain::ats::{Kind, ObjectRef};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use providers::transport::webhook::{Changed, Event, Meaning, NotAuthentic, WebhookSource};
+use providers::transport::webhook::{ChangedObjects, Event, Meaning, NotAuthentic, WebhookSource};
 use secrecy::{ExposeSecret as _, SecretString};
 use simulators::lever::Company;
 use simulators::world::{Account, Chance, Delivery};
@@ -167,7 +167,7 @@ async fn webhooks_are_created_verified_and_say_what_to_ask_for() {
         assert_eq!(source.verify(&headers, body, &secret, lever.now()), Ok(id), "a retry has the same id");
         assert_eq!(source.verify(&headers, body, &"other".into(), lever.now()), Err(NotAuthentic));
         let Event { meaning, .. } = source.interpret(&lever.origin, body, lever.now()).expect("readable");
-        let Meaning::Changed(Changed { reported, gone, about, .. }) = meaning else { continue };
+        let Meaning::Changed(ChangedObjects { reported, gone, about, .. }) = meaning else { continue };
         assert!(reported.is_empty() && gone.is_empty());
         for ObjectRef { kind, provider_id } in about {
             let found = lever.look_up(kind, &[&provider_id]).await.expect("asked").expect("pages");

@@ -20,7 +20,7 @@ const TRIES: usize = 5;
 /// Most processes of suggestion-worker.
 const PROCESSES: u64 = 5;
 /// Each looks once when it starts and once at the breaker.
-const MOST_LOOKS: u64 = 2 * PROCESSES;
+const MAX_LOOKS: u64 = 2 * PROCESSES;
 
 const UPDATE: &str = "DynamoDB.UpdateItem";
 const GET: &str = "DynamoDB.GetItem";
@@ -227,7 +227,7 @@ pub(crate) async fn looks_while_open(stack: &Stack, suggestion: &str) -> Looks {
     let copy = json!(copy).to_string();
     // Every process that is still unaware looks once; then nobody does.
     let mut looks = Looks { postponed: true, reads: 0, newest: [1; 3] };
-    while looks.postponed && looks.reads <= MOST_LOOKS && looks.newest.iter().sum::<u64>() > 0 {
+    while looks.postponed && looks.reads <= MAX_LOOKS && looks.newest.iter().sum::<u64>() > 0 {
         stack.forget_calls().await;
         stack.send_message("suggestion", &copy).await;
         let begin = Instant::now();
@@ -250,6 +250,6 @@ pub(crate) async fn looks_while_open(stack: &Stack, suggestion: &str) -> Looks {
 pub(crate) fn judge(looks: &Looks) {
     let Looks { postponed, reads, newest } = looks;
     assert!(postponed, "the message is not postponed");
-    assert!(*reads <= MOST_LOOKS, "every process looks once when it starts and once at the breaker: {reads}");
+    assert!(*reads <= MAX_LOOKS, "every process looks once when it starts and once at the breaker: {reads}");
     println!("measured: calls_breaker_open={}", newest.iter().sum::<u64>());
 }

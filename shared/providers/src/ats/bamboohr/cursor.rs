@@ -3,7 +3,7 @@
 use crate::ats::port::AtsError;
 
 /// More pages than this are a loop, not a list.
-pub(super) const MOST_PAGES: u32 = 10_000;
+pub(super) const MAX_PAGES: u32 = 10_000;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Cursor {
@@ -32,7 +32,7 @@ impl Cursor {
 
     pub(super) fn parse(text: &str) -> Result<Self, AtsError> {
         let strange = || AtsError::CursorExpired("the cursor is none of BambooHR's".to_owned());
-        let page = |text: &str| text.parse().ok().filter(|page| (1..=MOST_PAGES).contains(page)).ok_or_else(strange);
+        let page = |text: &str| text.parse().ok().filter(|page| (1..=MAX_PAGES).contains(page)).ok_or_else(strange);
         match text.split_once(':') {
             None if text == "check" => Ok(Self::Check),
             None if text == "jobs" => Ok(Self::Jobs(vec![])),

@@ -13,12 +13,12 @@ pub(super) const REJECTED: &str = "rejected_statuses";
 
 type Settings = BTreeMap<String, String>;
 
-fn said(text: Option<String>) -> Option<String> {
+fn non_empty(text: Option<String>) -> Option<String> {
     text.filter(|text| !text.trim().is_empty())
 }
 
 fn label(labelled: Option<wire::Labelled>) -> Option<String> {
-    said(labelled.and_then(|labelled| labelled.label))
+    non_empty(labelled.and_then(|labelled| labelled.label))
 }
 
 fn whole(record: Record) -> Observation {
@@ -77,12 +77,12 @@ pub(super) fn application(origin: &Origin, settings: &Settings, wire: wire::Appl
     let wire::Application { id, applied_date, status: step, applicant, job } = wire;
     let wire::Applicant { id: applicant, first_name, last_name, email } = applicant;
     let (id, applicant) = (id.to_string(), applicant.to_string());
-    let names: Vec<String> = [first_name, last_name].into_iter().filter_map(said).collect();
+    let names: Vec<String> = [first_name, last_name].into_iter().filter_map(non_empty).collect();
     let candidate = Candidate {
         v: FORMAT_VERSION,
         id: origin.candidate(&applicant),
         name: names.join(" "),
-        email: said(email),
+        email: non_empty(email),
         phone: None,
         title: None,
         company: None,

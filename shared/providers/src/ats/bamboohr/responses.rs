@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::cursor::{Cursor, MOST_PAGES};
+use super::cursor::{Cursor, MAX_PAGES};
 use super::mapping;
 use super::wire::{Inside, List};
 use crate::ats::port::{AtsError, Context, Next, Page};
@@ -108,10 +108,10 @@ pub(super) fn list(reply: &Reply, number: u32) -> Result<(Vec<Value>, Option<u32
     if complete || rows.is_empty() {
         return Ok((rows, None));
     }
-    let next = number.checked_add(1).filter(|next| *next <= MOST_PAGES);
+    let next = number.checked_add(1).filter(|next| *next <= MAX_PAGES);
     Ok((
         rows,
-        Some(next.ok_or_else(|| AtsError::InvalidResponse(format!("the list does not end after {MOST_PAGES} pages")))?),
+        Some(next.ok_or_else(|| AtsError::InvalidResponse(format!("the list does not end after {MAX_PAGES} pages")))?),
     ))
 }
 
@@ -256,7 +256,7 @@ pub(super) mod tests {
         for last in [body(json!([row()]), true), body(json!([]), true), body(json!([]), false)] {
             assert_eq!(read(Cursor::All(2), &reply(200, &last)).map(|page| page.next), Ok(Next::End));
         }
-        let loops = read(Cursor::All(MOST_PAGES), &first);
+        let loops = read(Cursor::All(MAX_PAGES), &first);
         assert!(matches!(loops, Err(AtsError::InvalidResponse(_))), "a loop is noticed");
     }
 

@@ -32,7 +32,7 @@ pub(super) const REJECTION_STATUS: &str = "rejection_status";
 const LOOK: &str = "look ";
 const WRITE: &str = "write ";
 /// The pages of the newest applications in which one that was handed in is looked for.
-const MOST_PAGES: u32 = 4;
+const MAX_PAGES: u32 = 4;
 
 /// A step in parts.
 enum Step<'a> {
@@ -46,11 +46,11 @@ fn step(text: &str) -> Result<Step<'_>, AtsError> {
         ("", ..) => Ok(Step::First),
         (_, Some(argument), _) => Ok(Step::Look(argument)),
         (.., Some(argument)) => Ok(Step::Write(argument)),
-        _ => Err(strange()),
+        _ => Err(invalid_step()),
     }
 }
 
-fn strange() -> AtsError {
+fn invalid_step() -> AtsError {
     AtsError::Refused("this change has no such step".to_owned())
 }
 
@@ -97,13 +97,13 @@ impl WriteBack for BambooHr {
             }
             (Change::Submit { job, .. }, Step::First) => newest(context, job, 1),
             (Change::Submit { job, .. }, Step::Look(page)) => {
-                newest(context, job, page.parse().map_err(|_| strange())?)
+                newest(context, job, page.parse().map_err(|_| invalid_step())?)
             }
             (Change::Submit { .. }, Step::Write(_)) => {
                 let (kind, body) = form(change)?;
                 call(context, Method::POST, url(context, &["application"])?, Some((&kind, body)))
             }
-            (Change::Note { .. }, _) => Err(strange()),
+            (Change::Note { .. }, _) => Err(invalid_step()),
         }
     }
 
@@ -128,7 +128,9 @@ impl WriteBack for BambooHr {
                 | Change::Hire { application },
                 step,
             ) => match (step, target(context, change)) {
-                (Step::First, None) => Ok(ChangeProgress::Next(format!("{LOOK}{}", meant(context, change, reply)?))),
+                (Step::First, None) => {
+                    Ok(ChangeProgress::Next(format!("{LOOK}{}", rejection_status(context, change, reply)?)))
+                }
                 (Step::First, Some(target)) | (Step::Look(target), _) => {
                     let there = is_applied(context, change, target, reply)?;
                     Ok(if there { touched(application) } else { ChangeProgress::Next(format!("{WRITE}{target}")) })
@@ -136,9 +138,9 @@ impl WriteBack for BambooHr {
                 (Step::Write(_), _) => Ok(touched(application)),
             },
             (Change::Note { application, .. }, _) => Ok(touched(application)),
-            (Change::Submit { email, .. }, Step::First) => handed_in(reply, email, 1),
+            (Change::Submit { email, .. }, Step::First) => is_submitted(reply, email, 1),
             (Change::Submit { email, .. }, Step::Look(page)) => {
-                handed_in(reply, email, page.parse().map_err(|_| strange())?)
+                is_submitted(reply, email, page.parse().map_err(|_| invalid_step())?)
             }
             (Change::Submit { .. }, Step::Write(_)) => {
                 let Made { candidate_id } = json::read(&reply.body).map_err(AtsError::InvalidResponse)?;
@@ -160,7 +162,7 @@ fn is_applied(context: &Context<'_>, change: &Change, target: &str, reply: &Repl
 }
 
 /// The status that means a hire, or a rejection.
-fn meant(context: &Context<'_>, change: &Change, reply: &Reply) -> Result<String, AtsError> {
+fn rejection_status(context: &Context<'_>, change: &Change, reply: &Reply) -> Result<String, AtsError> {
     let statuses: Vec<Status> = json::read(&reply.body).map_err(AtsError::InvalidResponse)?;
     let fits = |status: &Status| match change {
         Change::Hire { .. } => status.code.as_deref() == Some("HIRED"),
@@ -178,7 +180,7 @@ fn newest(context: &Context<'_>, job: &str, page: u32) -> Result<HttpRequest, At
 }
 
 /// Whether an application with this address is among these.
-fn handed_in(reply: &Reply, email: &str, page: u32) -> Result<ChangeProgress, AtsError> {
+fn is_submitted(reply: &Reply, email: &str, page: u32) -> Result<ChangeProgress, AtsError> {
     let (rows, next) = list(reply, page)?;
     let same = |row: &Value| {
         let address = row.pointer("/applicant/email").and_then(Value::as_str);
@@ -187,13 +189,13 @@ fn handed_in(reply: &Reply, email: &str, page: u32) -> Result<ChangeProgress, At
     if let Some(found) = rows.iter().find(|row| same(row)).and_then(|row| id(row.get("id"))) {
         return Ok(ChangeProgress::Done(vec![ObjectRef::new(Kind::Application, found)]));
     }
-    let next = next.filter(|next| *next <= MOST_PAGES);
+    let next = next.filter(|next| *next <= MAX_PAGES);
     Ok(ChangeProgress::Next(next.map_or_else(|| WRITE.to_owned(), |next| format!("{LOOK}{next}"))))
 }
 
 /// An application as `multipart/form-data`: the only kind that is documented.
 fn form(change: &Change) -> Result<(String, Bytes), AtsError> {
-    let Change::Submit { job, first_name, last_name, email, phone } = change else { return Err(strange()) };
+    let Change::Submit { job, first_name, last_name, email, phone } = change else { return Err(invalid_step()) };
     // A hash of what is between the boundaries does not occur in it.
     let boundary = content_hash(change);
     let fields = [

@@ -30,7 +30,7 @@ use serde_json::Value;
 use super::mapping;
 use super::wire::Valued;
 use crate::transport::json;
-use crate::transport::webhook::{Changed, Meaning};
+use crate::transport::webhook::{ChangedObjects, Meaning};
 
 /// Most objects that one event asks for.
 const ABOUT_MAX: usize = 100;
@@ -54,17 +54,17 @@ pub(super) fn meaning(origin: &Origin, action: &str, payload: Value, at: Timesta
             let wire: WireCandidate = read(payload, "candidate")?;
             let about = vec![ObjectRef::new(Kind::Candidate, wire.id.to_string())];
             let reported = vec![part(Record::Candidate(candidate(origin, wire)), at)];
-            Changed { reported, about, ..Changed::default() }
+            ChangedObjects { reported, about, ..ChangedObjects::default() }
         }
         "candidate_anonymized" => {
             let Anonymized { candidate_id } = json::read_value(payload)?;
-            Changed { about: refs(Kind::Candidate, [candidate_id]), ..Changed::default() }
+            ChangedObjects { about: refs(Kind::Candidate, [candidate_id]), ..ChangedObjects::default() }
         }
         "merge_candidate" | "delete_candidate" => {
             let person: Person = read(payload, "person")?;
             let mut gone = refs(Kind::Candidate, [person.id]);
             gone.extend(refs(Kind::Application, person.deleted_application_ids.into_iter().flatten()));
-            Changed { gone, about: refs(Kind::Candidate, person.new_candidate_id), ..Changed::default() }
+            ChangedObjects { gone, about: refs(Kind::Candidate, person.new_candidate_id), ..ChangedObjects::default() }
         }
         "offer_created" | "offer_updated" | "offer_approved" => offer(origin, json::read_value(payload)?, at),
         "job_created" | "job_updated" | "job_approved" => {
@@ -72,7 +72,7 @@ pub(super) fn meaning(origin: &Origin, action: &str, payload: Value, at: Timesta
             let mut about = refs(Kind::Job, [wire.id]);
             about.extend(refs(Kind::Opening, wire.openings.iter().flatten().map(|opening| opening.id)));
             let reported = vec![part(Record::Job(job(origin, wire)), at)];
-            Changed { reported, about, ..Changed::default() }
+            ChangedObjects { reported, about, ..ChangedObjects::default() }
         }
         "job_post_created" | "job_post_updated" => post(origin, json::read_value(payload)?, at),
         "delete_application" => gone(Kind::Application, read(payload, "application")?),
@@ -124,9 +124,9 @@ struct Deleted {
     child_ids: Option<Vec<u64>>,
 }
 
-fn gone(kind: Kind, Deleted { id, child_ids }: Deleted) -> Changed {
+fn gone(kind: Kind, Deleted { id, child_ids }: Deleted) -> ChangedObjects {
     let about = refs(kind, child_ids.into_iter().flatten());
-    Changed { gone: refs(kind, [id]), about, ..Changed::default() }
+    ChangedObjects { gone: refs(kind, [id]), about, ..ChangedObjects::default() }
 }
 
 #[derive(Deserialize)]
@@ -229,7 +229,7 @@ fn job(origin: &Origin, wire: WireJob) -> Job {
 }
 
 /// Some actions carry only a part of the application: `hire_candidate` names neither status nor times.
-fn application(origin: &Origin, wire: WireApplication, action: &str, received_at: Timestamp) -> Changed {
+fn application(origin: &Origin, wire: WireApplication, action: &str, received_at: Timestamp) -> ChangedObjects {
     let at = wire.last_activity_at.unwrap_or(received_at);
     let id = wire.id.to_string();
     let mut about = refs(Kind::Application, [wire.id]);
@@ -262,10 +262,10 @@ fn application(origin: &Origin, wire: WireApplication, action: &str, received_at
     let records = [Record::Candidate(candidate)].into_iter().chain(jobs.into_iter().map(Record::Job));
     let reported = records.chain([Record::Application(application)]).map(|record| part(record, at)).collect();
     let new_application = (action == "new_candidate_application").then_some(id);
-    Changed { reported, gone: vec![], about, new_application }
+    ChangedObjects { reported, gone: vec![], about, new_application }
 }
 
-fn offer(origin: &Origin, wire: WireOffer, at: Timestamp) -> Changed {
+fn offer(origin: &Origin, wire: WireOffer, at: Timestamp) -> ChangedObjects {
     let id = wire.id.to_string();
     let record = Offer {
         v: FORMAT_VERSION,
@@ -278,10 +278,10 @@ fn offer(origin: &Origin, wire: WireOffer, at: Timestamp) -> Changed {
         source: origin.source(&id),
     };
     let about = refs(Kind::Offer, [wire.id]);
-    Changed { reported: vec![part(Record::Offer(record), at)], about, ..Changed::default() }
+    ChangedObjects { reported: vec![part(Record::Offer(record), at)], about, ..ChangedObjects::default() }
 }
 
-fn post(origin: &Origin, wire: WirePost, at: Timestamp) -> Changed {
+fn post(origin: &Origin, wire: WirePost, at: Timestamp) -> ChangedObjects {
     let id = wire.id.to_string();
     let record = Post {
         v: FORMAT_VERSION,
@@ -292,7 +292,7 @@ fn post(origin: &Origin, wire: WirePost, at: Timestamp) -> Changed {
         source: origin.source(&id),
     };
     let reported = vec![part(Record::Post(record), wire.updated_at.unwrap_or(at))];
-    Changed { reported, about: refs(Kind::Post, [wire.id]), ..Changed::default() }
+    ChangedObjects { reported, about: refs(Kind::Post, [wire.id]), ..ChangedObjects::default() }
 }
 
 #[cfg(test)]
@@ -304,7 +304,7 @@ mod tests {
     use super::*;
     use crate::ats::greenhouse::fixture::Parts;
 
-    fn changed(action: &str, payload: Value) -> Changed {
+    fn changed(action: &str, payload: Value) -> ChangedObjects {
         let parts = Parts::new(LoginMethod::WebhookOnly);
         match meaning(&parts.origin, action, payload, Timestamp::UNIX_EPOCH) {
             Ok(Meaning::Changed(changed)) => changed,
@@ -339,7 +339,7 @@ mod tests {
             }})
         };
         for prospect in [true, false] {
-            let Changed { reported, about, .. } = changed("reject_candidate", payload(prospect));
+            let ChangedObjects { reported, about, .. } = changed("reject_candidate", payload(prospect));
             let Some(Record::Application(application)) = reported.last().map(|seen| &seen.record) else {
                 panic!("{reported:?}")
             };
@@ -353,7 +353,7 @@ mod tests {
     #[test]
     fn an_offer_says_its_first_day_in_its_own_way() {
         let payload = json!({"id": 5, "application_id": 9, "offer_status": "Accepted", "start_date": "04/15/2013"});
-        let Changed { reported, .. } = changed("offer_created", payload);
+        let ChangedObjects { reported, .. } = changed("offer_created", payload);
         let Some(Record::Offer(offer)) = reported.first().map(|seen| &seen.record) else { panic!("{reported:?}") };
         assert_eq!((offer.status, offer.starts_on), (OfferStatus::Accepted, Some(Date::constant(2013, 4, 15))));
     }

@@ -64,7 +64,7 @@ mod tests {
     use domain::ats::{ApplicationStatus, Record};
 
     use super::*;
-    use crate::transport::webhook::{Changed, Meaning};
+    use crate::transport::webhook::{ChangedObjects, Meaning};
 
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -75,7 +75,9 @@ mod tests {
 
     fn changed(body: &str, received_at: Timestamp) -> (Vec<Record>, Option<i64>, Option<String>) {
         let event = Greenhouse.interpret(&origin(), body.as_bytes(), received_at).expect("readable");
-        let Meaning::Changed(Changed { reported, new_application, .. }) = event.meaning else { panic!("{event:?}") };
+        let Meaning::Changed(ChangedObjects { reported, new_application, .. }) = event.meaning else {
+            panic!("{event:?}")
+        };
         let version = reported.first().and_then(|seen| seen.version_ms);
         (reported.into_iter().map(|seen| seen.record).collect(), version, new_application)
     }

@@ -41,7 +41,7 @@ fn id(text: &str) -> Result<u64, AtsError> {
     text.parse().map_err(|_| AtsError::Refused("an id of this provider is a number".to_owned()))
 }
 
-fn strange() -> AtsError {
+fn invalid_step() -> AtsError {
     AtsError::Refused("this is no step of that change".to_owned())
 }
 
@@ -99,7 +99,7 @@ impl WriteBack for Greenhouse {
                 )
             }
             (Change::Submit { .. }, ("" | DO, _)) => submit(context, change),
-            _ => Err(strange()),
+            _ => Err(invalid_step()),
         }
     }
 
@@ -169,14 +169,14 @@ impl WriteBack for Greenhouse {
             // The job board does not say what it made; a webhook does, or the next run.
             (Change::Submit { .. }, ("" | DO, _)) if answer.status.is_success() => Ok(ChangeProgress::Done(vec![])),
             (Change::Note { .. } | Change::Submit { .. }, ("" | DO, _)) => Err(responses::failure(answer, context.now)),
-            _ => Err(strange()),
+            _ => Err(invalid_step()),
         }
     }
 }
 
 /// The application as the job board takes it.
 fn submit(context: &Context<'_>, change: &Change) -> Result<HttpRequest, AtsError> {
-    let Change::Submit { job, first_name, last_name, email, phone } = change else { return Err(strange()) };
+    let Change::Submit { job, first_name, last_name, email, phone } = change else { return Err(invalid_step()) };
     let mut body = json!({"first_name": first_name, "last_name": last_name, "email": email});
     if let (Some(phone), Some(fields)) = (phone, body.as_object_mut()) {
         fields.insert("phone".to_owned(), json!(phone));
@@ -216,7 +216,7 @@ fn looked(change: &Change, current: &wire::ApplicationStatus, last: bool) -> Res
         }
         Change::Reject { .. } => (status == Some("rejected"), Some(DO.to_owned())),
         Change::Hire { .. } => (status == Some("hired"), current.job_id.map(|job| format!("openings:{job}"))),
-        Change::Note { .. } | Change::Submit { .. } => return Err(strange()),
+        Change::Note { .. } | Change::Submit { .. } => return Err(invalid_step()),
     };
     if there {
         return Ok(ChangeProgress::Done(vec![ObjectRef::new(Kind::Application, current.id.to_string())]));

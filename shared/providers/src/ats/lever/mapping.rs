@@ -19,7 +19,7 @@ fn time(ms: Option<i64>) -> Option<Timestamp> {
     Timestamp::from_millisecond(ms?).ok()
 }
 
-fn said(text: Option<String>) -> Option<String> {
+fn non_empty(text: Option<String>) -> Option<String> {
     text.filter(|text| !text.trim().is_empty())
 }
 
@@ -33,7 +33,7 @@ pub(super) fn user(origin: &Origin, wire: wire::User) -> Observation {
         v: FORMAT_VERSION,
         id: origin.user(&id),
         name: name.unwrap_or_default(),
-        email: said(email),
+        email: non_empty(email),
         active: deactivated_at.is_none(),
         source: origin.source(&id),
     };
@@ -55,11 +55,11 @@ pub(super) fn job(origin: &Origin, wire: wire::Posting) -> Observation {
         title: text.unwrap_or_default(),
         status,
         provider_status: state,
-        department: said(department),
-        location: said(location),
+        department: non_empty(department),
+        location: non_empty(location),
         departments: vec![],
         offices: vec![],
-        description: said(content.and_then(|content| content.description)),
+        description: non_empty(content.and_then(|content| content.description)),
         source: Some(origin.source(&id)),
     };
     whole(Record::Job(job), updated_at)
@@ -90,9 +90,9 @@ pub(super) fn opportunity(origin: &Origin, names: &Names, wire: wire::Opportunit
         id: origin.candidate(&id),
         name: name.unwrap_or_default(),
         email: emails.unwrap_or_default().into_iter().next(),
-        phone: phones.unwrap_or_default().into_iter().find_map(|phone| said(phone.value)),
+        phone: phones.unwrap_or_default().into_iter().find_map(|phone| non_empty(phone.value)),
         title: None,
-        company: said(company),
+        company: non_empty(company),
         source: origin.source(&id),
     };
     let (status, rejection_reason) = match &archived {
@@ -142,7 +142,7 @@ pub(super) fn interview(origin: &Origin, opportunity: &str, wire: wire::Intervie
         id: origin.interview(&id),
         application: Some(origin.application(opportunity)),
         candidate: Some(origin.candidate(opportunity)),
-        name: said(subject),
+        name: non_empty(subject),
         status,
         provider_status: None,
         starts_at: time(date),

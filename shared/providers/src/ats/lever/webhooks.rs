@@ -22,7 +22,7 @@ use crate::ats::port::{AtsError, Context, WebhookSubscriptions};
 use crate::transport::http::{HttpRequest, Reply};
 use crate::transport::json;
 use crate::transport::webhook::{
-    Changed, Event, Meaning, NotAuthentic, Unreadable, WebhookSource, WebhookVerifier, event_id,
+    ChangedObjects, Event, Meaning, NotAuthentic, Unreadable, WebhookSource, WebhookVerifier, event_id,
 };
 
 /// Older deliveries are refused: somebody may have kept them. Lever keeps its own for two weeks, and tries them again by hand only.
@@ -168,7 +168,7 @@ fn meaning(event: &str, data: Data) -> Result<Meaning, Unreadable> {
         ("applicationCreated", _) => (of_opportunity(), Some(opportunity.clone())),
         _ => (of_opportunity(), None),
     };
-    Ok(Meaning::Changed(Changed { reported: vec![], gone: vec![], about, new_application }))
+    Ok(Meaning::Changed(ChangedObjects { reported: vec![], gone: vec![], about, new_application }))
 }
 
 #[cfg(test)]
@@ -258,7 +258,7 @@ mod tests {
     #[test]
     fn a_body_is_a_hint_it_says_only_what_to_ask_for() {
         let about = |event: &str, data: Value| match read(event, data) {
-            Ok(Meaning::Changed(Changed { reported, gone, about, new_application })) => {
+            Ok(Meaning::Changed(ChangedObjects { reported, gone, about, new_application })) => {
                 assert!(reported.is_empty() && gone.is_empty(), "{event}");
                 let about: Vec<_> =
                     about.iter().map(|object| format!("{} {}", object.kind.as_str(), object.provider_id)).collect();

@@ -64,7 +64,7 @@ impl WriteBack for Lever {
             (Change::Hire { application }, step) if step.starts_with(LOOK) => opportunity(context, application),
             (Change::Hire { application }, step) => match step.strip_prefix(END) {
                 Some(reason) => put(context, application, "archived", json!({"reason": reason})),
-                None => Err(strange()),
+                None => Err(invalid_step()),
             },
             (Change::Note { application, text, reference, .. }, WRITE) => {
                 let url = url(context, &["opportunities", application, "notes"])?;
@@ -76,7 +76,7 @@ impl WriteBack for Lever {
                 match (step, step.strip_prefix(LOOK)) {
                     ("", _) => {}
                     (_, Some(offset)) => drop(url.query_pairs_mut().append_pair("offset", offset)),
-                    (_, None) => return Err(strange()),
+                    (_, None) => return Err(invalid_step()),
                 }
                 call(context, Method::GET, url, None)
             }
@@ -89,7 +89,7 @@ impl WriteBack for Lever {
                 call(context, Method::GET, url, None)
             }
             (Change::Submit { .. }, WRITE) => submit(context, change),
-            (Change::MoveStage { .. } | Change::Reject { .. } | Change::Submit { .. }, _) => Err(strange()),
+            (Change::MoveStage { .. } | Change::Reject { .. } | Change::Submit { .. }, _) => Err(invalid_step()),
         }
     }
 
@@ -175,7 +175,7 @@ fn of(ids: &[String]) -> ChangeProgress {
     ChangeProgress::Done(ids.iter().map(|id| ObjectRef::new(Kind::Application, id)).collect())
 }
 
-fn strange() -> AtsError {
+fn invalid_step() -> AtsError {
     AtsError::Refused("this change has no such step".to_owned())
 }
 
@@ -209,10 +209,10 @@ fn holds(note: Value, reference: &str) -> bool {
 /// Hands in an application. The key of the postings API is another one than that of the API, and stands in the URL: that is how
 /// Lever takes it.
 fn submit(context: &Context<'_>, change: &Change) -> Result<HttpRequest, AtsError> {
-    let Change::Submit { job, first_name, last_name, email, phone } = change else { return Err(strange()) };
+    let Change::Submit { job, first_name, last_name, email, phone } = change else { return Err(invalid_step()) };
     let wrong = |error: &dyn std::fmt::Display| AtsError::Refused(error.to_string());
     let mut url: Url = context.hosts.url("api", "/v0/postings").map_err(|error| wrong(&error))?;
-    url.path_segments_mut().map_err(|()| strange())?.extend([context.account, job.as_str()]);
+    url.path_segments_mut().map_err(|()| invalid_step())?.extend([context.account, job.as_str()]);
     url.query_pairs_mut().append_pair("key", context.credentials.get("postings_key")?.expose_secret());
     let name: Vec<&str> =
         [first_name.as_str(), last_name.as_str()].into_iter().filter(|part| !part.is_empty()).collect();

@@ -103,7 +103,7 @@ fn read(change: &Change, step: &str, reply: (&Reply, Timestamp)) -> Result<Chang
             Ok(ChangeProgress::Done(vec![ObjectRef::new(Kind::Application, application.as_str())]))
         }
         Change::Submit { job, .. } if step.is_empty() => Ok(looked(&soap::answer(reply, candidates::RESPONSE)?, job)),
-        Change::Submit { .. } => Ok(ChangeProgress::Done(handed_in(&soap::answer(reply, PUT)?))),
+        Change::Submit { .. } => Ok(ChangeProgress::Done(submitted(&soap::answer(reply, PUT)?))),
         Change::Note { .. } => Err(AtsError::Refused("Workday takes no notes on applications".to_owned())),
     }
 }
@@ -126,7 +126,7 @@ fn looked(answer: &Node, job: &str) -> ChangeProgress {
     ChangeProgress::Next(known.map_or_else(|| ADD.to_owned(), |candidate| format!("{ADD}:{candidate}")))
 }
 
-fn handed_in(answer: &Node) -> Vec<ObjectRef> {
+fn submitted(answer: &Node) -> Vec<ObjectRef> {
     let candidate = candidates::id(answer).map(|id| ObjectRef::new(Kind::Candidate, id));
     let made = answer.every("Candidate_Job_Application_Data").filter_map(|made| candidates::application_ids(made).0);
     candidate.into_iter().chain(made.map(|id| ObjectRef::new(Kind::Application, id))).collect()
