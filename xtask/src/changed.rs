@@ -7,7 +7,7 @@ use tokio::process::Command;
 
 use crate::site::Site;
 
-/// What has to be tested.
+/// The plan of a test run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Plan {
     /// The crates whose files changed; those that use them are found by nextest. `None` means all.
@@ -71,7 +71,7 @@ impl Plan {
         }
     }
 
-    /// What a person reads before it runs.
+    /// The description of the plan that is printed before it runs.
     pub(crate) fn describe(&self) -> String {
         let crates = match &self.crates {
             None => "all crates".to_owned(),

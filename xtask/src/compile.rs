@@ -13,7 +13,8 @@ pub(crate) fn cargo(site: &Site) -> Command {
     command
 }
 
-/// What failed is said in the last lines of a log, which a report shows: colours and traces would push it out of them.
+/// The cause of a failure is in the last lines of a log, which a report quotes: colours and traces would push it out of
+/// them.
 pub(crate) fn quiet(command: &mut Command) {
     command.env("CARGO_TERM_COLOR", "never").env("RUST_BACKTRACE", "0");
 }

@@ -16,9 +16,9 @@ use serde_json::Value;
 
 use crate::site;
 
-/// Where the data lies that the mails are shown with.
+/// The folder of the mails' sample data.
 const SAMPLES: &str = "shared/mail_templates/samples";
-/// Stands where the id of a notification would.
+/// Replaces the id of a notification.
 const NOTIFICATION: &str = "00000000-0000-7000-8000-000000000000";
 
 #[derive(Subcommand)]
@@ -97,7 +97,7 @@ fn render(root: &Path, args: &PreviewArgs) -> Result<Vec<Preview>> {
     Ok(previewed)
 }
 
-/// The message as the product writes it, between addresses that nobody has.
+/// The message as the product writes it, between addresses that do not exist.
 fn message(kind: NotificationKind, mail: &Rendered) -> Result<Vec<u8>> {
     let Rendered { subject, text, html, .. } = mail.clone();
     let unsubscribe = kind.may_be_unsubscribed().then(|| "<mailto:no-reports@example.com>".to_owned());

@@ -50,7 +50,7 @@ fn failed(log: &str) -> Vec<String> {
     names
 }
 
-/// How many tests passed, as the closing line of a log says.
+/// The number of tests that passed, from the closing line of a log.
 pub(crate) fn passed(log: &str) -> u64 {
     // `Summary [  12.345s] 400 tests run: 400 passed (2 slow), 5 skipped`
     let count = |line: &str| line.split_once(" run: ")?.1.split(' ').next()?.parse().ok();

@@ -15,7 +15,7 @@ use tokio::process::Command;
 
 use crate::report;
 
-/// How long a group may take to end by itself before it is killed.
+/// The time in which a group may end by itself before it is killed.
 const GRACE: Duration = Duration::from_secs(5);
 const HEARTBEAT: Duration = Duration::from_secs(20);
 
@@ -85,7 +85,7 @@ impl Drop for Group {
     }
 }
 
-/// Asks a process group to end, then makes it.
+/// Ends a process group: by SIGTERM, and by SIGKILL if it still runs.
 pub(crate) fn end_group(group: Pid) {
     // A group that is gone already is what is wanted; nothing else can fail here.
     let _ = kill_process_group(group, Signal::TERM);
@@ -98,7 +98,7 @@ pub(crate) fn end_group(group: Pid) {
     }
 }
 
-/// Whether a process of the group still runs. Zombies do not count: in a container nobody may collect them.
+/// Whether a process of the group still runs. Zombies do not count: in a container they may never be collected.
 pub(crate) fn group_lives(group: Pid) -> bool {
     let Ok(processes) = fs::read_dir("/proc") else { return false };
     processes.flatten().any(|entry| {
@@ -107,7 +107,7 @@ pub(crate) fn group_lives(group: Pid) -> bool {
     })
 }
 
-/// What of `/proc/PID/stat` identifies a process.
+/// The fields of `/proc/PID/stat` that identify a process.
 pub(crate) struct Fields<'a> {
     pub(crate) state: &'a str,
     pub(crate) group: i32,

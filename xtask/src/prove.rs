@@ -89,12 +89,12 @@ async fn models(site: &Site, log: &str, packages: &[&str], filter: &str) -> Resu
     Ok(())
 }
 
-/// What a run wrote; nothing when it did not come to that.
+/// The log of a run; empty when there is none.
 fn log_of(site: &Site, log: &str) -> String {
     std::fs::read_to_string(site.log(log)).unwrap_or_default()
 }
 
-/// The pairs `name=value` behind a mark, wherever in a line the mark stands: the test's own name may be before it.
+/// The pairs `name=value` behind a mark, anywhere in a line: the test's own name may be before it.
 fn pairs<'a>(log: &'a str, mark: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
     let behind = log.lines().filter_map(move |line| Some(line.split_once(mark)?.1));
     behind.flat_map(str::split_whitespace).filter_map(|pair| pair.split_once('='))

@@ -1,4 +1,4 @@
-//! What a person sees: one line a step, with its time.
+//! The output for a person: one line a step, with its time.
 
 use std::{
     fmt::Display,

@@ -1,4 +1,4 @@
-//! Where a stack lives: its folders, its ports, and the environment in which the AWS tools see the emulator.
+//! The place of a stack: its folders, its ports, and the environment in which the AWS tools use the emulator.
 
 use std::{
     collections::BTreeMap,
@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-/// The account and the region that the emulator answers for.
+/// The account and the region of the emulator.
 pub(crate) const REGION: &str = "us-east-1";
 
 /// Port of the AWS emulator and state folder, unless the command line says otherwise.
@@ -54,12 +54,13 @@ impl Site {
         self.gateway + 4
     }
 
-    /// Where the functions reach AWS: the proxy before the emulator.
+    /// The endpoint of AWS for the functions: the proxy before the emulator.
     pub(crate) fn functions_endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.calls())
     }
 
-    /// Where tests say which work kills its worker; functions of development builds look there (`aws::fault`).
+    /// The folder in which tests name the work that kills its worker; functions of development builds read it
+    /// (`aws::fault`).
     pub(crate) fn fault_points(&self) -> PathBuf {
         self.state.join("fault-points")
     }
@@ -109,7 +110,7 @@ impl Site {
         self.root.join("xtask/platform").join(name)
     }
 
-    /// Where cargo puts the binaries of the development profile.
+    /// The folder of the binaries of the development profile.
     pub(crate) fn binaries(&self) -> PathBuf {
         let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| self.root.join("target"), PathBuf::from);
         self.root.join(target).join("debug")
@@ -168,7 +169,7 @@ impl Site {
         environment
     }
 
-    /// Holds off a second `up`, `down`, `demo` or `test` on the same stack for as long as the answer lives.
+    /// Prevents a second `up`, `down`, `demo` or `test` on the same stack while the returned value lives.
     pub(crate) fn lock(&self) -> Result<File> {
         lock(&self.state.join("lock"), "another `cargo xtask` works on this stack")
     }

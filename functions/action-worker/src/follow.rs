@@ -1,4 +1,4 @@
-//! What follows from a try of an action: rules, and nothing that calls or writes.
+//! The transition after an attempt at an action: rules, and nothing that calls or writes.
 
 use aws::breaker::Verdict;
 use aws::error::AwsError;
@@ -17,7 +17,7 @@ const NOT_POSSIBLE: &str = "not-possible";
 const UNAVAILABLE: &str = "unavailable";
 /// A person has to repair the connection first.
 const CONNECTION_FAILED: &str = "connection-failed";
-/// The provider asked to wait, or our own budget of requests does.
+/// The provider, or our own budget of requests, requires a wait.
 const RATE_LIMITED: &str = "rate-limited";
 
 /// The mark of an action that ended in need of a person: it is counted once that is recorded.
@@ -30,8 +30,8 @@ pub(crate) fn end(state: ActionState, failure: Option<Failure>) -> Transition<Ne
     Transition::End(End { follow_up, ..End::new(state.as_str(), failure) })
 }
 
-/// What follows from a try of an action; `unknown` says that an earlier one may have been made, `chance` is a random number in
-/// 0..1. Gives the breaker's verdict, too.
+/// The transition after an attempt at an action, with the verdict for the breaker. `unknown` says that an earlier
+/// attempt may have made the change, `chance` is a random number in 0..1.
 ///
 /// # Errors
 /// When AWS refuses for good.
@@ -58,7 +58,7 @@ pub(crate) fn follow(
     };
     Ok(match changed {
         ChangeOutcome::Made => (Verdict::Works, end(ActionState::Succeeded, None)),
-        // A change that says how something is to be was looked up and cannot be made; one that adds something may have been.
+        // A change that sets a state was looked up and cannot be made; one that adds something may have been made.
         ChangeOutcome::Refused(detail) if !kind.adds() => {
             (Verdict::Works, end(ActionState::Failed, Some(Failure::new(REFUSED, detail))))
         }
@@ -82,7 +82,7 @@ pub(crate) fn follow(
 type Certain<'a> = &'a dyn Fn(&str, String) -> Transition<NeedsReview>;
 type Waiting<'a> = &'a dyn Fn(&str, String) -> Failure;
 
-/// What follows when it was certainly not made this time.
+/// The transition when this attempt did not make the change.
 fn after_error(
     error: SyncError,
     action: &Action,

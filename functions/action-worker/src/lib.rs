@@ -1,9 +1,8 @@
 //! Makes changes at applicant tracking systems: claim the action, make the change, record the result.
 //!
-//! A change is made once where the provider can be asked whether it is there: the first step of each change looks. Where an
-//! earlier try may have been made, because its reply was lost or its worker died, and the provider cannot say, a person has to
-//! look.
-//! What must never be here: a word of a provider's API, or a decision about who may change what.
+//! A change is made once where the provider has a lookup for it: the first step of each change looks it up. If an
+//! earlier attempt may have made it, because its reply was lost or its worker died, and the provider has no lookup, a
+//! person reviews it. What must never be here: a word of a provider's API, or a decision about who may change what.
 
 mod follow;
 
@@ -87,7 +86,7 @@ impl LeasedJob for ActionWorker {
 
     async fn attempt(&self, attempt: Attempt<'_, ActionJob, Action>) -> Result<Tried<NeedsReview>, AwsError> {
         let Attempt { message: job, record: action, taken_over, invocation } = attempt;
-        // An earlier try may have had its effect: its worker died, or its reply was lost.
+        // An earlier attempt may have had its effect: its worker died, or its reply was lost.
         let unknown = taken_over || action.may_be_made();
         let made = self.make(job, &action, unknown, invocation).await;
         let (verdict, transition) = follow(made, &action, unknown, random::chance()).unwrap_or_else(|error| {

@@ -130,7 +130,7 @@ impl House {
         self.records().get(&job.org, &job.action.to_string()).await.expect("read").expect("an action")
     }
 
-    /// State, tries and the code of the failure.
+    /// The state, the attempts and the code of the failure.
     async fn state(&self, job: &ActionJob) -> (&'static str, u32, Option<String>) {
         let action = self.action(job).await;
         (action.state.as_str(), action.attempts, action.failure.map(|failure| failure.code))

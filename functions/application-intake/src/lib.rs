@@ -1,7 +1,7 @@
-//! Takes applications from other systems, by API key: recorded, queued and answered with 202.
+//! Accepts applications from other systems, by API key: they are recorded, queued and accepted with 202.
 //!
-//! The order of checks is key, rate limit, size of the body, body: what is cheap and hides most comes first, and a refused
-//! request costs nothing. What must never be here: a call to a third party, or the key's text in a log or a record.
+//! The order of checks is key, rate limit, size of the body, body: the cheapest check comes first, and a refused
+//! request costs no call. What must never be here: a call to a third party, or the key's text in a log or a record.
 
 mod body;
 
@@ -117,7 +117,7 @@ impl Function for Intakes {
 }
 
 impl Intakes {
-    /// The routes. Every one of them asks for the key and counts against its limit.
+    /// The routes. Each requires the key and counts against its limit.
     pub fn routes(self) -> Router {
         Router::new()
             .route("/api/external/job-application", post(create))

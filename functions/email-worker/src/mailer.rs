@@ -16,16 +16,16 @@ use providers::mail::port::{DeliveryLookup, MailError, MailProvider, MailSetup, 
 use resilience::breaker::POLICY;
 use secrecy::SecretString;
 
-/// The most providers that are tried for one mail.
+/// The most providers for one mail.
 const MAX_PROVIDERS: usize = 5;
 
-/// Why the function cannot start. Completes "failed to …".
+/// The reason why the function cannot start. Completes "failed to …".
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// A setting is missing.
     #[error(transparent)]
     Environment(#[from] EnvironmentError),
-    /// No provider of that name takes mail.
+    /// There is no mail provider of that name.
     #[error("find the mail provider `{0}` that MAIL_PROVIDER or MAIL_FALLBACK names")]
     UnknownProvider(String),
     /// The provider cannot be used as it is set up.
@@ -58,8 +58,8 @@ pub struct Mailers {
 }
 
 impl Mailers {
-    /// Reads `MAIL_PROVIDER`, `MAIL_FALLBACK` (ids separated by commas), `MAIL_FROM`, `MAIL_UNSUBSCRIBE`, and what the providers
-    /// ask for.
+    /// Reads `MAIL_PROVIDER`, `MAIL_FALLBACK` (ids separated by commas), `MAIL_FROM`, `MAIL_UNSUBSCRIBE`, and the
+    /// settings of the providers.
     ///
     /// # Errors
     /// When one is missing, not usable, or forbidden in this stage: then the function does not start.
@@ -128,8 +128,8 @@ impl Mailers {
         ready.clone()
     }
 
-    /// The providers of an organisation's mail, in the order in which they are tried: its own choice, as far as it can be used here, else that of the
-    /// deployment.
+    /// The providers of an organisation's mail, in the order of the attempts: its own choice, as far as this deployment
+    /// can use it, else that of the deployment.
     pub(crate) fn order(&self, wanted: &[String]) -> Vec<Arc<Ready>> {
         let own: Vec<Arc<Ready>> = wanted.iter().take(MAX_PROVIDERS).filter_map(|name| self.named(name)).collect();
         if own.is_empty() { self.chosen.clone() } else { own }

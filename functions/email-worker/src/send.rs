@@ -36,7 +36,7 @@ const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 
 /// A provider that may be called now.
 pub(crate) struct Chosen {
-    /// Its place in the order of providers.
+    /// Its index in the order of providers.
     pub(crate) at: usize,
     pub(crate) provider: Arc<Ready>,
     pub(crate) permit: Permit,
@@ -47,15 +47,15 @@ pub(crate) struct Attempt<'a> {
     pub(crate) reference: &'a MailReference,
     pub(crate) hold: HeldLease,
     pub(crate) notification: Notification,
-    /// The providers that may be tried, in this order.
+    /// The providers for this mail, in this order.
     pub(crate) order: Vec<Arc<Ready>>,
     pub(crate) invocation: Invocation,
 }
 
-/// Chooses the first provider from a place in the order on whose breaker allows a call.
+/// Chooses the first provider from an index on whose breaker allows a call.
 ///
 /// # Errors
-/// How long to wait when there is none.
+/// The time until the next permit when none of them does.
 pub(crate) async fn choose(order: &[Arc<Ready>], from: usize, lease_until: Timestamp) -> Result<Chosen, Duration> {
     let now = clock::now();
     let mut soonest = Duration::MAX;
@@ -70,11 +70,11 @@ pub(crate) async fn choose(order: &[Arc<Ready>], from: usize, lease_until: Times
     Err(soonest.max(SHORTEST_WAIT))
 }
 
-/// Why no mail was composed.
+/// The reason why no mail was composed.
 enum NotComposed {
     /// The mail is not to be sent at all.
     Refused(Failure),
-    /// The suppressions could not be read; a later try may succeed.
+    /// The suppressions could not be read; a later attempt may succeed.
     Unavailable(AwsError),
 }
 
@@ -188,7 +188,7 @@ impl EmailWorker {
             Err(MailError::Unreachable(_) | MailError::Unknown(_)) => Verdict::Failed,
             Err(MailError::Stopped(_)) => Verdict::Stopped,
             Err(MailError::NotSent(_)) if !called => Verdict::NotTried,
-            // The provider answered, even if it refused this message.
+            // The provider responded, even if it refused this message.
             Ok(_) | Err(MailError::NotSent(_) | MailError::Later { .. } | MailError::Rejected(_)) => Verdict::Works,
         };
         if verdict == Verdict::Stopped {

@@ -42,7 +42,7 @@ enum ActionName {
     Hire,
 }
 
-/// The body of a request to change an application at its provider. The action decides which fields it takes.
+/// The body of a request to change an application at its provider. The action decides which fields are allowed.
 #[derive(Debug, Serialize, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
 struct CreateActionRequest {
@@ -93,7 +93,7 @@ enum RequestedChange {
 }
 
 impl CreateActionRequest {
-    /// The requested change, with the fields that it takes and no others.
+    /// The requested change; fields of other actions are refused.
     fn change(self) -> Result<RequestedChange, Problem> {
         let Self { action, stage, text, reason } = self;
         let foreign = |field: &str, given: bool| {

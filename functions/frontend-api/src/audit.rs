@@ -19,7 +19,7 @@ use crate::api::Api;
 use crate::request::cursor;
 use crate::response::{list_of, unavailable};
 
-/// The reason that a caller gives for an action, for the audit. At most 500 characters.
+/// A caller's reason for an action, for the audit. At most 500 characters.
 #[derive(Debug, Default, Serialize, Deserialize, Validate)]
 #[garde(transparent)]
 #[serde(transparent)]
@@ -68,7 +68,7 @@ pub(crate) struct AuditedAction {
     pub(crate) action: &'static str,
     /// The resource that it changes, for example `connection/main`.
     pub(crate) target: String,
-    /// The reason that the caller gave; empty when the action takes none and none was given.
+    /// The caller's reason; empty when the action requires none and none was given.
     pub(crate) reason: Reason,
 }
 

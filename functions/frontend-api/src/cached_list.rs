@@ -1,4 +1,4 @@
-//! Lists that are answered from the cache until a record of their kind is written.
+//! Lists that come from the cache until a record of their kind is written.
 //!
 //! What must never be here: reads by id, and lists of what callers poll for a state (suggestions, notifications, connections).
 
@@ -23,7 +23,7 @@ use crate::response::{list_of, unavailable};
 
 /// A kind of record whose lists are cached.
 pub(crate) trait CachedList: Stored {
-    /// The kind of answer, which decides their lifetime and the writes that invalidate them.
+    /// The kind of cached list, which decides its lifetime and the writes that invalidate it.
     const CACHE_KIND: Kind;
     /// The route of the list, a part of the cache key.
     const ROUTE: &'static str;

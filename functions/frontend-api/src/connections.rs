@@ -1,6 +1,7 @@
 //! Connections: what is connected, how it syncs, when it last did, and why not; and the commands of administrators.
 //!
-//! Reading is for everybody of the organisation. A command takes the role `admin`, and is in the audit before it is carried out.
+//! Every member of the organisation may read. A command requires the role `admin`, and is in the audit before it is
+//! executed.
 
 mod commands;
 mod create;

@@ -1,4 +1,4 @@
-//! Integrations: the systems that can be connected, their capabilities, and the input that a connection to them takes.
+//! Integrations: the systems that can be connected, their capabilities, and the input of a connection to them.
 
 use std::collections::HashMap;
 

@@ -119,7 +119,7 @@ async fn create(
         v: FORMAT_VERSION,
         id,
         title,
-        // A job that is created here takes applications at once.
+        // A job that is created here is open for applications at once.
         status: JobStatus::Open,
         provider_status: None,
         department,

@@ -1,6 +1,6 @@
-//! The frontend's API: everything it reads and requests. What takes time is recorded, enqueued and answered with 202.
+//! The frontend's API: everything it reads and requests. Long work is recorded, enqueued and accepted with 202.
 //!
-//! Every handler takes the organisation from the verified token and from nowhere else, so another organisation's id is
+//! Every handler reads the organisation from the verified token and from nowhere else, so another organisation's id is
 //! simply not found. What must never be here: a call to a third party.
 
 mod actions;

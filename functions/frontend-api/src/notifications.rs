@@ -53,7 +53,7 @@ struct CreateNotificationRequest {
     data: Value,
 }
 
-/// A notification, as the API shows it. The template's data is not shown again: it may hold links that grant access.
+/// A notification as the API returns it, without the template's data: they may hold links that grant access.
 #[derive(Debug, Serialize)]
 struct NotificationResponse {
     id: NotificationId,
@@ -217,7 +217,8 @@ async fn decide(
         return Ok(Json(notification_response(decided)).into_response());
     }
     let job = EmailJob::to_send(org, notification);
-    // The record is in the index of overdue work: when the queue does not take the message now, the sweep sends it.
+    // The record is in the index of overdue work: when the queue does not accept the message now, maintenance enqueues
+    // it.
     api.email_queues.send(&job, decided.kind.priority()).await.map_err(|e| not_enqueued(&e))?;
     Ok(accepted(&format!("/api/notifications/{notification}"), &notification_response(decided)))
 }

@@ -1,7 +1,7 @@
-//! What operators see and change: breakers and limits.
+//! The operators' view of breakers and limits, and their commands.
 //!
-//! An administrator changes what belongs to the organisation; what all organisations share takes an operator of the
-//! deployment. Each action is in the audit before it is carried out.
+//! An administrator changes what belongs to the organisation; what all organisations share requires an operator of the
+//! deployment. Each action is in the audit before it is executed.
 
 mod breakers;
 mod limits;

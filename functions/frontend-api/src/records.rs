@@ -1,4 +1,4 @@
-//! The list and the read of a kind of record, for every kind that is shown as it is recorded.
+//! The list and the read of a kind of record, for every kind that is returned as it is recorded.
 
 use std::fmt::Display;
 use std::str::FromStr;

@@ -20,7 +20,7 @@ use crate::audit::{AuditedAction, Change, ReasonRequest, audited};
 use crate::records::{FromRecord, list};
 use crate::response::{not_found, unavailable};
 
-/// The word for a suppression in answers and in the audit.
+/// The word for a suppression in responses and in the audit.
 const KIND: &str = "suppression";
 
 /// A suppression, as the API shows it.

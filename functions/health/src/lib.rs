@@ -1,7 +1,8 @@
 //! The health of the product: tables readable, queues reachable, and the third parties that a breaker keeps from being called.
 //!
-//! A third party that does not answer does not make the product fail: its work waits. So a breaker is reported and changes no
-//! status. The route is public, so it names failed checks and nothing more; causes and numbers are in the log.
+//! A third party that does not respond does not make the product fail: its work waits. So a breaker is reported and
+//! changes no status. The route is public, so it names failed checks and nothing more; causes and numbers are in the
+//! log.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};

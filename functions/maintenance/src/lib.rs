@@ -69,7 +69,7 @@ struct Counts {
 impl Function for Sweep {
     fn from_environment(aws: &Aws) -> Result<Self, StartError> {
         let control = aws.table("CONTROL_TABLE")?;
-        // With a fallback there is a second provider to try while the breaker of the first is open.
+        // With a fallback, the second provider can send while the breaker of the first is open.
         let only = environment::optional("MAIL_FALLBACK").is_none();
         let first = environment::required("MAIL_PROVIDER")?;
         let breaker = providers::mail::breaker(&first).filter(|_| only);

@@ -1,7 +1,8 @@
-//! Makes suggestions: claim, ask the model once, record, notify recruiting staff.
+//! Makes suggestions: claim, one request to the model, record, notify recruiting staff.
 //!
-//! The model may be asked twice when a worker dies; the result is recorded once, and its mail has one id. What must never
-//! be here: the wire format of a model, or anything that decides which host is called (`providers::transport::access`).
+//! The model may get a second request when a worker dies; the result is recorded once, and its mail has one id. What
+//! must never be here: the wire format of a model, or anything that decides which host is called
+//! (`providers::transport::access`).
 
 mod notify;
 pub mod prompt;
@@ -43,7 +44,7 @@ use crate::prompt::Prompts;
 
 const SUCCEEDED: &str = "succeeded";
 const FAILED: &str = "failed";
-/// Longest wait for an answer of the model.
+/// The longest wait for an answer of the model.
 const LONGEST_ANSWER: Duration = Duration::from_secs(20);
 /// The part of the invocation's time that recording the answer needs.
 const TO_RECORD: Duration = Duration::from_secs(4);
@@ -91,7 +92,7 @@ pub struct SuggestionWorker {
     model_api: Arc<Dependency>,
 }
 
-/// The model's answer, or when to ask again.
+/// The model's answer, or the time of the next attempt.
 enum Answer {
     Given(ApplicationReview, Generation),
     NotNow { wait: Duration, failure: Failure },
@@ -185,7 +186,7 @@ impl LeasedJob for SuggestionWorker {
         notice.enqueue(job, &self.records, &self.emails).await
     }
 
-    /// A worker may have died between the result and the mail; the mail has one id, so asking for it again is harmless.
+    /// A worker may have died between the result and the mail; the mail has one id, so a repeated request does no harm.
     async fn finished(&self, job: &SuggestionJob) -> Result<(), AwsError> {
         let suggestion: Option<Suggestion> = self.records.get(&job.org, &job.suggestion.to_string()).await?;
         let Some(suggestion) = suggestion.filter(|suggestion| suggestion.notify) else { return Ok(()) };
@@ -212,7 +213,7 @@ impl SuggestionWorker {
         })
     }
 
-    /// Asks the model, and says what its reply says of the API.
+    /// Requests the model's answer, and returns it with the verdict on the API.
     async fn ask(&self, application: &ApplicationInFull, invocation: Invocation) -> (Verdict, Answer) {
         let rendered = match self.prompts.application_review(application) {
             Ok(rendered) => rendered,
@@ -264,7 +265,7 @@ impl SuggestionWorker {
     }
 }
 
-/// Reads the answer as the review that the schema asks for; a model may still say something else.
+/// Parses the answer as the review of the schema; a model may still answer otherwise.
 fn read(generated: &Generated) -> Result<ApplicationReview, ModelError> {
     let review: ApplicationReview = serde_json::from_value(generated.value.clone())
         .map_err(|e| ModelError::Malformed(format!("the answer does not fit its schema: {e}")))?;

@@ -71,7 +71,7 @@ impl<'a> From<&'a ApplicationInFull> for PromptApplication<'a> {
     }
 }
 
-/// Why prompts cannot be used. Completes "failed to …".
+/// The reason why prompts cannot be used. Completes "failed to …".
 #[derive(Debug, thiserror::Error)]
 pub enum PromptError {
     /// The manifest or a schema is not what it should be.
@@ -143,7 +143,7 @@ impl Prompts {
         &self.provider
     }
 
-    /// The prompt that asks for a review of an application.
+    /// The prompt for the review of an application.
     ///
     /// # Errors
     /// When the prompt is missing or a value that it names is.

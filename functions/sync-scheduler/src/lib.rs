@@ -1,7 +1,7 @@
 //! Every minute: which connections are due, and one message for each.
 //!
-//! The message is sent before the due time is pushed. Whoever dies between the two leaves a second message behind, which finds
-//! nothing that is due; the other order could lose a run until the grace time has passed.
+//! The message is sent before the due time is pushed. A tick that dies between the two leaves a second message behind,
+//! which finds nothing that is due; the other order could lose a run until the grace time has passed.
 
 use aws::clients::Aws;
 use aws::clock;
@@ -15,9 +15,9 @@ use resilience::poll::{DUE_SHARDS, is_due};
 use serde_json::{Value, json};
 use store::sync_states::{SyncState, SyncStates};
 
-/// Most runs that one tick enqueues for each shard; what is left is due again in a minute, oldest first.
+/// The most runs that one tick enqueues for each shard; the others are due again in a minute, oldest first.
 const MAX_RUNS: usize = 500;
-/// How many are enqueued at once.
+/// The number of runs that are enqueued concurrently.
 const AT_ONCE: usize = 10;
 
 /// The scheduler and what it needs.

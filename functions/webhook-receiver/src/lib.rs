@@ -1,4 +1,4 @@
-//! Receives webhook deliveries: verifies the raw bytes, enqueues them, answers.
+//! Receives webhook deliveries: verifies the raw bytes, enqueues them, responds.
 //!
 //! One SQS send a delivery, and one read of the secret a minute. What must never be here: a table, a third party, or any
 //! parsing before the signature has been verified.
@@ -25,7 +25,7 @@ use web::problem::Problem;
 
 /// The most bytes of a delivery: in base64 and with its envelope it fits into one queue message (1 MiB).
 const BODY_LIMIT: usize = 512 * 1024;
-/// The seconds after which a sender may try again when a delivery could not be taken.
+/// The seconds after which a sender may retry a delivery that was not accepted.
 const RETRY_AFTER_SECONDS: u32 = 30;
 
 /// The receiver of webhook deliveries.
@@ -113,7 +113,7 @@ async fn receive_mail_events(
 }
 
 impl Receiver {
-    /// Enqueues a verified delivery and answers.
+    /// Enqueues a verified delivery and responds.
     async fn accept(&self, provider: &str, sender: Sender, event_id: String, body: &[u8]) -> Result<Response, Problem> {
         let (v, received_at) = (FORMAT_VERSION, clock::now());
         let provider = provider.to_owned();

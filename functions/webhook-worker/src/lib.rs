@@ -31,9 +31,9 @@ use store::email_queues::EmailQueues;
 use store::records::{Created, Records};
 use sync::{AppliedEvent, Engine, SyncError};
 
-/// When to ask again for an object that could not be asked for.
+/// The retries of a lookup that failed.
 const AGAIN: Schedule = Schedule { base: Duration::from_secs(4), cap: Duration::from_secs(300), tries: 12 };
-/// After so many tries an event whose object the provider does not let us ask for is dead.
+/// The number of attempts after which an event whose object the provider refuses to return is dead.
 const GIVE_UP: u32 = 6;
 
 /// The worker of webhook deliveries.
@@ -110,7 +110,7 @@ impl WebhookWorker {
                     return Ok(Outcome::retry(after, "another worker has this event"));
                 }
                 Claim::Refused(Refusal::Finished) => return Ok(Outcome::Done),
-                // Neither can be: this claim makes what is missing and takes over what was left.
+                // Neither can be: this claim creates a missing item and takes over abandoned work.
                 Claim::Refused(refusal @ (Refusal::Missing | Refusal::Abandoned)) => {
                     return Ok(Outcome::retry(WORKER.base, format!("the event could not be claimed: {refusal:?}")));
                 }
@@ -152,7 +152,7 @@ impl WebhookWorker {
         Ok((outcome, detail))
     }
 
-    /// Asks for a suggestion for a new application, once.
+    /// Requests a suggestion for a new application, once.
     async fn suggest(&self, org: &OrgId, application: ApplicationId) -> Result<(), AwsError> {
         let now = clock::now();
         let id = id_for_new_application(org, application);
@@ -170,7 +170,7 @@ impl WebhookWorker {
     }
 }
 
-/// What to do with a message whose object could not be asked for or written: it waits, and the event stays unfinished.
+/// The outcome of a message whose object could not be looked up or written: it waits, and the event stays unfinished.
 fn postponed(error: SyncError, invocation: Invocation) -> Result<Outcome, AwsError> {
     match error {
         SyncError::Aws(error) => Err(error),
@@ -196,7 +196,7 @@ fn postponed(error: SyncError, invocation: Invocation) -> Result<Outcome, AwsErr
     }
 }
 
-/// What to do with a message when AWS did not do its part.
+/// The outcome of a message after an error of AWS.
 fn try_again(error: &AwsError, invocation: Invocation) -> Outcome {
     let reason = format!("failed to {}", chain(error));
     if !error.retry() {

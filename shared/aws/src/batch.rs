@@ -1,7 +1,7 @@
 //! The batch runner: every queue worker gets its messages through this, each handled apart from the others.
 //!
-//! A message that does not parse, panics or takes too long harms none but itself; only failures are reported back; what can
-//! never succeed goes to the dead-letter queue at once with the reason beside it.
+//! A message that does not parse, panics or exceeds its time harms no other; only failures are reported back; a message
+//! that can never succeed goes to the dead-letter queue at once with the reason beside it.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -25,14 +25,14 @@ use crate::telemetry::chain;
 /// The delay of a message whose handler panicked.
 const AFTER_PANIC: Duration = Duration::from_secs(30);
 
-/// The queues that a worker takes its messages from, each with its dead-letter queue.
+/// The queues of a worker, each with its dead-letter queue.
 #[derive(Debug, Clone)]
 pub struct SourceQueues {
     first: SourceQueue,
     others: Vec<SourceQueue>,
 }
 
-/// A queue that a worker takes messages from, with the queue for those that can never succeed.
+/// A queue of a worker, with the queue for messages that can never succeed.
 #[derive(Debug, Clone)]
 struct SourceQueue {
     source: Queue,
@@ -261,7 +261,7 @@ async fn in_time(handler: impl Future<Output = Outcome>, invocation: Invocation)
     }
 }
 
-/// Hides a message until its next try, and reports it as failed so that the queue keeps it.
+/// Hides a message until its next attempt, and reports it as failed so that it stays in the queue.
 async fn retry_later(
     source: &Queue,
     id: &str,

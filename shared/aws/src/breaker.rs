@@ -62,15 +62,15 @@ pub enum Permit {
     },
 }
 
-/// The verdict of a call on its API. Blocked prompts, refused requests and rate limits are answers.
+/// The verdict of a call on its API. Blocked prompts, refused requests and rate limits count as responses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// The API answered the call.
+    /// The API responded to the call.
     Works,
-    /// The API did not answer, and is to blame.
+    /// The API did not respond, and is to blame.
     Failed,
-    /// The API answered that it takes no call until a person acts: our credentials are refused, or our account is suspended or
-    /// used up.
+    /// The API responded that it accepts no call until a person acts: our credentials are refused, or our account is
+    /// suspended or used up.
     Stopped,
     /// No call was made.
     NotTried,
@@ -273,7 +273,7 @@ impl SharedBreaker {
         match state.admit(now.as_millisecond()) {
             Admission::Allow => Ok(to_call(&state)),
             Admission::Refuse { until_ms } => Err(Timestamp::from_millisecond(until_ms).unwrap_or(now)),
-            // Another process probed and settled within this call; the next message tries again.
+            // Another process probed and settled within this call; the next message is the next attempt.
             Admission::Probe => Err(now),
         }
     }
@@ -282,7 +282,7 @@ impl SharedBreaker {
         Write::when(condition).value("epoch", number(i64::try_from(epoch).unwrap_or(i64::MAX)))
     }
 
-    /// Writes, and gives and remembers the stored state, whether the write was made or refused.
+    /// Writes, and returns and remembers the stored state, whether the write was made or refused.
     async fn write(&self, write: Write, now: Timestamp) -> Result<Breaker, AwsError> {
         let state: Breaker = match self.table.update(&self.key, write, true).await? {
             Written::Applied(item) | Written::Refused(Some(item)) => from_item(item)?,

@@ -283,7 +283,7 @@ impl Inner {
         None
     }
 
-    /// Reads the origin, and gives its answer the lifetime that follows from the last write.
+    /// Reads the origin, and sets the answer's lifetime, which follows from the last write.
     async fn read<E>(
         &self,
         key: &Key,

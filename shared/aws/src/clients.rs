@@ -16,9 +16,9 @@ use crate::table::Table;
 
 /// The longest wait for a connection.
 const CONNECT: Duration = Duration::from_secs(2);
-/// The longest wait for one try of a call; the largest page of a table takes a small part of it.
+/// The longest wait for one attempt of a call; the largest page of a table needs a small part of it.
 const ATTEMPT: Duration = Duration::from_secs(4);
-/// The longest wait for a call with its tries, well under every function's timeout.
+/// The longest wait for a call with its attempts, well under every function's timeout.
 const OPERATION: Duration = Duration::from_secs(10);
 
 /// One client for each service; what is made from it shares its connections.

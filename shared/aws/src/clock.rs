@@ -1,8 +1,8 @@
 //! The clock by which the product decides and waits; pure logic takes its time as an argument.
 //!
-//! In a development build it may be simulated (`simulated`), or run faster than the machine's (`scaled`): what then waits, or hands
-//! a duration to AWS, asks [`on_machine`]. What others check by a clock of their own keeps the machine's time: signatures of AWS
-//! requests, tokens of a user pool, certificates.
+//! In a development build it may be simulated (`simulated`), or run faster than the machine's (`scaled`): a wait, or a
+//! duration for AWS, is then converted by [`on_machine`]. What others check by a clock of their own uses the machine's
+//! time: signatures of AWS requests, tokens of a user pool, certificates.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ pub fn now() -> Timestamp {
     from_machine(now)
 }
 
-/// The time of this clock at a time of the machine's, such as the deadline that Lambda gives.
+/// The time of this clock at a time of the machine's, such as the deadline from Lambda.
 #[must_use]
 pub fn from_machine(at: Timestamp) -> Timestamp {
     #[cfg(debug_assertions)]
@@ -37,8 +37,7 @@ pub fn from_machine(at: Timestamp) -> Timestamp {
     at
 }
 
-/// The time that a duration of this clock takes on the machine: what a timeout, the lifetime of what a process keeps in memory, or
-/// a duration for AWS must be.
+/// The time on the machine of a duration of this clock: for timeouts, lifetimes in memory, and durations for AWS.
 #[must_use]
 pub fn on_machine(duration: Duration) -> Duration {
     #[cfg(debug_assertions)]
@@ -46,8 +45,8 @@ pub fn on_machine(duration: Duration) -> Duration {
     duration
 }
 
-/// The time on the machine that work may take for which this clock has so much: work is not faster where the clock is, so that
-/// it gets two seconds at least where it has as many.
+/// The time on the machine for work that has a duration of this clock. Work is not faster where the clock is, so it is
+/// at least two seconds, or the whole duration if that is shorter.
 #[must_use]
 pub fn for_work(duration: Duration) -> Duration {
     #[cfg(debug_assertions)]

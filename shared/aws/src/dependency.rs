@@ -28,7 +28,7 @@ pub struct Admission<'a> {
     _slot: Slot,
 }
 
-/// The result of asking for admission.
+/// The result of a request for admission.
 #[derive(Debug)]
 pub enum Admitted<'a> {
     /// A call may be made.

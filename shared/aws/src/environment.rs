@@ -2,13 +2,13 @@
 
 use domain::stage::{Stage, UnknownStage};
 
-/// Why a function cannot start. Completes "failed to …".
+/// The reason why a function cannot start. Completes "failed to …".
 #[derive(Debug, thiserror::Error)]
 pub enum EnvironmentError {
     /// The template does not set it.
     #[error("read the environment: {0} is not set")]
     Missing(&'static str),
-    /// It is set to something else than it must be.
+    /// The setting is invalid.
     #[error("read the environment: {name} must be {rule}")]
     Invalid { name: &'static str, rule: &'static str },
     /// `STAGE` is not a stage.

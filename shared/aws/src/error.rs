@@ -14,7 +14,7 @@ pub type Cause = Box<dyn Error + Send + Sync>;
 /// A call to AWS that did not do its work. Completes "failed to …"; its causes are for the log, by [`chain`].
 #[derive(Debug, thiserror::Error)]
 pub enum AwsError {
-    /// The service did not answer, asked to slow down or did not let us; the same call may succeed later.
+    /// The service did not respond, throttled us or refused us; the same call may succeed later.
     #[error("{operation}: AWS is not available")]
     Unavailable {
         operation: &'static str,

@@ -1,6 +1,7 @@
-//! The life of a function's process: it is set up from its environment, warmed up, and then takes events until it ends.
+//! The life of a function's process: it is set up from its environment, warmed up, and then receives events until it
+//! ends.
 //!
-//! What must never be here: what a function does with an event.
+//! What must never be here: the handling of an event by a function.
 
 use std::time::{Duration, Instant};
 
@@ -32,7 +33,7 @@ pub trait Function: Sized {
     fn warm_up(&self) -> impl Future<Output = ()>;
 }
 
-/// A function that takes messages from a queue.
+/// A function with a queue.
 pub trait Worker: Function {
     /// The message of its queue.
     type Message: DeserializeOwned;

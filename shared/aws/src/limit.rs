@@ -112,8 +112,8 @@ impl SharedLimiter {
         items.map_err(|e| AwsError::unreadable("read the limits", e))
     }
 
-    /// Resets the count of a subject. Gives the window before that; none when the subject made no request. A process that
-    /// remembers a refusal keeps to it until its time, at most two windows. One write.
+    /// Resets the count of a subject. Returns the window before that; none when the subject made no request. A process
+    /// that remembers a refusal applies it until its time, at most two windows. One write.
     ///
     /// # Errors
     /// When the table cannot be reached.
@@ -134,7 +134,7 @@ impl SharedLimiter {
     async fn write(&self, key: &Key, policy: Policy, step: Transition) -> Result<WriteResult, AwsError> {
         let begin = |write: Write, next: Window| {
             let Window { window, count, previous } = next;
-            // Two windows after its begin nothing of it counts any more.
+            // Two windows after its begin it does not count any more.
             let expires_at = window.saturating_add(policy.window_ms.saturating_mul(3)) / 1_000;
             write.set_all(Item::from([
                 ("v".to_owned(), number(i64::from(FORMAT_VERSION))),
@@ -262,7 +262,8 @@ mod tests {
         }
     }
 
-    /// Sends so many requests of some processes in turn, all within one moment; gives admitted, denied, and the writes of each.
+    /// Sends a number of requests of some processes in turn, all within one moment; returns admitted, denied, and the
+    /// writes of each.
     fn burst(item: &mut Option<Window>, memories: &mut [Option<Window>], requests: usize, now: i64) -> [usize; 4] {
         let mut seen = [0; 4];
         let processes = memories.len();

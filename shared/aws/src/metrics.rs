@@ -10,10 +10,10 @@ use serde_json::{Map, Value, json};
 
 use crate::{clock, environment};
 
-/// Where the metrics are found.
+/// The namespace of the metrics.
 const NAMESPACE: &str = "HiringIntegrations";
 
-/// What a value counts.
+/// The unit of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
     Count,

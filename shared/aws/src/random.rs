@@ -1,4 +1,4 @@
-//! Chance and fresh ids: pure logic takes them as arguments.
+//! Random numbers and fresh ids: pure logic has them as arguments.
 
 use uuid::Uuid;
 

@@ -19,7 +19,8 @@ use crate::error::AwsError;
 
 /// The time that a secret is cached; a rotated one is in force after it.
 const CACHED: Duration = Duration::from_secs(60);
-/// The number of secrets that are cached, absent ones included: a caller who tries names cannot fill the memory.
+/// The number of secrets that are cached, absent ones included, so that a caller who guesses names cannot fill the
+/// memory.
 const AT_MOST: u64 = 2_000;
 
 /// The parameters below one prefix.
@@ -67,7 +68,7 @@ impl Secrets {
         self.read(&of_connection(connection, name)).await
     }
 
-    /// A secret of the deployment, for example `gemini/api_key`. At most one call for all who ask at once.
+    /// A secret of the deployment, for example `gemini/api_key`. At most one call for all concurrent callers.
     ///
     /// # Errors
     /// When the store cannot be reached or refuses.

@@ -1,5 +1,6 @@
-//! One DynamoDB table: get, conditional put and update, page-wise query. There is no scan, and no write without a condition.
-//! The calls in flight are bounded; one that finds no room in time fails like one that the service did not answer.
+//! One DynamoDB table: get, conditional put and update, page-wise query. There is no scan, and no write without a
+//! condition. The calls in flight are bounded; one that finds no room in time fails like one to which the service did
+//! not respond.
 
 use aws_sdk_dynamodb::Client;
 pub use aws_sdk_dynamodb::types::AttributeValue;
@@ -44,14 +45,14 @@ impl Table {
         Self { store: Store::Service(calls::Calls::new(client, name, bulkhead)) }
     }
 
-    /// A table in this process that keeps conditions as the service does.
+    /// A table in this process, with the conditions of the service.
     #[cfg(debug_assertions)]
     #[must_use]
     pub fn in_memory() -> Self {
         Self { store: Store::Memory(memory::Memory::default()) }
     }
 
-    /// How many writes a table in this process has carried out and refused; none for the service.
+    /// The numbers of writes that a table in this process has applied and refused; none for the service.
     #[cfg(debug_assertions)]
     #[must_use]
     pub fn writes(&self) -> Option<u64> {
@@ -91,8 +92,8 @@ impl Table {
         }
     }
 
-    /// Reads items by key, strongly consistent, in any order; what is not there is left out. `only` names the attributes that
-    /// are wanted; none for all. One call for each hundred keys.
+    /// Reads items by key, strongly consistent, in any order; missing ones are left out. `only` names the attributes
+    /// that are wanted; none for all. One call for each hundred keys.
     ///
     /// # Errors
     /// When the table cannot be reached.

@@ -23,7 +23,7 @@ pub fn init() {
         .try_init();
 }
 
-/// Says how long the start took, from the begin of `main` to the first event that can be taken.
+/// Logs the duration of the start, from the begin of `main` to the first event.
 pub fn started(begin: Instant) {
     let name = environment::optional("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|| "unknown".to_owned());
     let init_ms = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);

@@ -82,7 +82,7 @@ impl From<Item> for LeaseUpdate {
     }
 }
 
-/// Claims many pieces of work, each with its own result, in their order. One write each, at the same time.
+/// Claims many pieces of work, each with its own result, in their order. One write each, concurrently.
 pub async fn claim_many<T: DeserializeOwned>(
     table: &Table,
     claims: Vec<(Key, ClaimTerms)>,
@@ -143,7 +143,7 @@ pub async fn claim_item(table: &Table, key: Key, terms: ClaimTerms, now: Timesta
     }
     match written {
         Written::Applied(item) => Ok(ItemClaim::Held(HeldLease { key, owner, held, ready }, item)),
-        // The SDK repeats a call whose reply was lost; then the claim that refused the second try is our own.
+        // The SDK repeats a call whose reply was lost; then the claim that refused the second attempt is our own.
         Written::Refused(Some(item)) if is_text(&item, OWNER, &owner) && is_text(&item, STATE, held) => {
             Ok(ItemClaim::Held(HeldLease { key, owner, held, ready }, item))
         }
@@ -180,7 +180,7 @@ pub async fn finish(
             fault::point(fault::FINISHED, &lease.key.sk).await;
             Ok(Fenced::Written)
         }
-        // The reply to our own first try was lost: the owner stays in the finished item for this comparison.
+        // The reply to our own first attempt was lost: the owner stays in the finished item for this comparison.
         Written::Refused(Some(item)) if is_text(&item, OWNER, &lease.owner) && !is_text(&item, STATE, lease.held) => {
             Ok(Fenced::Written)
         }
@@ -188,8 +188,9 @@ pub async fn finish(
     }
 }
 
-/// Releases work to its waiting state after a try that failed; the message comes again after the given time. The same write
-/// puts the work into the index `waiting`, as from that time: the sweep must not be faster than the message. One write.
+/// Releases work to its waiting state after a failed attempt; the message comes again after the given time. The same
+/// write puts the work into the index `waiting`, as from that time: maintenance must not be faster than the message.
+/// One write.
 ///
 /// # Errors
 /// When the table cannot be reached, or the claim of this work named no waiting state.
@@ -216,11 +217,11 @@ pub async fn release(
 pub enum LeaseEnd {
     /// The work is finished: see [`finish`].
     Finish(LeaseUpdate),
-    /// The work is released until its next try after the given time: see [`release`].
+    /// The work is released until its next attempt after the given time: see [`release`].
     Release(LeaseUpdate, Duration),
 }
 
-/// Records the ends of many leases, each with its own result, in their order. One write each, at the same time.
+/// Records the ends of many leases, each with its own result, in their order. One write each, concurrently.
 pub async fn record_many(
     table: &Table,
     ends: Vec<(&HeldLease, LeaseEnd)>,
@@ -262,9 +263,9 @@ fn fenced(lease: &HeldLease, ending: LeaseUpdate, now: Timestamp) -> Write {
     }
 }
 
-/// Requeues work by a person's decision: from the state `open` it goes back to its waiting state `ready`, with all its tries
-/// before it, and into the index `waiting`; `entry` is added to its history. One write. The item as it is now; none when it
-/// was not in that state.
+/// Requeues work by a person's decision: from the state `open` it returns to its waiting state `ready`, with all its
+/// attempts left, and into the index `waiting`; `entry` is added to its history. One write. Returns the changed item;
+/// none when it was not in that state.
 ///
 /// # Errors
 /// When the table cannot be reached or the item is not readable.

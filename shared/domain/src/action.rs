@@ -16,15 +16,15 @@ pub const UNKNOWN: &str = "unknown";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ActionState {
-    /// Recorded; a worker has not begun, or tries again later.
+    /// Recorded; a worker has not begun, or will retry later.
     Accepted,
     /// A worker holds it.
     Running,
     /// It is at the provider as it should be.
     Succeeded,
-    /// It was not made and will not be tried again; the failure says why.
+    /// It was not made and will not be retried; the failure has the reason.
     Failed,
-    /// It is unknown whether the change was made, and it is not tried again: a person has to look at the provider.
+    /// It is unknown whether the change was made, and it is not retried: a person has to look at the provider.
     NeedsReview,
 }
 
@@ -52,17 +52,17 @@ pub struct Action {
     pub connection: ConnectionId,
     /// The application that is changed; none for one that is handed in.
     pub application: Option<ApplicationId>,
-    /// What is to be changed; its ids are the provider's.
+    /// The change; its ids are the provider's.
     pub change: Change,
     /// The state of the work.
     pub state: ActionState,
-    /// The number of tries; waiting for a limit of requests is no try.
+    /// The number of attempts; a wait for a limit of requests is none.
     pub attempts: u32,
-    /// Why not, or why not yet.
+    /// The reason of the failure, or of the last retry.
     pub failure: Option<Failure>,
     /// The time of the request.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// The time of the last change.
     pub updated_at: Timestamp,
 }
 
@@ -90,7 +90,7 @@ impl Action {
         }
     }
 
-    /// Whether an earlier try left open whether it was made.
+    /// Whether it is unknown if an earlier attempt made it.
     #[must_use]
     pub fn may_be_made(&self) -> bool {
         self.failure.as_ref().is_some_and(|failure| failure.code == UNKNOWN)

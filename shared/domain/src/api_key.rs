@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use crate::id::OrgId;
 
-/// What every key begins with.
+/// The prefix of every key.
 const PREFIX: &str = "hi_";
 /// Fewest and most hexadecimal digits of a key's secret part: 128 to 256 bits.
 const DIGITS: std::ops::RangeInclusive<usize> = 32..=64;
@@ -61,7 +61,7 @@ pub struct ApiKey {
 }
 
 impl ApiKey {
-    /// Whether it is good at this time.
+    /// Whether the key is valid at this time.
     #[must_use]
     pub fn is_valid(&self, now: Timestamp) -> bool {
         self.revoked_at.is_none_or(|at| now < at)

@@ -1,4 +1,4 @@
-//! What every applicant tracking system is mapped to: kinds of object, where they come from, and how they are observed.
+//! The model that every applicant tracking system is mapped to: kinds of object, their sources, and observations.
 //!
 //! Objects refer to one another by ids that are derived from the provider's ids, so that they may arrive in any order. Words
 //! that a provider may add to at any time are open: each has an `unknown`, and the provider's own word stays beside it.
@@ -41,7 +41,7 @@ pub enum Kind {
     Interview,
     /// An offer to a candidate.
     Offer,
-    /// What an interviewer thinks.
+    /// The assessment of an interviewer.
     Scorecard,
     /// A department of the provider's structure.
     Department,
@@ -85,7 +85,7 @@ impl Kind {
     }
 }
 
-/// Where a record came from.
+/// The source of a record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
     /// The provider's id in the registry, for example `greenhouse`.
@@ -265,7 +265,7 @@ impl Serialize for Record {
     }
 }
 
-/// How much of an object an observation contains.
+/// The part of an object that an observation contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extent {
     /// All of it: what it does not have, the object does not have.
@@ -302,7 +302,7 @@ impl ObjectRef {
     }
 }
 
-/// SHA-256 of a value's JSON, in hex: tells whether a record changed, and whether two requests are the same.
+/// SHA-256 of a value's JSON, in hex: it differs if a record changed or two requests differ.
 #[must_use]
 pub fn content_hash<T: Serialize>(value: &T) -> String {
     // Serialising our own types to JSON cannot fail: no map has a key that is not text.

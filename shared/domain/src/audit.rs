@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// How far an order came.
+/// The state of an action in the audit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AuditState {
@@ -16,24 +16,24 @@ pub enum AuditState {
     Failed,
 }
 
-/// One order. It is written before the order is carried out, so that none is without its entry.
+/// One action. It is written before the action is executed, so that none is without its entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditEntry {
     /// The version of the stored format.
     pub v: u8,
     /// The id of the entry; ids sort by time.
     pub id: Uuid,
-    /// When it was ordered.
+    /// The time of the request.
     pub at: Timestamp,
-    /// Who ordered: the subject of the token.
+    /// The actor: the subject of the token.
     pub subject: String,
-    /// What, for example `breaker.force-open`.
+    /// The action, for example `breaker.force-open`.
     pub action: String,
     /// Of what, for example `deployment/model`.
     pub target: String,
-    /// Why, in the person's own words.
+    /// The reason, in the person's own words.
     pub reason: String,
-    /// How far it came.
+    /// The state of the action.
     pub state: AuditState,
     /// The state of the target before, in a word; none until the action was carried out.
     pub before: Option<String>,

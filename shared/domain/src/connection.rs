@@ -31,15 +31,15 @@ impl ConnectionKey {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ConnectionStatus {
-    /// Its credentials are being tried; nothing else is done.
+    /// The credentials are being checked; no other request is made.
     Checking,
     /// Events and polls are applied.
     Active,
     /// Switched off: events are recorded as ignored, polls are skipped.
     Paused,
-    /// The provider did not take the credentials when they were tried.
+    /// The provider refused the credentials when they were checked.
     Refused,
-    /// The provider withdrew the grant: somebody has to authorise it again.
+    /// The provider revoked the grant: a person has to authorise it again.
     NeedsReauthorisation,
     /// The connection is being removed.
     Deleted,
@@ -64,11 +64,11 @@ impl ConnectionStatus {
     }
 }
 
-/// How a connection signs in to its provider.
+/// The login of a connection at its provider.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LoginMethod {
-    /// Not at all: the provider calls us, and nothing is asked.
+    /// None: the provider sends webhooks, and no request is made.
     #[default]
     WebhookOnly,
     /// A key with each request.
@@ -92,23 +92,23 @@ pub struct Connection {
     pub provider: String,
     /// The status of the connection.
     pub status: ConnectionStatus,
-    /// Why it does not, in a sentence.
+    /// The reason why it does not work, as a sentence.
     #[serde(default)]
     pub detail: Option<String>,
-    /// How it signs in.
+    /// The method of the login.
     #[serde(default)]
     pub login: LoginMethod,
     /// The organisation's account name at the provider (BambooHR: the company subdomain).
     #[serde(default)]
     pub account: Option<String>,
-    /// What else the provider has to be told, by name.
+    /// Further settings that the provider needs, by name.
     #[serde(default)]
     pub settings: BTreeMap<String, String>,
-    /// When it was made.
+    /// The time at which it was created.
     pub created_at: Timestamp,
 }
 
-/// What became of one webhook delivery.
+/// The outcome of one webhook delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EventOutcome {
@@ -120,7 +120,7 @@ pub enum EventOutcome {
     Answered,
 }
 
-/// One webhook delivery as the worker recorded it; kept 30 days.
+/// One webhook delivery as the worker recorded it, stored for 30 days.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WebhookEvent {
     /// The version of the stored format.
@@ -129,13 +129,13 @@ pub struct WebhookEvent {
     pub event_id: String,
     /// The provider's name of what happened.
     pub action: Option<String>,
-    /// What became of it; none while it is worked on.
+    /// The outcome; none while it is being processed.
     pub outcome: Option<EventOutcome>,
-    /// Why, in a sentence.
+    /// The reason, as a sentence.
     pub detail: Option<String>,
-    /// When it was accepted.
+    /// The time at which it was accepted.
     pub received_at: Timestamp,
-    /// Whether its body is kept, so that it can be applied again. False for one that is too long, or of a former version.
+    /// Whether its body is stored, so that it can be replayed. False for one that is too long, or of a former version.
     #[serde(default)]
     pub replayable: bool,
     /// The raw body, in base64. None in lists.

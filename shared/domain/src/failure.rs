@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Why work ended without its result, or why its last attempt did.
+/// The reason why work, or its last attempt, ended without a result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// Stable word for programs, for example `prompt-blocked`.

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// Why a text is not an identifier. Completes "failed to …".
+/// The reason why a text is not an identifier. Completes "failed to …".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
     /// The text does not follow the slug grammar.
@@ -184,7 +184,7 @@ uuid_id!(
     "offer"
 );
 uuid_id!(
-    /// What an interviewer thinks.
+    /// The assessment of an interviewer.
     ScorecardId,
     "scorecard"
 );

@@ -1,4 +1,4 @@
-//! Intakes: applications that come in by API, and what becomes of them.
+//! Intakes: applications that other systems send by API, and the records that follow from them.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,8 @@ pub const PROVIDER: &str = "external";
 /// The connection that they name: the API itself.
 pub const CONNECTION: &str = "api";
 
-/// How soon it is worked on: each has a queue of its own, so that many ordinary ones do not delay an urgent one.
+/// The priority of an intake. Each priority has a queue of its own, so that many ordinary ones do not delay an urgent
+/// one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Priority {
@@ -28,13 +29,13 @@ pub enum Priority {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum IntakeState {
-    /// Recorded; a worker has not begun, or tries again later.
+    /// Recorded; a worker has not begun, or will retry later.
     Accepted,
     /// A worker holds it.
     Running,
     /// Candidate and application are on record.
     Succeeded,
-    /// It will not be tried again; the failure says why.
+    /// It will not be retried; the failure has the reason.
     Failed,
 }
 
@@ -59,7 +60,7 @@ pub enum AppliedJob {
     External {
         /// The reference: the same one is the same job.
         reference: String,
-        /// The job's title; the reference takes its place where there is none.
+        /// The job's title; the reference is used where there is none.
         title: Option<String>,
     },
 }
@@ -70,7 +71,7 @@ pub enum AppliedJob {
 pub enum Resume {
     /// The resume as plain text.
     Text(String),
-    /// Where it can be read.
+    /// The URL at which it can be read.
     Url(String),
 }
 
@@ -80,52 +81,52 @@ pub struct Intake {
     /// The version of the stored format.
     pub v: u8,
     pub id: IntakeId,
-    /// How soon it is worked on.
+    /// The priority of the intake.
     pub priority: Priority,
     /// The person who applied.
     pub candidate: Applicant,
     /// The job that the application is for.
     pub job: AppliedJob,
-    /// The applicant's resume, if one came along.
+    /// The applicant's resume, if there is one.
     pub resume: Option<Resume>,
-    /// The applicant's cover letter, if one came along.
+    /// The applicant's cover letter, if there is one.
     pub cover_letter: Option<String>,
-    /// Where the application was made, in the caller's words.
+    /// The channel of the application, in the caller's words.
     pub source: Option<String>,
-    /// When it was made; none when the caller did not say.
+    /// The time of the application; none when the caller did not state it.
     pub applied_at: Option<Timestamp>,
     /// The state of the work.
     pub state: IntakeState,
-    /// How often a worker took it.
+    /// The number of attempts.
     pub attempts: u32,
     /// The candidate's record, when it is there.
     pub candidate_id: Option<CandidateId>,
     /// The application's record, when it is there.
     pub application_id: Option<ApplicationId>,
-    /// Why not, or why not yet.
+    /// The reason of the failure, or of the last retry.
     pub failure: Option<Failure>,
-    /// When it came in.
+    /// The time at which it arrived.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// The time of the last change.
     pub updated_at: Timestamp,
 }
 
 /// The content of an accepted application.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Submission {
-    /// How soon it is worked on.
+    /// The priority of the intake.
     pub priority: Priority,
     /// The person who applied.
     pub candidate: Applicant,
     /// The job that the application is for.
     pub job: AppliedJob,
-    /// The applicant's resume, if one came along.
+    /// The applicant's resume, if there is one.
     pub resume: Option<Resume>,
-    /// The applicant's cover letter, if one came along.
+    /// The applicant's cover letter, if there is one.
     pub cover_letter: Option<String>,
-    /// Where the application was made, in the caller's words.
+    /// The channel of the application, in the caller's words.
     pub source: Option<String>,
-    /// When it was made.
+    /// The time of the application.
     pub applied_at: Option<Timestamp>,
 }
 
@@ -213,9 +214,9 @@ pub struct IntakeRecords {
     pub candidate: Candidate,
     /// The record of the application itself.
     pub application: Application,
-    /// The job, where the application brings it along.
+    /// The job, if the application creates it.
     pub job: Option<Job>,
-    /// When it came in, in milliseconds since 1970 UTC.
+    /// The time at which it arrived, in milliseconds since 1970 UTC.
     pub version_ms: i64,
 }
 

@@ -1,7 +1,7 @@
 //! Types and rules of a hiring platform's integrations.
 //!
-//! What must never be here: IO, a clock, randomness, AWS, HTTP. Time and fresh ids come in as arguments, so that every
-//! rule can be tested as a plain function.
+//! What must never be here: IO, a clock, randomness, AWS, HTTP. Time and fresh ids are arguments, so that every rule
+//! can be tested as a plain function.
 
 pub mod action;
 pub mod api_key;

@@ -1,4 +1,4 @@
-//! What mail providers say happened to a mail, and how a mail names its notification to them.
+//! The events that mail providers report of a mail, and the reference by which a mail names its notification to them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{IdError, NotificationId, OrgId};
 
-/// Names a notification to a mail provider, which repeats it in its events and can be asked by it: `<organisation>_<id>`. All
-/// of its characters are letters, digits, `-` and `_`: SES allows no others in the value of a tag.
+/// Names a notification to a mail provider, which repeats it in its events and can be searched by it:
+/// `<organisation>_<id>`. All of its characters are letters, digits, `-` and `_`: SES allows no others in the value of
+/// a tag.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct MailReference {
@@ -45,17 +46,17 @@ impl From<MailReference> for String {
     }
 }
 
-/// What happened to a mail after it was handed over.
+/// The kinds of event after a mail was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MailEventKind {
-    /// The provider took it.
+    /// The provider accepted it.
     Accepted,
-    /// The recipient's server did not take it yet, and the provider tries again. A soft bounce is one of these.
+    /// The recipient's server did not accept it yet, and the provider retries. A soft bounce is one of these.
     Deferred,
-    /// The recipient's server took it.
+    /// The recipient's server accepted it.
     Delivered,
-    /// The provider took it and then did not send it, for example because it has bad experience with the address.
+    /// The provider accepted it and then did not send it, for example because it has bad experience with the address.
     Refused,
     /// The recipient's server refused it for good: the address is not to be written to again.
     Bounced,
@@ -90,9 +91,9 @@ pub struct MailEvent {
     /// The notification whose mail the event is about.
     pub reference: MailReference,
     pub kind: MailEventKind,
-    /// When, as the provider says.
+    /// The time, as the provider states it.
     pub at: Timestamp,
-    /// What the provider calls the mail.
+    /// The provider's own id of the mail.
     pub provider_message_id: Option<String>,
     /// The provider's words, at most 300 characters on one line.
     pub detail: Option<String>,

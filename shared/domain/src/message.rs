@@ -1,4 +1,4 @@
-//! What is put on the queues. Every message names its organisation and its format version.
+//! The messages on the queues. Every message names its organisation and its format version.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as STANDARD;
@@ -24,7 +24,7 @@ pub struct WebhookDelivery {
     pub provider: String,
     /// The provider's event id, or a hash of the body where it has none: the key of deduplication.
     pub event_id: String,
-    /// When it was accepted.
+    /// The time at which it was accepted.
     pub received_at: Timestamp,
     /// The body, byte by byte as it was received.
     pub body: Vec<u8>,
@@ -39,8 +39,8 @@ pub enum Sender {
     Deployment,
 }
 
-/// A delivery as it is queued. The body is base64, because a queue takes only a part of Unicode, and the bytes must stay as
-/// they were signed; an event bus, which signs nothing, puts it there as JSON.
+/// A delivery as it is queued. The body is base64, because a queue accepts only a part of Unicode, and the bytes must
+/// stay as they were signed; an event bus, which signs nothing, sends it as JSON.
 #[derive(Serialize, Deserialize)]
 struct WireDelivery {
     v: u8,
@@ -57,7 +57,7 @@ struct WireDelivery {
     body: Option<Value>,
 }
 
-/// Why a queued delivery is none.
+/// The reason why a queued delivery is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 enum NotADelivery {
     #[error("organisation and connection go together")]
@@ -126,7 +126,7 @@ impl EmailJob {
         Self { v: FORMAT_VERSION, org, notification, hint: None }
     }
 
-    /// To ask whether this became of it.
+    /// The job that looks up whether this event happened.
     #[must_use]
     pub const fn to_confirm(org: OrgId, notification: NotificationId, hint: MailEventKind) -> Self {
         Self { v: FORMAT_VERSION, org, notification, hint: Some(hint) }
@@ -179,7 +179,7 @@ impl SyncJob {
     }
 }
 
-/// Why a queue message cannot be read. Completes "failed to …".
+/// The reason why a queue message cannot be read. Completes "failed to …".
 #[derive(Debug, thiserror::Error)]
 pub enum MessageError {
     /// Not JSON, or not this message. The text is not repeated, because errors are logged.

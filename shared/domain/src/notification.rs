@@ -19,7 +19,7 @@ use crate::language::Language;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NotificationKind {
-    /// A student is asked to confirm a university address.
+    /// A student has to confirm a university address.
     UniversityVerification,
     /// An import of candidates or jobs has ended.
     ImportCompleted,
@@ -35,7 +35,7 @@ pub enum NotificationKind {
     ApplicationStatusChanged,
 }
 
-/// What to do when it is unknown whether the mail was sent.
+/// The guarantee of a kind when it is unknown whether the mail was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Guarantee {
@@ -45,7 +45,7 @@ pub enum Guarantee {
     AtLeastOnce,
 }
 
-/// Which queue a notification waits in.
+/// The queue of a notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Priority {
@@ -81,9 +81,9 @@ impl NotificationKind {
         }
     }
 
-    /// A person waits for a verification or a reset and asks again when it does not come, and no candidate may miss an interview: a
-    /// second copy is harmless and a missing one is not. The others report something that a screen shows too: there a
-    /// copy annoys, and two refusals of one application hurt.
+    /// A person waits for a verification or a reset and requests it again when it does not arrive, and no candidate may
+    /// miss an interview: a second copy is harmless and a missing one is not. The others report something that a screen
+    /// shows too: there a copy annoys, and two refusals of one application hurt.
     #[must_use]
     pub const fn guarantee(self) -> Guarantee {
         match self {
@@ -94,7 +94,7 @@ impl NotificationKind {
         }
     }
 
-    /// Which queue it waits in.
+    /// The queue of the notification.
     #[must_use]
     pub const fn priority(self) -> Priority {
         match self {
@@ -105,8 +105,8 @@ impl NotificationKind {
         }
     }
 
-    /// Whether it reports to staff, who may ask for no more of them (`List-Unsubscribe`). The others belong to something that
-    /// the recipient asked for or takes part in.
+    /// Whether it reports to staff, who may unsubscribe (`List-Unsubscribe`). The others belong to something that the
+    /// recipient requested or takes part in.
     #[must_use]
     pub const fn may_be_unsubscribed(self) -> bool {
         match self {
@@ -149,11 +149,11 @@ pub enum NotificationState {
     Unknown,
     /// It is unknown whether it was sent; a person decides.
     NeedsReview,
-    /// The mail provider took it.
+    /// The mail provider accepted it.
     Accepted,
     /// It was not sent and will not be: refused for good, too late, or to an address that is not written to.
     Rejected,
-    /// The recipient's server took it.
+    /// The recipient's server accepted it.
     Delivered,
     /// The recipient's server refused it for good.
     Bounced,
@@ -191,25 +191,25 @@ impl NotificationState {
     }
 }
 
-/// A step in the life of a notification. It names providers and ids, and nothing of what the mail says.
+/// A step in the history of a notification. It names providers and ids, and none of the mail's content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HistoryEntry {
-    /// When: by our clock, or for an event by the provider's.
+    /// The time: by our clock, or for an event by the provider's.
     pub at: Timestamp,
-    /// What: the state that it came to, or the provider's event (`deferred` changes no state).
+    /// The state after the step, or the provider's event (`deferred` changes no state).
     pub what: String,
-    /// Which attempt, from 1.
+    /// The number of the attempt, from 1.
     pub attempt: u32,
     /// The mail provider of the attempt, event or lookup.
     #[serde(default)]
     pub provider: Option<String>,
-    /// What the provider calls the mail.
+    /// The provider's own id of the mail.
     #[serde(default)]
     pub provider_message_id: Option<String>,
     /// The provider's id of the event.
     #[serde(default)]
     pub event_id: Option<String>,
-    /// Why, in a sentence.
+    /// The detail, as a sentence.
     #[serde(default)]
     pub detail: Option<String>,
 }
@@ -234,13 +234,13 @@ pub struct Notification {
     pub send_before: Option<Timestamp>,
     /// The state of the delivery.
     pub state: NotificationState,
-    /// How often a worker took it.
+    /// The number of attempts.
     pub attempts: u32,
-    /// Which mail provider has it, or was tried last.
+    /// The mail provider that has it, or that had the last attempt.
     pub provider: Option<String>,
-    /// What the mail provider calls it.
+    /// The provider's own id of the mail.
     pub provider_message_id: Option<String>,
-    /// Why not, or why not yet.
+    /// The reason of the failure, or of the last retry.
     pub failure: Option<Failure>,
     /// Its Message-ID, from the first attempt on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -248,15 +248,15 @@ pub struct Notification {
     /// The number of lookups at the provider since the last attempt.
     #[serde(default, rename = "asked")]
     pub lookups: u32,
-    /// When the last attempt began.
+    /// The begin of the last attempt.
     #[serde(default)]
     pub tried_at: Option<Timestamp>,
-    /// What happened, oldest first.
+    /// The history, oldest first.
     #[serde(default)]
     pub history: Vec<HistoryEntry>,
     /// The time of the request.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// The time of the last change.
     pub updated_at: Timestamp,
 }
 

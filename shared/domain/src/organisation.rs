@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::OrgId;
 use crate::language::Language;
 
-/// What the product knows of a tenant.
+/// The profile of a tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Organisation {
     /// The version of the stored format.
@@ -19,8 +19,8 @@ pub struct Organisation {
     /// The language of its mails; none for that of the deployment.
     #[serde(default)]
     pub language: Option<Language>,
-    /// Who takes its mails: ids of mail providers, the first choice first; the next is asked when one before it has certainly
-    /// not sent a mail. Empty for the choice of the deployment.
+    /// The organisation's mail providers, by id, in the order of preference; the next one is used when one before it
+    /// has certainly not sent a mail. Empty for the choice of the deployment.
     #[serde(default)]
     pub mail_providers: Vec<String>,
 }

@@ -25,7 +25,7 @@ pub enum SuggestionState {
     Running,
     /// The result is there.
     Succeeded,
-    /// It will not be tried again; the failure says why.
+    /// It will not be retried; the failure has the reason.
     Failed,
 }
 
@@ -34,15 +34,15 @@ pub enum SuggestionState {
 pub struct ApplicationReview {
     /// Two or three sentences.
     pub summary: String,
-    /// What speaks for the candidate.
+    /// The strengths of the candidate.
     pub strengths: Vec<String>,
-    /// What to look into.
+    /// The points to look into.
     pub concerns: Vec<String>,
     /// The recommended next step, in one sentence.
     pub next_step: String,
 }
 
-/// How the text came to be.
+/// The facts of a text's generation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Generation {
     /// The id of the prompt that was used.
@@ -55,7 +55,7 @@ pub struct Generation {
     pub input_tokens: u64,
     /// Tokens of the answer, with what the model spent on thinking.
     pub output_tokens: u64,
-    /// How long the call took, in milliseconds.
+    /// The duration of the call, in milliseconds.
     pub duration_ms: u64,
     /// True when no live model was called, as everywhere outside production.
     pub mock: bool,
@@ -75,17 +75,17 @@ pub struct Suggestion {
     pub notify: bool,
     /// The state of the work.
     pub state: SuggestionState,
-    /// How often a worker took it.
+    /// The number of attempts.
     pub attempts: u32,
     /// The result; none until the work has succeeded.
     pub result: Option<ApplicationReview>,
-    /// Why not, or why not yet.
+    /// The reason of the failure, or of the last retry.
     pub failure: Option<Failure>,
-    /// How the text came to be.
+    /// The facts of the text's generation.
     pub generation: Option<Generation>,
     /// The time of the request.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// The time of the last change.
     pub updated_at: Timestamp,
 }
 

@@ -16,19 +16,20 @@ pub struct Suppression {
     pub id: String,
     /// The address, in lower case.
     pub address: String,
-    /// What happened: `bounced` or `complained`.
+    /// The cause: `bounced` or `complained`.
     pub reason: MailEventKind,
     /// The notification whose mail bounced or drew the complaint.
     pub notification: NotificationId,
     /// The time of the event.
     pub since: Timestamp,
-    /// When a person lifted it; then the address is written to again.
+    /// The time at which a person lifted it; then mail is sent to the address again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lifted_at: Option<Timestamp>,
 }
 
-/// The id of an address: a hash, because an address is no part of a key or path. Upper and lower case are the same address:
-/// hardly a server tells them apart, and a person who complained must not get another mail because of a capital letter.
+/// The id of an address: a hash, because an address is no part of a key or path. Upper and lower case are the same
+/// address: hardly any server distinguishes them, and a person who complained must not get another mail because of a
+/// capital letter.
 #[must_use]
 pub fn suppression_id(address: &str) -> String {
     hex::encode(Sha256::digest(address.to_lowercase().as_bytes()))

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ats::Kind;
 
-/// What a run did with objects of a kind.
+/// The counts of a run, for one kind of object.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Counts {
@@ -26,13 +26,13 @@ pub struct Counts {
 /// The counts of a run, by kind of record.
 pub type CountsByKind = BTreeMap<Kind, Counts>;
 
-/// What a run reads.
+/// The mode of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
     /// Everything that there is; what is not there any more is found, too. The first one brings a new connection's records.
     Full,
-    /// What changed since the last time.
+    /// Everything that changed since the last run.
     Incremental,
 }
 
@@ -56,31 +56,31 @@ impl Mode {
     }
 }
 
-/// Why a run began.
+/// The trigger of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Trigger {
     /// The schedule made it due.
     Schedule,
-    /// Somebody asked for it.
+    /// A person requested it.
     Manual,
-    /// It goes on where another one ended before its end.
+    /// It resumes a pass that an earlier run did not finish.
     Resume,
 }
 
-/// How a run ended.
+/// The outcome of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RunOutcome {
     /// Everything was read and applied.
     Succeeded,
-    /// Something could not be read or applied; the problems say what.
+    /// Something could not be read or applied; the problems have the reasons.
     Partial,
-    /// The provider, or our own budget of requests, asks to wait; the next run goes on where it was.
+    /// The provider, or our own budget of requests, requires a wait; the next run resumes the pass.
     RateLimited,
-    /// It cannot go on; the detail says why. The next run goes on where it was.
+    /// An error stopped it; the detail has the reason. The next run resumes the pass.
     Failed,
-    /// Its worker ended without a word; the next run goes on at its last checkpoint.
+    /// Its worker stopped without recording an outcome; the next run resumes at the last checkpoint.
     Interrupted,
 }
 
@@ -98,7 +98,7 @@ impl RunOutcome {
     }
 }
 
-/// A run, as the history keeps it for 90 days.
+/// A run, stored in the history for 90 days.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {
     /// The version of the stored format.
@@ -109,27 +109,27 @@ pub struct Run {
     pub mode: Mode,
     /// The trigger of the run.
     pub trigger: Trigger,
-    /// How it ended; none while it is at work.
+    /// The outcome; none while it is active.
     pub outcome: Option<RunOutcome>,
-    /// Why, in a sentence; none for a success.
+    /// The reason, as a sentence; none for a success.
     pub detail: Option<String>,
     /// Until when to wait, when it was rate limited.
     pub until: Option<Timestamp>,
-    /// Where the next run goes on; none when it came to its end.
+    /// The position at which the next run resumes; none when the pass is complete.
     pub resume_point: Option<String>,
     /// The run that it went on from.
     pub resumes: Option<String>,
     /// The time at which the run began.
     pub started_at: Timestamp,
-    /// When it last applied a page.
+    /// The time of its last page.
     pub heartbeat_at: Timestamp,
     /// The time at which the run ended; none while it lasts.
     pub finished_at: Option<Timestamp>,
     /// Requests to the provider.
     pub requests: u64,
-    /// What it did, together with the runs that it goes on from.
+    /// The counts, together with those of the runs that it resumes.
     pub counts: CountsByKind,
-    /// What could not be read or applied, a sentence each.
+    /// Objects and pages that could not be read or applied, a sentence each.
     pub problems: Vec<String>,
 }
 

@@ -14,7 +14,7 @@ pub fn https_url(value: &str, _: &()) -> garde::Result {
     }
 }
 
-/// One line that says something: no line breaks or other control characters, not only spaces.
+/// One line of text: no line breaks or other control characters, not only spaces.
 ///
 /// # Errors
 /// When it is not one.
@@ -25,8 +25,8 @@ pub fn one_line(value: &str, _: &()) -> garde::Result {
     Ok(())
 }
 
-/// What is left to ask of a mail address whose form is right: nothing that cannot be seen, and dots of the local part only
-/// between other characters (RFC 5321, `Dot-string`). Mail servers refuse such addresses, long after they were accepted here.
+/// The rules for a mail address whose form is right: no invisible characters, and dots of the local part only between
+/// other characters (RFC 5321, `Dot-string`). Mail servers refuse such addresses, long after they were accepted here.
 ///
 /// # Errors
 /// When it is not one.
@@ -35,7 +35,7 @@ pub fn mail_address(value: &str, _: &()) -> garde::Result {
     // Names of hosts leave out such characters when they are looked up: one address could be written in many ways.
     let unseen =
         |c: char| c.is_whitespace() || c.is_control() || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{feff}');
-    // A host is named, not numbered: no provider takes an address literal.
+    // A host has a name: no provider accepts an address literal.
     if local.split('.').any(str::is_empty) || value.chars().any(unseen) || value.contains(['[', ']']) {
         return Err(garde::Error::new("must be one mail address, such as ada@example.com"));
     }

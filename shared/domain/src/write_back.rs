@@ -32,7 +32,7 @@ impl ChangeKind {
         }
     }
 
-    /// Whether making it twice makes it twice. The others say how something is to be.
+    /// Whether a repetition of the change has a second effect. The others set a state.
     #[must_use]
     pub const fn adds(self) -> bool {
         match self {
@@ -59,7 +59,7 @@ pub enum Change {
         application: String,
         /// The id of its candidate at the provider.
         candidate: String,
-        /// What it says; the reference after it shows that it is there already.
+        /// The text of the note; a reference after it identifies it in a search.
         text: String,
         /// Ours, so that it is added once.
         reference: ActionId,

@@ -7,7 +7,7 @@ macro_rules! frame {
     ($($name:literal),+ $(,)?) => { [$(($name, include_str!(concat!("../templates/", $name))),)+] };
 }
 
-/// What all mails share: the page around them, and the pieces that they are made of.
+/// The parts of all mails: the page around them, and its components.
 pub(crate) const FRAME: [(&str, &str); 4] = frame!["layout.html", "button.html", "detail.html", "passage.html"];
 
 macro_rules! texts {

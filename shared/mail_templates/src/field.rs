@@ -18,7 +18,7 @@ pub(crate) struct Field {
     pub(crate) optional: bool,
 }
 
-/// What a field holds.
+/// The type of a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Sort {

@@ -1,4 +1,4 @@
-//! What mails say: templates as data, in every language, for every kind of notification.
+//! The texts of mails: templates as data, in every language, for every kind of notification.
 //!
 //! `templates/manifest.json` lists the kinds, the version and the fields of each, and its languages; the texts lie in
 //! `templates/<language>/<kind>/`. All of it is built in, and all of it is checked when it is read, so that a mail that cannot
@@ -21,7 +21,7 @@ use serde_json::Value;
 use crate::field::{Field, fill, lines, one_line, quoted, tidy};
 use crate::manifest::{Manifest, Template};
 
-/// What every template may use besides the fields of its kind: the tag of the language that it is written in.
+/// The field of every template besides those of its kind: the tag of the mail's language.
 const LANG: &str = "lang";
 
 /// Mail templates cannot be used, or not with this data. Completes "failed to …".
@@ -38,7 +38,7 @@ pub enum TemplateError {
     Twice {
         /// The kind of notification.
         kind: &'static str,
-        /// What there is two of.
+        /// The part that exists twice.
         what: String,
     },
     /// A kind is not in the manifest, or not in the default language.
@@ -74,7 +74,7 @@ pub enum TemplateError {
         /// The cause, as the template engine reports it.
         source: minijinja::Error,
     },
-    /// The renderer does not take its settings.
+    /// The renderer refused its settings.
     #[error("set up the mail templates")]
     Syntax(#[source] minijinja::Error),
     /// A part that all mails share is not a template.
@@ -101,7 +101,7 @@ pub enum TemplateError {
         language: Language,
         /// The name of the field.
         field: String,
-        /// What is expected of it.
+        /// The rule that is broken.
         rule: &'static str,
     },
     /// A mail would say nothing.

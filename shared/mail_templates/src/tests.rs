@@ -38,7 +38,7 @@ fn every_sample_renders_as_it_did() {
         let data = sample(kind);
         let mail = templates.render(kind, Some(&language), &data).expect("rendered");
         assert_eq!((&mail.language, mail.version), (&language, 1), "{kind:?}");
-        // Whoever reads it sees no traces of the templates, and a button always comes with its address in words.
+        // The recipient sees no traces of the templates, and a button always has its address in words beside it.
         for text in [&mail.subject, &mail.text, &mail.html] {
             assert!(!text.contains("{{") && !text.contains("{%"), "{kind:?}: {text}");
         }
@@ -149,7 +149,7 @@ fn a_missing_or_wrong_field_is_named_and_optional_ones_are_not() {
     }
 }
 
-/// What somebody could write to get out of the place where a template puts it.
+/// Inputs that could break out of the place where a template puts them.
 const NASTY: [&str; 8] = [
     "<script>alert(1)</script>",
     "\"><img src=x onerror=alert(1)>",
@@ -193,7 +193,7 @@ fn nothing_that_people_wrote_gets_out_of_its_place() {
                     assert!(!text.contains(odd), "{about}: {text:?}");
                 }
                 assert!(!mail.subject.contains('\n'), "{about}: {}", mail.subject);
-                // The lines of the text are those of the harmless mail, but for those that are marked as somebody's own.
+                // The lines of the text are those of the harmless mail, except for the lines that are marked as quoted.
                 let ours = |text: &str| text.lines().filter(|line| !line.starts_with('>')).count();
                 assert_eq!(ours(&mail.text), ours(&plain.text), "{about}: {}", mail.text);
                 let marked = |text: &str| text.lines().filter(|line| line.starts_with('>')).count();

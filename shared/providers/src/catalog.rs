@@ -70,7 +70,7 @@ mod tests {
             // The role of email-worker may read what is below `mail/` and nothing else.
             assert!(info.secrets.iter().all(|name| name.starts_with("mail/")), "{}: {:?}", info.id, info.secrets);
             assert!(!info.secrets.iter().any(|name| name.starts_with("mail/webhook/")), "{}", info.id);
-            // The role of the function that takes mail events may read what is below `mail/webhook/` and nothing else.
+            // The role of the function for mail events may read the parameters below `mail/webhook/` and nothing else.
             let secrets = provider.events.map(|source| source.secrets()).unwrap_or_default();
             assert!(secrets.iter().all(|name| name.starts_with("mail/webhook/")), "{}", info.id);
         }

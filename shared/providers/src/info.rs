@@ -1,4 +1,4 @@
-//! What the product knows of a provider without calling it, whatever its category.
+//! The static facts of a provider, of any category.
 
 /// A provider's names. Secret paths, breakers, metric dimensions, screens and documentation follow from it.
 #[derive(Debug, Clone, Copy)]

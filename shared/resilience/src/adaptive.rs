@@ -1,16 +1,17 @@
-//! When to poll next: an estimate of the changes of a connection, learned from its polls and webhooks.
+//! The time of the next poll: an estimate of the changes of a connection, learned from its polls and webhooks.
 //!
 //! **Rate.** A connection's changes come at `changes per day x hour of the week x burst`:
-//! - changes per day: a Gamma-Poisson estimate whose evidence fades (`Policy::keep`), so a connection that changes its ways is
-//!   believed after a few days. What fades it is ordinary time, not clock time: a weekend in which nothing was expected
-//!   and nothing came proves little, and takes away little;
-//! - hour of the week: `profile.rs`, learned, even until something is known;
-//! - burst: what came in the last hour or so against what was expected in it. Work comes in sessions, so who has just changed
-//!   something is likely to go on; the factor returns to one within hours.
+//! - changes per day: a Gamma-Poisson estimate whose evidence fades (`Policy::keep`), so that a new pattern is adopted
+//!   after a few days. It fades with ordinary time, not clock time: a weekend in which no change was expected and none
+//!   came proves little, and removes little;
+//! - hour of the week: `profile.rs`, learned, and even until something is known;
+//! - burst: the changes of the last hour or so against the expected ones. Work comes in sessions, so that a change
+//!   makes further changes likely; the factor returns to one within hours.
 //!
 //! **Interval.** `plan.rs` weighs a request against the changes that wait for it, the square of their wait against the
-//! contract's interval, and takes the interval at which both together cost least per second. For an even rate that is
-//! a cube-root law. The square root law, which weighs the plain wait, has a slightly shorter mean and a much longer tail.
+//! contract's interval, and chooses the interval at which both together cost least per second. For an even rate that is
+//! a cube-root law. The square root law, which weighs the plain wait, has a slightly shorter mean and a much longer
+//! tail.
 //!
 //! **Webhooks.** A connection whose webhooks come is polled only to reconcile, and when it has been silent for so long that a
 //! rate as it was would explain that in one case of a hundred. If such a poll finds changes without a webhook, webhooks
@@ -37,20 +38,20 @@ use profile::Clock;
 
 /// A poll that finds more counts as so many: an import of thousands is one event of one day, not the rate of the next week.
 const MAX_CHANGES_PER_POLL: u64 = 50;
-/// How fast a burst is forgotten, in hours.
+/// The time in which a burst fades, in hours.
 const BURST_HOURS: f64 = 1.0;
-/// How many expected changes it takes to believe a burst half: little, because work comes in sessions.
+/// The number of expected changes at which half of a burst is believed: little, because work comes in sessions.
 const BURST_PRIOR: f64 = 0.5;
 /// Evidence from before this is not walked through hour by hour; it has faded anyway.
 const MAX_HISTORY: SignedDuration = SignedDuration::from_hours(24 * 60);
-/// A clock that is behind by more than this was wrong before, not out of order.
+/// The largest step back of a clock that counts as disorder; a larger one means that the clock was wrong before.
 const MAX_DISORDER: SignedDuration = SignedDuration::from_hours(24);
 /// The webhook of a younger change may still be on its way.
 const WEBHOOK_DELAY: SignedDuration = SignedDuration::from_mins(5);
 /// Silence that is less likely than this is an alarm: -ln 0.01.
 const SILENCE_ALARM: f64 = 4.605;
-/// What a request costs, for contracts up to half an hour and for longer ones. Chosen on other loads than those of the proof,
-/// so that both what is saved and what is spent keep a distance from their targets.
+/// The cost of a request, for contracts up to half an hour and for longer ones. Chosen on other loads than those of the
+/// proof, so that savings and costs stay clear of their targets.
 const K_SHORT: f64 = 375.0;
 const K_LONG: f64 = 425.0;
 const HALF_AN_HOUR: i64 = 1800;
@@ -59,21 +60,21 @@ const NEW: f64 = 1.0;
 /// The upper bound of every count and rate, whatever is stored or passed.
 const MOST: f64 = 1e6;
 
-/// What is known beforehand, and what is wanted.
+/// The prior knowledge and the targets.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Policy {
     /// The longest interval between two polls.
     pub contract: SignedDuration,
     /// The shortest interval between two polls.
     pub floor: SignedDuration,
-    /// What a request costs: as much as one change that waits for the root of half of this times the contract (14 minutes of
-    /// an hour, 10 of half an hour). A larger one saves requests.
+    /// The cost of a request: that of one change that waits for the root of half of this times the contract (14 minutes
+    /// of an hour, 10 of half an hour). A larger one saves requests.
     pub k_seconds: f64,
     /// Changes a day of a connection of which nothing is known yet.
     pub prior_per_day: f64,
-    /// How long evidence counts, in ordinary time: what is as old counts by a third.
+    /// The time constant of evidence, in ordinary time: evidence of this age counts by a third.
     pub keep: SignedDuration,
-    /// How often a connection is polled whose webhooks work; taken as 6 to 24 hours.
+    /// The interval between two polls of a connection whose webhooks work, limited to 6 to 24 hours.
     pub reconcile: SignedDuration,
     /// The organisation's time zone. A wrong one shifts the hours, which are learned anyway, and blurs the weekend.
     pub zone: Offset,
@@ -101,7 +102,7 @@ impl Policy {
     }
 }
 
-/// How the changes of a connection become known.
+/// The way in which the changes of a connection become known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Feed {
@@ -114,7 +115,7 @@ pub enum Feed {
     Suspect,
 }
 
-/// What is known of a connection. Stored with it; what is missing in the stored form is taken as not known yet.
+/// The knowledge of a connection's changes, stored with it; a missing field counts as not known yet.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Rate {
@@ -127,23 +128,23 @@ pub struct Rate {
     /// Changes of the last hour or so.
     #[serde(deserialize_with = "finite")]
     recent: f64,
-    /// How many were expected then.
+    /// The number of changes that were expected then.
     #[serde(deserialize_with = "finite")]
     expected: f64,
     /// Up to when changes are known.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_at: Option<Timestamp>,
-    /// When the last finished poll began.
+    /// The begin of the last finished poll.
     #[serde(skip_serializing_if = "Option::is_none")]
     polled_at: Option<Timestamp>,
-    /// When the last webhook came.
+    /// The time of the last webhook.
     #[serde(skip_serializing_if = "Option::is_none")]
     heard_at: Option<Timestamp>,
     /// A part of the stored form, always zero: the runs that fail are counted and planned by the sync engine.
     failures: u32,
-    /// How the changes of the connection become known.
+    /// The way in which the changes of the connection become known.
     feed: Feed,
-    /// When in the week they come.
+    /// The hours of the week in which they come.
     profile: Profile,
 }
 
@@ -185,13 +186,13 @@ impl Rate {
         self.feed = Feed::Webhooks;
     }
 
-    /// How changes become known.
+    /// The way in which changes become known.
     #[must_use]
     pub fn feed(&self) -> Feed {
         self.feed
     }
 
-    /// When the last webhook came.
+    /// The time of the last webhook.
     #[must_use]
     pub fn heard_at(&self) -> Option<Timestamp> {
         self.heard_at
@@ -204,7 +205,7 @@ impl Rate {
         (bounded(self.a) + 1.0) / (bounded(self.b) + 1.0 / prior)
     }
 
-    /// Whether nothing was known of changes for so long that it takes an explanation.
+    /// Whether no change was known for so long that it needs an explanation.
     #[must_use]
     pub fn is_silent(&self, policy: &Policy, now: Timestamp) -> bool {
         let Some(from) = self.last_at else { return false };
@@ -214,7 +215,7 @@ impl Rate {
         self.per_day(policy) * ordinary / 24.0 >= SILENCE_ALARM
     }
 
-    /// How much more comes now than usually at this hour.
+    /// The factor by which more changes come now than usually at this hour.
     fn burst(&self) -> f64 {
         (BURST_PRIOR + bounded(self.recent)) / (BURST_PRIOR + bounded(self.expected))
     }
@@ -231,11 +232,11 @@ impl Rate {
 
         let gap = to.duration_since(from).as_secs_f64() / 3600.0;
         let fade = (-gap / BURST_HOURS).exp();
-        // What is left, at its end, of something that is spread evenly over the gap.
+        // The remainder, at the end of the gap, of something that is spread evenly over it.
         let left = if gap > 0.0 { (1.0 - fade) * BURST_HOURS / gap } else { 1.0 };
         let age = |at: &Timestamp| to.duration_since(*at).as_secs_f64().clamp(0.0, gap * 3600.0) / 3600.0;
         let recent = match times {
-            // The mean over those whose time is known is taken for all.
+            // The mean over those whose time is known is used for all.
             Some(times) if !times.is_empty() => {
                 let (sum, number) = times
                     .iter()
@@ -254,8 +255,8 @@ impl Rate {
         self.profile.learn(&clock, from, to, changes, times, &weights);
     }
 
-    /// Moves up to when changes are known. Somewhat older news comes out of order; much older news means that the clock
-    /// was wrong before.
+    /// Advances the time up to which changes are known. Somewhat older news comes out of order; much older news means
+    /// that the clock was wrong before.
     fn seen(&mut self, at: Timestamp) {
         let last = self.last_at.filter(|last| last.duration_since(at) < MAX_DISORDER);
         self.last_at = Some(last.map_or(at, |last| last.max(at)));
@@ -268,7 +269,7 @@ fn within_history(from: Timestamp, to: Timestamp) -> (Timestamp, Timestamp) {
     (from.clamp(first, to), to)
 }
 
-/// What can be calculated with, whatever is stored.
+/// A number within the bounds of the calculation, whatever is stored.
 fn bounded(number: f64) -> f64 {
     if number.is_finite() { number.clamp(0.0, MOST) } else { 0.0 }
 }
@@ -277,7 +278,7 @@ fn finite<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     f64::deserialize(deserializer).map(bounded)
 }
 
-/// What is stored: bounded, and no longer than it needs to be.
+/// The stored form of a number: bounded, and rounded.
 fn stored(number: f64) -> f64 {
     (bounded(number) * 1e6).round() / 1e6
 }

@@ -1,30 +1,30 @@
-//! What becomes of one queue message.
+//! The outcome of one queue message.
 
 use std::time::Duration;
 
-/// How the work on one message ended.
+/// The outcome of the work on one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// The message is no longer needed.
     Done,
     /// Not now: the message becomes visible again after this time.
     Retry {
-        /// How long to leave it, at most 12 hours.
+        /// The delay, at most 12 hours.
         after: Duration,
-        /// Why, for the log.
+        /// The reason, for the log.
         reason: String,
     },
     /// Not now, and through no fault of this message: a copy is sent that becomes visible after this time. Unlike a retry it
     /// burns no receives, however often it happens.
     Postpone {
-        /// How long to leave it.
+        /// The delay of the next attempt.
         after: Duration,
-        /// Why, for the log.
+        /// The reason, for the log.
         reason: String,
     },
     /// Never: the message goes to the dead-letter queue at once, with the reason, instead of burning its receives.
     Dead {
-        /// Why, for the log and the dead letter.
+        /// The reason, for the log and the dead letter.
         reason: String,
     },
 }
@@ -49,7 +49,7 @@ impl Outcome {
     }
 }
 
-/// How many messages of a batch are worked on at once.
+/// The number of messages of a batch that are worked on concurrently.
 pub const CONCURRENCY: usize = 10;
 
 /// A message that would start with less than this left is put back unharmed.
@@ -58,7 +58,7 @@ pub const RESERVE: Duration = Duration::from_secs(3);
 /// The part of an invocation's time that no handler may use: releasing a message is one call to its queue.
 pub const RELEASE_RESERVE: Duration = Duration::from_millis(1_500);
 
-/// The longest time that the handler of a message may take when so much of the invocation is left.
+/// The longest time for the handler of a message when so much of the invocation is left.
 #[must_use]
 pub fn handler_time(left: Duration) -> Duration {
     left.saturating_sub(RELEASE_RESERVE)
@@ -70,13 +70,13 @@ const LONGEST_DELAY: Duration = Duration::from_secs(12 * 60 * 60 - 60);
 /// SQS delays a new message by at most a quarter of an hour.
 const LONGEST_POSTPONEMENT: Duration = Duration::from_secs(900);
 
-/// The delay of a postponed message's copy, in whole seconds, rounded up and kept within what SQS takes.
+/// The delay of a postponed message's copy, in whole seconds, rounded up and within the limit of SQS.
 #[must_use]
 pub fn delay_seconds(after: Duration) -> i32 {
     visibility_seconds(after.min(LONGEST_POSTPONEMENT))
 }
 
-/// The visibility timeout for a delay, in whole seconds, rounded up and kept within what SQS takes.
+/// The visibility timeout for a delay, in whole seconds, rounded up and within the limit of SQS.
 #[must_use]
 pub fn visibility_seconds(after: Duration) -> i32 {
     let capped = after.min(LONGEST_DELAY);

@@ -101,19 +101,19 @@ pub struct Breaker {
     pub epoch: u64,
     /// Failures in a row while closed.
     pub failures: u32,
-    /// How often it opened again without having been closed.
+    /// The number of times that it opened again without having been closed.
     pub reopened: u32,
-    /// When a probe is possible, in milliseconds since 1970 UTC; meaningful while open.
+    /// The time of the next probe, in milliseconds since 1970 UTC; meaningful while open.
     pub next_probe_ms: i64,
     /// The token of the prober; meaningful while half open.
     pub probe_owner: Option<String>,
-    /// When the probe's lease ends, in milliseconds since 1970 UTC; meaningful while half open.
+    /// The end of the probe's lease, in milliseconds since 1970 UTC; meaningful while half open.
     pub probe_until_ms: i64,
     /// The state that an operator forces; it overrides the phase.
     pub forced: Option<Forced>,
 }
 
-/// When to open and for how long.
+/// The threshold for opening, and the waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
     /// Failures in a row, across the fleet, that open it.
@@ -159,7 +159,7 @@ pub const RECHECK_MS: i64 = 60_000;
 pub enum Admission {
     /// The call may be made.
     Allow,
-    /// The caller may take the probe, and call when it holds it.
+    /// The caller may claim the probe, and call when it holds it.
     Probe,
     /// No call before this time, in milliseconds since the epoch.
     Refuse {
@@ -188,8 +188,8 @@ impl Breaker {
 }
 
 impl Policy {
-    /// How long to stay open. The first wait is the plain one; later ones double to the cap, each drawn between the plain wait
-    /// and its bound (`jitter` in 0..1), so that the processes of several regions do not probe in step.
+    /// The wait while it is open. The first wait is the plain one; later ones double to the cap, each drawn between the
+    /// plain wait and its bound (`jitter` in 0..1), so that the processes of several regions do not probe in step.
     #[must_use]
     pub fn wait_after(&self, reopened: u32, jitter: f64) -> Duration {
         let bound = self.wait.saturating_mul(1 << reopened.min(16)).min(self.longest);

@@ -1,11 +1,11 @@
-//! How many calls to one dependency may be in flight at once, so that a slow one cannot take everything with it.
+//! The bound on calls in flight to one dependency, so that a slow one cannot block everything.
 
 use std::time::Duration;
 
 /// Calls in flight for each dependency of a process when nothing else is configured.
 pub const SIZE: usize = 10;
 
-/// How large a pool may be configured.
+/// The largest size of a pool.
 pub const LARGEST: usize = 100;
 
 /// The time that a call waits for a slot before it is refused: long enough for a burst, short beside every function's timeout.

@@ -77,9 +77,9 @@ pub enum Reach {
     Process,
 }
 
-/// The longest time for which a cache that only its own process's writes invalidate holds data that users edit. Another process
-/// may have written a moment after the answer was read; a person takes ten seconds for a slow page and not for a wrong one,
-/// and they still save most calls of a frontend that polls.
+/// The longest time for which a cache that only its own process's writes invalidate holds data that users edit. Another
+/// process may have written a moment after the answer was read; ten seconds look like a slow page and not like a wrong
+/// one, and they still save most calls of a frontend that polls.
 pub const LOCAL_CAP: Duration = Duration::from_secs(10);
 
 /// The time after a write during which an answer is not trusted. Lists are read from an index that follows its table within about a

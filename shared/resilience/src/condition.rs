@@ -29,8 +29,8 @@ impl Condition {
         condition
     }
 
-    /// Whether it holds. `of` gives what stands for an attribute (`#name`), a value (`:name`) or `pk`; none for an attribute
-    /// that is not there, with which no comparison holds.
+    /// Whether the condition holds. `of` returns the value of an attribute (`#name`), a value (`:name`) or `pk`; none
+    /// for a missing attribute, with which no comparison holds.
     ///
     /// # Panics
     /// When the condition has an operator that is not understood.

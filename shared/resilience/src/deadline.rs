@@ -1,9 +1,9 @@
-//! How long a call may take inside an invocation that ends at a known time.
+//! The time of a call inside an invocation that ends at a known time.
 
 use std::time::Duration;
 
-/// The time that a call may take: what is left less what its caller needs afterwards, and at most `longest`. None when
-/// that is nothing: then the call must not begin, because its outcome could not be recorded.
+/// The time for a call: the remaining time less the caller's own need afterwards, and at most `longest`. None when
+/// nothing is left: then the call must not begin, because its outcome could not be recorded.
 #[must_use]
 pub fn allowance(left: Duration, reserve: Duration, longest: Duration) -> Option<Duration> {
     let allowed = left.saturating_sub(reserve).min(longest);

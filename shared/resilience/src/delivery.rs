@@ -14,8 +14,8 @@
 //! - providers' events are applied in any order and any number of times, and end in the same state;
 //! - accepted work is done: sooner or later every notification is settled.
 //!
-//! Assumptions: a process is gone when its lease has passed (Lambda ends it), and a provider shows a mail that it took within
-//! the time over which the lookups are spread. Cost of a success: two writes, no read.
+//! Assumptions: a process is gone when its lease has passed (Lambda ends it), and a provider's lookup finds an accepted
+//! mail within the time over which the lookups are spread. Cost of a success: two writes, no read.
 
 use std::time::Duration;
 
@@ -43,18 +43,18 @@ pub const LONGEST_UNKNOWN: Duration = Duration::from_secs(24 * 60 * 60);
 /// The longest time between two lookups: the longest delay of a message in a queue.
 const LONGEST_WAIT: Duration = Duration::from_secs(900);
 
-/// How the outcome of a mail can be learned from its provider.
+/// The way in which the outcome of a mail can be learned from its provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DeliveryLookup {
     /// The provider has an API in which a mail can be looked up.
     Supported,
-    /// The provider has no lookup, but reports the mails that it took by events.
+    /// The provider has no lookup, but reports accepted mails by events.
     EventsOnly,
     /// The provider has neither a lookup nor events.
     Unsupported,
 }
 
-/// What follows when it is unknown whether a mail was sent.
+/// The decision when it is unknown whether a mail was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AfterUnknown {
     /// `unknown`: the mail is looked up at the provider, or waits for the provider's events.
@@ -90,7 +90,7 @@ pub enum LookupResult {
     Failed,
 }
 
-/// What follows from the result of a lookup.
+/// The decision after a lookup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AfterLookup {
     /// The provider's record of the mail is the outcome.
@@ -168,8 +168,8 @@ pub fn status(
 
 /// The state after a provider's event; none when the event changes none, because the state has at least its rank.
 ///
-/// Each state and each event has a rank, and the highest wins: so the order of events, and how often each comes, changes
-/// nothing. Every event says that the provider took the mail, which settles an unknown outcome.
+/// Each state and each event has a rank, and the highest wins: so the order of events, and the number of deliveries,
+/// changes nothing. Every event proves that the provider accepted the mail, which settles an unknown outcome.
 #[must_use]
 pub fn after_event(state: NotificationState, event: MailEventKind) -> Option<NotificationState> {
     let after = match event {

@@ -1,7 +1,7 @@
-//! Decisions that keep promises: who may work, when to try again, what is due, what is overdue, how many may come in.
+//! Decisions that keep promises: the holder of work, retries, due and overdue work, admission.
 //!
-//! Architecture invariant: nothing here does IO, reads a clock or draws a random number. Time and chance are arguments;
-//! the condition expressions stand beside the state that they guard and are carried out by `aws` and `store`.
+//! Architecture invariant: nothing here does IO, reads a clock or draws a random number. Time and random numbers are
+//! arguments; the condition expressions are beside the state that they guard and are executed by `aws` and `store`.
 
 pub mod adaptive;
 pub mod batch;

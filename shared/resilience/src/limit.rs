@@ -5,8 +5,8 @@
 //! `limit - previous * (1 - elapsed / window)` requests are admitted in it, rounded down.
 //!
 //! Invariants, guarded by the conditions below and explored exhaustively in the tests:
-//! - never more than `limit` requests are admitted in an aligned window, however many processes ask and however old their
-//!   memory is;
+//! - never more than `limit` requests are admitted in an aligned window, whatever the number of processes and the age
+//!   of their memory;
 //! - in any stretch of one window's length at most `2 * limit - 1` are. That is the error of this counter: it takes the
 //!   requests of the window before as evenly spread. Were they, the stretch would hold at most `limit`. At worst all of them
 //!   came at the very end of it: with 100 a minute, 100 in the last moment of one minute, and then one every 600 ms of the
@@ -16,7 +16,8 @@
 //!   just begun. A clock that is ahead by some time begins windows early, and the bound above holds for stretches that are
 //!   shorter by that time.
 //!
-//! The time of a request is the one at which it was made. A call that takes longer than a window counts in the window of that time.
+//! The time of a request is the one at which it was made. A call that lasts longer than a window counts in the window
+//! of that time.
 //!
 //! Cost: an admitted request is one write; a second one at its process's first request and where another process began the
 //! window. A refused write returns the stored window, so it needs no read. A denial in a known window is no call at all: from
@@ -25,10 +26,10 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How many requests in how long. The windows of one stored item always have the same length.
+/// The number of requests in a time. The windows of one stored item always have the same length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
-    /// Most requests in a window; 0 counts as 1.
+    /// The most requests in a window; 0 counts as 1.
     pub limit: u32,
     /// Length of a window in milliseconds; less than 1 counts as 1.
     pub window_ms: i64,
@@ -94,9 +95,9 @@ pub enum Transition {
 /// The decision about a request, and what its sender may know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Decision {
-    /// Whether it is admitted.
+    /// Whether the request is admitted.
     pub allowed: bool,
-    /// How many more would be admitted now.
+    /// The number of further requests that would be admitted now.
     pub remaining: u32,
     /// Milliseconds until there is more: to the end of the window, or, when nothing remains, until the next request fits.
     pub reset_ms: i64,
@@ -148,8 +149,8 @@ impl Policy {
         Decision { allowed, remaining, reset_ms: more.saturating_sub(now_ms).max(0) }
     }
 
-    /// What may be admitted in the window as a whole, as far as it has gone: never above the limit. A clock that is behind
-    /// the window, or already beyond it, sees it at its begin, or at its end.
+    /// The number of requests that may be admitted in the window up to now: never above the limit. A clock that is
+    /// behind the window, or already beyond it, counts as at its begin, or at its end.
     #[must_use]
     pub fn allowance(&self, window: &Window, now_ms: i64) -> u32 {
         let elapsed = now_ms.saturating_sub(window.window).clamp(0, self.length());
@@ -159,8 +160,8 @@ impl Policy {
         u32::try_from(self.most().saturating_sub(taken)).unwrap_or(0)
     }
 
-    /// When the next request fits if no other is admitted, in milliseconds since 1970 UTC; a time that has passed when one
-    /// fits now. Counts only grow within a window, so nothing fits earlier.
+    /// The time at which the next request fits if no other is admitted, in milliseconds since 1970 UTC; a past time
+    /// when one fits now. Counts only grow within a window, so nothing fits earlier.
     #[must_use]
     pub fn opens_at(&self, window: &Window) -> i64 {
         let next = window.window.saturating_add(self.length());

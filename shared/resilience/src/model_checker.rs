@@ -6,14 +6,14 @@ use std::hash::Hash;
 /// A step of a model.
 #[derive(Debug, Clone)]
 pub(crate) enum Transition<W> {
-    /// What happens by itself, sooner or later.
+    /// A step that happens by itself, sooner or later.
     Progress(W),
-    /// What may happen and need not: a crash, a lost reply, a client that asks again.
+    /// A step that may happen and need not: a crash, a lost reply, a client that repeats a request.
     Fault(W),
 }
 
-/// Visits every world that can be reached from the first one. `check` says what is broken in a world; `next` gives the worlds
-/// that may follow, none where the bound of the exploration is reached, or what was broken by a step.
+/// Visits every reachable world from the first one. `check` names a rule that a world breaks; `next` returns the worlds
+/// that may follow, none where the bound of the exploration is reached, or the rule that a step broke.
 ///
 /// # Errors
 /// The first thing that was found broken.
@@ -80,7 +80,7 @@ pub(crate) fn explore_to_the_end<W: Clone + Eq + Hash>(
     if ends.iter().all(|end| *end) { Ok(seen.len()) } else { Err("accepted work is never done") }
 }
 
-/// Whether the longer form of a proof is asked for.
+/// Whether the long form of a proof is requested.
 pub(crate) fn long() -> bool {
     std::env::var_os("PROVE_LONG").is_some()
 }

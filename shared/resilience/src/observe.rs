@@ -1,19 +1,19 @@
-//! What becomes of a record when a provider is observed: created, changed, left alone, tombstoned, brought back.
+//! The decision about a record after an observation: created, changed, left alone, tombstoned, restored.
 //!
 //! An observation is compared with what stands there, and written only if nothing changed in between (`UNCHANGED`): so whoever
 //! writes has decided on what is really there. A record that did not change costs a read and no write. Versions are the provider's
 //! own where it has them, never the order of arrival. A record that is gone comes back only when the whole object was seen after
 //! that: a late webhook, or a page that was read before, does not bring it back.
 
-/// Guards: nobody wrote the record since it was read.
+/// Guards: the record was not written since it was read.
 pub const UNCHANGED: &str = "#revision = :seen_revision";
-/// Guards: nobody made the record since it was looked for.
+/// Guards: the record was not created since the read that found none.
 pub const ABSENT: &str = "attribute_not_exists(pk)";
 
 /// The state of a stored record, as far as a decision needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
-    /// How often it was written.
+    /// The number of writes.
     pub revision: i64,
     /// Hash of what it says.
     pub hash: String,
@@ -21,7 +21,7 @@ pub struct Snapshot {
     pub version_ms: i64,
     /// Whether a part of it was written last: its version may be of another clock.
     pub part: bool,
-    /// When it was found to be gone; none while it is there.
+    /// The time at which it was found gone; none while it exists.
     pub gone_ms: Option<i64>,
     /// The stage that it is in, of an application.
     pub stage: Option<String>,
@@ -34,7 +34,7 @@ pub struct Seen {
     pub hash: String,
     /// The provider's version of it, or the time of the observation where it has none.
     pub version_ms: i64,
-    /// When the request was made that it came with; for a webhook, when that was received.
+    /// The time of the request that returned it; for a webhook, the time at which that was received.
     pub observed_ms: i64,
     /// Whether that is only a part of the object.
     pub part: bool,
@@ -58,14 +58,14 @@ pub enum Decision {
 }
 
 impl Decision {
-    /// Whether something is written.
+    /// Whether the decision needs a write.
     #[must_use]
     pub const fn writes(self) -> bool {
         matches!(self, Self::Create | Self::Update | Self::Revive)
     }
 }
 
-/// Decides what becomes of an observed record.
+/// Decides about an observed record.
 #[must_use]
 pub fn observe(snapshot: Option<&Snapshot>, seen: &Seen) -> Decision {
     let Some(snapshot) = snapshot else { return Decision::Create };
@@ -77,7 +77,7 @@ pub fn observe(snapshot: Option<&Snapshot>, seen: &Seen) -> Decision {
     if snapshot.hash == seen.hash {
         return Decision::Unchanged;
     }
-    // A part's version may be of another clock than the whole's: the whole, which was asked for, is right.
+    // A part's version may be of another clock than the whole's: the whole, which was read by a request, is right.
     let comparable = snapshot.part == seen.part || seen.part;
     if comparable && seen.version_ms < snapshot.version_ms { Decision::Older } else { Decision::Update }
 }

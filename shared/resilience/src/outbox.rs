@@ -1,8 +1,8 @@
-//! What was accepted and whose message may be missing.
+//! The outbox: accepted work whose message may be missing.
 //!
-//! A record that waits for a worker says since when, in a sparse index: the attributes are written with the waiting state
-//! and removed by the claim, so the index holds waiting work only and nobody pays an extra call for it. Whoever died
-//! between the record and its message leaves a record behind that waits for too long; the sweep sends its message again.
+//! A record that waits for a worker has the begin of its wait in a sparse index: the attributes are written with the
+//! waiting state and removed by the claim, so the index holds waiting work only, at no extra call. A process that dies
+//! between the record and its message leaves a record that waits for too long; maintenance sends its message again.
 //!
 //! Invariant: the message is sent before the time is pushed. A sweep that dies between the two sends twice, never not at
 //! all; workers claim, so the second message finds nothing to do.
@@ -14,15 +14,16 @@ pub const WAITING_SHARD: &str = "waiting_shard";
 /// Since when it waits: whole seconds, because it is an index key and compared as text.
 pub const WAITING_SINCE: &str = "waiting_since";
 
-/// Number of partitions (`waiting#0`, `waiting#1`, …) of the index; the sweep asks for each.
+/// The number of partitions (`waiting#0`, `waiting#1`, …) of the index; maintenance reads each.
 pub const WAITING_SHARDS: u8 = 4;
 
-/// How long a record may wait before its message counts as missing. A message whose worker died before it claimed comes
-/// back after the 180 s for which the queue hides it, and may then wait for a busy worker: only after that is a second
-/// message better than patience. The delay of a retry does not count, because the time begins at its end.
+/// The time after which the message of a waiting record counts as missing. A message whose worker died before it
+/// claimed comes back after the 180 s for which the queue hides it, and may then wait for a busy worker: only after
+/// that is a second message better than patience. The delay of a retry does not count, because the time begins at its
+/// end.
 pub const OVERDUE: SignedDuration = SignedDuration::from_mins(5);
 
-/// The push after a message was sent again. Guards: a record that was claimed or given back meanwhile has its own time,
+/// The push after a message was sent again. Guards: a record that was claimed or released meanwhile has its own time,
 /// or none, which stays.
 pub const PUSH_WAITING: &str = "#waiting_since = :seen";
 

@@ -1,15 +1,15 @@
-//! What is due: a connection whose `next_at` has passed. When that is follows from `adaptive`.
+//! Due work: a connection whose `next_at` has passed. The time follows from `adaptive`.
 
 use jiff::{SignedDuration, Timestamp};
 
-/// Number of partitions (`due#0`, `due#1`, …) of the index that lists what is due; the scheduler asks for each.
+/// The number of partitions (`due#0`, `due#1`, …) of the index of due connections; the scheduler reads each.
 pub const DUE_SHARDS: u8 = 4;
 
-/// How long the scheduler pushes a due time when it has enqueued the run. If the run never happens, the connection is due
-/// again after this time; it must be longer than a run may take.
+/// The time by which the scheduler pushes a due time when it has enqueued the run. If the run never happens, the
+/// connection is due again after this time; it must be longer than a run.
 pub const ENQUEUED_GRACE: SignedDuration = SignedDuration::from_mins(15);
 
-/// Claim of a connection. Guards: one worker at a time asks a provider for a connection.
+/// Claim of a connection. Guards: a connection has one worker at a time.
 pub const CLAIM: &str = "attribute_exists(pk) AND (attribute_not_exists(#owner) OR #lease_until < :now)";
 
 /// Every later write of the worker. Guards: one that outlived its lease moves neither checkpoint nor due time.
@@ -18,9 +18,9 @@ pub const FENCE: &str = "#owner = :owner AND #lease_until >= :now";
 /// The scheduler's push of a due time. Guards: a run that ended meanwhile has set its own next time, which stays.
 pub const PUSH_DUE: &str = "#next_at = :seen";
 
-/// Shown while a message is on its way to a worker.
+/// The reason while a message is on its way to a worker.
 pub const RUN_ENQUEUED: &str = "a run is on its way";
-/// Shown while a worker is at work.
+/// The reason while a worker is at work.
 pub const RUN_ACTIVE: &str = "a run is at work";
 
 /// Whether a connection is due.

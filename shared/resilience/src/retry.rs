@@ -1,4 +1,4 @@
-//! When to try again: exponential with full jitter, so that a fleet that failed together does not return together.
+//! The times of retries: exponential with full jitter, so that a fleet that failed together does not return together.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ pub struct Schedule {
     pub base: Duration,
     /// Upper bound of every delay.
     pub cap: Duration,
-    /// Tries in all, the first included.
+    /// The attempts in all, the first included.
     pub tries: u32,
 }
 
-/// For calls that a worker makes: put back within ten seconds, three tries.
+/// For calls of a worker: repeated within ten seconds, three attempts.
 pub const WORKER: Schedule = Schedule { base: Duration::from_secs(1), cap: Duration::from_secs(10), tries: 3 };
 
 /// For mail: a relay that is down for minutes must not cost a mail.
@@ -28,18 +28,18 @@ pub const ACTION: Schedule = Schedule { base: Duration::from_secs(5), cap: Durat
 /// For the polls of a connection: it is polled again within the hour, for as long as it exists.
 pub const POLL: Schedule = Schedule { base: Duration::from_secs(30), cap: Duration::from_secs(3600), tries: u32::MAX };
 
-/// What to do after a failed try.
+/// The decision after a failed attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
-    /// Try again after this time.
+    /// Retry after this time.
     After(Duration),
-    /// The tries are used up.
+    /// The attempts are used up.
     GiveUp,
 }
 
 impl Schedule {
-    /// Decides after the failed try number `tried` (the first is 1). `jitter` is a random number in 0..1; `requested` is what
-    /// the provider asked for and always wins over a shorter delay.
+    /// Decides after the failed attempt number `tried` (the first is 1). `jitter` is a random number in 0..1;
+    /// `requested` is the wait that the provider requires and always wins over a shorter delay.
     #[must_use]
     pub fn next(&self, tried: u32, jitter: f64, requested: Option<Duration>) -> Next {
         if tried >= self.tries {

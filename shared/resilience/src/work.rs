@@ -1,25 +1,25 @@
-//! Idempotent work: a lease taken by a conditional write, an effect, and a result that only the holder can record.
+//! Idempotent work: a lease by a conditional write, an effect, and a result that only the holder can record.
 //!
 //! Invariants, guarded by the condition expressions below:
 //! - at any time at most one holder has an unexpired lease on a piece of work;
 //! - a final state is never overwritten;
-//! - whoever outlived the lease can record nothing (the fence names owner and state).
+//! - a worker that outlived its lease can record nothing (the fence names owner and state).
 //!
 //! Success costs two writes and no read: the claim returns the whole item.
 
 use std::time::Duration;
 
-/// A person's decision about work that ended without anybody knowing how (`:open` is its state). Guards: it is decided once,
-/// and nothing that is under way or really ended is touched.
+/// A person's decision about work whose outcome is unknown (`:open` is its state). Guards: it is decided once, and no
+/// active or finished work is touched.
 pub const DECIDE: &str = "#state = :open";
 
 /// Attribute names that the conditions use; an item of work has all three while it is held.
 pub const STATE: &str = "state";
 /// The holder's random token.
 pub const OWNER: &str = "owner";
-/// When the lease ends, in milliseconds since 1970 UTC.
+/// The end of the lease, in milliseconds since 1970 UTC.
 pub const LEASE: &str = "lease_until";
-/// How often the work was claimed.
+/// The number of claims.
 pub const ATTEMPTS: &str = "attempts";
 
 /// Claim of work that was recorded before (`:ready` is its waiting state, `:held` its held state).
@@ -45,17 +45,17 @@ pub struct LeaseStatus {
     pub lease_until_ms: Option<i64>,
 }
 
-/// Why a claim was refused, and so what to do with the message.
+/// The reason why a claim was refused, which decides about the message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
     /// There is no such work: the message names nothing.
     Missing,
-    /// Somebody holds it; look again after this time, when the lease has passed. The message stays, because it may be
-    /// the only one left if the holder dies.
+    /// Another worker holds it; repeat the claim after this time, when the lease has passed. The message stays, because
+    /// it may be the only one left if the holder dies.
     Busy(Duration),
     /// It reached a final state: the message is a duplicate.
     Finished,
-    /// The holder's lease passed and the work may not be taken over: nobody knows whether its effect happened.
+    /// The holder's lease passed and the work may not be taken over: it is unknown whether its effect happened.
     Abandoned,
 }
 
@@ -75,7 +75,7 @@ pub fn refusal(status: Option<LeaseStatus>, now_ms: i64) -> Refusal {
     }
 }
 
-/// The result of a write that only the holder of a lease may make, so that nobody goes on without having looked.
+/// The result of a write that only the holder of a lease may make; it has to be checked.
 #[must_use]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fenced {
@@ -85,8 +85,8 @@ pub enum Fenced {
     LeaseLost,
 }
 
-/// Whether a request that names work which is recorded already asked for that work: `recorded` is the hash of the request
-/// that recorded it. Another request with the same key is refused; it must not get the answer of the first.
+/// Whether a request that names recorded work is the one that recorded it: `recorded` is the hash of that request.
+/// Another request with the same key is refused; it must not get the response of the first.
 #[must_use]
 pub fn same_request(recorded: Option<&str>, request: &str) -> bool {
     recorded == Some(request)

@@ -11,9 +11,9 @@ use crate::records::Records;
 use aws::clock;
 use aws::error::AwsError;
 
-/// How long a read key is used: so a revoked one is refused after this time at the latest.
+/// How long a read key is cached: a revoked one is refused after this time at the latest.
 const CACHED: Duration = Duration::from_secs(60);
-/// The number of keys that are cached, unknown ones included: a caller who tries keys cannot fill the memory.
+/// The number of keys that are cached, unknown ones included, so that a caller who guesses keys cannot fill the memory.
 const AT_MOST: u64 = 10_000;
 
 /// The API keys of all organisations, by their hash.
@@ -30,8 +30,8 @@ impl ApiKeys {
         Self { records, cache: Cache::builder().max_capacity(AT_MOST).time_to_live(clock::on_machine(CACHED)).build() }
     }
 
-    /// The record of a key; none when it is unknown to the organisation that it names, or revoked. At most one call a minute
-    /// for all who ask at once.
+    /// The record of a key; none when it is unknown to the organisation that it names, or revoked. At most one call a
+    /// minute for all concurrent callers.
     ///
     /// # Errors
     /// When the table cannot be reached or the record is not readable.

@@ -1,4 +1,4 @@
-//! The audit of orders, in the table `Control`: written before the order is carried out, completed after it.
+//! The audit of actions, in the table `Control`: an entry is written before the action and completed after it.
 
 use domain::audit::{AuditEntry, AuditState};
 use domain::id::OrgId;
@@ -19,7 +19,7 @@ const COMPLETE: &str = "#state = :requested";
 #[derive(Debug)]
 pub struct Pending(Key);
 
-/// The entries of organisations. Who orders belongs to one, an operator of the deployment too.
+/// The audit entries of organisations. An actor belongs to one organisation, an operator of the deployment too.
 #[derive(Debug, Clone)]
 pub struct Audit {
     table: Table,
@@ -32,7 +32,7 @@ impl Audit {
         Self { table }
     }
 
-    /// Writes an entry before its order is carried out. One write.
+    /// Writes an entry before its action. One write.
     ///
     /// # Errors
     /// When the table did not take it: then the order must not be carried out.
@@ -52,7 +52,7 @@ impl Audit {
         }
     }
 
-    /// Records the result of the order. One write. An entry that cannot be completed stays `requested`, and says so.
+    /// Records the result of the action. One write. An entry that cannot be completed stays `requested`.
     pub async fn complete(&self, pending: &Pending, state: AuditState, change: Option<(String, String)>) {
         let Pending(key) = pending;
         let word = match state {

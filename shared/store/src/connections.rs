@@ -1,4 +1,5 @@
-//! What people change of a connection's record. Every write is refused when somebody changed the status meanwhile.
+//! The commands of people that change a connection's record. Every write is refused when the status has changed
+//! meanwhile.
 
 use domain::connection::{Connection, ConnectionKey, ConnectionStatus};
 use jiff::Timestamp;
@@ -7,15 +8,15 @@ use crate::records::{Records, key_of};
 use aws::error::AwsError;
 use aws::table::{Write, Written, null, text};
 
-/// Guards: nobody changed the status since it was read, and the connection is not gone.
+/// Guards: the status is the one that was read, and the connection is not gone.
 const STATUS_IS: &str = "#status = :seen AND attribute_not_exists(deleted_at)";
 
-/// What leaves the record with the connection: the list, and everything but whose it was.
+/// The attributes that a tombstone loses: the place in the list, and everything but the identity.
 const ERASED_ATTRIBUTES: [&str; 5] = ["listed_at", "detail", "account", "settings", "request_hash"];
 
 impl Records {
-    /// Gives a connection another status, and why it has it. False when it has another one than was seen, or is gone. One
-    /// write.
+    /// Changes the status of a connection and its detail. False when the status is not the one that was seen, or the
+    /// connection is gone. One write.
     ///
     /// # Errors
     /// When the table cannot be reached.
@@ -31,8 +32,8 @@ impl Records {
         Ok(matches!(self.table().update(&key, write, false).await?, Written::Applied(_)))
     }
 
-    /// Takes a connection that is being removed out of every read and list; that there was one stays known, so that its id is
-    /// not used for another. What it brought stays. False when somebody else did. One write.
+    /// Replaces a connection that is being removed by a tombstone, so that no read and no list has it and its id is not
+    /// used again. Its records stay. False when another request did. One write.
     ///
     /// # Errors
     /// When the table cannot be reached.

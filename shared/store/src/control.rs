@@ -14,7 +14,7 @@ use aws::error::AwsError;
 use aws::table::{Item, Key, Query, Table, from_item, number, text, to_item};
 use aws::work::{Claim, ClaimTerms, HeldLease, claim, finish};
 
-/// How long webhook events are kept, and so how late a repeated delivery is still recognised.
+/// The retention of webhook events, and so the time for which a repeated delivery is recognised.
 const EVENT_RETENTION: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// The largest body that is recorded so that it can be applied again: an item holds 400 KB, and base64 makes a third more of it.
 const MAX_RECORDED_BODY: usize = 200 * 1024;
@@ -117,7 +117,7 @@ impl Control {
         self.table.get(&Key { pk: events_of(connection), sk: event_id.to_owned() }).await
     }
 
-    /// Events by id with their bodies, in any order; what is not there is left out. One call for each hundred.
+    /// Events by id with their bodies, in any order; missing ones are left out. One call for each hundred.
     ///
     /// # Errors
     /// When the table cannot be reached.

@@ -86,8 +86,9 @@ impl Deliveries {
         &self.records
     }
 
-    /// Claims a queued notification, to send it through this provider. The first claim gives it its Message-ID, for good: the
-    /// mail may have to be looked up by it after the deployment's sender has changed. One write; it returns the whole item either way.
+    /// Claims a queued notification, to send it through this provider. The first claim sets the Message-ID for good:
+    /// the mail may have to be looked up by it after the deployment's sender has changed. One write; it returns the
+    /// whole item either way.
     ///
     /// # Errors
     /// When the table cannot be reached or the item is not readable.
@@ -148,8 +149,8 @@ impl Deliveries {
         aws::work::finish(self.records.table(), hold, transition.ending()?, now).await
     }
 
-    /// Gives a notification back after an attempt that certainly sent nothing; its message comes again after the given time.
-    /// One write.
+    /// Releases a notification after an attempt that sent nothing; its message comes again after the given time. One
+    /// write.
     ///
     /// # Errors
     /// When the table cannot be reached.
@@ -272,7 +273,7 @@ fn lookup_waiting(id: NotificationId, lookups: u32, after: Duration, now: Timest
     item
 }
 
-/// What goes back to waiting is in the index of what waits, from now on.
+/// A notification that returns to a waiting state enters the index of waiting work.
 fn waiting_again(transition: &Transition, org: &OrgId, id: NotificationId, now: Timestamp) -> Item {
     match transition.state {
         NotificationState::Queued => waiting(&id.to_string(), now, SignedDuration::ZERO),

@@ -8,7 +8,7 @@ use aws::environment::EnvironmentError;
 use aws::error::AwsError;
 use aws::queue::Queue;
 
-/// Where mails wait to be sent.
+/// The queues of mails.
 #[derive(Debug, Clone)]
 pub struct EmailQueues {
     normal: Queue,

@@ -1,8 +1,8 @@
 //! Jobs: work that a queue message names, a record holds, and one worker at a time does under a lease.
 //!
-//! A job says what its record is, what one try does and what follows from it ([`LeasedJob`]); claiming, refusals, lost leases,
-//! releases and ends are here, the same for all. The interface takes many messages at once, so that their claims and their ends
-//! can go to the table together. What must never be here: what any one job does.
+//! A job defines its record, its attempt, and the follow-up ([`LeasedJob`]); claims, refusals, lost leases, releases
+//! and ends are here, the same for all jobs. The interface takes many messages at once, so that their claims and their
+//! ends can go to the table together. What must never be here: the work of any one job.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +32,7 @@ pub trait LeasedJob {
     type Message;
     /// The record that holds it.
     type Record: Stored;
-    /// What a try leaves to be done once its end is recorded, such as a notification.
+    /// The follow-up of a recorded end, such as a notification.
     type FollowUp;
 
     /// The job's name, for logs.
@@ -45,7 +45,7 @@ pub trait LeasedJob {
     const HELD: &'static str;
     /// The record's state when it failed for good.
     const FAILED: &'static str;
-    /// Whether a try must know that the worker before it died. It costs a second claim where that is so.
+    /// Whether an attempt must know that the previous worker died. It costs a second claim in that case.
     const KNOWS_TAKEOVER: bool = false;
 
     /// The table of records that hold the work.
@@ -54,12 +54,13 @@ pub trait LeasedJob {
     /// The organisation and the id of the record that a message names.
     fn key(message: &Self::Message) -> (&OrgId, String);
 
-    /// The third party that a try calls: while it may not be called, neither the record nor the message is touched.
+    /// The third party that an attempt calls: while it may not be called, neither the record nor the message is
+    /// touched.
     fn dependency(&self, _message: &Self::Message) -> Option<Arc<Dependency>> {
         None
     }
 
-    /// Makes one try.
+    /// Makes one attempt.
     ///
     /// # Errors
     /// When AWS did not do its part: then it is tried again, or ends as failed where another try cannot help.
@@ -88,40 +89,40 @@ pub trait LeasedJob {
     }
 }
 
-/// One try of a piece of work whose lease is held.
+/// One attempt at a piece of work whose lease is held.
 #[derive(Debug)]
 pub struct Attempt<'a, M, R> {
     /// The message that named it.
     pub message: &'a M,
     /// The record as it was claimed.
     pub record: R,
-    /// Whether it was taken over from a worker that died, so that an earlier try may have had its effect.
+    /// Whether it was taken over from a worker that died, so that an earlier attempt may have had its effect.
     pub taken_over: bool,
     /// The invocation, whose deadline is the lease's end.
     pub invocation: Invocation,
 }
 
-/// The result of a try.
+/// The result of an attempt.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tried<F> {
-    /// What it says of the third party.
+    /// The verdict on the third party.
     pub verdict: Verdict,
-    /// What follows from it.
+    /// The transition of the work.
     pub transition: Transition<F>,
 }
 
-/// What follows from a try.
+/// The transition after an attempt.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Transition<F> {
     /// The work has ended.
     End(End<F>),
-    /// The work waits for its next try.
+    /// The work waits for its next attempt.
     Wait {
         /// The reason, for the record.
         failure: Failure,
-        /// The delay of the next try.
+        /// The delay of the next attempt.
         after: Duration,
-        /// Whether this was a try, and how the message comes again.
+        /// Whether this attempt counts, and how the message comes again.
         wait: Wait,
     },
 }
@@ -135,7 +136,7 @@ pub struct End<F> {
     pub failure: Option<Failure>,
     /// Further attributes, the result among them.
     pub set: Item,
-    /// What is left to be done once the end is recorded.
+    /// The follow-up, once the end is recorded.
     pub follow_up: Option<F>,
 }
 
@@ -150,11 +151,12 @@ impl<F> End<F> {
 /// The way in which work waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wait {
-    /// It was a try, and its message comes again.
+    /// The attempt counts, and its message comes again.
     Tried,
-    /// No third party was called because AWS did not do its part: its message comes again, and the try does not count.
+    /// No third party was called because of an error of AWS: its message comes again, and the attempt does not count.
     Blameless,
-    /// No third party could be called: a copy of its message comes later, which costs no receive, and the try does not count.
+    /// No third party could be called: a copy of its message comes later, which costs no receive, and the attempt does
+    /// not count.
     Postponed,
 }
 
@@ -230,7 +232,7 @@ async fn claim_all<'a, J: LeasedJob>(
         all.push(match entered {
             Err(outcome) => Err(outcome),
             Ok(entered) => match claims.next() {
-                // The worker that had it died: the second claim takes it over.
+                // The previous worker died: the second claim takes its work over.
                 Some(Ok(Claim::Refused(Refusal::Abandoned))) if J::KNOWS_TAKEOVER => {
                     let mut again = claim_many(table, vec![of(&entered, CLAIM_RECORDED)], clock::now()).await;
                     let claim = again.pop().unwrap_or(Ok(Claim::Refused(Refusal::Abandoned)));
@@ -278,12 +280,12 @@ async fn claimed_or_refused<J: LeasedJob>(
         Claim::Refused(Refusal::Busy(after)) => Ok(Outcome::retry(after, "another worker has it")),
         Claim::Refused(Refusal::Missing) => Ok(Outcome::dead(format!("there is no such {}", J::NAME))),
         Claim::Refused(Refusal::Finished) => job.finished(message).await.map(|()| Outcome::Done),
-        // Only where it changed between two claims: a claim of recorded work takes over what was abandoned.
+        // Only if it changed between two claims: a claim of recorded work takes over abandoned work.
         Claim::Refused(Refusal::Abandoned) => Ok(Outcome::retry(WORKER.base, "its lease has just passed")),
     }
 }
 
-/// Makes one try, and says how often the work was tried, this time included.
+/// Makes one attempt, and returns it with the number of attempts, this one included.
 async fn try_once<J: LeasedJob>(
     job: &J,
     (message, invocation): (&J::Message, Invocation),
@@ -307,8 +309,8 @@ async fn try_once<J: LeasedJob>(
     (tried.unwrap_or_else(after_error), attempts)
 }
 
-/// What follows when AWS did not do its part. That blames no work, so the number of tries never ends it: after the last one it
-/// is tried at the longest delay, and when its message is used up the sweep sends another.
+/// The transition after an error of AWS. It is no fault of the work, so the number of attempts never ends it: after the
+/// last one the longest delay is used, and when its message is used up, maintenance enqueues it again.
 fn after_error<J: LeasedJob>(error: &AwsError, (org, id): (&OrgId, &str), attempts: u32) -> Transition<J::FollowUp> {
     if !error.retry() {
         tracing::error!(%org, job.kind = J::NAME, job.id = id, error = %chain(error), "a job cannot be recorded");
@@ -324,7 +326,7 @@ fn after_error<J: LeasedJob>(error: &AwsError, (org, id): (&OrgId, &str), attemp
     Transition::Wait { failure, after, wait: Wait::Tried }
 }
 
-/// Records what follows from a try, and does what is left to be done after an end.
+/// Records the transition of an attempt, and does the follow-up of an end.
 async fn record_transition<J: LeasedJob>(
     job: &J,
     message: &J::Message,
@@ -351,7 +353,7 @@ async fn record_transition<J: LeasedJob>(
         Transition::Wait { failure, after, wait } => {
             let mut attributes = state_attributes(J::READY, Some(&failure))?;
             if wait != Wait::Tried {
-                // The claim counted a try that was none.
+                // The claim counted an attempt that does not count.
                 attributes.insert(ATTEMPTS.to_owned(), number(i64::from(attempts.saturating_sub(1))));
             }
             if record(job, lease, LeaseEnd::Release(attributes.into(), after)).await? == Fenced::LeaseLost {

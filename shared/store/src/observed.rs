@@ -15,17 +15,17 @@ use aws::clock::sortable;
 use aws::error::AwsError;
 use aws::table::{Item, Key, Page, Query, Write, Written, flag, from_item, map, number, text, to_item};
 
-/// How often an observation is decided again when the record changed in between.
+/// The decisions on one observation while the record changes in between.
 const TRIES: u32 = 5;
-/// How many records of a page are written at once.
+/// The number of records of a page that are written at once.
 const AT_ONCE: usize = 10;
-/// What of a record matters to a decision.
+/// The attributes of a record that a decision needs.
 const SNAPSHOT: [&str; 9] =
     ["pk", "sk", "revision", "content_hash", "source_version", "part", "gone_ms", "stage", "written_ms"];
-/// Most records of one page of an inventory.
+/// The most records of one page of an inventory.
 const INVENTORY_PAGE: u16 = 1_000;
 
-/// What became of the records of a page.
+/// The results of writing the records of a page.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Applied {
     /// Were not there before, or are there again.
@@ -34,11 +34,11 @@ pub struct Applied {
     pub updated: u64,
     /// Were as they are, or later versions had arrived before.
     pub unchanged: u64,
-    /// Of these, were written since the time that was asked about.
+    /// Of these, the ones that were written since the given time.
     pub recent: u64,
 }
 
-/// A record as it stands, with when it was written.
+/// A stored record, with the time of its last write.
 #[derive(Debug, Clone)]
 struct Found {
     snapshot: Snapshot,
@@ -91,7 +91,7 @@ impl Records {
         (observed_ms, recent_ms): (i64, i64),
         now: Timestamp,
     ) -> Result<HashMap<Kind, Applied>, AwsError> {
-        // The last one of an object counts: a provider may tell it twice on one page.
+        // The last one of an object counts: a provider may list it twice on one page.
         let mut wanted: HashMap<(Kind, String), Wanted<'_>> = HashMap::new();
         for observation in observations {
             let Observation { record, version_ms, extent } = observation;
@@ -155,8 +155,8 @@ impl Records {
         Err(AwsError::unavailable("write the table", detail))
     }
 
-    /// Puts tombstones in the place of objects that were found to be gone: what they said is erased, and that they are gone stays known. One read for
-    /// each hundred, one write for each that is not tombstoned yet. Gives how many were tombstoned, by kind.
+    /// Replaces objects that are gone by tombstones, which erases their content. One read for each hundred, one write
+    /// for each that has no tombstone yet. Returns the number of new tombstones, by kind.
     ///
     /// # Errors
     /// When the table cannot be reached or refuses.
@@ -277,7 +277,7 @@ fn write(origin: &Origin, wanted: &Wanted<'_>, snapshot: Option<&Snapshot>, now:
     let (unsaid, said): (Item, Item) = if seen.part {
         item.into_iter().partition(|(_, value)| value.is_null() || value.as_l().is_ok_and(Vec::is_empty))
     } else {
-        // What a provider does not tell of stages is collected here.
+        // For a provider without a history of stages, it is collected here.
         let has_history = item.get("history").is_some_and(|history| !history.is_null());
         if !has_history {
             item.remove("history");

@@ -36,7 +36,7 @@ pub trait Stored: Serialize + DeserializeOwned {
     fn key(&self) -> String;
     /// The time that lists of this kind are ordered by; none when the record is new in the list as it is written.
     fn listed_by(&self) -> Option<Timestamp>;
-    /// Whether it waits for a worker as it is: then it is in the index `waiting` until it is claimed.
+    /// Whether the record waits for a worker: then it is in the index `waiting` until it is claimed.
     fn waits(&self) -> bool;
 }
 
@@ -87,14 +87,14 @@ pub fn key_of<T: Stored>(org: &OrgId, id: &str) -> Key {
     Key { pk: format!("ORG#{org}#{}", T::KIND), sk: id.to_owned() }
 }
 
-/// A record with the times that the table keeps beside it.
+/// A record with the times that the table stores beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recorded<T> {
     /// The record that was read.
     pub value: T,
-    /// When it was first recorded here.
+    /// The time at which it was first recorded here.
     pub created_at: Timestamp,
-    /// When it last changed here.
+    /// The time of its last change here.
     pub updated_at: Timestamp,
 }
 
@@ -178,7 +178,7 @@ impl Records {
         }
     }
 
-    /// Records of one kind by id, in any order; what is not there, or is gone, is left out. One call for each hundred.
+    /// Records of one kind by id, in any order; missing ones are left out. One call for each hundred.
     ///
     /// # Errors
     /// When the table cannot be reached or a record is not readable.
@@ -294,7 +294,7 @@ impl Cursor {
     pub(crate) fn from_key(key: &Item) -> Option<Self> {
         let field = |name: &str| key.get(name).and_then(|v| v.as_s().ok()).cloned();
         let sk = field("sk")?;
-        // A list along the table itself continues by its ids.
+        // A list from the table itself continues by its ids.
         let listed_at = field("listed_at").unwrap_or_else(|| sk.clone());
         Some(Self { sk, listed_at })
     }

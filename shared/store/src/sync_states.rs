@@ -1,8 +1,8 @@
-//! The sync state of connections, in the table `Control`: who asks a provider, how far the runs are, when to ask next.
+//! The sync states of connections, in the table `Control`: leases, positions of runs, and due times.
 //!
-//! A connection has one item and one worker at a time. Every write of the worker is fenced by its lease, which each page
-//! prolongs; the due time of the item is the end of the lease meanwhile, so that a connection whose worker died is due again at
-//! once. What a person asks for (`requested`) is an attribute of its own, which the worker only takes away.
+//! A connection has one item and one worker at a time. Every write of the worker is fenced by its lease, which each
+//! page prolongs; the due time of the item is the end of the lease meanwhile, so that a connection whose worker died is
+//! due again at once. A person's request (`requested`) is an attribute of its own, which the worker only removes.
 
 mod commands;
 mod runs;
@@ -27,7 +27,7 @@ use aws::fault;
 use aws::random;
 use aws::table::{Item, Key, Page, Query, Table, Write, Written, from_item, map, number, text, to_item};
 
-/// How long a worker that says nothing is believed to be at work. A page takes at most half of it.
+/// The lease of a worker, renewed with each page. A page takes at most half of it.
 pub const LEASE_DURATION: SignedDuration = SignedDuration::from_secs(90);
 /// An organisation has few connections.
 const MAX_LISTED: u16 = 1_000;
@@ -39,12 +39,12 @@ pub struct SyncLease {
     owner: String,
 }
 
-/// What became of the claim of a connection.
+/// The result of the claim of a connection.
 #[derive(Debug)]
 pub enum SyncClaim {
     /// It is ours, with the state as it is now.
     Held(SyncLease, Box<SyncState>),
-    /// Another worker asks for this connection until then (milliseconds since 1970 UTC).
+    /// Another worker holds the lease until then (milliseconds since 1970 UTC).
     Busy(i64),
     /// There is no such connection.
     Missing,
@@ -237,7 +237,7 @@ fn stored(state: &SyncState) -> Result<Item, AwsError> {
     to_item(state)
 }
 
-/// Which of the partitions of the index `due` a connection is in follows from its name, so that they are of about the same size.
+/// The partition of the index `due` follows from a connection's name, so that the partitions have about the same size.
 fn due_shard(connection: &ConnectionId) -> String {
     format!("due#{}", connection.as_str().bytes().fold(0_u8, u8::wrapping_add) % DUE_SHARDS)
 }

@@ -1,4 +1,4 @@
-//! Tries a connection's credentials, and creates the webhooks that a provider lets us create.
+//! Checks a connection's credentials, and creates the webhooks that the provider lets us create.
 
 use aws::batch::Invocation;
 use domain::connection::{ConnectionStatus, WEBHOOK_URL};
@@ -19,7 +19,7 @@ pub(crate) struct ConnectionChecker {
 }
 
 impl ConnectionChecker {
-    /// Tries the credentials of a connection that is being checked. Gives the status that it has then.
+    /// Checks the credentials of a connection in the status `checking`. Returns its new status.
     pub(crate) async fn check(
         &self,
         session: &mut ConnectionSession,
@@ -40,8 +40,8 @@ impl ConnectionChecker {
         Ok(self.connections.set_status(session, ConnectionStatus::Active, None).await?)
     }
 
-    /// Creates webhooks where we do that ourselves. Each secret is shown once only, so it is stored before the next webhook is
-    /// created; a webhook that was created before is known by its secret.
+    /// Creates webhooks where we do that ourselves. A provider returns each secret only once, so it is stored before
+    /// the next webhook is created; a webhook that was created before is recognised by its secret.
     async fn subscribe(&self, session: &mut ConnectionSession, invocation: Invocation) -> Result<(), SyncError> {
         let url = session.connection.settings.get(WEBHOOK_URL).cloned();
         let (Some(url), Some(source)) = (url, session.provider.webhooks) else { return Ok(()) };

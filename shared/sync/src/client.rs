@@ -1,4 +1,4 @@
-//! The client of a provider: takes a request from the budget, signs in, sends, and repeats what may be repeated.
+//! The client of a provider: it takes a request from the budget, signs in, sends, and repeats what may be repeated.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ const UNSTATED: Schedule = Schedule { base: Duration::from_secs(2), cap: Duratio
 /// After no reply, or one that says that the provider failed.
 const FAILED: Schedule = Schedule { base: Duration::from_secs(1), cap: Duration::from_secs(4), tries: 3 };
 
-/// Asks providers within their limits.
+/// Makes requests to providers within their limits.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     pub(crate) requests: Requests,
@@ -28,8 +28,8 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// Requests the page of a cursor. Gives it with the time at which the provider had what is on it, in milliseconds since
-    /// 1970 UTC: the time of the request, or an earlier one where the provider shows how things were then.
+    /// Requests the page of a cursor. Returns it with its time in milliseconds since 1970 UTC: the time of the request,
+    /// or an earlier one where the provider lists objects as of a time.
     pub(crate) async fn page(
         &self,
         session: &mut ConnectionSession,
@@ -47,7 +47,7 @@ impl Client {
         Ok((page, at.as_millisecond()))
     }
 
-    /// Sends a request that may be repeated, until there is a reply that can be parsed. Gives that with the time of its
+    /// Sends a request that may be repeated, until a reply can be parsed. Returns the result with the time of its
     /// request.
     pub(crate) async fn request<T>(
         &self,
@@ -120,7 +120,7 @@ impl Client {
     }
 }
 
-/// The further cursors of a lookup: its answer may have several pages.
+/// The further cursors of a lookup, whose result may have several pages.
 pub(crate) fn further_cursors(page: Page) -> impl Iterator<Item = String> {
     let next = match page.next {
         port::Next::More(next) | port::Next::MoreWhileNew(next) => Some(next),

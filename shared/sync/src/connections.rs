@@ -45,7 +45,7 @@ impl Connections {
         Ok(found.filter(|found| found.status != ConnectionStatus::Deleted))
     }
 
-    /// Makes a connection ready to be asked.
+    /// Opens a session on a connection.
     pub(crate) async fn open(
         &self,
         key: &ConnectionKey,
@@ -60,7 +60,7 @@ impl Connections {
         let place = (provider.info.id, provider.hosts);
         let hosts = Hosts::resolve(self.stage, place, (account, host), self.replacement.as_deref())
             .map_err(|error| SyncError::Failed(Detail::failed_to(error)))?;
-        // New credentials are tried as they are now, not as this process may have cached them.
+        // New credentials are read afresh, because this process may have cached the old ones.
         let secret = if connection.status == ConnectionStatus::Checking {
             self.secrets.fresh_of_connection(key, CREDENTIALS).await?
         } else {
@@ -106,7 +106,8 @@ impl Connections {
         })
     }
 
-    /// Sets the status of a connection, unless a person changed it since it was loaded; gives the status that it has then.
+    /// Sets the status of a connection, unless a person changed it since it was loaded; returns the status that it has
+    /// then.
     pub(crate) async fn set_status(
         &self,
         session: &mut ConnectionSession,

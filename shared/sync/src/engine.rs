@@ -153,7 +153,7 @@ impl Engine {
         self.events.apply(connection, event, received_at, invocation).await
     }
 
-    /// Makes a change. `maybe_made` says that an earlier try may have made it. It may be made again after an error.
+    /// Makes a change. `maybe_made` says that an earlier attempt may have made it. It may be repeated after an error.
     ///
     /// # Errors
     /// When it was certainly not made and may be made later.

@@ -15,7 +15,7 @@ pub enum SyncError {
     RateLimited {
         /// The time to wait.
         wait: Duration,
-        /// Whether our own budget of requests asks, and not the provider.
+        /// Whether our own budget of requests requires the wait, and not the provider.
         ours: bool,
     },
     /// The work cannot continue until a person acts.
@@ -24,7 +24,7 @@ pub enum SyncError {
     /// A person has to authorise the connection again.
     #[error(transparent)]
     ReauthorizationRequired(Detail),
-    /// The provider does not answer; the same request may succeed soon.
+    /// The provider does not respond; the same request may succeed soon.
     #[error(transparent)]
     Unavailable(Detail),
     /// The response of the provider cannot be read.

@@ -14,7 +14,8 @@ use crate::objects::ObjectReader;
 use crate::plan::later;
 use crate::writer::{Findings, RecordWriter, add};
 
-/// What was written before a deletion was received stays deleted, also when the clocks of our processes differ by so much.
+/// Objects that were written before a deletion was received stay deleted even if our processes' clocks differ by this
+/// time.
 const SKEW: SignedDuration = SignedDuration::from_mins(2);
 
 /// The result of a webhook event.

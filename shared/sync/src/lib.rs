@@ -1,4 +1,4 @@
-//! Keeps our records equal to those of applicant tracking systems.
+//! Makes our records equal to those of applicant tracking systems.
 //!
 //! A connection has one worker at a time ([`store::sync_states`]). It reads the provider's lists page by page: everything (a full
 //! pass, which also finds what is gone) or what changed since the last time; the two alternate in slices, so that neither waits

@@ -22,7 +22,7 @@ pub(crate) struct ObjectReader {
 }
 
 impl ObjectReader {
-    /// Requests objects by id and writes what they are. Gives the counts, and the kinds of which objects could be requested.
+    /// Looks objects up by id and writes them. Returns the counts, and the kinds whose objects could be looked up.
     pub(crate) async fn read(
         &self,
         session: &mut ConnectionSession,

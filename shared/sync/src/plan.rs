@@ -1,4 +1,4 @@
-//! What comes next for a connection: which mode runs, and when to look again.
+//! The schedule of a connection: the mode of the next run, and its time.
 
 use domain::connection::ConnectionStatus;
 use domain::sync::Mode;
@@ -9,12 +9,12 @@ use store::sync_states::SyncState;
 
 /// Between two passes through everything.
 pub(crate) const FULL_EVERY: SignedDuration = SignedDuration::from_hours(24);
-/// After a pass through everything that left something out.
+/// The delay after a full pass that left something out.
 const FULL_AGAIN: SignedDuration = SignedDuration::from_hours(1);
 /// A connection that cannot work is looked at this late; who makes it work makes it due.
 const IDLE: SignedDuration = SignedDuration::from_hours(24 * 7);
 
-/// The mode that runs next: the two alternate while both have something to do.
+/// The mode that runs next: the two alternate while both are due.
 pub(crate) fn mode_to_run(state: &SyncState, now: Timestamp) -> Option<Mode> {
     let wanted = |mode| wants(state, mode, now);
     match (wanted(Mode::Full), wanted(Mode::Incremental), state.last_mode) {
@@ -25,12 +25,12 @@ pub(crate) fn mode_to_run(state: &SyncState, now: Timestamp) -> Option<Mode> {
     }
 }
 
-/// Whether a mode has something to do.
+/// Whether a mode is due.
 pub(crate) fn wants(state: &SyncState, mode: Mode, now: Timestamp) -> bool {
     let due = |at: Option<Timestamp>| at.is_none_or(|at| at <= now);
     match mode {
         Mode::Full => state.full.is_some() || due(state.full_at) || state.requested == Some(Mode::Full),
-        // Changes can be asked for once a pass through everything has begun: it tells since when.
+        // A full pass must have begun: its begin is the start of the first window of changes.
         Mode::Incremental => {
             !state.marks.is_empty()
                 && (state.incremental.is_some() || due(state.poll_at) || state.requested == Some(Mode::Incremental))
@@ -38,7 +38,7 @@ pub(crate) fn wants(state: &SyncState, mode: Mode, now: Timestamp) -> bool {
     }
 }
 
-/// What is known beforehand of a provider's connections. A provider whose webhooks do not tell everything is polled at its
+/// The policy of a provider's connections. A provider whose webhooks do not cover everything is polled at its
 /// contract's interval all the same.
 pub(crate) fn policy(provider: &AtsProvider) -> Policy {
     match provider.sync {
@@ -50,17 +50,17 @@ pub(crate) fn policy(provider: &AtsProvider) -> Policy {
     }
 }
 
-/// Whether the provider's webhooks tell of everything, so that polls only have to reconcile.
+/// Whether the provider's webhooks cover everything, so that polls only reconcile.
 pub(crate) fn webhooks_cover_everything(provider: &AtsProvider) -> bool {
     matches!(provider.sync, SyncMethod::Webhook { reconcile, contract } if reconcile > contract)
 }
 
-/// When a pass through everything comes after one that ended.
+/// The time of the full pass after one that ended.
 pub(crate) fn next_full(now: Timestamp, whole: bool) -> Timestamp {
     later(now, if whole { FULL_EVERY } else { FULL_AGAIN })
 }
 
-/// When the scheduler looks at a connection next, and why then.
+/// The time of a connection's next run or check, and the reason.
 pub(crate) fn look_again(state: &SyncState, now: Timestamp) -> (Timestamp, String) {
     let earliest = [state.poll_at.filter(|_| !state.marks.is_empty()), state.full_at].into_iter().flatten().min();
     let wanted = if state.full.is_some() || state.incremental.is_some() { Some(now) } else { earliest };
@@ -75,7 +75,7 @@ pub(crate) fn look_again(state: &SyncState, now: Timestamp) -> (Timestamp, Strin
     }
 }
 
-/// Why a connection that is not active is left alone, and until when it is looked at again.
+/// The reason for which a connection that is not active waits, and the time of its next check.
 pub(crate) fn idle(status: ConnectionStatus, now: Timestamp) -> Option<(Timestamp, String)> {
     let reason = match status {
         ConnectionStatus::Active | ConnectionStatus::Checking => return None,

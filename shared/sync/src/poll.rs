@@ -1,4 +1,4 @@
-//! Plans when to ask a provider what changed: from what polls and webhooks have shown of a connection.
+//! Plans the next poll from the changes that polls and webhooks have found.
 
 use aws::error::AwsError;
 use aws::random;

@@ -95,7 +95,7 @@ pub(crate) fn hand_over(
     }
 }
 
-/// Where the next run resumes, in words.
+/// The position at which the next run resumes, in words.
 fn resume_point(stream: &str, next: Option<&str>) -> String {
     match next {
         Some(next) => format!("{stream}, at {}", next.chars().take(200).collect::<String>()),

@@ -17,7 +17,7 @@ use crate::session::ConnectionSession;
 pub const BUDGET_NAME: &str = "outbound";
 /// The longest window of a budget: how long a process remembers what was admitted.
 const LONGEST_WINDOW: Duration = Duration::from_secs(60);
-/// Longest wait for a reply.
+/// The longest wait for a reply.
 const LONGEST_REPLY: Duration = Duration::from_secs(20);
 /// Nothing is begun with less time than this left: a page must be requested, parsed and applied before the invocation ends.
 pub(crate) const PAGE_RESERVE: Duration = Duration::from_secs(30);
@@ -71,7 +71,7 @@ impl Requests {
     }
 }
 
-/// Waits when that is short and leaves time for a page; otherwise does not wait, and gives false.
+/// Waits if the wait is short and leaves time for a page; otherwise returns false at once.
 pub(crate) async fn wait_within(wait: Duration, invocation: Invocation) -> bool {
     if wait > LONGEST_WAIT || invocation.left() < wait + PAGE_RESERVE {
         return false;

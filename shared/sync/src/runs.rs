@@ -29,7 +29,7 @@ use crate::progress::{hand_over, new_pass, resume};
 use crate::session::ConnectionSession;
 use crate::writer::RecordWriter;
 
-/// How soon a message comes again whose connection another worker has.
+/// The delay of a message whose connection another worker holds.
 const LEASE_CHECK_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Runs what is due of connections.

@@ -1,4 +1,4 @@
-//! A connection that can be asked: where its provider is, its credentials, and what this invocation has used of it.
+//! An open session on a connection: the provider's hosts, the credentials, and the use of this invocation.
 
 use domain::ats::Origin;
 use domain::connection::{Connection, ConnectionKey, LoginMethod};
@@ -7,7 +7,7 @@ use providers::ats::port::{Ats, AtsProvider, Context, Credentials};
 use providers::transport::access::Hosts;
 use secrecy::SecretString;
 
-/// A connection that can be asked. Deliberately without `Debug`: it holds secrets.
+/// A session on a connection. Deliberately without `Debug`: it holds secrets.
 pub(crate) struct ConnectionSession {
     pub(crate) connection: Connection,
     pub(crate) provider: &'static AtsProvider,

@@ -27,7 +27,7 @@ use crate::session::ConnectionSession;
 const TOKENS: &str = "tokens";
 /// A token is not used in its last seconds: it could expire on the way.
 const MARGIN: SignedDuration = SignedDuration::from_secs(60);
-/// The longest that a refresh may take.
+/// The longest duration of a refresh.
 const LEASE: SignedDuration = SignedDuration::from_secs(45);
 /// The pause between two looks for the token that another worker refreshes.
 const CHECK_INTERVAL: Duration = Duration::from_millis(500);

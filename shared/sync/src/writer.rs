@@ -18,20 +18,20 @@ pub(crate) struct RecordWriter {
     pub(crate) cache: Cache,
 }
 
-/// What a response or an event says of objects.
+/// The objects of a response or an event.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Findings<'a> {
     /// Objects as they are.
     pub(crate) observations: &'a [Observation],
     /// Objects that are gone.
     pub(crate) gone: &'a [ObjectRef],
-    /// When they were so, in milliseconds since 1970 UTC.
+    /// The time of the observations, in milliseconds since 1970 UTC.
     pub(crate) observed_ms: i64,
 }
 
 impl RecordWriter {
-    /// Writes records as they were observed, and tombstones for what is gone. `repeated` says that an earlier try may have
-    /// written the same and ended before the cached lists were invalidated.
+    /// Writes observations as records, and tombstones for objects that are gone. `repeated` says that an earlier
+    /// attempt may have written the same and ended before the cached lists were invalidated.
     pub(crate) async fn write(
         &self,
         origin: &Origin,
@@ -88,7 +88,7 @@ impl RecordWriter {
     }
 }
 
-/// The lists that show something of a kind: applications show the names of candidates and jobs.
+/// The cached lists that depend on a kind: applications contain the names of candidates and jobs.
 const fn lists(kind: Kind) -> &'static [cache::Kind] {
     match kind {
         Kind::Job => &[cache::Kind::Jobs, cache::Kind::Applicants],

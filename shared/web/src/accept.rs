@@ -1,4 +1,4 @@
-//! Accepting work: ids by idempotency key, and the 202 answer.
+//! Accepting work: ids by idempotency key, and the 202 response.
 
 use std::fmt::Display;
 
@@ -41,8 +41,8 @@ pub fn accepted<T: Serialize>(location: &str, resource: &T) -> Response {
     response
 }
 
-/// 503 when the record was written and the queue did not take the job. The record stays and is enqueued later. The answer says
-/// so, because a repetition without the key would be a second piece of work.
+/// 503 when the record was written and the queue did not accept the job. The record stays and is enqueued later. The
+/// response says so, because a repetition without the key would be a second piece of work.
 pub fn not_enqueued(error: &impl Display) -> Problem {
     tracing::error!(%error, "recorded, but not enqueued");
     let detail = "the request is recorded and will be queued within 10 minutes; to hurry it, send it again with the same \

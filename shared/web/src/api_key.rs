@@ -1,4 +1,4 @@
-//! Authentication by API key: the header, and the one answer for every invalid key.
+//! Authentication by API key: the header, and the one response to every invalid key.
 
 use domain::api_key::PresentedKey;
 use http::HeaderMap;

@@ -19,7 +19,7 @@ use axum::response::Response;
 
 use crate::problem::Problem;
 
-/// Completes a function's routes with answers for unknown paths and methods, and with one log line for each request.
+/// Completes a function's routes with responses for unknown paths and methods, and with one log line for each request.
 pub fn app(routes: Router) -> Router {
     routes
         .fallback(|| async { Problem::not_found("there is nothing at this path") })

@@ -1,8 +1,9 @@
-//! The rate limit of a caller in an answer: the headers of draft-ietf-httpapi-ratelimit-headers-10 (`RateLimit-Policy`,
-//! `RateLimit`), the older `X-RateLimit-*`, and 429 as problem+json with the type that the draft registers.
+//! The rate limit of a caller in a response: the headers of draft-ietf-httpapi-ratelimit-headers-10
+//! (`RateLimit-Policy`, `RateLimit`), the older `X-RateLimit-*`, and 429 as problem+json with the type that the draft
+//! registers.
 //!
-//! Every answer of a limited route has them, whether the request was admitted or not. `t`, `Retry-After` and `X-RateLimit-Reset` are seconds
-//! from now, rounded up; none of them is a time of day.
+//! Every response of a limited route has them, whether the request was admitted or not. `t`, `Retry-After` and
+//! `X-RateLimit-Reset` are seconds from now, rounded up; none of them is a time of day.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 

@@ -18,7 +18,7 @@ const CURSOR_LIMIT: usize = 1_000;
 pub struct PageRequest {
     /// The most items of the page, 1 to 100.
     pub limit: u16,
-    /// The `next_cursor` of a former answer; none for the first page.
+    /// The `next_cursor` of a former response; none for the first page.
     pub cursor: Option<String>,
 }
 

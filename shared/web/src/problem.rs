@@ -11,11 +11,11 @@ pub struct FieldError {
     pub field: String,
     /// The rule in one word, for example `missing`, `unknown`, `type`, `invalid`.
     pub rule: &'static str,
-    /// What is expected, in a sentence.
+    /// The rule that is broken, as a sentence.
     pub detail: String,
 }
 
-/// An error answer as problem+json.
+/// An error response as problem+json.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
     /// Stable name of the kind of problem, a URI.
@@ -161,13 +161,13 @@ impl Problem {
         problem
     }
 
-    /// The answer when data could not be read or written: 503 when the same request may succeed later, else 500.
+    /// The response when data could not be read or written: 503 when the same request may succeed later, else 500.
     #[must_use]
     pub fn data_failed(retry: bool) -> Self {
         if retry { Self::unavailable("the data cannot be reached now; try again", 2) } else { Self::internal() }
     }
 
-    /// 503: a third party that this request needs does not answer; its breaker is open for so many seconds.
+    /// 503: a third party that this request needs does not respond; its breaker is open for so many seconds.
     #[must_use]
     pub fn dependency_unavailable(detail: impl Into<String>, retry_after_seconds: u32) -> Self {
         let mut problem = Self::new(
@@ -180,7 +180,7 @@ impl Problem {
         problem
     }
 
-    /// 500: a fault of this service. The cause is in the log, not in the answer.
+    /// 500: a fault of this service. The cause is in the log, not in the response.
     #[must_use]
     pub fn internal() -> Self {
         Self::new(
@@ -191,7 +191,7 @@ impl Problem {
         )
     }
 
-    /// The HTTP status of the answer.
+    /// The HTTP status of the response.
     #[must_use]
     pub fn status(&self) -> u16 {
         self.status

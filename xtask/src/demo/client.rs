@@ -117,17 +117,17 @@ impl Client {
         Ok(mails.iter().filter(wanted).cloned().collect())
     }
 
-    /// What a simulator's control API shows.
+    /// Reads from a simulator's control API.
     pub(super) async fn look(&self, url: &str) -> Result<Answer> {
         read(self.http.get(url)).await.context("the simulator did not answer")
     }
 
-    /// Takes something back at a simulator's control API.
+    /// Deletes at a simulator's control API.
     pub(super) async fn take_back(&self, url: &str) -> Result<Answer> {
         read(self.http.delete(url)).await.context("the simulator did not answer")
     }
 
-    /// Asks a simulator's control API.
+    /// Posts to a simulator's control API.
     pub(super) async fn control(&self, url: &str, body: &Value) -> Result<Answer> {
         read(self.http.post(url).json(body)).await.context("the simulator did not answer")
     }
@@ -157,13 +157,14 @@ impl Answer {
     }
 }
 
-/// A cursor as it stands in a query: it is opaque, so nothing may be assumed about its letters.
+/// A cursor, encoded for a query: it is opaque, so nothing may be assumed about its characters.
 fn encoded(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
 
-/// Runs a step: prints its line, or says which step failed and which of the logs (names with spaces between) tell more.
+/// Runs a step: prints its line, or names the step that failed and the logs (names with spaces between) that have the
+/// cause.
 pub(super) async fn step<T>(name: &str, logs: &str, work: impl Future<Output = Result<(T, String)>>) -> Result<T> {
     let began = Instant::now();
     match work.await {
@@ -185,7 +186,7 @@ pub(super) async fn chore(site: &Site, arguments: &[&str]) -> Result<String> {
     processes::capture("xtask/platform/stack.py", command, &site.log("finish")).await
 }
 
-/// Asks again until the answer is there. What came last is part of the failure.
+/// Repeats a request until the response is as expected. The last response is part of the failure.
 pub(super) async fn until<T, W>(expected: impl Display, seconds: u64, mut ask: impl FnMut() -> W) -> Result<T>
 where
     W: Future<Output = Result<Result<T, String>>>,

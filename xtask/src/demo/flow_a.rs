@@ -114,7 +114,7 @@ pub(super) async fn run(site: &Site, client: &Client, stranger: &Client, org: &O
     Ok(application_id)
 }
 
-/// What is not an application: a ping, a forgery, an action that the product does not know.
+/// Deliveries that are no application: a ping, a forgery, an unknown action.
 async fn others(sender: &Sender<'_>, connection: &str) -> Result<()> {
     let application = sender.application;
     step("ping answered", "webhook-worker", async {
@@ -169,7 +169,7 @@ impl Sender<'_> {
         let (first, last) = (pick(&FIRST_NAMES, id), pick(&LAST_NAMES, id / 7));
         let email = format!("{}.{}@mail.example", first.to_lowercase(), last.to_lowercase());
         let body = template
-            // Ids stand alone as numbers and inside of addresses as text.
+            // Ids are numbers where they are a value, and text inside of addresses.
             .replace("\"{application_id}\"", &id.to_string())
             .replace("\"{candidate_id}\"", &(id + 17).to_string())
             .replace("{application_id}", &id.to_string())
@@ -177,7 +177,7 @@ impl Sender<'_> {
             .replace("{first_name}", first)
             .replace("{last_name}", last)
             .replace("{email}", &email)
-            // The event id, not this time, tells two deliveries apart: it is constant within a run.
+            // Deliveries are distinguished by the event id, not by this time: it is constant within a run.
             .replace("{now}", "2026-11-20T09:30:00Z");
         Ok(body)
     }

@@ -1,4 +1,4 @@
-//! Flow B: what the frontend asks for itself, with honest states, and lists in pages.
+//! Flow B: the frontend's own requests, with their states, and lists in pages.
 
 use std::{collections::BTreeSet, time::Instant};
 
@@ -60,7 +60,7 @@ pub(super) async fn run(client: &Client, application: &str) -> Result<()> {
     .await
 }
 
-/// Asks for something that takes time. Answers where to look, and the key of the request.
+/// Requests work that takes time. Returns its path, and the key of the request.
 async fn accepted(client: &Client, path: &str, body: &Value) -> Result<(String, String)> {
     let key = Uuid::new_v4().to_string();
     let began = Instant::now();

@@ -1,7 +1,7 @@
-//! Flow E: what a mail says, who takes it, and what became of it.
+//! Flow E: the content of a mail, its provider, and its delivery.
 //!
-//! The second organisation changes its mail provider by its record alone; afterwards, also when a step failed, the record is
-//! as it was, so that the next run and whoever uses the stack meet the deployment's choice again.
+//! The second organisation changes its mail provider by its record alone; afterwards, also when a step failed, the
+//! record is as it was, so that the next run and other users of the stack have the deployment's choice again.
 
 use std::{cell::Cell, time::Duration};
 
@@ -28,7 +28,7 @@ const PATH: &str = "/api/notifications";
 const PROVIDER: &str = "sendgrid";
 /// A process believes for 30 s what it knows of an organisation.
 const UNTIL_IN_FORCE: u64 = 40;
-/// Between two mails that try whether the change is in force: each is a mail that somebody would get.
+/// The time between two mails that check whether the change is in force: each is sent to a recipient.
 const BETWEEN_TRIES: Duration = Duration::from_secs(2);
 
 /// The organisation that changes its provider, and that provider.
@@ -69,7 +69,7 @@ pub(super) async fn run(
     outcome.and(restored)
 }
 
-/// A mail that is written in the language that was asked for, and says what its preview said.
+/// A mail in the requested language, with the same text as its preview.
 async fn invitation(client: &Client) -> Result<()> {
     let begin = Timestamp::now().checked_add(SignedDuration::from_hours(7 * 24))?;
     let data = json!({
@@ -139,8 +139,8 @@ impl Switched<'_> {
         .await
     }
 
-    /// A mail that was taken, of which the sender does not hear that it was. Answers its notification, and how
-    /// many entries its history has.
+    /// A mail that was accepted, with a reply that is lost. Returns its notification, and the number of entries in its
+    /// history.
     async fn lost_reply(&self) -> Result<(String, usize)> {
         let faults = format!("{}/faults", self.control_url);
         let id = step("a mail is taken and the reply gets lost: unknown", "email-worker", async {
@@ -161,7 +161,7 @@ impl Switched<'_> {
                 Ok(if state == "unknown" { Ok(id) } else { Err(format!("{id} went by {provider}")) })
             })
             .await;
-            // One that nobody met must not hit a mail of whoever uses the stack later.
+            // A fault that no request met must not hit a later mail on the stack.
             let fault = fault.get("id").and_then(Value::as_u64).context("the simulator gave no id")?;
             self.client.take_back(&format!("{faults}/{fault}")).await?;
             unknown.map(|id| (id.clone(), id))
@@ -178,7 +178,7 @@ impl Switched<'_> {
         Ok((id, known))
     }
 
-    /// The provider tells by webhook that the mail arrived.
+    /// The provider reports by webhook that the mail arrived.
     async fn delivered(&self, notification: &str, known: usize) -> Result<()> {
         let correlation = self.reference(notification);
         step("the provider tells that it arrived (signed webhook)", "webhook-receiver", async {
@@ -209,7 +209,7 @@ impl Switched<'_> {
             Ok((done, "delivered".to_owned()))
         })
         .await?;
-        // What came before was shown when the doubt was cleared up.
+        // The former entries were printed when the lookup had ended.
         history(&done, known);
         Ok(())
     }
@@ -223,26 +223,26 @@ impl Switched<'_> {
         .await
     }
 
-    /// What the provider has of a notification.
+    /// The mails of a notification at the provider.
     async fn mails(&self, notification: &str) -> Result<Vec<Value>> {
         let url = format!("{}/mails?correlation={}", self.control_url, self.reference(notification));
         let answer = self.client.look(&url).await?.expect(StatusCode::OK)?;
         answer.body.get("items").and_then(Value::as_array).cloned().context("the simulator gave no list of mails")
     }
 
-    /// What the provider got along with the mail.
+    /// The reference of the mail at the provider.
     fn reference(&self, notification: &str) -> String {
         format!("{}_{notification}", self.org)
     }
 }
 
-/// Asks for a notification. Answers its id.
+/// Requests a notification. Returns its id.
 async fn requested_provider(client: &Client, body: &Value) -> Result<String> {
     let answer = client.post(PATH, body, &Uuid::new_v4().to_string()).await?;
     answer.expect(StatusCode::ACCEPTED)?.text("/id")
 }
 
-/// Says who takes an organisation's mail. Answers what was said before.
+/// Chooses an organisation's mail providers. Returns the former choice.
 async fn choose(site: &Site, org: &str, providers: &[String]) -> Result<Vec<String>> {
     let mut arguments = vec!["mail-providers", "--stack", deploy::STACK, "--organisation", org];
     for provider in providers {

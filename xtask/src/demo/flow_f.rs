@@ -15,12 +15,12 @@ use crate::{
     report,
 };
 
-/// Key of the connection in stack.json, and the simulator that it asks.
+/// The key of the connection in stack.json, and its simulator.
 const ATS: [(&str, &str); 4] =
     [("greenhouse-api", "greenhouse"), ("lever", "lever"), ("workday", "workday"), ("bamboohr", "bamboohr")];
 /// Objects of all kinds that each simulator has at least.
 const OBJECTS: u32 = 150;
-/// Changes that are tried until one is of the kind that is wanted.
+/// The most changes until one is of the wanted kind.
 const MAX_STEPS: u32 = 400;
 const SECONDS: u64 = 120;
 
@@ -58,7 +58,7 @@ impl<'a> Ats<'a> {
         format!("/api/connections/{}", self.connection)
     }
 
-    /// Sees to it that there is something to read at the simulator.
+    /// Makes sure that the simulator has objects to read.
     async fn grow(&self) -> Result<()> {
         let url = format!("{}/{}/grow", self.control, self.account);
         self.client.control(&url, &json!({"seed": 1, "count": OBJECTS})).await?.expect(StatusCode::NO_CONTENT)?;
@@ -81,7 +81,7 @@ impl<'a> Ats<'a> {
         .await
     }
 
-    /// Asks for a run, and gives it when it has ended.
+    /// Requests a run, and returns it when it has ended.
     async fn sync(&self, mode: &str) -> Result<Value> {
         let path = self.path();
         let idle = |state: &Value| state.pointer("/sync/running").is_none_or(Value::is_null);
@@ -108,7 +108,7 @@ impl<'a> Ats<'a> {
         Ok(truth.into_iter().filter(|(place, _)| place.starts_with("application/")).collect())
     }
 
-    /// Lets things happen at the provider until one of them is what is wanted; gives the application.
+    /// Steps the provider's world until a change is of the wanted kind; returns the application.
     async fn happens(&self, wanted: impl Fn(&Truth, &Truth) -> Option<String>) -> Result<String> {
         let mut before = self.truth().await?;
         for number in 0..MAX_STEPS {

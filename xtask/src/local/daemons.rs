@@ -24,7 +24,7 @@ use crate::{processes, site::Site};
 struct Record {
     pid: i32,
     started: u64,
-    /// What the program was started from; another fingerprint means that it must be started anew.
+    /// The fingerprint of the program's inputs; a program with another one is restarted.
     fingerprint: String,
 }
 
@@ -56,7 +56,7 @@ impl<'a> Daemons<'a> {
         if running(self.site, program.name).is_some_and(|record| record.fingerprint == program.fingerprint) {
             return Ok(false);
         }
-        // One that runs from something else, or what a crashed one left behind.
+        // A program of other inputs, or the rest of a crashed one.
         stop(self.site, program.name);
         self.begun.borrow_mut().push(program.name);
         start(self.site, program)?;
@@ -119,7 +119,7 @@ pub(crate) fn recorded(site: &Site) -> Vec<String> {
     names.collect()
 }
 
-/// Ends a program with everything that it started, and forgets it. Whether there was something to end.
+/// Ends a program with all its children, and forgets it. True when one was running.
 pub(crate) fn stop(site: &Site, name: &str) -> bool {
     let path = record_path(site, name);
     let Some(record) = read(&path) else { return false };
@@ -152,7 +152,7 @@ fn record_path(site: &Site, name: &str) -> PathBuf {
     site.state.join(format!("{name}.pid"))
 }
 
-/// When a process started, or none when it does not run.
+/// The start time of a process, or none when it does not run.
 fn started(pid: i32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let fields = processes::fields(&stat)?;

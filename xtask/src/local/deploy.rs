@@ -23,11 +23,12 @@ use crate::{
 pub(crate) const STAGE: &str = "local";
 pub(crate) const STACK: &str = "hiring-integrations-local";
 
-/// What the emulator does not know: resource types, and properties of functions.
+/// The parts of the template that the emulator does not support: resource types, and properties of functions.
 const REFUSED_TYPES: [&str; 1] = ["AWS::CloudWatch::CompositeAlarm"];
 const REFUSED_PROPERTIES: [&str; 1] = ["DeploymentPreference"];
 
-/// Seconds that a worker may take at least, and that a queue hides a message at least, however fast the clock is.
+/// The shortest timeout of a worker and the shortest visibility timeout of a queue, in seconds, at any speed of the
+/// clock.
 const SHORTEST_TIMEOUT: u64 = 8;
 const SHORTEST_VISIBILITY: u64 = 12;
 
@@ -82,8 +83,8 @@ fn parameters(site: &Site, mode: &Mode) -> Vec<String> {
         format!("ProviderBaseUrl=http://127.0.0.1:{}", site.simulators()),
         "MailFrom=notifications@hiring.example".to_owned(),
         format!("MailProvider={}", mode.mail_provider.as_deref().unwrap_or("smtp")),
-        // A simulator knows at once what it took: nobody has to wait for minutes here. What is told meanwhile is work, which needs
-        // its time of the machine.
+        // A simulator's lookup has no lag, so that no wait of minutes is needed here. The events of the meantime are
+        // work, which needs time on the machine.
         format!("MailSettlingSeconds={}", if mode.time.is_the_machines() { 3 } else { 10 }),
         "MailUnsubscribe=mailto:no-reports@hiring.example".to_owned(),
         "SmtpHost=127.0.0.1".to_owned(),
@@ -154,8 +155,8 @@ fn derive(template: Template, packages: &BTreeMap<String, Package>, mode: &Mode)
     Ok((content, left_out))
 }
 
-/// Divides what AWS waits for by the speed of the stack's clock: how long a queue hides a message, and how long a worker may take
-/// for its messages, because its leases end then. It gives work the time that it needs on a busy machine all the same.
+/// Divides the times of AWS by the speed of the stack's clock: the visibility timeouts of queues, and the timeouts of
+/// workers, because their leases end then. Work has at least the time that it needs on a busy machine.
 fn shorten(resources: &mut Mapping, time: TimeScale) {
     for resource in resources.iter_mut().map(|(_, resource)| resource) {
         let kind = resource.get("Type").and_then(Value::as_str).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! How a stack is brought up.
+//! The mode of a stack.
 
 use super::time_scale::TimeScale;
 
@@ -8,6 +8,6 @@ pub(crate) struct Mode {
     pub(crate) containers: bool,
     /// Who takes the e-mails; none for the SMTP server of the stack.
     pub(crate) mail_provider: Option<String>,
-    /// How fast the clock of the stack is.
+    /// The speed of the stack's clock.
     pub(crate) time: TimeScale,
 }

@@ -1,4 +1,4 @@
-//! Packs each function's binary into a zip, the way AWS Lambda takes it, and knows what changed.
+//! Packs each function's binary into a zip for AWS Lambda, if it changed.
 
 use std::{
     collections::BTreeMap,
@@ -19,7 +19,7 @@ pub(crate) struct Package {
     pub(crate) bytes: u64,
 }
 
-/// Packs `name -> binary`; a binary that did not change keeps its zip.
+/// Packs `name -> binary`; an unchanged binary keeps its zip.
 pub(crate) async fn pack(site: &Site, binaries: &BTreeMap<String, PathBuf>) -> Result<BTreeMap<String, Package>> {
     let mut command = python::script(site, "package.py")?;
     command.arg(site.state.join("zips"));
@@ -65,7 +65,7 @@ impl Template {
         Ok(found)
     }
 
-    /// Where the binary of a function is.
+    /// The path of a function's binary.
     pub(crate) fn binary(&self, site: &Site, sam_build: bool, id: &str, name: &str) -> PathBuf {
         if sam_build { self.folder().join(id).join("bootstrap") } else { site.binaries().join(name) }
     }

@@ -1,4 +1,4 @@
-//! Starts what a stack stands on: the AWS emulator, the simulators of third parties, the SMTP server, Redis.
+//! Starts the services of a stack: the AWS emulator, the simulators of third parties, the SMTP server, Redis.
 
 use std::{
     fs,
@@ -29,7 +29,7 @@ pub(crate) const REDIS: &str = "redis";
 const SMTP_USER: &str = "hiring";
 const SMTP_PASSWORD: &str = "local-smtp-password";
 
-/// Starts what does not run, and anew what runs from something else than now. Whether the emulator was started, which
+/// Starts the services that do not run, and restarts those with other inputs. True when the emulator was started, which
 /// means that it is empty.
 pub(crate) async fn ensure(site: &Site, daemons: &Daemons<'_>, certificate: &str, mode: &Mode) -> Result<bool> {
     let began = Instant::now();

@@ -24,7 +24,7 @@ pub(crate) struct Stack {
     #[serde(default)]
     pub(crate) operator_token: String,
     pub(crate) simulators: BTreeMap<String, Simulator>,
-    /// Where each mail provider tells what became of mails.
+    /// The webhook URL of each mail provider.
     #[serde(default)]
     pub(crate) mail_webhooks: BTreeMap<String, MailWebhook>,
     /// `GET` answers the received e-mails as a JSON list, `DELETE` clears them.
@@ -38,7 +38,7 @@ pub(crate) struct Stack {
     /// Seconds of the stack's clock in a second of the machine.
     #[serde(default = "same")]
     pub(crate) time_scale: u32,
-    /// When both clocks showed the same, in milliseconds since 1970 UTC.
+    /// The time at which both clocks were equal, in milliseconds since 1970 UTC.
     #[serde(default)]
     pub(crate) time_origin_ms: u64,
 }
@@ -76,7 +76,7 @@ pub(crate) struct Simulator {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct MailWebhook {
     pub(crate) url: String,
-    /// What the simulator signs with: the `secret` of its control route `deliver`.
+    /// The signing secret of the simulator: `secret` of its control route `deliver`.
     pub(crate) secret: String,
 }
 
@@ -132,7 +132,7 @@ impl Stack {
         fs::write(site.stack_json(), serde_json::to_string_pretty(self)? + "\n").context("failed to write stack.json")
     }
 
-    /// Tells a person what to do with the stack.
+    /// Prints the use of the stack for a person.
     pub(crate) fn explain(&self, site: &Site) {
         let file = site.display(&site.stack_json());
         let (ca, api, mailbox) = (site.display(&site.ca()), &self.api_url, &self.mailbox_url);

@@ -1,4 +1,4 @@
-//! How much faster than the machine's the clock of a stack is: leases, waits and schedules then pass in seconds.
+//! The speed of a stack's clock against the machine's: leases, waits and schedules then pass in seconds.
 //!
 //! Everything of the stack gets the same two numbers: the functions by their environment (`aws::clock`), the simulators by
 //! arguments, the tests by `stack.json`. What AWS itself waits for follows in the deployed template.
@@ -15,7 +15,7 @@ use anyhow::Result;
 pub(crate) struct TimeScale {
     /// Seconds of the clock in a second of the machine.
     pub(crate) factor: u32,
-    /// When both showed the same, in milliseconds since 1970 UTC.
+    /// The time at which both were equal, in milliseconds since 1970 UTC.
     pub(crate) origin_ms: u64,
 }
 
@@ -40,7 +40,7 @@ impl TimeScale {
         self.factor == 1
     }
 
-    /// What the functions read.
+    /// The environment variables of the functions.
     pub(crate) fn environment(self) -> BTreeMap<String, String> {
         if self.is_the_machines() {
             return BTreeMap::new();

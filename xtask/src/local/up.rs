@@ -25,7 +25,7 @@ use crate::{
     site::Site,
 };
 
-/// What `stack.py finish` answers.
+/// The output of `stack.py finish`.
 #[derive(Deserialize)]
 struct Finished {
     outputs: BTreeMap<String, String>,
@@ -37,10 +37,10 @@ struct Finished {
     functions: BTreeMap<String, String>,
 }
 
-/// What `stack.py warm` answers for a function.
+/// The output of `stack.py warm` for a function.
 #[derive(Serialize, Deserialize)]
 struct Start {
-    /// Until the runtime asked for its first event, as the function logged it itself.
+    /// The time until the runtime requested its first event, as the function logged it.
     init_ms: Option<f64>,
     /// The first call as its caller saw it, start included.
     first_ms: f64,

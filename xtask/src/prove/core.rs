@@ -21,7 +21,7 @@ const MEASURING: [&str; 6] = [
     "e2e::resilience::kill_points",
     "e2e::resilience::limit",
 ];
-/// What is measured, with the most that it may be.
+/// The measured numbers, with their upper bounds.
 const BUDGETS: [(&str, u64); 4] =
     [("calls_success", 2), ("calls_duplicate", 1), ("calls_breaker_open", 0), ("calls_denied", 0)];
 
@@ -52,7 +52,7 @@ pub(super) async fn core(args: &ProofArgs) -> Result<bool> {
     Ok(outcome.is_ok() && numbers.hold())
 }
 
-/// What the tests printed.
+/// The output of the tests.
 #[derive(Default)]
 struct Numbers {
     states: u64,

@@ -14,7 +14,7 @@ const MODELS: &str = "models";
 const PROOFS: &str = "proofs";
 /// The tests that measure, by the beginnings of their names.
 const MEASURING: [&str; 2] = ["e2e::mail::matrix", "e2e::mail::thousand"];
-/// What is measured, by its name here and in the tests, in the order of the last line.
+/// The measured numbers, by their names here and in the tests, in the order of the last line.
 const NUMBERS: [(&str, &str); 4] = [
     ("cells", "mail_cells"),
     ("doubled", "mail_doubled"),
@@ -60,12 +60,12 @@ pub(super) async fn mail(args: &ProofArgs) -> Result<bool> {
     Ok(outcome.is_ok() && numbers.hold())
 }
 
-/// What became of each case, as the tests say it; a test's own name may be before it.
+/// The outcome of each case, as the tests print it; a test's own name may be before it.
 fn cells(proofs: &str) -> impl Iterator<Item = &str> {
     proofs.lines().filter_map(|line| line.get(line.find("cell: ")?..))
 }
 
-/// What the tests printed.
+/// The output of the tests.
 struct Numbers {
     /// Whether the model ran: a filter that meets no test passes.
     explored: bool,
@@ -73,7 +73,7 @@ struct Numbers {
 }
 
 impl Numbers {
-    /// Sums the numbers of the lines `measured: name=N ...`: each test tells of its own mails.
+    /// Sums the numbers of the lines `measured: name=N ...`: each test prints those of its own mails.
     fn read(models: &str, proofs: &str) -> Self {
         let explored = pairs(models, "model: ").any(|pair| pair == ("name", "delivery"));
         let mut measured = BTreeMap::<String, u64>::new();

@@ -77,7 +77,7 @@ pub(super) async fn sync(args: &SyncArgs) -> Result<bool> {
     Ok(outcome.is_ok() && numbers.hold(providers * args.seeds))
 }
 
-/// What the tests printed, summed over the providers.
+/// The output of the tests, summed over the providers.
 struct Numbers(BTreeMap<String, u64>);
 
 impl Numbers {

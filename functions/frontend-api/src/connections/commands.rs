@@ -40,7 +40,8 @@ pub(super) async fn pause(
     Ok(Json(response))
 }
 
-/// Allows requests to the provider again. The credentials are tried first, because they may have been revoked meanwhile.
+/// Allows requests to the provider again. The credentials are checked first, because they may have been revoked
+/// meanwhile.
 pub(super) async fn resume(
     State(api): State<Api>,
     identity: Identity,

@@ -1,4 +1,4 @@
-//! Creates a connection: its record, its secrets, its sync state, and the job that tries it.
+//! Creates a connection: its record, its secrets, its sync state, and the job that checks it.
 //!
 //! Secrets go to the parameter store and nowhere else; the hash by which a repeated request is recognised cannot be used to
 //! guess them.
@@ -34,7 +34,7 @@ use crate::audit::{AuditedAction, Change, audited};
 use crate::integrations::{webhooks_by_hand, webhooks_by_us};
 use crate::response::unavailable;
 
-/// Creates a connection; a worker then tries its credentials.
+/// Creates a connection; a worker then checks its credentials.
 pub(super) async fn create(
     State(api): State<Api>,
     identity: Identity,
@@ -71,7 +71,8 @@ pub(super) async fn create(
     };
     let action = AuditedAction { action: "connection.create", target: format!("{KIND}/{id}"), reason };
     let carry_out = async {
-        // The record first: only the request that created it may write its secrets. Without a sync state no worker takes it.
+        // The record first: only the request that created it may write its secrets. Without a sync state no worker
+        // claims it.
         let created = api.records.create(&org, &connection, &hash, now).await.map_err(|e| unavailable(&e))?;
         let result = match created {
             Created::New => complete(&api, &org, ats, connection, secrets).await?,
@@ -109,7 +110,8 @@ fn request_hash(body: &CreateConnectionRequest, headers: &HeaderMap) -> Result<S
     })
 }
 
-/// Sets the address for webhooks that we create, unless one was given: the worker that tries the credentials creates them.
+/// Sets the address for webhooks that we create, unless one was given: the worker that checks the credentials creates
+/// them.
 fn set_webhook_url(
     settings: &mut BTreeMap<String, String>,
     context: Option<Extension<RequestContext>>,
@@ -134,7 +136,7 @@ async fn repeat(
         return complete(api, org, ats, connection, secrets).await;
     }
     enqueue(api, &key).await;
-    // A generated secret was in the answer to the former request, and is shown only once.
+    // A generated secret was in the response to the former request, and is returned only once.
     let connection = connection_response(org, connection, state, clock::now());
     Ok(ConnectionCreated { connection, webhook_secret: None })
 }

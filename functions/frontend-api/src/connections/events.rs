@@ -30,7 +30,7 @@ use crate::response::{list_of, not_found, unavailable};
 
 /// The most events that one request replays.
 const MAX_EVENTS: u16 = 500;
-/// Bodies that are read at once: each may have 200 KB, and an answer of the table 16 MB.
+/// Bodies that are read at once: each may have 200 KB, and a response of the table 16 MB.
 const READ_BATCH: usize = 25;
 /// Messages that are sent at once.
 const SEND_CONCURRENCY: usize = 10;
@@ -170,8 +170,8 @@ async fn enqueue_replays(
     Ok(replayed)
 }
 
-/// The delivery that applies an event again; none for an event without a body. It keeps the time at which the event was
-/// received, so that what the provider sent since then stays newer.
+/// The delivery that applies an event again; none for an event without a body. It has the time at which the event was
+/// received, so that later data of the provider stays newer.
 fn replay_of(key: &ConnectionKey, provider: &str, event: WebhookEvent) -> Option<WebhookDelivery> {
     let body = BASE64_STANDARD.decode(event.body?).ok()?;
     let digits: String = random::secret().chars().take(REPLAY_DIGITS).collect();

@@ -12,7 +12,7 @@ use crate::api::Api;
 use crate::request::id;
 use crate::response::{not_found, unavailable};
 
-/// The word for a connection in answers and in the audit.
+/// The word for a connection in responses and in the audit.
 pub(super) const KIND: &str = "connection";
 
 /// The key of the caller's connection with the id of the path.

@@ -8,9 +8,9 @@ use store::sync_states::{Progress, SyncState};
 
 use super::types::{ConnectionResponse, RunResponse, RunningRunResponse, SyncResponse};
 
-/// The longest time between two pages of a run. A worker that exceeds it is taken for dead, whatever its lease says.
+/// The longest time between two pages of a run. A worker that exceeds it counts as dead, whatever its lease says.
 const MAX_HEARTBEAT_AGE: SignedDuration = SignedDuration::from_mins(2);
-/// The most characters of a provider's cursor that are shown.
+/// The most characters of a provider's cursor in a response.
 const MAX_CURSOR_CHARS: usize = 200;
 
 /// Renders a connection with its sync state.
@@ -92,7 +92,7 @@ pub(super) fn run_response(run: Run) -> RunResponse {
     }
 }
 
-/// The path that takes a connection's webhooks.
+/// The path of a connection's webhooks.
 pub(super) fn webhook_path(provider: &str, org: &OrgId, connection: &ConnectionId) -> String {
     format!("/api/webhooks/{provider}/{org}/{connection}")
 }
@@ -116,8 +116,8 @@ pub(super) fn unlisted_runs(state: &SyncState, listed: &[Run], now: Timestamp) -
     running_runs(state, now).into_iter().chain(ended).collect()
 }
 
-/// The runs that have not ended, the one that worked last first, each with its position as `resume_point`. When their worker
-/// has stopped reporting they are shown as interrupted, before the next worker records that.
+/// The runs that have not ended, the one that worked last first, each with its position as `resume_point`. A run whose
+/// worker has stopped reporting is returned as interrupted, before the next worker records that.
 fn running_runs(state: &SyncState, now: Timestamp) -> Vec<Run> {
     let passes = [state.full.as_ref(), state.incremental.as_ref()].into_iter().flatten();
     let mut running: Vec<&Progress> = passes.filter(|progress| progress.running).collect();

@@ -1,4 +1,4 @@
-//! Makes a connection due, and enqueues the job that a worker takes.
+//! Makes a connection due, and enqueues the job for a worker.
 
 use aws::clock;
 use aws::error::AwsError;

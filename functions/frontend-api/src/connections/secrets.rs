@@ -26,10 +26,10 @@ use crate::response::unavailable;
 
 /// Name of the parameter with a connection's credentials: the JSON of an object of texts.
 const CREDENTIALS: &str = "credentials";
-/// Name of the parameter in which the sync keeps access tokens.
+/// The name of the parameter in which the sync stores access tokens.
 const TOKENS: &str = "tokens";
 
-/// Replaces the secrets of a connection; a worker then tries them.
+/// Replaces the secrets of a connection; a worker then checks them.
 pub(super) async fn rotate(
     State(api): State<Api>,
     identity: Identity,

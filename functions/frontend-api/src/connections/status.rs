@@ -27,7 +27,7 @@ impl StatusChange {
     }
 }
 
-/// Gives a connection the status that `next` decides from the present one.
+/// Changes a connection's status to the one that `next` decides from the present one.
 pub(super) async fn change_status(
     api: &Api,
     key: &ConnectionKey,

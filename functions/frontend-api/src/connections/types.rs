@@ -74,13 +74,13 @@ pub(super) struct ConnectionResponse {
     pub(super) login: LoginMethod,
     pub(super) account: Option<String>,
     pub(super) settings: BTreeMap<String, String>,
-    /// The path that takes the provider's webhooks; null for a provider without webhooks.
+    /// The path of the provider's webhooks; null for a provider without webhooks.
     pub(super) webhook_url: Option<String>,
     pub(super) created_at: Timestamp,
     pub(super) sync: Option<SyncResponse>,
 }
 
-/// A connection with the secret that is shown only once.
+/// A connection with the secret that is returned only once.
 #[derive(Serialize)]
 pub(super) struct ConnectionCreated {
     #[serde(flatten)]

@@ -62,7 +62,7 @@ pub(super) fn provider(id: &str) -> Result<&'static AtsProvider, FieldError> {
     })
 }
 
-/// Validates login, account and settings. `webhook_path` is the path that takes this connection's webhooks.
+/// Validates login, account and settings. `webhook_path` is the path of this connection's webhooks.
 pub(super) fn settings(provider: &AtsProvider, given: &ConnectionInput<'_>, webhook_path: &str, errors: &mut Errors) {
     let ConnectionInput { login, account: _, settings } = given;
     let offered = logins(provider);
@@ -174,7 +174,7 @@ pub(super) fn secrets(
 }
 
 fn webhook_secret_value(provider: &AtsProvider, value: &str, field: &str, errors: &mut Errors) {
-    // A provider whose webhooks each have a secret of their own gives one on each line.
+    // For a provider whose webhooks each have a secret of their own, the secrets are one on each line.
     let one = !webhooks_by_us(provider);
     let plain = |c: char| !c.is_control() || (c == '\n' && !one);
     if !(MIN_WEBHOOK_SECRET_BYTES..=MAX_WEBHOOK_SECRET_BYTES).contains(&value.len()) {

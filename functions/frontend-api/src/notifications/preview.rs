@@ -41,7 +41,7 @@ pub(super) struct PreviewResponse {
     html: String,
 }
 
-/// Renders a mail. Every caller with a token may ask, because no record is read.
+/// Renders a mail. Every caller with a token may request it, because no record is read.
 pub(super) async fn preview(
     State(api): State<Api>,
     _: Identity,

@@ -106,7 +106,7 @@ impl Scope {
         }
     }
 
-    /// The role that an action takes.
+    /// The role that an action requires.
     const fn role(self) -> Role {
         match self {
             Self::Deployment => Role::Operator,

@@ -157,7 +157,7 @@ async fn check_unreachable(url: &str) {
     assert!(taken < 10, "{url}: {taken} s");
     let counts = cache.statistics();
     assert_eq!((counts.bypassed, counts.invalidations), (3, 3));
-    // Readers and writers try once each, and then back off for three seconds.
+    // Readers and writers connect once each, and then back off for three seconds.
     assert!((1..=2 + 2 * (taken / 3)).contains(&counts.shared_errors), "{url}: {counts:?}");
 }
 
@@ -165,7 +165,7 @@ async fn check_unreachable(url: &str) {
 async fn an_unreachable_shared_tier_makes_the_origin_answer_soon() {
     // Nothing listens there any more.
     let gone = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
-    // Something listens there and says nothing: no greeting of Redis, no TLS.
+    // The server accepts connections and sends nothing: no greeting of Redis, no TLS.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let mute = silent.local_addr().expect("an address");
     for (scheme, address) in [("redis", gone), ("redis", mute), ("rediss", mute)] {

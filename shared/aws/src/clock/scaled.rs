@@ -11,13 +11,13 @@ use jiff::Timestamp;
 
 use crate::environment;
 
-/// Most that the clock may be faster: beyond this, a lease ends before any work is done.
+/// The fastest clock: beyond this, a lease ends before any work is done.
 const FASTEST: u32 = 100;
 
 static SCALE: LazyLock<Option<Scale>> =
     LazyLock::new(|| Scale::parse(&environment::optional("TIME_SCALE")?, &environment::optional("TIME_ORIGIN")?));
 
-/// How a clock differs from the machine's.
+/// The difference of a clock from the machine's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Scale {
     factor: u32,
@@ -42,7 +42,7 @@ pub(super) fn at(machine: Timestamp) -> Timestamp {
     SCALE.map_or(machine, |scale| scale.at(machine))
 }
 
-/// What a duration of the clock takes on the machine.
+/// The time on the machine of a duration of the clock.
 pub(super) fn on_machine(duration: Duration) -> Duration {
     SCALE.map_or(duration, |scale| duration / scale.factor)
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::environment;
 
-/// Kills this process when the folder `FAULT_POINTS` has the file `<name>@<work>`; the file goes first, so that each order
-/// is carried out once, by one process.
+/// Kills this process when the folder `FAULT_POINTS` has the file `<name>@<work>`; the file is removed first, so that
+/// one process is killed once.
 pub async fn point(name: &str, work: &str) {
     let Some(folder) = environment::optional("FAULT_POINTS") else { return };
     // The id of work may come from a provider, and is no path.
@@ -16,12 +16,12 @@ pub async fn point(name: &str, work: &str) {
         return;
     }
     tracing::error!(point = name, work, "killed here, as a test ordered");
-    // Not an exit: nothing is flushed, nobody is told, no destructor runs.
+    // This is no exit: nothing is flushed, no connection is closed, no destructor runs.
     let _killed_before_it_returns = Command::new("kill").args(["-9", &process::id().to_string()]).status();
     std::future::pending().await
 }
 
-/// How often a call in flight looks for an order to die.
+/// The interval at which a call in flight checks whether it is to be killed.
 const LOOKS: Duration = Duration::from_millis(20);
 
 /// Passes the point again and again while a call is in flight.

@@ -69,7 +69,7 @@ impl Calls {
         Ok(found)
     }
 
-    /// Reads up to a hundred items; gives what was found and the keys that there was no capacity for.
+    /// Reads up to a hundred items; returns the items, and the keys for which there was no capacity.
     async fn batch(&self, keys: Vec<Item>, only: &[&'static str]) -> Result<(Vec<Item>, Vec<Item>), AwsError> {
         let mut requested = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true);
         if !only.is_empty() {

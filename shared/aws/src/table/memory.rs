@@ -42,7 +42,7 @@ impl Memory {
         self.items.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Carries out a call: its caller may be dropped before it, or after it without its answer, as with the service.
+    /// Executes a call: its caller may be dropped before it, or after it without its response, as with the service.
     pub(super) async fn carry_out<T>(&self, call: impl FnOnce(&Self) -> T) -> T {
         tokio::task::yield_now().await;
         let answer = call(self);
@@ -119,7 +119,7 @@ impl Memory {
         Written::Applied(if all_new { item } else { old })
     }
 
-    /// A page along the table or an index; an item without the attributes of an index is not in it.
+    /// A page of the table or an index; an item without the attributes of an index is not in it.
     pub(super) fn query(&self, query: &Query) -> (Vec<Item>, Option<Item>) {
         let (partition, wanted) = &query.partition;
         let sort = match (query.index, &query.up_to) {

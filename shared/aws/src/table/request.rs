@@ -29,7 +29,7 @@ pub struct Write {
 /// The result of a conditional write.
 #[derive(Debug)]
 pub enum Written {
-    /// The write was made; the item as the caller asked for it.
+    /// The write was made; the item as the caller requested it.
     Applied(Item),
     /// The condition did not hold; the item as it was found, if there is one.
     Refused(Option<Item>),
@@ -167,7 +167,7 @@ pub(super) fn names_in(expression: &str) -> HashMap<String, String> {
         .collect()
 }
 
-/// A page-wise read along an index or the table itself.
+/// A page-wise read of an index or the table itself.
 #[derive(Debug)]
 pub struct Query {
     /// The index; none for the table.
@@ -178,9 +178,9 @@ pub struct Query {
     pub up_to: Option<(&'static str, String)>,
     /// Oldest first, or newest first.
     pub ascending: bool,
-    /// Most items of the page.
+    /// The most items of the page.
     pub limit: u16,
-    /// Where a former page ended.
+    /// The key at which the former page ended.
     pub after: Option<Item>,
 }
 

@@ -32,7 +32,7 @@ pub struct Job {
     /// Derived from the provider's id, or fresh for a job made here.
     pub id: JobId,
     pub title: String,
-    /// Whether it can be applied to.
+    /// Whether candidates can apply for it.
     #[serde(default)]
     pub status: JobStatus,
     /// The provider's own word for that.
@@ -50,7 +50,7 @@ pub struct Job {
     pub offices: Vec<OfficeId>,
     /// The job's description, as plain text or HTML.
     pub description: Option<String>,
-    /// Where it came from; none for a job made here.
+    /// The source; none for a job that was created here.
     pub source: Option<Source>,
 }
 
@@ -71,11 +71,11 @@ pub struct Candidate {
     pub title: Option<String>,
     /// The person's current employer.
     pub company: Option<String>,
-    /// Where it came from.
+    /// The source of the record.
     pub source: Source,
 }
 
-/// How far an application is, in the words that all ATS share.
+/// The state of an application, in the words that all ATS share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ApplicationStatus {
@@ -85,7 +85,7 @@ pub enum ApplicationStatus {
     Rejected,
     /// Ended with a hire.
     Hired,
-    /// The provider said something that this version does not know; `provider_status` keeps its word.
+    /// A word of the provider that this version does not know; it is in `provider_status`.
     #[serde(other)]
     Unknown,
 }
@@ -116,16 +116,16 @@ pub struct Application {
     pub provider_status: Option<String>,
     /// The provider's name of the stage.
     pub stage: Option<String>,
-    /// When it was made, as the provider says; none when it did not say.
+    /// The time of the application, as the provider states it.
     pub applied_at: Option<Timestamp>,
-    /// Why it was turned down, in the provider's words.
+    /// The reason of the rejection, in the provider's words.
     #[serde(default)]
     pub rejection_reason: Option<String>,
-    /// The stages that it was in, oldest first. None in an observation of a provider that does not tell: then what was
-    /// observed is collected.
+    /// The stages of the application, oldest first. None in an observation of a provider that does not list them: then
+    /// observed stages are collected.
     #[serde(default)]
     pub history: Option<Vec<StageEntry>>,
-    /// Where it came from.
+    /// The source of the record.
     pub source: Source,
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::Source;
 use crate::id::{ApplicationId, CandidateId, InterviewId, OfferId, ScorecardId, UserId};
 
-/// How far an interview is.
+/// The state of an interview.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum InterviewStatus {
@@ -34,9 +34,9 @@ pub struct Interview {
     pub application: Option<ApplicationId>,
     /// The candidate who is interviewed.
     pub candidate: Option<CandidateId>,
-    /// What it is called.
+    /// The name of the interview.
     pub name: Option<String>,
-    /// How far it is.
+    /// The state of the interview.
     pub status: InterviewStatus,
     /// The provider's own word for that.
     pub provider_status: Option<String>,
@@ -46,15 +46,15 @@ pub struct Interview {
     pub ends_at: Option<Timestamp>,
     /// The users who hold the interview.
     pub interviewers: Vec<UserId>,
-    /// Where it came from.
+    /// The source of the record.
     pub source: Source,
 }
 
-/// How far an offer is.
+/// The state of an offer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OfferStatus {
-    /// The candidate has not answered yet.
+    /// The candidate has not responded yet.
     Unresolved,
     /// The candidate accepted the offer.
     Accepted,
@@ -76,17 +76,17 @@ pub struct Offer {
     pub id: OfferId,
     /// The application that it belongs to.
     pub application: Option<ApplicationId>,
-    /// How far it is.
+    /// The state of the offer.
     pub status: OfferStatus,
     /// The provider's own word for that.
     pub provider_status: Option<String>,
     /// First day at work.
     pub starts_on: Option<Date>,
-    /// Where it came from.
+    /// The source of the record.
     pub source: Source,
 }
 
-/// What an interviewer recommends.
+/// The recommendation of an interviewer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Recommendation {
@@ -125,6 +125,6 @@ pub struct Scorecard {
     pub submitted_by: Option<UserId>,
     /// The time at which it was submitted.
     pub submitted_at: Option<Timestamp>,
-    /// Where it came from.
+    /// The source of the record.
     pub source: Source,
 }

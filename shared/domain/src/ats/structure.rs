@@ -1,4 +1,4 @@
-//! What a company is made of: departments, offices, people, and the positions and posts of its jobs.
+//! The structure of a company: departments, offices, people, and the positions and posts of its jobs.
 
 use serde::{Deserialize, Serialize};
 
@@ -27,11 +27,11 @@ pub struct Opening {
     pub id: OpeningId,
     /// The job that it belongs to.
     pub job: Option<JobId>,
-    /// Whether it is to be filled.
+    /// Whether the opening is to be filled.
     pub status: OpeningStatus,
     /// The provider's own word for that.
     pub provider_status: Option<String>,
-    /// Where it came from.
+    /// The source of the record.
     pub source: Source,
 }
 
@@ -44,11 +44,11 @@ pub struct Post {
     pub id: PostId,
     /// The job that it belongs to.
     pub job: Option<JobId>,
-    /// What the advertisement says.
+    /// The title of the advertisement.
     pub title: String,
     /// Whether the public sees it.
     pub live: bool,
-    /// Where it came from.
+    /// The source of the record.
     pub source: Source,
 }
 
@@ -62,7 +62,7 @@ pub struct Department {
     pub name: String,
     /// The department that it is a part of.
     pub parent: Option<DepartmentId>,
-    /// Where it came from.
+    /// The source of the record.
     pub source: Source,
 }
 
@@ -78,7 +78,7 @@ pub struct Office {
     pub location: Option<String>,
     /// The office that it is a part of.
     pub parent: Option<OfficeId>,
-    /// Where it came from.
+    /// The source of the record.
     pub source: Source,
 }
 
@@ -94,6 +94,6 @@ pub struct User {
     pub email: Option<String>,
     /// Whether the account is in use.
     pub active: bool,
-    /// Where it came from.
+    /// The source of the record.
     pub source: Source,
 }

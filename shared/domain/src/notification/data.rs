@@ -1,5 +1,5 @@
-//! What a template is filled with, for each kind. Checked when a notification is accepted, so that what is stored can be
-//! rendered.
+//! The data of a template, for each kind. They are validated when a notification is accepted, so that stored data can
+//! be rendered.
 
 use garde::Validate;
 use jiff::Timestamp;
@@ -20,7 +20,7 @@ pub struct UniversityVerification {
     /// The link by which the address is confirmed.
     #[garde(length(bytes, max = 2000), custom(https_url))]
     pub verification_url: String,
-    /// How long the link lives, in hours.
+    /// The lifetime of the link, in hours.
     #[garde(range(min = 1, max = 720))]
     pub expires_in_hours: u32,
 }
@@ -32,7 +32,7 @@ pub struct ImportCompleted {
     /// The recipient's name, for the salutation.
     #[garde(length(chars, min = 1, max = 200))]
     pub name: String,
-    /// Where the records came from.
+    /// The origin of the records.
     #[garde(length(chars, min = 1, max = 200))]
     pub source: String,
     /// The number of records that were imported.
@@ -50,7 +50,7 @@ pub struct FlagResolved {
     /// The recipient's name, for the salutation.
     #[garde(length(chars, min = 1, max = 200))]
     pub name: String,
-    /// What had been flagged.
+    /// The object that was flagged.
     #[garde(length(chars, min = 1, max = 200))]
     pub flag: String,
     /// The decision about the flag.
@@ -65,10 +65,10 @@ pub struct PasswordReset {
     /// The recipient's name, for the salutation.
     #[garde(length(chars, min = 1, max = 200))]
     pub name: String,
-    /// Where to choose a new password.
+    /// The address at which a new password is chosen.
     #[garde(length(bytes, max = 2000), custom(https_url))]
     pub reset_url: String,
-    /// How long the link lives, in minutes.
+    /// The lifetime of the link, in minutes.
     #[garde(range(min = 1, max = 1440))]
     pub expires_in_minutes: u32,
 }
@@ -83,7 +83,7 @@ pub struct ApplicationReceived {
     /// The title of the job.
     #[garde(length(chars, min = 1, max = 200))]
     pub job_title: String,
-    /// What the model says of it.
+    /// The model's review of it.
     #[garde(inner(length(chars, max = 4000)))]
     #[serde(default)]
     pub summary: Option<String>,
@@ -99,24 +99,24 @@ pub struct InterviewScheduled {
     /// To talk about what.
     #[garde(length(chars, min = 1, max = 200))]
     pub job_title: String,
-    /// When it begins: an invitation that comes later than that is not sent.
+    /// The begin of the interview: a later invitation is not sent.
     #[garde(skip)]
     pub starts_at: Timestamp,
     /// The same for the reader, with day, time and time zone as they are written where the reader lives.
     #[garde(length(chars, min = 1, max = 100))]
     pub when: String,
-    /// How long it takes, in minutes.
+    /// The duration, in minutes.
     #[garde(range(min = 5, max = 1440))]
     pub duration_minutes: u32,
     /// The place of the interview.
     #[garde(inner(length(chars, min = 1, max = 200)))]
     #[serde(default)]
     pub location: Option<String>,
-    /// Where to join by video.
+    /// The address of the video call.
     #[garde(inner(length(bytes, max = 2000), custom(https_url)))]
     #[serde(default)]
     pub meeting_url: Option<String>,
-    /// What else the candidate should know.
+    /// Further information for the candidate.
     #[garde(inner(length(chars, max = 2000)))]
     #[serde(default)]
     pub note: Option<String>,
@@ -135,7 +135,7 @@ pub struct ApplicationStatusChanged {
     /// The new status, in the reader's words.
     #[garde(length(chars, min = 1, max = 100))]
     pub status: String,
-    /// What staff want to say about it.
+    /// A message of the staff.
     #[garde(inner(length(chars, max = 2000)))]
     #[serde(default)]
     pub message: Option<String>,

@@ -1,4 +1,4 @@
-//! What an applicant tracking system must be able to do: build requests, and parse the replies to them.
+//! The port of applicant tracking systems: building requests, and parsing the replies to them.
 //!
 //! A provider sends nothing itself. A place in its lists is a **cursor**: a text of the provider's own format, which is stored in
 //! a run's checkpoint, so that another process can resume the run. [`Ats::build_request`] makes a request of a cursor and
@@ -46,23 +46,23 @@ impl Credentials {
     }
 }
 
-/// What a request is made from.
+/// The values from which a request is built.
 #[derive(Clone, Copy)]
 pub struct Context<'a> {
-    /// Whose objects, and their ids.
+    /// The origin of the objects and their ids.
     pub origin: &'a Origin,
-    /// Where the provider is.
+    /// The hosts of the provider.
     pub hosts: &'a Hosts,
     /// The organisation's account name at the provider (company, tenant, site, board); empty where there is none.
     pub account: &'a str,
     /// The connection's settings by name.
     pub settings: &'a BTreeMap<String, String>,
-    /// How the connection signs in.
+    /// The login of the connection.
     pub login: LoginMethod,
     pub credentials: &'a Credentials,
     /// The access token, where the login method needs one.
     pub token: Option<&'a SecretString>,
-    /// Our time when the request is made, and so the latest one of which its reply can tell.
+    /// The time of the request, and so the latest time of the objects in its reply.
     pub now: Timestamp,
 }
 
@@ -70,7 +70,7 @@ pub struct Context<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct Login {
     pub method: LoginMethod,
-    /// The secrets that it takes.
+    /// The names of its secrets.
     pub secrets: &'static [&'static str],
 }
 
@@ -80,7 +80,7 @@ pub struct Setting {
     pub name: &'static str,
     /// Whether there must be one.
     pub required: bool,
-    /// What it is, for people.
+    /// A description for people.
     pub about: &'static str,
     /// Says what is wrong with a value.
     pub check: fn(&str) -> Result<(), String>,
@@ -101,34 +101,34 @@ pub struct Stream {
 pub struct TokenResponse {
     /// The token. Never printed.
     pub access_token: SecretString,
-    /// When it passes, by our clock.
+    /// The end of the token's lifetime, by our clock.
     pub expires_at: Timestamp,
     /// The refresh token that replaces the one used; none where that stays good.
     pub refresh_token: Option<SecretString>,
 }
 
-/// What a reply says.
+/// The content of a reply.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Page {
     /// Objects as they are.
     pub observations: Vec<Observation>,
     /// Objects that are not there any more.
     pub gone: Vec<ObjectRef>,
-    /// Objects that are there and could not be read: they are not taken for gone.
+    /// Objects that exist and could not be read: they do not count as gone.
     pub present: Vec<ObjectRef>,
-    /// Why rows were left out, a sentence each, without personal data.
+    /// The reasons why rows were left out, a sentence each, without personal data.
     pub skipped: Vec<String>,
-    /// Where the list goes on.
+    /// The continuation of the list.
     pub next: Next,
-    /// What is to be asked before the list goes on, such as the details of its rows. At most 1,000.
+    /// The cursors that are read before the list continues, such as the details of its rows. At most 1,000.
     pub follow: Vec<String>,
-    /// The provider's time when it answered: where the next window begins. None where it does not tell.
+    /// The provider's time at its response, which begins the next window. None where it is not stated.
     pub server_time: Option<Timestamp>,
-    /// For how long nothing more should be asked: the provider said that its limit is reached.
+    /// The wait before the next request, because the provider's limit is reached.
     pub pause: Option<Duration>,
 }
 
-/// Where a list goes on.
+/// The continuation of a list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Next {
     /// Nowhere: that was the last page.
@@ -170,7 +170,7 @@ pub enum AtsError {
     InvalidResponse(String),
 }
 
-/// How far a change is after one of its steps.
+/// The progress of a change after one of its steps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChangeProgress {
     /// It is as it should be; objects that this touched, to be read again.
@@ -179,7 +179,7 @@ pub enum ChangeProgress {
     Next(String),
 }
 
-/// How much may be asked of a provider for one connection, by all workers together.
+/// The requests that one connection may make to a provider, by all workers together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
     pub requests: u32,
@@ -187,19 +187,19 @@ pub struct Budget {
     pub window: Duration,
 }
 
-/// How records come in.
+/// The way in which changes become known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SyncMethod {
-    /// The provider calls us; polls find the changes of which no call told.
+    /// By webhooks; polls find the changes that no webhook reported.
     Webhook {
-        /// Longest time between two polls while its calls arrive.
+        /// The longest time between two polls while its webhooks arrive.
         reconcile: SignedDuration,
-        /// Longest time between two polls while they do not.
+        /// The longest time between two polls while they do not.
         contract: SignedDuration,
     },
     /// We poll the provider.
     Polled {
-        /// Longest time between two polls.
+        /// The longest time between two polls.
         contract: SignedDuration,
     },
 }
@@ -208,7 +208,7 @@ pub enum SyncMethod {
 pub struct AtsProvider {
     pub info: ProviderInfo,
     pub api: &'static dyn Ats,
-    /// How its records come in.
+    /// The way in which changes become known.
     pub sync: SyncMethod,
     pub hosts: &'static [Host],
     /// Verifies and parses its webhooks. None where it sends none.
@@ -262,8 +262,8 @@ pub trait Ats: Sync {
         since: Option<Timestamp>,
     ) -> Option<String>;
 
-    /// Cursors that ask for exactly these objects, all of one kind, by id; the pages hold them or say that they are gone.
-    /// None when the provider cannot be asked for this kind by id.
+    /// Cursors that look up exactly these objects, all of one kind, by id; the pages hold them or say that they are
+    /// gone. None when the provider has no lookup for this kind.
     fn lookup_cursors(&self, kind: Kind, provider_ids: &[String]) -> Option<Vec<String>>;
 
     /// The cursor of a cheap request that fails when the credentials do not do.
@@ -297,13 +297,13 @@ pub trait TokenGrant: Sync {
     fn parse_token(&self, context: &Context<'_>, reply: &Reply) -> Result<TokenResponse, AtsError>;
 }
 
-/// An ATS that takes changes.
+/// An ATS that accepts changes.
 pub trait WriteBack: Sync {
     /// Kinds of change that can be made at the provider.
     fn changes(&self) -> &'static [ChangeKind];
 
-    /// Builds the request of a step of a change; the first step is `""`. Where the provider has a way to find the change, the
-    /// first step looks whether it is there already, so that making it twice makes it once.
+    /// Builds the request of a step of a change; the first step is `""`. Where the provider has a lookup for the
+    /// change, the first step looks it up, so that a repetition has no second effect.
     ///
     /// # Errors
     /// When this change cannot be made.
@@ -324,8 +324,8 @@ pub trait WriteBack: Sync {
 
 /// An ATS whose webhooks we create ourselves, one subscription for each event.
 pub trait WebhookSubscriptions: Sync {
-    /// The events to subscribe to. They keep their order, and new ones are appended: how many secrets are stored says which
-    /// subscriptions exist.
+    /// The events to subscribe to. Their order is fixed, and new ones are appended: the number of stored secrets shows
+    /// which subscriptions exist.
     fn events(&self) -> &'static [&'static str];
 
     /// Builds the request that subscribes `url` to an event.

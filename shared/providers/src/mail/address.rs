@@ -1,19 +1,19 @@
 //! One mail address, in the form that every provider can send.
 //!
-//! Some providers split a recipient at commas, some read display names, groups and source routes out of it, and all of them
-//! write what they get into headers. So an address here is one local part and one domain and nothing else. Domains of other
-//! scripts go out in their ASCII form (IDNA), which every server knows; a local part of another script needs SMTPUTF8 on the
-//! whole way, which nobody promises.
+//! Some providers split a recipient at commas, some read display names, groups and source routes out of it, and all of
+//! them write it into headers. So an address here is one local part and one domain and nothing else. Domains of other
+//! scripts are sent in their ASCII form (IDNA), which every server knows; a local part of another script needs SMTPUTF8
+//! on the whole way, which cannot be relied on.
 
 use lettre::Address;
 use url::Host;
 
-/// Longest local part, in bytes (RFC 5321, 4.5.3.1.1).
+/// The longest local part, in bytes (RFC 5321, 4.5.3.1.1).
 const LONGEST_LOCAL: usize = 64;
-/// Longest address, in bytes (RFC 5321, 4.5.3.1.3, without the angle brackets of a path).
+/// The longest address, in bytes (RFC 5321, 4.5.3.1.3, without the angle brackets of a path).
 const LONGEST_ADDRESS: usize = 254;
 
-/// Reads one address and gives it in ASCII.
+/// Parses one address and returns it in ASCII.
 ///
 /// # Errors
 /// A sentence without the address, which is personal data.
@@ -25,7 +25,7 @@ pub(crate) fn sendable(text: &str) -> Result<Address, String> {
     if local.len() > LONGEST_LOCAL {
         return Err(format!("the part before the @ is longer than {LONGEST_LOCAL} bytes"));
     }
-    // Quoted local parts are legal, and providers take what is quoted for a name, a list or a second address.
+    // Quoted local parts are legal, but providers read quotes as a name, a list or a second address.
     if local.is_empty() || !local.bytes().all(|b| b.is_ascii_graphic() && !b"()<>[]:;@\\,\"".contains(&b)) {
         return Err("the part before the @ is empty or has characters that make lists, names or routes".to_owned());
     }

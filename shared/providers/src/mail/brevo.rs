@@ -42,7 +42,7 @@ pub static PROVIDER: MailProvider = MailProvider { info: INFO, base_url: Some(HO
 pub(super) const EVENTS: Option<&dyn MailEventSource> = Some(&Events);
 
 const RESET: Reset = Reset::After("x-sib-ratelimit-reset");
-/// Most days that Brevo reports of at once.
+/// The most days of one report.
 const MAX_DAYS: i64 = 90;
 
 /// There is one host for everybody.

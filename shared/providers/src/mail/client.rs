@@ -107,7 +107,7 @@ pub enum LookupPage {
 /// The most requests that one lookup makes.
 const MAX_LOOKUP_PAGES: usize = 5;
 
-/// A provider's public hosts, by where it keeps the data.
+/// A provider's public hosts, by the region of the data.
 #[derive(Debug, Clone, Copy)]
 pub struct Hosts {
     /// For `MAIL_REGION` `us`, and when it is not set.
@@ -273,7 +273,7 @@ impl MailRequest {
     }
 }
 
-/// What a provider's header of a 429 says: when its limit begins anew.
+/// The header of a 429 that states when the limit is reset.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Reset {
     /// At this time, in seconds since 1970.
@@ -291,10 +291,10 @@ pub(crate) fn lookup_error(reply: &Reply, now: Timestamp, reset: Reset, detail: 
     }
 }
 
-/// What a reply that is no acceptance means by its status alone.
+/// The error of a reply that is no acceptance, by its status alone.
 ///
-/// No provider says of a 5xx that nothing was sent: a gateway gives it, too, when the answer of the server behind it was
-/// lost. So it is unknown, as is a success of another kind than the documented one.
+/// No provider guarantees that nothing was sent after a 5xx: a gateway returns it, too, when the response of the server
+/// behind it was lost. So it is unknown, as is a success of another kind than the documented one.
 pub(crate) fn by_status(reply: &Reply, now: Timestamp, reset: Reset, detail: String) -> MailError {
     match reply.status {
         StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY => {
@@ -303,7 +303,7 @@ pub(crate) fn by_status(reply: &Reply, now: Timestamp, reset: Reset, detail: Str
         // The request did not come in whole.
         StatusCode::REQUEST_TIMEOUT => MailError::NotSent(detail),
         StatusCode::TOO_MANY_REQUESTS => later(reply, now, reset, detail),
-        // Key, account, money: nothing goes out before somebody acts.
+        // Key, account, money: no mail can be sent before a person acts.
         StatusCode::UNAUTHORIZED | StatusCode::PAYMENT_REQUIRED | StatusCode::FORBIDDEN => MailError::Stopped(detail),
         // Domain, address of the API: our settings are to blame, and every mail will fail like this one.
         status if status.is_client_error() || status.is_redirection() => MailError::Unreachable(detail),
@@ -311,7 +311,7 @@ pub(crate) fn by_status(reply: &Reply, now: Timestamp, reset: Reset, detail: Str
     }
 }
 
-/// What a limit means, by whatever the provider says that it is one.
+/// The error of a limit, whatever shows that it is one.
 pub(crate) fn later(reply: &Reply, now: Timestamp, reset: Reset, detail: String) -> MailError {
     MailError::Later { wait: wait(reply, now, reset), detail }
 }

@@ -1,5 +1,4 @@
-//! What a mail provider must be able to do that tells by webhook what became of mails: prove that it is the sender, and say
-//! what happened to which mail.
+//! The port of mail events: webhooks of mail providers are verified, and parsed into events.
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use domain::mail_event::{MailEvent, MailReference};
@@ -12,23 +11,23 @@ use sha2::{Digest as _, Sha256};
 use crate::transport::http::excerpt;
 use crate::transport::webhook::{NotAuthentic, Unreadable};
 
-/// Most events of one delivery that are read: SendGrid sends up to some hundreds at once.
+/// The most events of one delivery: SendGrid sends up to some hundreds at once.
 pub const MAX_EVENTS: usize = 2_000;
 
-/// Oldest signed delivery that is taken: providers try for up to a day, and sign once.
+/// The oldest signed delivery that is accepted: providers retry for up to a day, and sign once.
 const OLDEST: SignedDuration = SignedDuration::from_hours(25);
-/// How far a provider's clock may be ahead of ours.
+/// The largest lead of a provider's clock.
 const MAX_CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
 
-/// The events of a mail provider. Its account is the deployment's, so that one address takes the events of all
-/// organisations: whose mail an event is about follows from the reference that the mail was given along.
+/// The events of a mail provider. Its account is the deployment's, so that one address receives the events of all
+/// organisations: the organisation follows from the reference that is stored with the mail.
 pub trait MailEventSource: Sync {
     /// Names of the secrets that a delivery is checked with; each begins with `mail/webhook/`. Empty for a provider whose events
     /// do not come over HTTP: then no delivery is authentic.
     fn secrets(&self) -> &'static [&'static str];
 
-    /// Whether what the delivery is checked by covers its body. Otherwise the body is a hint: before anything is recorded the
-    /// provider is asked, see [`crate::mail::port::Mailer::look_up`].
+    /// Whether the proof of a delivery covers its body. Otherwise the body is a hint: the mail is looked up before
+    /// anything is recorded, see [`crate::mail::port::Mailer::look_up`].
     fn covers_body(&self) -> bool;
 
     /// Checks a delivery on its raw bytes, in constant time. `secrets` are those of [`Self::secrets`], in its order.
@@ -43,8 +42,8 @@ pub trait MailEventSource: Sync {
         now: Timestamp,
     ) -> Result<(), NotAuthentic>;
 
-    /// Reads a verified body: what happened to mails of ours. Events of other kinds, and those that name no reference of ours,
-    /// are left out. `received_at` stands for a time that the provider did not say.
+    /// Parses a verified body into events of our mails. Events of other kinds, and those without a reference of ours,
+    /// are left out. `received_at` replaces a time that the provider did not state.
     ///
     /// # Errors
     /// When the body does not have the documented shape.
@@ -60,7 +59,7 @@ pub(crate) fn check_age(seconds: &str, now: Timestamp) -> Result<(), NotAuthenti
 
 /// Whether both texts are the same, in constant time. An empty secret is none: it is the same as nothing.
 pub(crate) fn same_secret(given: &str, secret: &str) -> bool {
-    // Of hashes, so that not even the length is told.
+    // Hashes are compared, so that not even the length is revealed.
     let hash = |text: &str| Sha256::digest(text.as_bytes());
     !secret.is_empty() && verify_slices_are_equal(&hash(given), &hash(secret)).is_ok()
 }

@@ -141,8 +141,8 @@ impl MailApi for Gmail {
         let (reason, words) = refusal(reply);
         Err(match (reply.status, reason.as_str()) {
             (StatusCode::FORBIDDEN, reason) if is_limit(reason) => later(reply, now, RESET, words),
-            // A kept token may have been withdrawn before its time: the next try has a new one. A new one that is refused
-            // says that the credentials are.
+            // A cached token may have been revoked before its time: the next attempt has a new one. If a new one is
+            // refused, the credentials are invalid.
             (StatusCode::UNAUTHORIZED, _) if self.tokens.refused(now) => MailError::NotSent(words),
             // The mailbox cannot send mail at all.
             (StatusCode::BAD_REQUEST, "failedPrecondition") => MailError::Stopped(words),

@@ -1,7 +1,8 @@
 //! Mail for development: a line in the log that there would have been one, and nothing else.
 //!
-//! The line has the notification's id and two sizes. Recipient, subject and bodies are personal data and secrets (a link that
-//! resets a password), and go nowhere. Production refuses this provider: there somebody waits for the mail.
+//! The line has the notification's id and two sizes. Recipient, subject and bodies are personal data and secrets (a
+//! link that resets a password), and are not logged. Production refuses this provider, because its mails have to
+//! arrive.
 
 use std::time::Duration;
 
@@ -41,7 +42,7 @@ impl Mailer for Log {
     }
 }
 
-/// What another provider would refuse is refused here, too, so that it is found in development.
+/// Mails that other providers refuse are refused here, too, so that the error is found in development.
 fn note(mail: &Mail) -> Result<Accepted, MailError> {
     mail.sendable()?;
     let Mail { from: _, to: _, subject: _, text, html, message_id: _, reference, unsubscribe: _ } = mail;

@@ -6,10 +6,10 @@
 //! repeat. Any invalid recipient is a 400, an unknown domain a 404. Rate limits: `X-RateLimit-Reset` is a time, maybe with a
 //! fraction.
 //!
-//! Events are kept for at least 3 days, lag behind, and come in pages; each page names the next one, the last is empty. An
-//! event's id is unique within a day only. The webhook's signature covers its time and token and not its body, so that whoever
-//! has seen one delivery can make others for a day: its body is a hint. A permanent failure is of the address, except where
-//! Mailgun did not try (`suppress-*`, codes 605 to 607) or gave up after hours (`old`).
+//! Events are stored for at least 3 days, lag behind, and come in pages; each page names the next one, the last is
+//! empty. An event's id is unique within a day only. The webhook's signature covers its time and token and not its
+//! body, so that one delivery suffices to forge others for a day: its body is a hint. A permanent failure is of the
+//! address, except where Mailgun did not try (`suppress-*`, codes 605 to 607) or gave up after hours (`old`).
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -47,7 +47,7 @@ pub static PROVIDER: MailProvider = MailProvider { info: INFO, base_url: Some(HO
 pub(super) const EVENTS: Option<&dyn MailEventSource> = Some(&Events);
 
 const RESET: Reset = Reset::At("x-ratelimit-reset");
-/// How far Mailgun's clock may be behind ours.
+/// The largest lag of Mailgun's clock.
 const BEHIND: SignedDuration = SignedDuration::from_mins(5);
 
 const HOSTS: Hosts = Hosts { us: "https://api.mailgun.net", eu: "https://api.eu.mailgun.net" };
@@ -165,7 +165,8 @@ impl Mailgun {
         format!("/v3/{}/events", self.domain)
     }
 
-    /// The address of a further page. None when it leads elsewhere than to this domain's events: the key would go along.
+    /// The address of a further page. None for an address outside of this domain's events, because the request carries
+    /// the key.
     fn next(&self, base: &Url, next: &str) -> Option<Url> {
         let url: Url = next.parse().ok()?;
         let path = format!("{}{}", base.path().trim_end_matches('/'), self.events());
@@ -242,8 +243,7 @@ fn refusal(reply: &Reply) -> String {
     excerpt(&format!("{} {message}", reply.status.as_u16()))
 }
 
-/// Whether an event that was found is about this mail: it says so by the reference, or, where it gives none, by the
-/// Message-ID, which is ours.
+/// Whether an event is of this mail: by its reference, or, where it has none, by the Message-ID, which is ours.
 fn is_of(event: &Value, sent: &Sent) -> bool {
     match text(event, "/user-variables/reference") {
         Some(named) => named == sent.reference.to_string(),

@@ -1,4 +1,4 @@
-//! A mail as MIME (RFC 5322, 2045, 2046, 2047), for the providers that take a whole message.
+//! A mail as MIME (RFC 5322, 2045, 2046, 2047), for the providers that accept a whole message.
 //!
 //! Built from its arguments and from nothing else, its time too, so that what is sent again in one attempt says the same. Only
 //! the boundary between the parts is new each time.
@@ -40,7 +40,7 @@ pub(crate) fn compose(mail: &Mail, now: Timestamp) -> Result<(Envelope, Vec<u8>)
 }
 
 impl Mail {
-    /// The whole message as a provider gets it that takes one, dated at that time: for whoever wants to look at it.
+    /// The whole message as a provider receives it, dated at that time, for the preview.
     ///
     /// # Errors
     /// [`MailError::Rejected`]: no provider would be given it.

@@ -43,10 +43,10 @@ pub struct Mail {
     pub unsubscribe: Option<String>,
 }
 
-/// The provider took the message.
+/// The provider accepted the message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accepted {
-    /// What the provider calls it.
+    /// The provider's own id of the message.
     pub provider_message_id: String,
 }
 
@@ -91,7 +91,7 @@ pub struct Sent {
     pub provider_message_id: Option<String>,
 }
 
-/// Why a lookup has no result. Completes "failed to …".
+/// The reason why a lookup has no result. Completes "failed to …".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LookupError {
     /// The provider did not reply, or not as documented.
@@ -168,19 +168,19 @@ pub trait Mailer: Send + Sync {
     }
 }
 
-/// What a deployment says of its mail.
+/// The mail settings of a deployment.
 pub struct MailSetup<'a> {
     /// Decides whether the provider's own host may be called.
     pub stage: Stage,
     /// Domain of the sender's address.
     pub domain: &'a str,
-    /// Where the simulators listen, if anywhere.
+    /// The base URL of the simulators, if there are any.
     pub replacement: Option<&'a str>,
     /// Reads a setting of one provider, such as `SMTP_HOST`; none when it is not set.
     pub setting: &'a dyn Fn(&'static str) -> Option<String>,
 }
 
-/// Why a provider cannot be used. Completes "failed to …".
+/// The reason why a provider cannot be used. Completes "failed to …".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MailSetupError {
     /// A setting is missing or is not what it should be.

@@ -1,14 +1,15 @@
 //! SendGrid: `POST /v3/mail/send`, `POST /v3/logs` and the event webhook.
 //!
-//! Facts: <https://www.twilio.com/docs/sendgrid/api-reference/mail-send/mail-send>. 202 with an empty body means queued; the id
-//! is in `X-Message-Id`. There is no key against doubling. SendGrid replaces the Message-ID, so the notification's id goes
-//! along as a custom argument, which events repeat, and as a category, by which the e-mail logs can be searched exactly. Used-up
-//! credits are a 401, a sender that is not verified is a 403. Rate limits: `X-RateLimit-Reset` is a time.
+//! Facts: <https://www.twilio.com/docs/sendgrid/api-reference/mail-send/mail-send>. 202 with an empty body means
+//! queued; the id is in `X-Message-Id`. There is no idempotency key. SendGrid replaces the Message-ID, so the reference
+//! is sent as a custom argument, which events repeat, and as a category, by which the e-mail logs can be searched
+//! exactly. Used-up credits are a 401, a sender that is not verified is a 403. Rate limits: `X-RateLimit-Reset` is a
+//! time.
 //!
-//! The logs know a mail for 30 days: the list gives `sg_message_id` by category, `GET /v3/logs/{sg_message_id}` the events, in
-//! the shape of the webhook's but for custom arguments, which are an object there. The webhook's signature is ECDSA over the
-//! time and the raw body, whose line break at the end belongs to it. A bounce of the type `blocked` was refused this once;
-//! only the others say something about the address.
+//! The logs store a mail for 30 days: the list returns `sg_message_id` by category, `GET /v3/logs/{sg_message_id}` the
+//! events, in the shape of the webhook's except for custom arguments, which are an object there. The webhook's
+//! signature is ECDSA over the time and the raw body, whose line break at the end belongs to it. A bounce of the type
+//! `blocked` was refused this once; only the others are about the address.
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
 use base64::Engine as _;
@@ -181,15 +182,14 @@ fn is_word(id: &str) -> bool {
     !id.starts_with('.') && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
 }
 
-/// What a mail of the logs, or an event, says of the mail's id: the one of the acceptance, without what
-/// SendGrid adds for each recipient.
+/// The mail's id in a log entry or an event: the one of the acceptance, without SendGrid's suffix for each recipient.
 fn message_id(value: &Value) -> Option<String> {
     let id = text(value, "/sg_message_id")?;
     let end = [".filter", ".recvd"].into_iter().filter_map(|added| id.find(added)).min();
     end.map_or(Some(id), |end| id.get(..end)).map(excerpt)
 }
 
-/// That the logs know a mail at all says that it was taken.
+/// An entry of the logs proves that the mail was accepted.
 fn known(mail: &Value, sent: &Sent) -> MailEvent {
     let at = text(mail, "/sg_message_id_created_at").and_then(|at| at.parse().ok()).unwrap_or(sent.since);
     let id = text(mail, "/sg_message_id").unwrap_or_default();

@@ -4,9 +4,9 @@
 //! There is no key against doubling, and no lookup by a tag: what happened to a mail comes as an event, over EventBridge, with
 //! the tags that the mail was sent with.
 //!
-//! Architecture invariant: a mail is sent once. The SDK's retries are off, because one whose reply was lost would be sent twice,
-//! and its requests go through [`http::SdkHttp`], whose errors tell what was certainly not sent from what may have been. No
-//! other file outside of `shared/aws` names the SDK.
+//! Architecture invariant: a mail is sent once. The SDK's retries are off, because one whose reply was lost would be
+//! sent twice, and its requests go through [`http::SdkHttp`], whose errors separate mails that were certainly not sent
+//! from those that may have been. No other file outside of `shared/aws` names the SDK.
 
 mod http;
 #[cfg(test)]
@@ -74,7 +74,7 @@ struct Ses {
     sendable_credentials: bool,
 }
 
-/// What one region is called with.
+/// The client of one region.
 struct Account {
     region: String,
     id: String,
@@ -171,7 +171,7 @@ impl Ses {
     }
 }
 
-/// What an error of the SDK says about the mail.
+/// The error of the mail for an error of the SDK.
 fn unsent(error: &SdkError<SendEmailError>, now: Timestamp) -> MailError {
     if let Some(response) = error.raw_response() {
         return refusal(&reply(response), now);
@@ -187,7 +187,7 @@ fn unsent(error: &SdkError<SendEmailError>, now: Timestamp) -> MailError {
     }
 }
 
-/// What a reply that is no acceptance says about the mail: by the name of its error, else by its status.
+/// The error of a reply that is no acceptance: by the name of its error, else by its status.
 fn refusal(reply: &Reply, now: Timestamp) -> MailError {
     if reply.status == StatusCode::OK {
         let problem = json::read::<Taken>(&reply.body).err().unwrap_or_default();
@@ -260,7 +260,8 @@ fn simple_name(name: &str) -> &str {
     name.rsplit('#').next().unwrap_or_default()
 }
 
-/// What SES tells: the `detail` of its EventBridge events. They come without HTTP, and IAM says who may send them.
+/// The events of SES: the `detail` of its EventBridge events. They come without HTTP, and IAM decides who may send
+/// them.
 struct Events;
 
 #[derive(Debug, Deserialize)]
@@ -286,7 +287,7 @@ struct MailObject {
     tags: BTreeMap<String, Vec<String>>,
 }
 
-/// What belongs to one kind of event. Each kind has some of these fields.
+/// The fields of one kind of event. Each kind has some of these fields.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Part {
@@ -334,7 +335,7 @@ impl MailEventSource for Events {
     }
 }
 
-/// What happened, when that is of interest and to a mail of ours.
+/// The event, when it is of a known kind and about a mail of ours.
 fn event(detail: Detail, received_at: Timestamp) -> Option<MailEvent> {
     let Detail { event_type, mail, bounce, complaint, delivery, delivery_delay, reject, failure } = detail;
     let MailObject { message_id, timestamp: sent_at, tags } = mail;

@@ -1,8 +1,8 @@
 //! An SMTP relay (RFC 5321), over STARTTLS or implicit TLS (RFC 8314), with AUTH PLAIN, LOGIN or XOAUTH2.
 //!
-//! The relay's answer to the final dot decides: after a lost one nobody knows whether it will deliver (RFC 1047). So whatever
-//! fails before the message itself is handed over is "not sent", an answer of the relay means what it says, and a connection
-//! or a time that is lost after that is "unknown".
+//! The relay's reply to the final dot decides: if it is lost, it is unknown whether the relay will deliver (RFC 1047).
+//! So an error before the message itself is sent is "not sent", a reply of the relay is final, and a lost connection or
+//! a timeout after that is "unknown".
 //!
 //! With XOAUTH2 the second secret is not a password but a credentials file of an OAuth client, by which an access token is
 //! fetched before anything else.
@@ -43,7 +43,7 @@ pub(super) const EVENTS: Option<&dyn MailEventSource> = None;
 /// Names of the secrets: user, then password or, with XOAUTH2, credentials of an OAuth client.
 const CREDENTIALS: [&str; 2] = ["mail/smtp_username", "mail/smtp_password"];
 
-/// What a token must allow: Google's name for all of a mailbox, the only one that its SMTP server takes.
+/// The scope of a token: Google's name for all of a mailbox, the only one that its SMTP server accepts.
 const SCOPE: &str = "https://mail.google.com/";
 
 /// Port of SMTP with TLS from the first byte (RFC 8314).
@@ -72,8 +72,8 @@ fn set_up(setup: &MailSetup<'_>) -> Result<Box<dyn Mailer>, MailSetupError> {
     Ok(Box::new(Relay { host, port, implicit, tls, hello, tokens }))
 }
 
-/// Where access tokens come from: the simulator where there is one, else `SMTP_TOKEN_BASE`, else Google. It is a setting and not
-/// a part of the secret, so that whoever can write the secret cannot have it sent elsewhere.
+/// The source of access tokens: the simulator where there is one, else `SMTP_TOKEN_BASE`, else Google. It is a setting
+/// and not a part of the secret, so that write access to the secret does not suffice to send it elsewhere.
 fn token_base(setup: &MailSetup<'_>) -> Result<Url, MailSetupError> {
     if setup.replacement.is_some() {
         // Production has none, and says so.
@@ -95,7 +95,7 @@ struct Relay {
     implicit: bool,
     tls: TlsParameters,
     hello: ClientId,
-    /// Where access tokens come from; none for a password.
+    /// The source of access tokens; none for a password.
     tokens: Option<Tokens>,
 }
 
@@ -120,10 +120,10 @@ impl Relay {
             if self.tokens.is_some() { &[Mechanism::Xoauth2] } else { &[Mechanism::Plain, Mechanism::Login] };
         match connection.auth(mechanisms, &credentials).await {
             Ok(_) => Ok(connection),
-            // Refused, or none of our ways to sign in is offered; a refused token is a question that has no answer.
+            // Refused, or none of our login methods is offered; the challenge after a refused token has no response.
             Err(error) if error.is_permanent() || error.is_client() => {
                 let words = describe(&error);
-                // A kept token may have been withdrawn before its time: the next try has a new one.
+                // A cached token may have been revoked before its time: the next attempt has a new one.
                 let withdrawn = self.tokens.as_ref().is_some_and(|tokens| tokens.refused(now));
                 Err(if withdrawn { MailError::NotSent(words) } else { MailError::Stopped(words) })
             }
@@ -170,7 +170,7 @@ impl Relay {
     }
 }
 
-/// Says for whom the message is, and then hands it over: only the second can end in doubt.
+/// Sends the envelope, and then the message: only after the second can the outcome be unknown.
 async fn hand_over(
     connection: &mut AsyncSmtpConnection,
     envelope: &Envelope,
@@ -198,7 +198,7 @@ async fn hand_over(
     }
 }
 
-/// What a relay calls the message stands in its last line, in words of its own.
+/// The relay's own id of the message is in its last line, in words of its own.
 fn last_line(reply: &Response) -> String {
     excerpt(reply.message().last().unwrap_or_default()).chars().take(200).collect()
 }
@@ -215,9 +215,9 @@ impl Mailer for Relay {
     }
 }
 
-/// What the relay's answer means for the message. None when it gave none.
+/// The error of the relay's reply to the message. None when there was none.
 fn answered(error: &SmtpError) -> Option<MailError> {
-    // A client error is found before anything is sent, for example an address that this relay cannot take.
+    // A client error occurs before anything is sent, for example for an address that this relay cannot accept.
     if error.is_permanent() || error.is_client() {
         Some(MailError::Rejected(describe(error)))
     } else if error.is_transient() {

@@ -1,4 +1,4 @@
-//! Asking a model, by the access that the stage allows: live, a simulator on this machine, or the mock.
+//! The client of a model, by the access that the stage allows: live, a simulator on this machine, or the mock.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ impl ModelClient {
         Self { api, access, http }
     }
 
-    /// True unless the live model is asked.
+    /// True except for the live model.
     #[must_use]
     pub const fn is_mock(&self) -> bool {
         !matches!(self.access, ModelAccess::Live(_))
@@ -49,7 +49,7 @@ impl ModelClient {
         }
     }
 
-    /// Asks once, within `timeout`.
+    /// Makes one request, within `timeout`.
     ///
     /// # Errors
     /// When there is no usable answer.

@@ -1,10 +1,11 @@
 //! Gemini: `generateContent` of the Developer API (v1beta).
 //!
-//! Facts: <https://ai.google.dev/api/generate-content>. The key goes into `x-goog-api-key`. JSON output is asked for with
-//! `responseMimeType` and `responseJsonSchema`; `maxItems` on arrays of objects is refused there. The text of an answer is all
-//! `parts[].text` of the first candidate that are not marked `thought`. A blocked prompt is a 200 without candidates.
-//! A 429 may name a delay of seconds and still be a daily quota: `quotaId` tells. `modelVersion` says which model answered.
-//! Google calls this API legacy beside its Interactions API; that is why all of the wire format is in this one file.
+//! Facts: <https://ai.google.dev/api/generate-content>. The key goes into `x-goog-api-key`. JSON output is requested
+//! with `responseMimeType` and `responseJsonSchema`; `maxItems` on arrays of objects is refused there. The text of an
+//! answer is all `parts[].text` of the first candidate that are not marked `thought`. A blocked prompt is a 200 without
+//! candidates. A 429 may name a delay of seconds and still be a daily quota: `quotaId` shows it. `modelVersion` names
+//! the model that answered. Google calls this API legacy beside its Interactions API; that is why all of the wire
+//! format is in this one file.
 
 use std::time::Duration;
 
@@ -113,8 +114,8 @@ fn read_answer(body: &[u8]) -> Result<Generated, ModelError> {
 }
 
 fn read_error(reply: &Reply, now: Timestamp) -> ModelError {
-    // The error may stand alone or in an array of one, and may be no JSON at all. The array is tried first, because serde
-    // would read a struct from an array, too.
+    // The error may be a single object or in an array of one, and may be no JSON at all. The array is parsed first,
+    // because serde would read a struct from an array, too.
     let array = serde_json::from_slice::<Vec<ErrorBody>>(&reply.body).ok().and_then(|list| list.into_iter().next());
     let error = array.or_else(|| serde_json::from_slice(&reply.body).ok()).map(|body| body.error).unwrap_or_default();
     let status = reply.status.as_u16();

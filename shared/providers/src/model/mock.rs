@@ -1,4 +1,4 @@
-//! The mock that stands in for every model outside production: no network, no chance, the same answer to the same prompt.
+//! The mock of every model outside production: no network, no chance, the same answer to the same prompt.
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};

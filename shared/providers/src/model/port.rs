@@ -1,4 +1,4 @@
-//! What a model provider must be able to do: put a prompt into a request, and read the reply as one JSON document.
+//! The port of model providers: building a request from a prompt, and parsing the reply as one JSON document.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ pub struct Prompt {
     pub schema: Value,
     /// Temperature, above 0 to 2.
     pub temperature: f64,
-    /// Most tokens of the answer, thinking included.
+    /// The most tokens of the answer, thinking included.
     pub max_output_tokens: u32,
 }
 
@@ -36,7 +36,7 @@ pub struct Generated {
     pub output_tokens: u64,
 }
 
-/// Why there is no answer. Completes "failed to …".
+/// The reason why there is no answer. Completes "failed to …".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ModelError {
     /// The model refuses this prompt.
@@ -51,12 +51,12 @@ pub enum ModelError {
     /// A quota is used up.
     #[error("ask the model: {detail}")]
     RateLimited {
-        /// What to wait at least; zero when it was not said.
+        /// The least wait that the provider names; zero when it names none.
         wait: Duration,
-        /// What the provider says.
+        /// The provider's own words.
         detail: String,
     },
-    /// The provider does not answer or failed.
+    /// The provider does not respond or failed.
     #[error("ask the model: {0}")]
     Unavailable(String),
     /// The request or the key is wrong; only a change on our side helps.

@@ -1,9 +1,9 @@
-//! Which host may be called from which stage. The stage decides; there is no flag that could be forgotten.
+//! The hosts that may be called from each stage. The stage decides; there is no flag that could be forgotten.
 
 use domain::stage::Stage;
 use url::Url;
 
-/// Where the model is asked.
+/// The access to the model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ModelAccess {
     /// The public host: production only.
@@ -20,10 +20,10 @@ pub enum AccessError {
     /// Not a URL, or not one that a base URL can be.
     #[error("read PROVIDER_BASE_URL: `{0}` is not an http URL without query and fragment")]
     NotAUrl(String),
-    /// Somebody pointed a provider at another machine.
+    /// `PROVIDER_BASE_URL` names another machine.
     #[error("use PROVIDER_BASE_URL `{0}`: only a loopback address may replace a provider")]
     NotLoopback(String),
-    /// Somebody replaced the providers in a deployed stage.
+    /// `PROVIDER_BASE_URL` is set in a deployed stage.
     #[error("use PROVIDER_BASE_URL in stage {0}: providers can be replaced in stage local only")]
     Stage(&'static str),
     /// Mail to people from a stage that is for trying things.
@@ -43,8 +43,8 @@ pub enum AccessError {
     Base(String),
 }
 
-/// Decides where the model is asked: live in production and only there; elsewhere a simulator on this machine when one is
-/// configured, else the mock.
+/// Decides about the access to the model: live in production and only there; elsewhere a simulator on this machine when
+/// one is configured, else the mock.
 ///
 /// # Errors
 /// When `replacement` is set in production or is not a loopback address.
@@ -60,22 +60,22 @@ pub fn model_access(stage: Stage, live: &str, replacement: Option<&str>, id: &st
 /// A host of an ATS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Host {
-    /// What it is called in the provider's file.
+    /// The name of the host in the provider's file.
     pub name: &'static str,
     /// Its base URL; `{account}` stands for the organisation's account name, `{host}` for its setting `host`.
     pub live: &'static str,
     /// Path below the simulator's own, such as `/auth`; `{account}` stands for the same.
     pub local: &'static str,
-    /// What the setting `host` must end with, where there is one.
+    /// The suffixes that the setting `host` must have, where there is one.
     pub suffixes: &'static [&'static str],
 }
 
-/// Where the hosts of an ATS are, for one connection.
+/// The hosts of an ATS, for one connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hosts(Vec<(&'static str, Url)>);
 
 impl Hosts {
-    /// Decides where an ATS is asked: at its own hosts, except that stage `local` may replace them by a simulator on this
+    /// Decides about the hosts of an ATS: its own, except that stage `local` may replace them by a simulator on this
     /// machine. `host` is the connection's setting of that name.
     ///
     /// # Errors
@@ -134,8 +134,8 @@ fn host_name<'a>(host: &'a str, suffixes: &[&str]) -> Result<&'a str, AccessErro
     if good { Ok(host) } else { Err(AccessError::Host(host.to_owned())) }
 }
 
-/// Decides where a mail provider with a public host is asked: there in production and only there; elsewhere a simulator on
-/// this machine, and nobody when there is none.
+/// Decides about the host of a mail provider: its public host in production and only there; elsewhere a simulator on
+/// this machine, and an error when there is none.
 ///
 /// # Errors
 /// When `replacement` is set in production, is missing elsewhere, or is not a loopback address.

@@ -8,7 +8,7 @@ use http::{HeaderMap, Method, StatusCode, header};
 use jiff::Timestamp;
 use url::Url;
 
-/// Longest wait for a connection.
+/// The longest wait for a connection.
 const CONNECT: Duration = Duration::from_secs(3);
 /// Largest reply that is read: a page of an ATS is far smaller.
 const LARGEST_REPLY: usize = 8 * 1024 * 1024;
@@ -26,7 +26,7 @@ pub struct HttpRequest {
 }
 
 impl fmt::Debug for HttpRequest {
-    /// Without query and body: some providers take a key there, and a request for a token is made of secrets.
+    /// Without query and body: some providers have a key there, and a request for a token consists of secrets.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { method, url, headers, body } = self;
         let mut request = formatter.debug_struct("HttpRequest");
@@ -103,7 +103,7 @@ impl Outbound {
         Ok(Reply { status: response.status(), headers: response.headers().clone(), body: body.freeze() })
     }
 
-    /// Opens a connection to a host, in INIT. The answer does not matter.
+    /// Opens a connection to a host, in INIT. The response does not matter.
     pub async fn preconnect(&self, base: &Url) {
         let _ignored = self.send(self.client.head(base.clone()), Duration::from_secs(1)).await;
     }
@@ -122,7 +122,7 @@ fn describe(error: &reqwest::Error) -> String {
 }
 
 impl Reply {
-    /// What the provider asks to wait by `Retry-After`, in seconds or as an HTTP date.
+    /// The wait that the provider requires by `Retry-After`, in seconds or as an HTTP date.
     #[must_use]
     pub fn retry_after(&self, now: Timestamp) -> Option<Duration> {
         let text = self.headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();

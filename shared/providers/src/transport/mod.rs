@@ -1,4 +1,4 @@
-//! How providers are reached: HTTP, sign-in, which stage may call which host, and what webhooks and JSON have in common.
+//! Transport: HTTP, sign-in, the hosts of each stage, and the common parts of webhooks and JSON.
 
 pub mod access;
 pub mod http;

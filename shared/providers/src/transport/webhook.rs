@@ -1,4 +1,4 @@
-//! What a provider that calls us must be able to do: prove that it is the sender, and say what happened.
+//! The port of webhooks: deliveries are verified, and parsed into events.
 
 use domain::ats::{ObjectRef, Observation, Origin};
 use http::HeaderMap;
@@ -16,12 +16,12 @@ pub struct NotAuthentic;
 #[error("read the event: {0}")]
 pub struct Unreadable(pub String);
 
-/// What happened, in the product's words.
+/// An event, in the product's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     /// The provider's name of it.
     pub action: String,
-    /// What it means here.
+    /// The meaning of the event.
     pub meaning: Meaning,
 }
 
@@ -79,7 +79,7 @@ pub trait WebhookSource: WebhookVerifier {
     fn interpret(&self, origin: &Origin, body: &[u8], received_at: Timestamp) -> Result<Event, Unreadable>;
 }
 
-/// Most characters of a provider's event id; longer or stranger ones are replaced by the body's hash.
+/// The most characters of a provider's event id; longer or stranger ones are replaced by the body's hash.
 const EVENT_ID_LIMIT: usize = 128;
 
 /// The key of deduplication: the provider's event id when it is a plain word, else a hash of the body.

@@ -17,14 +17,14 @@ const LONGEST: f64 = 0.95;
 const AT_ONCE: SignedDuration = SignedDuration::from_secs(1);
 const RECONCILE: [SignedDuration; 2] = [SignedDuration::from_hours(6), SignedDuration::from_hours(24)];
 
-/// When to poll next.
+/// The time of the next poll.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
     /// The time, in whole seconds: it is an index key and is compared as text.
     pub at: Timestamp,
-    /// How long that is from now.
+    /// The time until then.
     pub interval: SignedDuration,
-    /// Why then, in words for recruiting staff.
+    /// The reason for the time, in words for recruiting staff.
     pub reason: String,
 }
 
@@ -54,7 +54,7 @@ impl Rate {
             || self.is_silent(policy, now)
     }
 
-    /// When a connection without working webhooks is polled.
+    /// The time of the next poll of a connection without working webhooks.
     fn adapted(&self, now: Timestamp, policy: &Policy, jitter: f64) -> (Timestamp, String) {
         let contract = contract(policy);
         let best = self.best_interval(now, policy);
@@ -79,7 +79,7 @@ impl Rate {
         (at, reason)
     }
 
-    /// When a connection is polled whose webhooks work.
+    /// The time of the next poll of a connection whose webhooks work.
     fn reconcile(&self, now: Timestamp, policy: &Policy, jitter: f64) -> (Timestamp, String) {
         let every = reconcile_every(policy);
         let most = no_later(now, every);
@@ -96,7 +96,7 @@ impl Rate {
         }
     }
 
-    /// When silence becomes an alarm, if it does so before `until`.
+    /// The time at which silence becomes an alarm, if it does so before `until`.
     fn alarm_at(&self, policy: &Policy, until: Timestamp) -> Option<Timestamp> {
         let weights = self.profile.weights();
         let (mut at, until) = within_history(self.last_at?, until);

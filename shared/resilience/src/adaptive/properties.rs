@@ -1,4 +1,4 @@
-//! What holds for any input: drawn states, policies, histories and nonsense.
+//! Properties for any input: random states, policies, histories and nonsense.
 
 use serde_json::{Value, json};
 
@@ -118,7 +118,7 @@ fn plans_keep_the_contract_and_numbers_stay_sound() {
             let read: Rate = serde_json::from_value(stored).expect("it can be read");
             assert_eq!(read, rate, "what is stored is what is known");
             check(&rate, &policy, now, &mut chance);
-            // Clocks stand still, run, jump ahead and go back.
+            // Clocks stop, run, jump forward and back.
             let seconds = chance.of(&[0, 1, 60, 1_800, 1_800, 3_600, 90_000, -30, -7_200, -400_000]);
             now += SignedDuration::from_secs(seconds);
         }

@@ -13,8 +13,8 @@ fn at(text: &str) -> Timestamp {
     text.parse().expect("a time")
 }
 
-/// After some weeks in which something changed every quarter of an hour on working days from 9 to 17 at this clock, and was polled for
-/// twice an hour.
+/// A connection after some weeks in which something changed every quarter of an hour on working days from 9 to 17 at
+/// this clock, and that was polled twice an hour.
 fn learned(policy: &Policy, weeks: i32, times_known: bool) -> (Rate, Timestamp) {
     let mut rate = Rate::default();
     let mut now = at(MONDAY);

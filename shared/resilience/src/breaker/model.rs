@@ -1,17 +1,17 @@
-//! A bounded exhaustive exploration of the breaker: two and three processes, every interleaving, a crash before and after every
-//! call, stale reads, time that passes and an operator who gives orders at any moment. The writes below mirror the condition
-//! expressions beside the state.
+//! A bounded exhaustive exploration of the breaker: two and three processes, every interleaving, a crash before and
+//! after every call, stale reads, time that passes and an operator whose commands come at any moment. The writes below
+//! mirror the condition expressions beside the state.
 
 use super::*;
 use crate::model_checker;
 
-/// Most processes; an exploration with fewer leaves the others idle.
+/// The most processes; an exploration with fewer leaves the others idle.
 const WORKERS: usize = 3;
 const THRESHOLD: u32 = 2;
 const WAIT: i64 = 2;
 const LEASE: i64 = 2;
 
-/// How far an exploration goes.
+/// The bounds of an exploration.
 #[derive(Clone, Copy)]
 struct Bounds {
     workers: usize,
@@ -20,10 +20,10 @@ struct Bounds {
     orders: u8,
 }
 
-/// What the gate explores.
+/// The bounds in the gate.
 const BOUNDED: [Bounds; 2] =
     [Bounds { workers: 2, horizon: 6, epochs: 4, orders: 1 }, Bounds { workers: 3, horizon: 5, epochs: 3, orders: 0 }];
-/// What the long form explores besides.
+/// The further bounds of the long form.
 const LONG: [Bounds; 2] =
     [Bounds { workers: 2, horizon: 7, epochs: 6, orders: 2 }, Bounds { workers: 3, horizon: 4, epochs: 4, orders: 1 }];
 
@@ -31,13 +31,13 @@ const LONG: [Bounds; 2] =
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Defect {
     None,
-    /// A prober that died keeps the probe for ever (G1).
+    /// A prober that died holds the probe for ever (G1).
     NoLease,
     /// A former prober may settle, even after another took the probe over (G2).
     NoOwner,
     /// Each process counts the failures that it saw itself (G3).
     CountedAlone,
-    /// The probe may be taken whatever an operator ordered.
+    /// The probe may be taken although an operator forces a state.
     OrderIgnored,
     /// Every process may take the probe after the wait.
     ManyProbes,
@@ -76,7 +76,7 @@ struct World {
     failed: u32,
     /// A process died between the failure that crossed the threshold and the opening.
     trip_lost: bool,
-    /// Orders that the operator may still give.
+    /// The commands that the operator may still give.
     orders: u8,
 }
 
@@ -131,14 +131,14 @@ fn settle(item: &Breaker, at: usize, epoch: u64, ok: bool, now: i64, defect: Def
     })
 }
 
-/// What must hold in every world; what does not is named.
+/// The rules that must hold in every world; a broken one is named.
 fn check(world: &World, defect: Defect) -> Result<(), &'static str> {
     let live = |process: &&Process| matches!(process, Process::Probing { until, .. } if *until >= world.now);
     if world.processes.iter().filter(live).count() > 1 {
         return Err("two probes in flight");
     }
     if world.item.forced.is_some() {
-        // An order waits for the operator who lifts it.
+        // A forced state waits for the operator who lifts it.
         return Ok(());
     }
     let freed = match world.item.phase {
@@ -171,7 +171,7 @@ fn successors(world: &World, bounds: Bounds, defect: Defect) -> Result<Vec<World
             let item = command(&world.item, given);
             let mut next_world = World { item, failed: 0, trip_lost: false, orders: world.orders - 1, ..world.clone() };
             if given == Command::Reset {
-                // The operator takes the probe away: what its holder still does is a call like any other.
+                // The operator revokes the probe: its holder continues with an ordinary call.
                 for process in &mut next_world.processes {
                     if let Process::Probing { until, .. } = process {
                         *until = -1;
@@ -204,7 +204,7 @@ fn successors(world: &World, bounds: Bounds, defect: Defect) -> Result<Vec<World
                         }
                         let probing = Process::Probing { epoch: claimed.epoch, until: world.now + LEASE };
                         next.push(with(at, &claimed, probing));
-                        // A crash right after the write: the lease is taken and no process probes.
+                        // A crash right after the write: the lease is held and no process probes.
                         next.push(with(at, &claimed, Process::Idle));
                     }
                     None => next.push(with(at, item, Process::Idle)),
@@ -212,7 +212,7 @@ fn successors(world: &World, bounds: Bounds, defect: Defect) -> Result<Vec<World
             },
             Process::Calling { epoch } => {
                 next.push(with(at, item, Process::Idle));
-                // The answer says that every call will fail: it opens without counting.
+                // The response says that every call will fail: it opens without counting.
                 if let Some(open) = trip(item, *epoch, world.now) {
                     next.push(with(at, &open, Process::Idle));
                 }
@@ -255,7 +255,7 @@ fn successors(world: &World, bounds: Bounds, defect: Defect) -> Result<Vec<World
     Ok(next)
 }
 
-/// Explores every world that can be reached; gives their number, or what was found broken.
+/// Explores every reachable world; returns their number, or the rule that was broken.
 fn explore(bounds: Bounds, defect: Defect) -> Result<usize, &'static str> {
     let first = World {
         item: Breaker::default(),

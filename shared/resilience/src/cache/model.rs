@@ -33,7 +33,7 @@ enum Task {
     Writing {
         number: u8,
     },
-    /// It must be answered with at least the write that was acknowledged when it began.
+    /// The answer must contain at least the write that was acknowledged when the request began.
     Requesting {
         at_least: u8,
     },
@@ -125,7 +125,7 @@ fn successors(world: &World, defect: Defect) -> Result<Vec<World>, &'static str>
                 next.push(done);
             }
             Task::Requesting { at_least } => {
-                // The tier is not reached: the table answers, and nothing is kept.
+                // The tier is not reached: the table answers, and nothing is cached.
                 next.push(world.with(at, Task::Idle));
                 next.extend(look_up(world, at, at_least, defect)?);
             }
@@ -139,7 +139,7 @@ fn successors(world: &World, defect: Defect) -> Result<Vec<World>, &'static str>
                 let under = if late { world.generation.unwrap_or(generation) } else { generation };
                 let mut own = world.with(at, Task::Idle);
                 own.own[at] = Some((under, content));
-                // The tier may not take it.
+                // The tier may not store it.
                 next.push(own.clone());
                 own.shared = Some((under, content));
                 next.push(own);
@@ -149,7 +149,7 @@ fn successors(world: &World, defect: Defect) -> Result<Vec<World>, &'static str>
     Ok(next)
 }
 
-/// What may become of a request that asks the tier.
+/// The possible results of a request to the tier.
 fn look_up(world: &World, at: usize, at_least: u8, defect: Defect) -> Result<Vec<World>, &'static str> {
     let mut requested = world.with(at, Task::Idle);
     let generation = match requested.generation {
@@ -181,7 +181,7 @@ fn look_up(world: &World, at: usize, at_least: u8, defect: Defect) -> Result<Vec
     Ok(next)
 }
 
-/// Explores every world that can be reached; gives their number, or what was found broken.
+/// Explores every reachable world; returns their number, or the rule that was broken.
 fn explore(defect: Defect) -> Result<usize, &'static str> {
     let first = World {
         table: 0,
@@ -193,7 +193,7 @@ fn explore(defect: Defect) -> Result<usize, &'static str> {
         tasks: [Task::Idle; TASKS],
         own: [None; TASKS],
     };
-    // Broken is what an answer lacks, and that shows in the step that gives it.
+    // A rule is broken by an answer that lacks a write, and that shows in the step of the answer.
     model_checker::explore(first, |_| Ok(()), |world| successors(world, defect))
 }
 

@@ -12,10 +12,10 @@ use crate::work::{CLAIM_WAITING, FENCE};
 const MANY: usize = 2;
 /// Messages in the queue: a busy worker has one more.
 const MESSAGES: usize = 1;
-/// After how many ticks a provider shows what it took.
+/// The ticks after which a provider's lookup finds an accepted mail.
 const LAG: i8 = 1;
 
-/// What holds the promise; a mutation leaves out or changes one of these.
+/// The rules that hold the guarantee; a mutation leaves out or changes one of these.
 #[derive(Clone, Debug)]
 struct Rules {
     providers: &'static [DeliveryLookup],
@@ -33,9 +33,9 @@ struct Rules {
     next_only_when_not_sent: bool,
     /// The item names the provider before it is called.
     names_provider_first: bool,
-    /// A worker that cannot record its end keeps its message.
+    /// A worker that cannot record its end leaves its message.
     keeps_message_unrecorded: bool,
-    /// What waits for too long gets a message.
+    /// Overdue work gets a message.
     sweeps: bool,
 }
 
@@ -76,9 +76,9 @@ enum Attempt {
     Ready,
     /// Its request is on the way.
     Calling,
-    /// The provider took the mail, and its reply is on the way.
+    /// The provider accepted the mail, and its reply is on the way.
     Taken,
-    /// What it knows in the end.
+    /// The final knowledge of the provider.
     Sent,
     NotSent,
     Lost,
@@ -103,7 +103,7 @@ struct World {
     workers: Vec<Worker>,
     /// Requests whose sender has given up or died: provider, and time left to arrive.
     astray: Vec<(usize, i8)>,
-    /// Mails that were taken: by which provider, and how long ago, as far as that matters.
+    /// The accepted mails: the provider of each, and its age, as far as that matters.
     taken: Vec<(usize, i8)>,
 }
 
@@ -234,7 +234,7 @@ fn around(world: &World, rules: &Rules, next: &mut Vec<Transition<World>>) {
     }
 }
 
-/// What an idle worker does with a message.
+/// The steps of an idle worker with a message.
 fn receive(world: &World, at: usize, rules: &Rules, next: &mut Vec<Transition<World>>) -> Result<(), &'static str> {
     let taken = World { messages: world.messages - 1, ..world.clone() };
     if world.holds(&rules.claim, false, 0) {
@@ -281,7 +281,7 @@ fn receive(world: &World, at: usize, rules: &Rules, next: &mut Vec<Transition<Wo
     Ok(())
 }
 
-/// What a worker that holds the notification does next.
+/// The next steps of a worker that holds the notification.
 fn send(world: &World, at: usize, rules: &Rules, next: &mut Vec<Transition<World>>) -> Result<(), &'static str> {
     let Worker::Sending { named, left, provider, attempt } = world.workers[at] else { return Ok(()) };
     let knows = |world: &World, attempt| world.with(at, Worker::Sending { named, left, provider, attempt });
@@ -349,7 +349,7 @@ fn send(world: &World, at: usize, rules: &Rules, next: &mut Vec<Transition<World
     Ok(())
 }
 
-/// What a worker that looks a mail up does next.
+/// The next steps of a worker that looks a mail up.
 fn look_up(world: &World, at: usize, rules: &Rules, next: &mut Vec<Transition<World>>) -> Result<(), &'static str> {
     let Worker::LookingUp { named, provider, number, result } = world.workers[at] else { return Ok(()) };
     next.push(Transition::Fault(world.idle(at, true)));

@@ -19,7 +19,7 @@ enum Defect {
     Forgets,
     /// A window carries over the count that its process remembers, not the one with which the window before ended.
     NoCountInFence,
-    /// A full window is taken as full until the window after the next.
+    /// A full window counts as full until the window after the next.
     DeniesForLong,
     /// A call is made although its denial is known.
     CallsAnyway,
@@ -32,7 +32,7 @@ struct Bounds {
     limit: u32,
     window: i64,
     windows: i64,
-    /// How far a clock may be ahead.
+    /// The largest offset of a clock.
     skew: i64,
 }
 
@@ -125,7 +125,7 @@ fn write(item: Option<Window>, step: Transition, defect: Defect) -> Option<Windo
     fits.then_some(next)
 }
 
-/// What must hold in every world; what does not is named.
+/// The rules that must hold in every world; a broken one is named.
 fn check(world: &World, bounds: &Bounds, defect: Defect) -> Result<(), &'static str> {
     if world.counted.iter().any(|count| u32::from(*count) > bounds.limit) {
         return Err("more than the limit in an aligned window");
@@ -193,7 +193,7 @@ fn successors(world: &World, bounds: &Bounds, defect: Defect) -> Result<Vec<Worl
                 }
             }
             if process.known.is_some() {
-                // A process ends and another one takes its place.
+                // A process ends and another one replaces it.
                 next.push(with(at, Process { known: None, request: None }));
             }
             continue;
@@ -223,7 +223,7 @@ fn successors(world: &World, bounds: &Bounds, defect: Defect) -> Result<Vec<Worl
                 if before < bounds.limit && before >= share {
                     return Err("more than its share after the window before");
                 }
-                // A crash after the write, before the answer.
+                // A crash after the write, before the response.
                 let mut crashed = admitted.clone();
                 for process in &mut crashed.processes {
                     if process.known == Some(memory_of(&item)) && process.request.is_none() {
@@ -236,7 +236,7 @@ fn successors(world: &World, bounds: &Bounds, defect: Defect) -> Result<Vec<Worl
                 next.push(admitted);
             }
             None => {
-                // Refused: the process knows what stands, and decides again at the same reading of its clock.
+                // Refused: the process learns the stored window, and decides again at the same reading of its clock.
                 let known = world.item.as_ref().map(memory_of);
                 let again = !matches!(bounds.step(known, request.clock, defect), Transition::Deny { .. });
                 let request = again.then_some(Request { known, ..request });
@@ -247,7 +247,7 @@ fn successors(world: &World, bounds: &Bounds, defect: Defect) -> Result<Vec<Worl
     Ok(next)
 }
 
-/// Explores every world that can be reached; gives their number, or what was found broken.
+/// Explores every reachable world; returns their number, or the rule that was broken.
 fn explore(bounds: &Bounds, defect: Defect) -> Result<usize, &'static str> {
     let ticks = usize::try_from(bounds.window * bounds.windows + bounds.skew).expect("a short horizon");
     let windows = usize::try_from(bounds.windows + 1).expect("a short horizon");

@@ -10,7 +10,7 @@ use crate::model_checker::{Transition, explore_to_the_end, long};
 /// Enough copies of an effect, and of a message, to see that there are too many.
 const MANY: u8 = 2;
 
-/// Which promise the work gives.
+/// The guarantee of the work.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Mode {
     /// Recorded before its message; may be taken over.
@@ -19,7 +19,7 @@ enum Mode {
     First,
 }
 
-/// What holds the promise; a mutation leaves out or changes one of these.
+/// The rules that hold the guarantee; a mutation leaves out or changes one of these.
 #[derive(Clone, Debug)]
 struct Rules {
     mode: Mode,
@@ -28,11 +28,11 @@ struct Rules {
     release: Condition,
     /// A refused claim leaves its message in the queue while a worker holds the work.
     keeps_message_of_busy: bool,
-    /// A worker that could not record its end keeps its message.
+    /// A worker that could not record its end leaves its message.
     keeps_message_unrecorded: bool,
     /// A lease has its effect once.
     one_effect_in_a_lease: bool,
-    /// What waits for too long gets a message.
+    /// Overdue work gets a message.
     sweeps: bool,
     /// A request finds its own record only.
     compares_requests: bool,
@@ -187,12 +187,12 @@ fn around(world: &World, rules: &Rules, next: &mut Vec<Transition<World>>) {
         } else {
             answered.requests[at] = Request::Refused;
         }
-        // A client need not ask, and need not ask again.
+        // A client need not send a request, and need not repeat it.
         next.push(Transition::Fault(answered));
     }
 }
 
-/// What an idle worker does with a message.
+/// The steps of an idle worker with a message.
 fn receive(
     world: &World,
     at: usize,
@@ -273,11 +273,11 @@ fn steps(world: &World, rules: &Rules, lease: i8) -> Result<Vec<Transition<World
     Ok(next)
 }
 
-/// Explores every world that can be reached; gives their number, or what was found broken.
+/// Explores every reachable world; returns their number, or the rule that was broken.
 fn explore(rules: &Rules, workers: usize, lease: i8) -> Result<usize, &'static str> {
     let (request, messages) = match rules.mode {
         Mode::TakeOver => (Request::Asking, 0),
-        // The sender asks a receiver, which sends the message, twice.
+        // The sender makes a request to a receiver, which sends the message, twice.
         Mode::First => (Request::Refused, 2),
     };
     let workers = vec![Worker::Idle; workers];
@@ -300,7 +300,7 @@ const NEVER_DONE: &[&str] = &["accepted work is never done"];
 type Mutation = (Mode, fn(&mut Rules), &'static [&'static str]);
 
 const MUTATIONS: [Mutation; 14] = [
-    // The end is recorded, or the work given back, without a condition: a worker that outlived its lease disturbs another.
+    // The end, or the release, is written without a condition: a worker that outlived its lease disturbs another.
     (Mode::TakeOver, |rules| rules.complete = Condition::read("attribute_exists(pk)"), OVERWRITTEN),
     (Mode::TakeOver, |rules| rules.release = Condition::read("attribute_exists(pk)"), OVERWRITTEN),
     (Mode::First, |rules| rules.release = Condition::read("attribute_exists(pk)"), OVERWRITTEN),
@@ -327,7 +327,7 @@ const MUTATIONS: [Mutation; 14] = [
     (Mode::TakeOver, |rules| rules.keeps_message_of_busy = false, NEVER_DONE),
     (Mode::TakeOver, |rules| rules.keeps_message_unrecorded = false, NEVER_DONE),
     (Mode::TakeOver, |rules| rules.sweeps = false, NEVER_DONE),
-    // A key that was used for something else is taken for the same.
+    // A key that was used for another request counts as the same.
     (Mode::TakeOver, |rules| rules.compares_requests = false, &["another payload was accepted"]),
 ];
 

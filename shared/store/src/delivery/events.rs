@@ -1,4 +1,4 @@
-//! The events that providers send of mails: each is recorded once, in any order.
+//! The events that providers report of mails: each is recorded once, in any order.
 
 use aws::table::AttributeValue;
 use domain::failure::Failure;
@@ -19,7 +19,7 @@ use aws::table::{Write, Written, from_item, map, null, text, to_item};
 const EVENT_IDS: &str = "event_ids";
 /// The most entries of a history: a later event is recorded only when it changes the state.
 const LONGEST_HISTORY: usize = 100;
-/// The number of tries to record an event on an item that changes meanwhile.
+/// The attempts at recording an event on an item that changes meanwhile.
 const RECORD_TRIES: u32 = 5;
 
 /// The outcome of recording a provider's event.

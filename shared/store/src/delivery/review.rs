@@ -12,8 +12,9 @@ use aws::error::AwsError;
 use aws::table::{Item, Key, Page, Query, text, to_item};
 
 impl Deliveries {
-    /// A person decided about a notification in `needs_review`: it is sent again (`queued`, with all its tries before it) or was
-    /// sent (`accepted`). One write. The notification as it is now; none when it was not in that state.
+    /// Records a person's decision about a notification in `needs_review`: it is sent again (`queued`, with all its
+    /// attempts left) or was sent (`accepted`). One write. Returns the changed notification; none when it was not in
+    /// that state.
     ///
     /// # Errors
     /// When the table cannot be reached or the item is not readable.

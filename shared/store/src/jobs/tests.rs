@@ -1,4 +1,4 @@
-//! Jobs on a table in this process: what each try leaves in the record, and what becomes of its message.
+//! Jobs on a table in this process: the record and the message after each attempt.
 
 use std::sync::Mutex;
 
@@ -11,7 +11,7 @@ use jiff::SignedDuration;
 
 use super::*;
 
-/// A job whose tries end as the test says.
+/// A job whose attempts end as the test says.
 struct Scripted {
     records: Records,
     org: OrgId,
@@ -96,7 +96,7 @@ impl Scripted {
         work(self, message.clone(), in_a_minute()).await
     }
 
-    /// The state, the number of tries and the failure's code.
+    /// The state, the number of attempts and the failure's code.
     async fn state(&self, message: &SuggestionJob) -> (SuggestionState, u32, Option<String>) {
         let found: Option<Suggestion> =
             self.records.get(&self.org, &message.suggestion.to_string()).await.expect("readable");

@@ -13,11 +13,11 @@ use crate::records::{Cursor, newest_by_id};
 use aws::error::AwsError;
 use aws::table::{Key, Query, Write, number, text, to_item};
 
-/// How long the history keeps a run.
+/// The retention of runs in the history.
 const RUN_RETENTION: SignedDuration = SignedDuration::from_hours(90 * 24);
-/// How long what a pass has seen is kept: longer than a pass takes.
+/// The retention of the objects that a pass has seen: longer than a pass takes.
 const SEEN_RETENTION: SignedDuration = SignedDuration::from_hours(7 * 24);
-/// Seen is seen, whoever wrote before.
+/// The write succeeds over an earlier one of the same objects.
 const ALWAYS: &str = "attribute_not_exists(pk) OR attribute_exists(pk)";
 /// Lists of seen objects of one read; each holds a page.
 const SEEN_PAGE: u16 = 50;
@@ -50,7 +50,7 @@ impl SyncStates {
         Ok((page.items, next))
     }
 
-    /// Keeps which objects a page of a pass had. Twice is once. One write.
+    /// Records the objects of a page of a pass. A repetition changes nothing. One write.
     ///
     /// # Errors
     /// When the table cannot be reached.
@@ -72,7 +72,7 @@ impl SyncStates {
         self.table.update(&key, write, false).await.map(|_| ())
     }
 
-    /// What a pass has seen of a kind in a list. One call for each fifty pages.
+    /// The objects of a kind that a pass has seen in a list. One call for each fifty pages.
     ///
     /// # Errors
     /// When the table cannot be reached.

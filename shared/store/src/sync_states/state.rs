@@ -1,4 +1,4 @@
-//! What is kept of a connection's runs.
+//! The stored state of a connection's runs.
 
 use std::collections::BTreeMap;
 
@@ -10,12 +10,12 @@ use jiff::Timestamp;
 use resilience::adaptive::Rate;
 use serde::{Deserialize, Serialize};
 
-/// How far a pass through the provider's lists is. A pass may take several runs.
+/// The progress of a pass through the provider's lists. A pass may take several runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
     /// The pass: names the lists of what it has seen.
     pub pass: String,
-    /// When the pass began, in milliseconds since 1970 UTC.
+    /// The begin of the pass, in milliseconds since 1970 UTC.
     pub began_ms: i64,
     /// The run that is at work, or was the last one.
     pub run: Run,
@@ -23,9 +23,9 @@ pub struct Progress {
     pub running: bool,
     /// The list that is read, by name.
     pub stream: String,
-    /// Where it goes on; none before its first page.
+    /// The cursor of the next page; none before the first page.
     pub next: Option<String>,
-    /// What is asked before that, the first one first.
+    /// The cursors that are read before that one, the first one first.
     #[serde(default)]
     pub follow: Vec<String>,
     /// Whether the list was read to its end, and what it did not have is being looked for.
@@ -34,16 +34,16 @@ pub struct Progress {
     /// The provider's time when the first page of this list was read.
     #[serde(default)]
     pub begun_ms: Option<i64>,
-    /// Whether a page of this list was left out: then nothing of it is taken for gone, and the next window begins as early.
+    /// Whether a page of this list was left out: then nothing is tombstoned, and the next window begins as early.
     #[serde(default)]
     pub incomplete: bool,
-    /// How many lists of seen objects there are.
+    /// The number of lists of seen objects.
     #[serde(default)]
     pub seen_lists: u32,
     /// Failures in a row at this place.
     #[serde(default)]
     pub failures: u32,
-    /// How often this list was begun again because its place was lost.
+    /// The number of restarts of this list after an expired cursor.
     #[serde(default)]
     pub restarts: u32,
 }
@@ -63,7 +63,7 @@ pub struct SyncRequest {
     pub mode: Option<Mode>,
     /// The reason why the connection is due now, in words for recruiting staff.
     pub reason: &'static str,
-    /// Whether the wait after failures ends, because a person acted. A wait that the provider asked for is not to be ended.
+    /// Whether the wait after failures ends, because a person acted. A wait that the provider requires does not end.
     pub unpark: bool,
 }
 
@@ -77,17 +77,17 @@ pub struct SyncState {
     pub connection: ConnectionId,
     /// The provider's id in the registry.
     pub provider: String,
-    /// When the scheduler looks at it next.
+    /// The time of the next run or check.
     pub next_at: Timestamp,
-    /// Why then, in words for recruiting staff.
+    /// The reason for that time, in words for recruiting staff.
     pub reason: String,
-    /// When to ask what changed; none before the first time.
+    /// The due time of the next incremental pass; none before the first one.
     #[serde(default)]
     pub poll_at: Option<Timestamp>,
-    /// When to read everything; none before the first time.
+    /// The due time of the next full pass; none before the first one.
     #[serde(default)]
     pub full_at: Option<Timestamp>,
-    /// Until when nothing is asked at all, because the provider asked to wait.
+    /// The end of a wait that the provider requires.
     #[serde(default)]
     pub parked_until: Option<Timestamp>,
     /// The pass through everything that is under way.
@@ -102,13 +102,13 @@ pub struct SyncState {
     /// For each list, the provider's time up to which everything that changed is here; milliseconds since 1970 UTC.
     #[serde(default)]
     pub marks: BTreeMap<String, i64>,
-    /// For each list, how many windows in a row left something out.
+    /// For each list, the number of consecutive windows that left something out.
     #[serde(default)]
     pub left_out: BTreeMap<String, u32>,
-    /// How often records change.
+    /// The rate of the connection's changes.
     #[serde(default, deserialize_with = "or_default")]
     pub rate: Rate,
-    /// When the last poll that came to its end began.
+    /// The begin of the last poll that was complete.
     #[serde(default)]
     pub polled_at: Option<Timestamp>,
     /// Runs in a row that failed.
@@ -126,7 +126,7 @@ pub struct SyncState {
     /// Until when a worker is believed to be at work, in milliseconds since 1970 UTC.
     #[serde(default, skip_serializing)]
     pub lease_until: Option<i64>,
-    /// What a person asked for.
+    /// The mode that a person requested.
     #[serde(default, skip_serializing)]
     pub requested: Option<Mode>,
 }
@@ -186,7 +186,7 @@ pub(super) fn whole_second(at: Timestamp) -> Timestamp {
     Timestamp::from_second(at.as_second()).unwrap_or(at)
 }
 
-/// What is not known yet may be written as nothing.
+/// A rate that is not known yet may be stored as null.
 fn or_default<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Rate, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }

@@ -20,14 +20,14 @@ use crate::writer::{Findings, add};
 const SLICE_PAGES: u32 = 20;
 /// The overlap of two windows: what the provider shows late.
 const OVERLAP: SignedDuration = SignedDuration::from_secs(120);
-/// How far our clock may be behind or ahead of that of a provider that does not state its time.
+/// The largest difference between our clock and that of a provider that does not state its time.
 const SKEW: SignedDuration = SignedDuration::from_mins(5);
 const SKEW_MS: i64 = 5 * 60 * 1_000;
-/// How often a page that cannot be read is requested before it is left out.
+/// The number of requests of an invalid page before it is left out.
 const TRIES: u32 = 3;
-/// How often a list is begun again because its cursor expired.
+/// The number of restarts of a list whose cursor expired.
 const RESTARTS: u32 = 3;
-/// How many windows in a row a list's mark waits for rows that cannot be read.
+/// The number of consecutive windows for which a list's mark waits for invalid rows.
 const PATIENT_WINDOWS: u32 = 3;
 /// The most cursors that wait: with them a checkpoint stays well within an item.
 const MAX_FOLLOW: usize = 4_000;
@@ -220,7 +220,7 @@ impl ListReader<'_> {
         }
         let due = due || progress.follow.len() == done;
         if first_of_all {
-            // What changes from here on is found by windows of changes, however long this pass takes.
+            // Later changes are found by windows of changes, however long this pass takes.
             self.pass.leased.state.marks.insert(stream.name.to_owned(), begun);
         }
         if due {
@@ -252,7 +252,7 @@ impl ListReader<'_> {
     }
 }
 
-/// The step after a list's last page: the sweep for what it did not have, where that says something.
+/// The step after a list's last page: the sweep, if the list is complete.
 fn after_last_page(progress: &mut Progress, stream: &Stream) -> Step {
     let full = progress.run.mode == Mode::Full;
     if full && !stream.complete.is_empty() && !progress.incomplete && !progress.sweeping {

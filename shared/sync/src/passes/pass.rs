@@ -40,7 +40,7 @@ impl Pass<'_> {
         page
     }
 
-    /// Records that the pass has seen these objects, so that the sweep does not take them for missing.
+    /// Records that the pass has seen these objects, so that the sweep does not tombstone them.
     pub(crate) async fn record_seen(&mut self, seen: &[ObjectRef]) -> Result<(), SyncError> {
         if seen.is_empty() {
             return Ok(());

@@ -1,4 +1,4 @@
-//! How requests are signed in: Basic authentication with the company's key as the user, and any password.
+//! Authentication: Basic, with the company's key as the user, and any password.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;

@@ -1,4 +1,5 @@
-//! What is asked for next, as a short text: `all:3`, `changed:1`, `application:58`, `jobs`, `jobs:14,15`, `check`.
+//! The cursor of the next request, as a short text: `all:3`, `changed:1`, `application:58`, `jobs`, `jobs:14,15`,
+//! `check`.
 
 use crate::ats::port::AtsError;
 

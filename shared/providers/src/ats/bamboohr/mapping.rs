@@ -25,7 +25,7 @@ fn whole(record: Record) -> Observation {
     Observation { record, version_ms: None, extent: Extent::Whole }
 }
 
-/// What a status means, by its name.
+/// The status of an application, by the name of BambooHR's.
 pub(super) fn status(settings: &Settings, name: Option<&str>) -> ApplicationStatus {
     let Some(name) = name.map(str::trim) else { return ApplicationStatus::Unknown };
     let own = |setting: &str| {

@@ -1,14 +1,15 @@
 //! BambooHR applicant tracking: polled, because its webhooks know employees only.
 //!
-//! Facts: <https://documentation.bamboohr.com/reference> and BambooHR's OpenAPI document. Basic auth with the API key as user and `x`
-//! as password; the key's owner needs access to the settings of applicant tracking. The list of applications has pages of the
-//! server's own size (`per_page` is ignored) and a `paginationComplete` flag; a page after the last is empty. **Who asks for no group
-//! gets active applications to draft and open jobs**, so all groups are asked for. Rows carry no time of change: the version of
-//! a record is the time at which it was observed, and its content tells whether it changed. `newSince` looks at the time of
-//! application and never sees a change of status; it is not used. Jobs are one array without pages, deleted ones left out.
-//! Since 2026-09-16 a rate limit is 429 with `Retry-After`, before it was 503 with the same header; 503 without it means
-//! unavailable. Some endpoints answer 200 with an error inside. Errors come in the header `x-bamboohr-error-message`, often with
-//! an empty body. No limit is documented.
+//! Facts: <https://documentation.bamboohr.com/reference> and BambooHR's OpenAPI document. Basic auth with the API key
+//! as user and `x` as password; the key's owner needs access to the settings of applicant tracking. The list of
+//! applications has pages of the server's own size (`per_page` is ignored) and a `paginationComplete` flag; a page
+//! after the last is empty. **Without a group the list has active applications to draft and open jobs only**, so all
+//! groups are requested. Rows carry no time of change: the version of a record is the time at which it was observed,
+//! and its content shows whether it changed. `newSince` filters by the time of application and never sees a change of
+//! status; it is not used. Jobs are one array without pages, deleted ones left out. Since 2026-09-16 a rate limit is
+//! 429 with `Retry-After`, before it was 503 with the same header; 503 without it means unavailable. Some endpoints
+//! return 200 with an error inside. Errors come in the header `x-bamboohr-error-message`, often with an empty body. No
+//! limit is documented.
 //!
 //! # What is read
 //!
@@ -17,11 +18,12 @@
 //! | `jobs` | `/jobs` | the same: the list has no times of change |
 //! | `applications` | `/applications`, the oldest first | `/applications`, the latest change first, until a page tells nothing new |
 //!
-//! The oldest first: a change moves no row, and what comes in is appended. A row that is deleted moves those after it one place
-//! to the front, so that one may be missed at the border of a page: what a pass did not list is asked for by
-//! `/applications/{id}`, which tells its applicant as well. A job is asked for by the list of jobs. The latest change first: a
-//! row that changes meanwhile moves to the front and pushes others to later pages, where they are met twice; the row itself is
-//! met by the next run. The title of a job stands in its applications' rows, and is taken from the job alone.
+//! The oldest first: a change moves no row, and new rows are appended. A row that is deleted moves those after it one
+//! place to the front, so that one may be missed at the border of a page: objects that a pass did not list are looked
+//! up by `/applications/{id}`, whose response has the applicant as well. A job is looked up by the list of jobs. The
+//! latest change first: a row that changes meanwhile moves to the front and pushes others to later pages, where they
+//! are read twice; the next run reads the row itself. Applications' rows have the title of the job too; it is read from
+//! the job alone.
 //!
 //! # Mapping
 //!
@@ -51,7 +53,7 @@
 //! | `rejection_reason`, `history` | nothing |
 //! | version | none |
 //!
-//! No endpoint tells to which group a status belongs, and companies add their own: hence the settings.
+//! No endpoint has the group of a status, and companies add their own: hence the settings.
 
 mod auth;
 mod cursor;
@@ -121,10 +123,10 @@ const SETTINGS: [Setting; 3] = [
 ];
 
 const JOBS: Stream = Stream { name: "jobs", complete: &[Kind::Job] };
-// Applications before candidates: the question after an application tells of its candidate as well.
+// Applications before candidates: the lookup of an application returns its candidate as well.
 const APPLICATIONS: Stream = Stream { name: "applications", complete: &[Kind::Application, Kind::Candidate] };
 
-/// Most signs of a setting.
+/// The most characters of a setting.
 const LONGEST: usize = 2_000;
 
 fn names(value: &str) -> Result<(), String> {

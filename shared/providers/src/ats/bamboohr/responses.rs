@@ -17,16 +17,16 @@ use crate::transport::json;
 
 /// First wait after a 429 that does not say how long.
 const WAIT: Duration = Duration::from_secs(5);
-/// Most signs of an error's reason that are kept.
+/// The most characters of an error's reason.
 const LONGEST_REASON: usize = 200;
 
-/// The time by which BambooHR answered.
+/// The time of BambooHR's response.
 fn server_time(reply: &Reply) -> Option<Timestamp> {
     let date = reply.headers.get(http::header::DATE)?.to_str().ok()?;
     Some(jiff::fmt::rfc2822::parse(date).ok()?.timestamp())
 }
 
-/// A number as a provider id: told as a number, or as a text of digits.
+/// A number as a provider id, from a number or a text of digits.
 pub(super) fn id(value: Option<&Value>) -> Option<String> {
     match value? {
         Value::Number(number) => number.as_u64().map(|number| number.to_string()),
@@ -71,8 +71,8 @@ pub(super) fn page(context: &Context<'_>, cursor: Cursor, reply: &Reply) -> Resu
     Ok(page)
 }
 
-/// Why there is no page, where the answer is an error: by its status, or inside of a 200. `reported` says whether its reason may be
-/// repeated: not when it could quote what was sent.
+/// The error of a response: by its status, or inside of a 200. `reported` says whether its reason may be repeated: not
+/// when it could quote the request.
 pub(super) fn refused(context: &Context<'_>, reply: &Reply, reported: bool) -> Option<AtsError> {
     let status = match reply.status {
         StatusCode::OK => {
@@ -99,7 +99,7 @@ pub(super) fn refused(context: &Context<'_>, reply: &Reply, reported: bool) -> O
     })
 }
 
-/// A page of a list. Gives the number of the next one: counted here, since `nextPageUrl` could lead anywhere.
+/// A page of a list, with the number of the next one: counted here, since `nextPageUrl` could lead anywhere.
 pub(super) fn list(reply: &Reply, number: u32) -> Result<(Vec<Value>, Option<u32>), AtsError> {
     let List { applications, pagination_complete } = json::read(&reply.body).map_err(AtsError::InvalidResponse)?;
     let malformed = |text: &str| AtsError::InvalidResponse(text.to_owned());
@@ -181,7 +181,7 @@ pub(super) mod tests {
     use crate::ats::port::Credentials;
     use crate::transport::access::Hosts;
 
-    /// What a context borrows from.
+    /// The values that a context borrows.
     pub(in super::super) struct House {
         origin: Origin,
         hosts: Hosts,

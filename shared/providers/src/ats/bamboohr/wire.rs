@@ -1,4 +1,4 @@
-//! What BambooHR answers, as far as it is used. Everything but an id may be missing.
+//! BambooHR's responses, as far as they are used. Everything but an id may be missing.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -74,7 +74,7 @@ pub(super) struct Status {
     pub(super) enabled: Option<bool>,
 }
 
-/// What came of an application that was handed in.
+/// The result of a submitted application.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Made {

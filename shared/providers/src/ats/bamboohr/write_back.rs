@@ -8,8 +8,8 @@
 //! | note | `POST applications/{id}/comments` |
 //! | application | the newest applications to the job, for its address; `POST application`, a form |
 //!
-//! A note cannot be looked for: no endpoint lists comments. One whose reply was lost may stand there twice when it is made again;
-//! our reference after its text shows that to who reads it.
+//! A note has no lookup: no endpoint lists comments. One whose reply was lost may exist twice after a repetition; our
+//! reference after its text shows that to a reader.
 
 use bytes::Bytes;
 use domain::ats::{ApplicationStatus, Kind, ObjectRef, content_hash};
@@ -54,7 +54,7 @@ fn invalid_step() -> AtsError {
     AtsError::Refused("this change has no such step".to_owned())
 }
 
-/// The status to which a change leads, where it is known without asking.
+/// The status after a change, where it is known without a request.
 fn target<'a>(context: &Context<'a>, change: &'a Change) -> Option<&'a str> {
     match change {
         Change::MoveStage { stage, .. } => Some(stage),

@@ -16,7 +16,7 @@ use crate::transport::json;
 
 /// The setting that names the user to act for.
 pub(super) const USER: &str = "user_id";
-/// How long a token is good where the reply does not say.
+/// The lifetime of a token where the reply does not state it.
 const LIFETIME: SignedDuration = SignedDuration::from_hours(1);
 /// Length of a window of the limit on tokens.
 const WINDOW_S: i64 = 60;
@@ -82,7 +82,7 @@ impl TokenGrant for Greenhouse {
             (_, "invalid_grant", _) => {
                 AtsError::Unauthorised(format!("{said}: invalid_grant, is `{USER}` a site admin?"))
             }
-            // Messages may repeat the client's id: only the known words are told.
+            // Messages may repeat the client's id: only the known words are repeated.
             (_, "invalid_client" | "unauthorized_client", _) => AtsError::Unauthorised(format!("{said}: {error}")),
             (StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _, _) => {
                 AtsError::Unauthorised(said)

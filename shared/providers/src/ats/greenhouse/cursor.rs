@@ -1,14 +1,15 @@
-//! Cursors: what is asked for, as a text.
+//! Cursors: the next request, as a text.
 //!
-//! `<list>` is its first page, `<list>@<time>` the first page of what changed since then, either with `><cursor>` a page that
-//! follows, `<list>#<id>,<id>` these objects, and `check` or `check#<user>` a look whether the lists are shown at all.
+//! `<list>` is its first page, `<list>@<time>` the first page of the changes since then, either with `><cursor>` a page
+//! that follows, `<list>#<id>,<id>` these objects, and `check` or `check#<user>` a check whether the lists are visible
+//! at all.
 
 use domain::ats::Kind;
 use jiff::Timestamp;
 
 use crate::ats::port::{AtsError, Stream};
 
-/// Most ids in one request.
+/// The most ids in one request.
 const IDS_MAX: usize = 50;
 
 /// A list of Harvest.
@@ -48,7 +49,7 @@ const fn stream(name: &'static str, complete: &'static [Kind]) -> Stream {
     Stream { name, complete }
 }
 
-/// The lists in the order in which they are read: what others refer to first.
+/// The lists in the order in which they are read: objects before those that refer to them.
 pub(super) const STREAMS: [Stream; 11] = [
     stream("departments", &[Kind::Department]),
     stream("offices", &[Kind::Office]),
@@ -63,10 +64,10 @@ pub(super) const STREAMS: [Stream; 11] = [
     stream("scorecards", &[Kind::Scorecard]),
 ];
 
-/// What is asked for.
+/// The request of a cursor.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Cursor<'a> {
-    /// Whether the lists are shown, to this user where one is named.
+    /// The check whether the lists are visible, to this user where one is named.
     Check(Option<&'a str>),
     /// A first page, of what changed since then.
     First(&'static List, Option<&'a str>),
@@ -121,19 +122,19 @@ pub(super) fn follow(list: &List, since: Option<&str>, cursor: &str) -> String {
     format!("{}>{cursor}", begin(list, since))
 }
 
-/// Where a stream begins.
+/// The first cursor of a stream.
 pub(super) fn first(stream: &str, since: Option<Timestamp>) -> Option<String> {
     let since = since.map(|since| since.to_string());
     named(stream).map(|list| begin(list, since.as_deref()))
 }
 
-/// What asks for these objects.
+/// The cursors that look these objects up.
 pub(super) fn lookup(kind: Kind, ids: &[String]) -> Option<Vec<String>> {
     let list = LISTS.iter().find(|list| list.kind == kind)?;
     Some(ids.chunks(IDS_MAX).map(|ids| format!("{}#{}", list.name, ids.join(","))).collect())
 }
 
-/// What looks whether the lists are shown.
+/// The cursor that checks whether the lists are visible.
 pub(super) fn check(user: Option<&str>) -> String {
     user.map_or_else(|| "check".to_owned(), |user| format!("check#{user}"))
 }

@@ -1,4 +1,4 @@
-//! What the actions of webhooks mean.
+//! The meaning of the actions of webhooks.
 //!
 //! | action | told | gone | asked for |
 //! |---|---|---|---|
@@ -16,7 +16,8 @@
 //! | `department_deleted`, `office_deleted` | | that | what it was a parent of |
 //! | `job_interview_stage_deleted` | | | nothing: there is no record of it |
 //!
-//! An application tells `last_activity_at`, which is its version; what tells no time has that of its receipt.
+//! The version of an application is its `last_activity_at`; that of an object without a time is the time of its
+//! receipt.
 
 use domain::FORMAT_VERSION;
 use domain::ats::{
@@ -32,10 +33,10 @@ use super::wire::Valued;
 use crate::transport::json;
 use crate::transport::webhook::{ChangedObjects, Meaning};
 
-/// Most objects that one event asks for.
+/// The most objects that one event looks up.
 const ABOUT_MAX: usize = 100;
 
-/// What an action means.
+/// The meaning of an action.
 ///
 /// # Errors
 /// Why its payload cannot be read, without any of its values.

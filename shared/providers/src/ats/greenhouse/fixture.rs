@@ -14,7 +14,7 @@ use crate::ats::port::{Context, Credentials};
 use crate::transport::access::Hosts;
 use crate::transport::http::Reply;
 
-/// What a context is made from.
+/// The values that a context borrows.
 pub(super) struct Parts {
     pub(super) origin: Origin,
     hosts: Hosts,

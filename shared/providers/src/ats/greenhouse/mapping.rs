@@ -32,7 +32,7 @@ pub(super) fn full_name(parts: [Option<String>; 2]) -> String {
     words.join(" ")
 }
 
-/// The first that says something.
+/// The first value that is not empty.
 pub(super) fn first(values: Option<Vec<wire::Valued>>) -> Option<String> {
     values.into_iter().flatten().find_map(|valued| valued.value.filter(|value| !value.trim().is_empty()))
 }

@@ -2,20 +2,21 @@
 //!
 //! # Facts
 //!
-//! Harvest v3 (<https://harvestdocs.greenhouse.io/docs>, and the schemas of its reference): `GET /v3/<list>` answers a bare array,
-//! highest id first, at most 500 rows. What follows is told in the header `Link` (`rel="next"`) as a cursor, which must be the
-//! only parameter; the header is absent or empty on the last page. There are no single reads: one object is a list with `ids=`, at
-//! most 50 of them. `updated_at=gte|T` narrows a list to what changed. The lists are for site admins. The limit is told with each
-//! answer and holds for half a minute, from a full half minute on; `X-RateLimit-Reset` overstates it, `Retry-After` does not. There
-//! is no list of what was deleted: a webhook tells it, or a pass through all ids does. Tokens come from
-//! `https://auth.greenhouse.io/token` with Basic authentication and are good for an hour; refresh tokens are worth one use and a day.
+//! Harvest v3 (<https://harvestdocs.greenhouse.io/docs>, and the schemas of its reference): `GET /v3/<list>` returns a
+//! bare array, highest id first, at most 500 rows. The next page is in the header `Link` (`rel="next"`) as a cursor,
+//! which must be the only parameter; the header is absent or empty on the last page. There are no single reads: one
+//! object is a list with `ids=`, at most 50 of them. `updated_at=gte|T` narrows a list to changes. The lists are for
+//! site admins. The limit is in each response and holds for half a minute, from a full half minute on;
+//! `X-RateLimit-Reset` overstates it, `Retry-After` does not. There is no list of deleted objects: they are known from
+//! a webhook, or from a pass through all ids. Tokens come from `https://auth.greenhouse.io/token` with Basic
+//! authentication and last an hour; refresh tokens are valid for one use and a day.
 //!
 //! Webhooks: `webhooks.rs` and `event.rs`. Job board: <https://developers.greenhouse.io/job-board.html>.
 //!
 //! # Connection
 //!
-//! Client credentials need the setting `user_id`, the site admin in whose name is asked. The account is the token of the job board;
-//! handing in applications takes the secret `board_api_key` as well, which no way of signing in needs.
+//! Client credentials need the setting `user_id`, the site admin for whom requests are made. The account is the token
+//! of the job board; submitting applications needs the secret `board_api_key` as well, which no login needs.
 //!
 //! # Mapping
 //!
@@ -44,7 +45,7 @@
 //! | title | `title` |
 //! | live | `live`: null is false |
 //!
-//! Deleted posts are listed by `active=false` only: an incremental run reads these as well and takes them for gone. A complete pass
+//! Deleted posts are listed by `active=false` only: an incremental run reads these as well, as gone. A complete pass
 //! does not need them.
 //!
 //! | candidate | `/v3/candidates` |

@@ -9,7 +9,7 @@ use super::cursor::Cursor;
 use crate::ats::port::{AtsError, Context};
 use crate::transport::http::HttpRequest;
 
-/// Rows of a page: the most that can be asked for.
+/// The rows of a page: the most that is allowed.
 const PER_PAGE: &str = "500";
 
 /// Headers of every request to Harvest.

@@ -17,14 +17,14 @@ use crate::transport::json;
 /// Length of a window of the limit, from a full half minute on.
 const WINDOW_S: i64 = 30;
 
-/// How long it is from `now` to the next window of this length.
+/// The time from `now` to the next window of this length.
 pub(super) fn to_next_window(now: Timestamp, window_s: i64) -> Duration {
     let left = window_s - now.as_second().rem_euclid(window_s);
     // One more, for clocks that differ.
     Duration::from_secs(u64::try_from(left).unwrap_or_default() + 1)
 }
 
-/// Why a reply that is no success is none.
+/// The error of a reply that is no success.
 pub(super) fn failure(reply: &Reply, now: Timestamp) -> AtsError {
     let status = reply.status;
     // The provider may repeat what it was sent: only the status is reported.
@@ -62,7 +62,7 @@ pub(super) fn next(reply: &Reply) -> Result<Option<String>, AtsError> {
     let Some(link) = given.find(|link| link.contains("rel=\"next\"")) else { return Ok(None) };
     let lost = || AtsError::InvalidResponse("the link to the next page has no cursor".to_owned());
     let (url, _) = link.trim_start().strip_prefix('<').and_then(|link| link.split_once('>')).ok_or_else(lost)?;
-    // Only the cursor is taken: the credentials go nowhere else because of a link.
+    // Only the cursor is used, so that no link can direct the credentials elsewhere.
     let url = Url::parse(url).map_err(|_| lost())?;
     let cursor = url.query_pairs().find(|(name, _)| name == "cursor").map(|(_, cursor)| cursor.into_owned());
     cursor.filter(|cursor| !cursor.is_empty()).map(Some).ok_or_else(lost)
@@ -73,7 +73,7 @@ pub(super) fn server_time(reply: &Reply) -> Option<Timestamp> {
     jiff::fmt::rfc2822::parse(text).ok().map(|at| at.timestamp())
 }
 
-/// How long nothing more should be asked, when nothing is left of this window.
+/// The wait before the next request, when nothing is left of this window.
 pub(super) fn pause(reply: &Reply, now: Timestamp) -> Option<Duration> {
     let left = reply.headers.get("x-ratelimit-remaining")?.to_str().ok()?;
     (left.trim() == "0").then(|| to_next_window(now, WINDOW_S))
@@ -101,7 +101,7 @@ pub(super) fn page(context: &Context<'_>, cursor: Cursor<'_>, answer: &Reply) ->
         }
         Cursor::Ids(list, ids) => {
             fill(&mut page, context, list, rows);
-            // A part of the answer could not say which are gone.
+            // One page of several cannot show which objects are gone.
             if next(answer)?.is_some() {
                 return Err(AtsError::InvalidResponse("one page is expected for ids".to_owned()));
             }
@@ -115,7 +115,7 @@ pub(super) fn page(context: &Context<'_>, cursor: Cursor<'_>, answer: &Reply) ->
     Ok(page)
 }
 
-/// There is always a user: who sees none sees no list as it is, and would take all objects for gone.
+/// There is always a user: without access to users all lists are empty, and all objects would count as gone.
 fn unseen() -> AtsError {
     AtsError::Refused("no users are shown: the user in whose name is asked is no site admin".to_owned())
 }
@@ -147,7 +147,7 @@ fn fill(page: &mut Page, context: &Context<'_>, list: &List, rows: Vec<Value>) {
     }
 }
 
-/// Where a list continues; after the posts that there are come those that were deleted since.
+/// The continuation of a list; after the posts that exist come those that were deleted since.
 fn after(list: &List, since: Option<&str>, answer: &Reply) -> Result<Next, AtsError> {
     Ok(match next(answer)? {
         Some(follows) => Next::More(cursor::follow(list, since, &follows)),

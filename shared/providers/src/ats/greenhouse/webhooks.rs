@@ -1,11 +1,11 @@
 //! Webhooks.
 //!
-//! Facts: <https://developers.greenhouse.io/webhooks.html>. `Signature: sha256 <hex>` is the HMAC-SHA256 of the raw body under
-//! the webhook's secret key; the body carries Ruby-style escapes, so it must never be written again before it is verified.
-//! `Greenhouse-Event-ID` is unique for each event and repeated with each retry. Success is 200; there are at most
-//! 7 attempts in 15 hours. A new webhook is tried with `ping` and stays disabled when that fails. There are 29 actions besides; a
-//! deleted candidate is told with the applications that went with it, which no other event tells. What each action means is in
-//! `event.rs`.
+//! Facts: <https://developers.greenhouse.io/webhooks.html>. `Signature: sha256 <hex>` is the HMAC-SHA256 of the raw
+//! body under the webhook's secret key; the body carries Ruby-style escapes, so it must never be written again before
+//! it is verified. `Greenhouse-Event-ID` is unique for each event and repeated with each retry. Success is 200; there
+//! are at most 7 attempts in 15 hours. A new webhook is tested with `ping` and stays disabled when that fails. There
+//! are 29 actions besides; the event of a deleted candidate has the applications that were deleted with it, which no
+//! other event has. The meaning of each action is in `event.rs`.
 
 use domain::ats::Origin;
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -47,7 +47,7 @@ impl WebhookSource for Greenhouse {
     fn interpret(&self, origin: &Origin, body: &[u8], received_at: Timestamp) -> Result<Event, Unreadable> {
         let Envelope { action, payload } = json::read(body).map_err(Unreadable)?;
         let meaning = events::meaning(origin, &action, payload, received_at).map_err(Unreadable)?;
-        // The name comes from outside and is shown on a screen.
+        // The name comes from outside and appears on a screen.
         Ok(Event { action: action.chars().filter(|c| !c.is_control()).take(100).collect(), meaning })
     }
 }

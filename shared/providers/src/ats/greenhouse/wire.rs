@@ -3,7 +3,7 @@
 use jiff::{Timestamp, civil::Date};
 use serde::Deserialize;
 
-/// What every row has.
+/// The common fields of rows.
 #[derive(Deserialize)]
 pub(super) struct Stamp {
     pub(super) id: u64,

@@ -1,4 +1,4 @@
-//! Changes. The first step looks whether a change is there already, so that making it twice makes it once.
+//! Changes. The first step looks the change up, so that a repetition has no second effect.
 //!
 //! | change | steps |
 //! |---|---|
@@ -174,7 +174,7 @@ impl WriteBack for Greenhouse {
     }
 }
 
-/// The application as the job board takes it.
+/// The application as the job board accepts it.
 fn submit(context: &Context<'_>, change: &Change) -> Result<HttpRequest, AtsError> {
     let Change::Submit { job, first_name, last_name, email, phone } = change else { return Err(invalid_step()) };
     let mut body = json!({"first_name": first_name, "last_name": last_name, "email": email});
@@ -198,7 +198,7 @@ fn list<T: DeserializeOwned>(context: &Context<'_>, answer: &Reply) -> Result<Ve
     rows.into_iter().map(|row| json::read_value(row).map_err(AtsError::InvalidResponse)).collect()
 }
 
-/// Whether a step changed something; a refusal asks for one more look.
+/// The result of a step that changes something; after a refusal the change is looked up once more.
 fn changed(context: &Context<'_>, answer: &Reply, touched: Vec<ObjectRef>) -> Result<ChangeProgress, AtsError> {
     match answer.status {
         status if status.is_success() => Ok(ChangeProgress::Done(touched)),
@@ -207,7 +207,7 @@ fn changed(context: &Context<'_>, answer: &Reply, touched: Vec<ObjectRef>) -> Re
     }
 }
 
-/// What a look at an application says: it is done, it can be done, or it cannot (any more).
+/// The result of looking an application up: the change is done, it can be made, or it cannot (any more).
 fn looked(change: &Change, current: &wire::ApplicationStatus, last: bool) -> Result<ChangeProgress, AtsError> {
     let (status, stage) = (current.status.as_deref(), current.job_interview_stage_id);
     let (there, next) = match change {
@@ -330,7 +330,7 @@ mod tests {
         assert!(key.is_sensitive() && key == "Basic Yi0xOg==", "b-1:");
         assert_eq!(step(&submit, "do", 200, "{}"), done(&[]));
         assert!(matches!(step(&submit, "do", 422, "{}"), Err(AtsError::Refused(_))));
-        // Where nothing can be asked, it is handed in at once.
+        // Without a lookup, it is submitted at once.
         let silent = Parts::new(LoginMethod::WebhookOnly);
         let call = Greenhouse.change_request(&silent.context(), &submit, "").expect("a call");
         assert_eq!(call.url.host_str(), Some("boards-api.greenhouse.io"));

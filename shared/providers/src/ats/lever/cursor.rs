@@ -1,4 +1,4 @@
-//! What is to be asked for, as a text that a checkpoint keeps.
+//! The next request, as the text of a checkpoint.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ats::port::AtsError;
 
-/// What is to be asked for.
+/// The request of a cursor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "c", rename_all = "kebab-case")]
 pub(super) enum Cursor {
@@ -65,7 +65,8 @@ pub(super) struct Place {
     pub(super) offset: Option<String>,
 }
 
-/// Names that rows only hold the ids of. They are carried along, because nothing else is kept between two requests.
+/// Names of which rows have the ids only. They are a part of the cursor, because nothing else is stored between two
+/// requests.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Names {
     /// Of stages, by id.
@@ -100,7 +101,7 @@ pub(super) struct Part {
     pub(super) of: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) offset: Option<String>,
-    /// Ids that are asked for; those that no page has are gone.
+    /// Ids that are looked up; those that no page has are gone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) want: Vec<String>,
     /// Whether the offers of the opportunity come after its interviews.
@@ -127,7 +128,7 @@ impl Cursor {
 }
 
 impl Naming {
-    /// What the names are for.
+    /// The cursor that needs the names.
     pub(super) fn then(self) -> Cursor {
         let Self { names, ids, since, .. } = self;
         match ids {

@@ -65,8 +65,8 @@ pub(super) fn job(origin: &Origin, wire: wire::Posting) -> Observation {
     whole(Record::Job(job), updated_at)
 }
 
-/// The version of an opportunity. Old ones have no time of change; what they tell instead is of the same clock and never later
-/// than a change to come, which the time of our request would not be.
+/// The version of an opportunity. Old ones have no time of change; their other times are of the same clock and never
+/// later than a future change, unlike the time of our request.
 fn version(wire: &wire::Opportunity) -> Option<i64> {
     wire.updated_at.or_else(|| {
         let archived = wire.archived.as_ref().and_then(|archived| archived.archived_at);

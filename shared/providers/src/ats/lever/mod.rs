@@ -1,12 +1,13 @@
 //! Lever: opportunities, postings, interviews, offers and users, webhooks, write-back and the public postings API.
 //!
-//! Facts: <https://hire.lever.co/developer/documentation> and <https://github.com/lever/postings-api>. Basic auth with the API key
-//! as user and no password, or OAuth with an access token of an hour and refresh tokens that are good once. Lists have `limit`
-//! (at most 100) and `offset`, an opaque token that Lever has percent-encoded already and that is encoded once more like any other
-//! value; `next` is absent on the last page. They begin with the newest, by the time of creation: what exists during a whole pass
-//! is on one of its pages. `updated_at_start` is inclusive; `updatedAt` is null on opportunities that are older than that field
-//! (964 of 1,004 recorded ones), which only a full pass finds. Rows are non-confidential unless `confidentiality=all` is asked for.
-//! The limit is 10 requests a second for a key, 20 at once; a 429 does not say how long to wait. Times are milliseconds.
+//! Facts: <https://hire.lever.co/developer/documentation> and <https://github.com/lever/postings-api>. Basic auth with
+//! the API key as user and no password, or OAuth with an access token of an hour and refresh tokens for one use. Lists
+//! have `limit` (at most 100) and `offset`, an opaque token that Lever has percent-encoded already and that is encoded
+//! once more like any other value; `next` is absent on the last page. They begin with the newest, by the time of
+//! creation: what exists during a whole pass is on one of its pages. `updated_at_start` is inclusive; `updatedAt` is
+//! null on opportunities that are older than that field (964 of 1,004 recorded ones), which only a full pass finds.
+//! Rows are non-confidential without `confidentiality=all`. The limit is 10 requests a second for a key, 20 at once; a
+//! 429 does not state the wait. Times are milliseconds.
 //!
 //! # What is read
 //!
@@ -17,11 +18,11 @@
 //! | `opportunities` | `/stages`, `/archive_reasons`, `/opportunities?expand=applications` | the same with `updated_at_start`, then `/opportunities/deleted` |
 //! | `interviews` | `/opportunities`, and of each `/interviews` and `/offers` | the same with `updated_at_start` |
 //!
-//! An interview or an offer that changes moves no `updatedAt` of its opportunity: webhooks tell of interviews, and the next full
-//! pass finds the rest. It takes two requests for each opportunity, which is most of what Lever is asked: the setting `interviews`
-//! says how much of that is wanted. Deleted
-//! applications are not asked for: an opportunity tells that it has none any more, and its `updatedAt` moves. A stage or an
-//! archive reason that is renamed moves nothing: the next full pass finds it.
+//! An interview or an offer that changes moves no `updatedAt` of its opportunity: webhooks report interviews, and the
+//! next full pass finds the rest. It needs two requests for each opportunity, which are most of the requests to Lever:
+//! the setting `interviews` decides which are read. Deleted applications are not looked up: their opportunity has none
+//! any more, and its `updatedAt` moves. A stage or an archive reason that is renamed moves nothing: the next full pass
+//! finds it.
 //!
 //! # Mapping
 //!
@@ -114,7 +115,7 @@ pub(super) const INFO: ProviderInfo = ProviderInfo {
 pub static PROVIDER: AtsProvider = AtsProvider {
     info: INFO,
     api: &Lever,
-    // No webhook tells of postings: they are asked for more often than what webhooks cover.
+    // No webhook reports postings: they are polled more often than objects with webhooks.
     sync: SyncMethod::Webhook { reconcile: SignedDuration::from_hours(1), contract: SignedDuration::from_mins(30) },
     hosts: &[
         Host { name: "api", live: "https://api.lever.co", local: "/api", suffixes: &[] },
@@ -158,10 +159,11 @@ const POSTINGS: Stream = Stream { name: "postings", complete: &[Kind::Job] };
 const OPPORTUNITIES: Stream = Stream { name: "opportunities", complete: &responses::OPPORTUNITY };
 const INTERVIEWS: Stream = Stream { name: "interviews", complete: &[Kind::Interview, Kind::Offer] };
 
-/// Opportunities that one cursor asks for, one after the other: the names of stages and reasons are asked for once for them.
+/// The number of opportunities that one cursor looks up, one after the other, with one lookup of the names of stages
+/// and reasons.
 const TOGETHER: usize = 50;
 
-/// Whose interviews and offers are read.
+/// The setting that decides which interviews and offers are read.
 const INTERVIEWS_OF: &str = "interviews";
 
 fn whose(value: &str) -> Result<(), String> {

@@ -1,4 +1,4 @@
-//! Requests of cursors, and what an answer that is no page means.
+//! Requests of cursors, and the errors of responses.
 
 use std::time::Duration;
 
@@ -16,15 +16,15 @@ use crate::ats::port::{AtsError, Context};
 use crate::transport::http::{HttpRequest, Reply};
 use crate::transport::json;
 
-/// Rows of a page: the most that Lever gives.
+/// The rows of a page: the most that Lever returns.
 const LIMIT: &str = "100";
-/// Rows of a page of which each is asked for more: what is still to be asked is kept with every checkpoint.
+/// The rows of a page whose rows have further requests, because the checkpoint has to hold their cursors.
 const FEW: &str = "25";
-/// How far back deleted postings are asked for; Lever refuses more than 30 days. A full pass finds what is older.
+/// The age up to which deleted postings are listed; Lever refuses more than 30 days. A full pass finds older ones.
 const DELETED_MS: i64 = 29 * 24 * 3_600_000;
 /// First wait where Lever does not say how long: its bucket has a token again by then.
 const WAIT: Duration = Duration::from_secs(1);
-/// What is left out of a connection whose key was not given access to it.
+/// The setting of a connection whose key has no access to confidential objects.
 pub(super) const CONFIDENTIAL: &str = "confidential";
 
 /// A URL of the API below `/v1`; the segments may be anything.
@@ -146,7 +146,7 @@ pub(super) fn of(context: &Context<'_>, cursor: &Cursor) -> Result<HttpRequest, 
     call(context, Method::GET, url, None)
 }
 
-/// What a list is filtered by.
+/// The filters of a list.
 fn filters(context: &Context<'_>, cursor: &Cursor) -> Vec<(&'static str, String)> {
     let all = ("confidentiality", confidentiality(context).to_owned());
     let since = |since: &Option<i64>| since.map(|since| ("updated_at_start", since.to_string()));
@@ -175,11 +175,11 @@ fn expanded() -> (&'static str, String) {
     ("expand", "applications".to_owned())
 }
 
-/// Why there is no page.
+/// The error of a response that is no page.
 pub(super) fn refused(context: &Context<'_>, reply: &Reply) -> AtsError {
     let Problem { code, message } = json::read(&reply.body).unwrap_or_default();
     let status = reply.status.as_u16();
-    // The message may repeat what was asked, which may be personal; its code is a word.
+    // The message may repeat personal data of the request; its code is a word.
     let word = |code: &String| code.len() <= 64 && code.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     let words = code.filter(word).map_or_else(|| status.to_string(), |code| format!("{status} {code}"));
     if reply.status == StatusCode::BAD_REQUEST && message.is_some_and(|text| text.contains("Invalid offset token")) {

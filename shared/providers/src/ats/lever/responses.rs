@@ -22,7 +22,7 @@ pub(super) fn plain(id: &str) -> bool {
     (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
-/// The time by which Lever answered.
+/// The time of Lever's response.
 fn server_time(reply: &Reply) -> Option<Timestamp> {
     let date = reply.headers.get(http::header::DATE)?.to_str().ok()?;
     Some(jiff::fmt::rfc2822::parse(date).ok()?.timestamp())
@@ -108,7 +108,7 @@ pub(super) fn page(context: &Context<'_>, cursor: Cursor, reply: &Reply) -> Resu
     Ok(page)
 }
 
-/// Whether 404 says that what was asked for is gone; then the page says so.
+/// Whether 404 says that a looked-up object is gone; then the page says so.
 fn absent(page: &mut Page, cursor: &Cursor) -> bool {
     match cursor {
         Cursor::User { id } => page.gone.push(ObjectRef::new(Kind::User, id)),
@@ -128,12 +128,12 @@ fn absent(page: &mut Page, cursor: &Cursor) -> bool {
     true
 }
 
-/// What is wanted and was not found.
+/// The objects that were looked up and not found.
 fn wanted(kind: Kind, part: &Part) -> impl Iterator<Item = ObjectRef> {
     part.want.iter().map(move |id| ObjectRef::new(kind, mapping::part_id(&part.of, id)))
 }
 
-/// What is to be asked next. What was asked for by name, or for a row, goes on by `follow`: only a list has a next page.
+/// The next request. A lookup, or the details of a row, continue by `follow`: only a list has a next page.
 fn continue_with(page: &mut Page, cursor: &Cursor, by_id: bool) {
     if by_id {
         page.follow.push(cursor.text());
@@ -151,7 +151,7 @@ fn list(reply: &Reply) -> Result<(Vec<Value>, Option<String>), AtsError> {
     }
 }
 
-/// Where a list goes on: at its next page, then at what follows it.
+/// The continuation of a list: its next page, or the list after it.
 fn more(next: Option<String>, cursor: impl FnOnce(Option<String>) -> Cursor, after: Option<Cursor>) -> Next {
     match (next, after) {
         (Some(offset), _) => Next::More(cursor(Some(offset)).text()),

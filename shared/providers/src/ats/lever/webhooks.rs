@@ -1,9 +1,10 @@
 //! Webhooks.
 //!
-//! Facts: <https://hire.lever.co/developer/documentation#webhooks>. The signature is in the body: `signature` is the hex of the
-//! HMAC-SHA256 of `token` and `triggeredAt` under the webhook's signature token. It says nothing of `data`, so a body is a hint
-//! and no more: what it names is asked for. Every webhook (there is one for each event) has a signature token of its own, so the
-//! secret holds several, one a line. Any answer but 2xx is tried again, five times at most.
+//! Facts: <https://hire.lever.co/developer/documentation#webhooks>. The signature is in the body: `signature` is the
+//! hex of the HMAC-SHA256 of `token` and `triggeredAt` under the webhook's signature token. It does not cover `data`,
+//! so a body is only a hint: the objects that it names are looked up. Every webhook (there is one for each event) has a
+//! signature token of its own, so the secret holds several, one a line. Any response but 2xx is retried, five times at
+//! most.
 
 use domain::ats::{Kind, ObjectRef, Origin};
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -25,12 +26,13 @@ use crate::transport::webhook::{
     ChangedObjects, Event, Meaning, NotAuthentic, Unreadable, WebhookSource, WebhookVerifier, event_id,
 };
 
-/// Older deliveries are refused: somebody may have kept them. Lever keeps its own for two weeks, and tries them again by hand only.
+/// Older deliveries are refused: they may be recorded ones. Lever stores its own for two weeks, and retries them by
+/// hand only.
 const OLDEST: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// By how much Lever's clock may be ahead of ours.
 const MAX_CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
 
-/// Events that we ask for. Those of contacts name no opportunity: what changes with them is found by asking what changed.
+/// The events of our webhooks. Those of contacts name no opportunity: their changes are found by polls.
 const EVENTS: [&str; 8] = [
     "applicationCreated",
     "candidateHired",
@@ -80,7 +82,7 @@ impl WebhookVerifier for Lever {
         let Proof { triggered_at, token, signature } = json::read(body).map_err(|_| NotAuthentic)?;
         let given = hex::decode(signature).map_err(|_| NotAuthentic)?;
         let keys = secret.expose_secret().lines().map(str::trim).filter(|key| !key.is_empty());
-        // Each is tried, whichever fits: the time tells nothing.
+        // All keys are compared, whichever fits, so that the time reveals nothing.
         let fits = keys.fold(false, |fits, key| signed(key, &token, triggered_at, &given) | fits);
         let at = Timestamp::from_millisecond(triggered_at).map_err(|_| NotAuthentic)?;
         let age = now.duration_since(at);
@@ -96,7 +98,7 @@ impl WebhookSource for Lever {
     fn interpret(&self, _origin: &Origin, body: &[u8], _received_at: Timestamp) -> Result<Event, Unreadable> {
         let Envelope { event, data } = json::read(body).map_err(Unreadable)?;
         let meaning = meaning(&event, data.unwrap_or_default())?;
-        // The name comes from outside and is shown on a screen.
+        // The name comes from outside and appears on a screen.
         Ok(Event { action: event.chars().filter(|c| !c.is_control()).take(100).collect(), meaning })
     }
 }
@@ -134,7 +136,7 @@ struct Configuration {
 }
 
 fn signed(key: &str, token: &str, triggered_at: i64, given: &[u8]) -> bool {
-    // HMAC takes a key of every length, so the error of this constructor cannot happen.
+    // HMAC accepts a key of every length, so the error of this constructor cannot happen.
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key.as_bytes()) else { return false };
     mac.update(token.as_bytes());
     mac.update(triggered_at.to_string().as_bytes());
@@ -155,11 +157,11 @@ fn meaning(event: &str, data: Data) -> Result<Meaning, Unreadable> {
     }
     // The button of Lever's settings sends an event without data.
     let Some(opportunity) = opportunity_id else { return Ok(Meaning::Ping) };
-    // They become a part of an URL, and nobody signed them.
+    // They become a part of an URL, and they are not signed.
     if !plain(&opportunity) || interview_id.as_ref().is_some_and(|id| !plain(id)) {
         return Err(Unreadable("an id is no plain word".to_owned()));
     }
-    // Asked for as an application, it is told as a candidate, too.
+    // The lookup of an application returns its candidate, too.
     let of_opportunity = || vec![ObjectRef::new(Kind::Application, &opportunity)];
     let (about, new_application) = match (event, interview_id) {
         ("interviewCreated" | "interviewUpdated" | "interviewDeleted", Some(interview)) => {

@@ -1,4 +1,4 @@
-//! What Lever answers, as far as it is used. Everything but an id may be missing.
+//! Lever's responses, as far as they are used. Everything but an id may be missing.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -19,7 +19,7 @@ pub(super) struct One {
     pub(super) data: Value,
 }
 
-/// Why there is none.
+/// The body of an error.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Problem {

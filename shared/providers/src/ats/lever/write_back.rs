@@ -8,8 +8,8 @@
 //! | hire | the archive reasons; the opportunity; `PUT /opportunities/{id}/archived` with the first one that means a hire |
 //! | application | opportunities of that address and posting; `POST /v0/postings/{site}/{posting}`; the opportunity that it made |
 //!
-//! The last one goes to the public postings API, which takes two a second of one site and **loses** what is above that: 429 is
-//! an error like any other, and the step is made again.
+//! The last one goes to the public postings API, which accepts two a second of one site and **loses** further ones: 429
+//! is an error like any other, and the step is repeated.
 
 use bytes::Bytes;
 use domain::ats::{Kind, ObjectRef};
@@ -161,7 +161,7 @@ impl WriteBack for Lever {
     }
 }
 
-/// What the postings API answers.
+/// The response of the postings API.
 #[derive(Deserialize)]
 struct Taken {
     ok: bool,
@@ -206,8 +206,8 @@ fn holds(note: Value, reference: &str) -> bool {
     fields.unwrap_or_default().iter().any(|field| field.value.as_str().is_some_and(|text| text.contains(reference)))
 }
 
-/// Hands in an application. The key of the postings API is another one than that of the API, and stands in the URL: that is how
-/// Lever takes it.
+/// Submits an application. The key of the postings API is another one than that of the API, and a part of the URL, as
+/// Lever requires.
 fn submit(context: &Context<'_>, change: &Change) -> Result<HttpRequest, AtsError> {
     let Change::Submit { job, first_name, last_name, email, phone } = change else { return Err(invalid_step()) };
     let wrong = |error: &dyn std::fmt::Display| AtsError::Refused(error.to_string());

@@ -1,4 +1,4 @@
-//! How a connection signs in, and its settings.
+//! The logins of a connection, and its settings.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -24,7 +24,7 @@ pub(super) static LOGINS: [Login; 2] = [
 /// The setting that names the step of the process that is the hire.
 pub(super) const HIRE_STEP: &str = "hire_step";
 
-/// For how long a token is good when the answer does not say.
+/// The lifetime of a token when the response does not state it, in seconds.
 const USUAL: i64 = 3_600;
 
 /// Settings of a connection.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ats::port::AtsError;
 
-/// Requisitions whose candidates are asked for at once.
+/// The number of requisitions whose candidates are requested together.
 pub(super) const BATCH: usize = 25;
 /// Objects that are looked up at once.
 pub(super) const LOOKED_UP: usize = 50;
@@ -26,7 +26,7 @@ pub(super) enum List {
     People,
 }
 
-/// What is to be asked.
+/// The request of a cursor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "k", rename_all = "kebab-case")]
 pub(super) enum Cursor {
@@ -41,7 +41,7 @@ pub(super) enum Cursor {
     Page {
         list: List,
         at: Timestamp,
-        /// Which page, from 1.
+        /// The number of the page, from 1.
         page: u32,
         since: Option<Timestamp>,
     },
@@ -49,7 +49,7 @@ pub(super) enum Cursor {
     Of {
         jobs: Vec<String>,
         at: Timestamp,
-        /// Which page, from 1.
+        /// The number of the page, from 1.
         page: u32,
     },
     Jobs {
@@ -58,7 +58,7 @@ pub(super) enum Cursor {
     Candidates {
         ids: Vec<String>,
     },
-    /// What the report says was changed.
+    /// The candidates that a report lists as changed.
     Report {
         since: Option<Timestamp>,
     },

@@ -1,16 +1,20 @@
 //! Workday Recruiting: polled. SOAP for requisitions and candidates, and for what we change; optionally a report.
 //!
-//! Facts: the WSDL of Recruiting v31.2 (as types in `ianlopshire/go-workday`), Workday's public pages, and faults that users
-//! published. The REST service has neither requisitions nor candidates nor applications, so SOAP is asked. What shapes this file:
+//! Facts: the WSDL of Recruiting v31.2 (as types in `ianlopshire/go-workday`), Workday's public pages, and faults that
+//! users published. The REST service has neither requisitions nor candidates nor applications, so SOAP is used. What
+//! shapes this file:
 //!
 //! - **Pages shift** while things change, unless `As_Of_Entry_DateTime` is pinned. So every list begins with
-//!   `Get_Server_Timestamp`, and every page of it is asked for as of that time, which is also the version of what it tells.
-//! - **Groups** that are not asked for are silently missing, and an element that is empty is not sent at all.
-//! - `Get_Job_Requisitions` knows what changed since a time (transaction log); `Get_Candidates` does not: it knows when people
-//!   came and when they applied. So an incremental run asks for the candidates of the open requisitions and of those that
-//!   changed, in batches, and for the people who came; what did not change is recognised by its hash. A new e-mail address of
-//!   somebody whose requisitions are all closed, or a purged application, is found by complete passes only.
-//! - With a **report** (RaaS) that lists applications by when they were last changed, its rows say whom to ask for instead.
+//!   `Get_Server_Timestamp`, and every page of it is requested as of that time, which is also the version of its
+//!   objects.
+//! - **Groups** that are not requested are silently missing, and an empty element is not sent at all.
+//! - `Get_Job_Requisitions` filters by changes since a time (transaction log); `Get_Candidates` does not: it filters by
+//!   the times at which people were created and applied. So an incremental run requests the candidates of the open
+//!   requisitions and of those that changed, in batches, and the new people; unchanged objects are recognised by their
+//!   hash. A new e-mail address of a candidate whose requisitions are all closed, or a purged application, is found by
+//!   complete passes only.
+//! - With a **report** (RaaS) that lists applications by the time of their last change, its rows name the candidates
+//!   instead.
 //! - References carry a WID and a business id; a WID never changes and is what our ids are derived from. A descriptor is not
 //!   always sent; then the business id stands for the name.
 //! - A refused password is a SOAP fault with status 500. The limits are not published: ours is half of what is reported.
@@ -142,7 +146,7 @@ impl Ats for Workday {
             ("requisitions", _) => List::Requisitions,
             ("candidates", Some(_)) if !report::is_configured(settings) => List::Open,
             ("candidates", _) => List::People,
-            // A complete pass over the candidates tells everything that a report could point at.
+            // A complete pass over the candidates covers everything that a report could list.
             ("report", Some(_)) => return Some(Cursor::Report { since }.to_string()),
             _ => return None,
         };
@@ -153,7 +157,7 @@ impl Ats for Workday {
         let cursor: fn(Vec<String>) -> Cursor = match kind {
             Kind::Job => |ids| Cursor::Jobs { ids },
             Kind::Candidate => |ids| Cursor::Candidates { ids },
-            // An application is told with its candidate only, and its id does not say whose it is.
+            // An application comes with its candidate only, and its id does not name the candidate.
             _ => return None,
         };
         Some(provider_ids.chunks(cursor::LOOKED_UP).map(|ids| cursor(ids.to_vec()).to_string()).collect())

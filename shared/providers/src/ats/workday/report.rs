@@ -1,4 +1,4 @@
-//! A report as a service: its rows say which candidates changed, who are then asked for.
+//! A report as a service: its rows name the candidates that changed, who are then looked up.
 //!
 //! Names of a report's fields are its author's. So it is read for one thing only, the WID of the candidate of each row, and what
 //! is true of a candidate is always what `Get_Candidates` says.
@@ -21,7 +21,7 @@ use crate::ats::port::{AtsError, Context, Page};
 use crate::transport::http::{HttpRequest, Reply};
 use crate::transport::json;
 
-/// Candidates that one report may lead to: what is to be asked is kept in the checkpoint, which has its limits.
+/// The most candidates of one report: their ids are stored in the checkpoint, which has its limits.
 const MOST: usize = 5_000;
 
 /// Whether the settings name a report.
@@ -95,7 +95,7 @@ struct Report {
     rows: Vec<Value>,
 }
 
-/// Reads the answer: whom to ask for.
+/// Parses the response: the candidates to look up.
 ///
 /// # Errors
 /// When it is an error or no report.
@@ -131,7 +131,7 @@ fn wid<'a>(row: &'a Map<String, Value>, field: &str) -> Option<&'a str> {
     row.get(field).and_then(Value::as_str).filter(|wid| !wid.is_empty())
 }
 
-/// The date of an answer.
+/// The date of a response.
 pub(super) fn date(reply: &Reply) -> Option<Timestamp> {
     let text = reply.headers.get(header::DATE)?.to_str().ok()?;
     jiff::fmt::rfc2822::parse(text).ok().map(|at| at.timestamp())

@@ -10,7 +10,7 @@ use super::{report, soap};
 use crate::ats::port::{AtsError, Context, Next, Page};
 use crate::transport::http::Reply;
 
-/// What a page is part of: as of when, which one, and how it is asked for with another number.
+/// The position of a page: its time, its number, and the cursor of another number.
 struct Place<'a> {
     at: Timestamp,
     page: u32,
@@ -45,7 +45,7 @@ pub(super) fn page(context: &Context<'_>, cursor: &Cursor, reply: &Reply) -> Res
         Cursor::Page { list, at, page, since } => {
             let answer = answer(requisitions::RESPONSE)?;
             let mut found = place(*list, *at, *page, *since).rows(&answer, |_, _| {})?;
-            // What is open has been asked for before what changed.
+            // The open ones have been requested before the changed ones.
             let jobs = requisitions::ids(context.settings, &answer, *list == List::Open);
             let of = |jobs: &[String]| Cursor::Of { jobs: jobs.to_vec(), at: *at, page: 1 }.to_string();
             found.follow = jobs.chunks(BATCH).map(of).collect();
@@ -61,7 +61,7 @@ pub(super) fn page(context: &Context<'_>, cursor: &Cursor, reply: &Reply) -> Res
                 let mut found = Place { at: *at, page: *page, again }.rows(&answer, |answer, page| {
                     candidates::read(context, answer, Some(*at), page);
                 })?;
-                // What is asked for on the way has no list of its own to go on with.
+                // A lookup on the way has no list of its own to continue.
                 if let Next::More(cursor) = std::mem::take(&mut found.next) {
                     found.follow.push(cursor);
                 }
@@ -116,8 +116,8 @@ fn begin(list: List, since: Option<Timestamp>, answer: &Node) -> Result<Page, At
     Ok(Page { server_time: Some(at), next, ..Page::default() })
 }
 
-/// One of these requisitions is not there any more, and the answer told nothing of the others: they are asked for in two parts,
-/// until it is alone.
+/// One of these requisitions does not exist any more, and the response has none of the others: they are requested in
+/// two parts, until it is alone.
 fn parted(jobs: &[String], at: Timestamp) -> Page {
     let half = jobs.len().div_ceil(2);
     let parts = if jobs.len() > 1 { jobs.chunks(half) } else { [].chunks(1) };
@@ -125,7 +125,7 @@ fn parted(jobs: &[String], at: Timestamp) -> Page {
     Page { follow, server_time: Some(at), ..Page::default() }
 }
 
-/// What was found of what was looked up; what was not found is gone.
+/// The objects of a lookup that were found; the others are gone.
 fn looked_up(kind: Kind, ids: &[String], answer: &Node, read: impl FnOnce(&mut Page)) -> Page {
     let mut page = Page::default();
     read(&mut page);
@@ -140,8 +140,8 @@ fn looked_up(kind: Kind, ids: &[String], answer: &Node, read: impl FnOnce(&mut P
     page
 }
 
-/// As of when an answer is that was not asked for as of a time. Where it does not say so, the date of the answer is taken, which
-/// has whole seconds, and is never earlier than what it tells.
+/// The time of a response without `As_Of_Entry_DateTime`. Where it does not state one, its date is used, which has
+/// whole seconds, and is never earlier than its content.
 fn as_of(answer: &Node, reply: &Reply) -> Option<Timestamp> {
     let reported = answer.text("Response_Filter/As_Of_Entry_DateTime").and_then(|text| text.parse().ok());
     reported.or_else(|| report::date(reply)?.checked_add(jiff::SignedDuration::from_secs(1)).ok())

@@ -1,4 +1,4 @@
-//! The SOAP service: the envelope around a request, the answer in an envelope, and what its faults mean.
+//! The SOAP service: the envelope around a request, the response in an envelope, and the meaning of its faults.
 
 use std::time::Duration;
 
@@ -20,17 +20,17 @@ const WSSE: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wsse
 const PASSWORD_TEXT: &str =
     "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-username-token-profile-1.0#PasswordText";
 
-/// What says that asking again will not help.
+/// Texts of faults for which a repetition will not help.
 const FINAL: [&str; 2] = ["not authorized", "invalid for the requested operation"];
 
-/// How long to wait when the limit is reached and the answer does not say: its windows are said to be of a second.
+/// The wait when the limit is reached and the response does not state one: its windows are said to be of a second.
 const A_WHILE: Duration = Duration::from_secs(2);
 
 /// An operation with what is in it.
 pub(super) struct Request {
     /// Name of the element, such as `Get_Candidates_Request`.
     pub(super) name: &'static str,
-    /// What is in it.
+    /// The content of the body.
     pub(super) inner: String,
 }
 
@@ -68,7 +68,7 @@ pub(super) fn url(context: &Context<'_>, path: &str) -> Result<url::Url, AtsErro
     context.hosts.url("api", path).map_err(|error| AtsError::Refused(format!("it was not asked: failed to {error}")))
 }
 
-/// The tenant's name, which stands in every path.
+/// The tenant's name, which is a part of every path.
 ///
 /// # Errors
 /// When it could lead to another path.
@@ -91,7 +91,7 @@ pub(super) fn bearer(context: &Context<'_>) -> Result<HeaderValue, AtsError> {
     sensitive(format!("Bearer {}", token.expose_secret()))
 }
 
-/// A header value that is never shown.
+/// A header value that is never printed.
 ///
 /// # Errors
 /// When it cannot stand in a header.
@@ -115,7 +115,7 @@ fn security(context: &Context<'_>) -> Result<String, AtsError> {
     ))
 }
 
-/// The element in the body of an answer.
+/// The element in the body of a response.
 ///
 /// # Errors
 /// When it is a fault or another error, or none of the expected name.
@@ -142,7 +142,7 @@ pub(super) fn answer((reply, now): (&Reply, Timestamp), name: &str) -> Result<No
         .ok_or_else(|| AtsError::InvalidResponse(format!("there is no {name}")))
 }
 
-/// What a status alone says; none where the body has to be looked at.
+/// The error of a status alone; none where the body has to be read.
 pub(super) fn by_status(reply: &Reply, now: Timestamp) -> Option<AtsError> {
     match reply.status {
         StatusCode::TOO_MANY_REQUESTS => {
@@ -163,7 +163,7 @@ fn unavailable(status: StatusCode) -> AtsError {
     AtsError::Unavailable(format!("it answered {status}"))
 }
 
-/// How long nothing more should be asked.
+/// The wait before the next request.
 pub(super) fn pause(reply: &Reply) -> Option<Duration> {
     let left = reply.headers.get("x-ratelimit-remaining")?.to_str().ok()?;
     (left.trim() == "0").then_some(Duration::from_secs(1))
@@ -187,7 +187,7 @@ fn fault(reported: &Node) -> AtsError {
     }
 }
 
-/// A sentence without what stands in quotes: that is what was sent, and may be about a person.
+/// A sentence without its quotations: they repeat the request, and may be about a person.
 fn without_values(text: &str) -> String {
     let parts = text.split('\'').enumerate();
     let parts_left: Vec<&str> = parts.map(|(at, part)| if at % 2 == 0 { part } else { "…" }).collect();

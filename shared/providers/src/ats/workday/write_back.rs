@@ -1,6 +1,6 @@
-//! What we change: `Move_Candidate` for stages, dispositions and hires, `Put_Candidate` for applications.
+//! Our changes: `Move_Candidate` for stages, dispositions and hires, `Put_Candidate` for applications.
 //!
-//! Steps are those of the tenant's own process, by WID or `Workflow_Step_ID`. Which of them is the hire no operation tells, so
+//! Steps are those of the tenant's own process, by WID or `Workflow_Step_ID`. No operation names the step of a hire, so
 //! that a setting has to.
 
 use domain::ats::{Kind, ObjectRef};
@@ -16,7 +16,7 @@ use crate::transport::http::{HttpRequest, Reply};
 
 const MOVED: &str = "Move_Candidate_Response";
 const PUT: &str = "Put_Candidate_Response";
-/// Step of an application that is handed in by somebody new; otherwise the candidate stands after it.
+/// The step that submits an application of a new person; otherwise the candidate follows.
 const ADD: &str = "add";
 
 impl WriteBack for Workday {
@@ -92,7 +92,7 @@ fn put(change: &Change, step: &str) -> Request {
     Request { name: "Put_Candidate_Request", inner }
 }
 
-/// Reads the answer to a step.
+/// Parses the response to a step.
 ///
 /// # Errors
 /// When the change was not made.
@@ -108,7 +108,7 @@ fn read(change: &Change, step: &str, reply: (&Reply, Timestamp)) -> Result<Chang
     }
 }
 
-/// Whether somebody with that address has applied to the requisition already.
+/// Whether a candidate with that address has applied to the requisition already.
 fn looked(answer: &Node, job: &str) -> ChangeProgress {
     let mut known = None;
     for row in candidates::rows(answer) {

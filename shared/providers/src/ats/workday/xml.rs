@@ -110,7 +110,7 @@ impl Node {
         self.id(path, "WID")
     }
 
-    /// What the reference at the end of a path calls its object: the descriptor, or else the business id.
+    /// The name of the object of the reference at the end of a path: the descriptor, or else the business id.
     pub(super) fn named(&self, path: &str) -> Option<&str> {
         let reference = self.find(path)?;
         let ids = reference.every("ID").filter(|id| id.attribute("type") != Some("WID")).map(|id| id.text.trim());
@@ -138,7 +138,7 @@ pub(super) fn reference(name: &str, kind: &str, id: &str) -> String {
     element(name, &format!("<wd:ID wd:type=\"{}\">{}</wd:ID>", escaped(kind), escaped(id)))
 }
 
-/// A text as it may stand in a document.
+/// A text, escaped for a document.
 pub(super) fn escaped(text: &str) -> Cow<'_, str> {
     escape::escape(text)
 }

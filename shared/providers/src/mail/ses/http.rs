@@ -15,7 +15,7 @@ use url::Url;
 
 use crate::transport::http::{HttpRequest, Outbound, Reply, SendError};
 
-/// Longest wait for a reply where the SDK states none.
+/// The longest wait for a reply where the SDK states none.
 const LONGEST_REPLY: Duration = Duration::from_secs(20);
 
 /// Our client, for the SDK.

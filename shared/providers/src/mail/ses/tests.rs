@@ -1,4 +1,4 @@
-//! What is sent to SES, what its answers mean, and what its events say.
+//! The requests to SES, its responses and its events.
 
 use std::sync::{Arc, Mutex};
 
@@ -22,7 +22,7 @@ use serde_json::Value;
 
 const NOW: &str = "2026-11-22T10:00:00Z";
 
-/// Remembers what the SDK sends, and answers.
+/// Records the requests of the SDK, and responds to them.
 #[derive(Debug, Clone)]
 struct Recorder {
     requests: Arc<Mutex<Vec<HttpRequest>>>,
@@ -106,7 +106,7 @@ fn a_mail_is_signed_and_shows_no_credentials() {
     assert_eq!(body["ConfigurationSetName"], "mails");
     let raw = BASE64_STANDARD.decode(body["Content"]["Raw"]["Data"].as_str().expect("data")).expect("base64");
     assert!(String::from_utf8(raw).expect("ascii").contains("Message-ID: <n-1@example.com>\r\n"));
-    // What cannot be a header is not sent, and not shown.
+    // Values that cannot be a header are neither sent nor printed.
     let recorder = Recorder::new(Ok((200, "{}")));
     let refused = send("a\nb", &recorder);
     assert!(matches!(refused, Err(MailError::Stopped(_))), "{refused:?}");
@@ -178,7 +178,7 @@ fn the_recorded_limit_is_waited_for() {
     let limited = check(429, recorded["headers"]["x-amzn-errortype"].as_str(), &recorded["body"].to_string());
     let detail = "429 TooManyRequestsException: Maximum sending rate exceeded.".to_owned();
     assert_eq!(limited, Err(MailError::Later { wait: Duration::ZERO, detail }));
-    // A recorded bounce of somebody else's mail is read, and is none of ours; with our tag it is.
+    // A recorded bounce of a foreign mail is parsed, and is none of ours; with our tag it is.
     let text = std::fs::read_to_string(folder.join("providers/ses/sns_notification_bounce.json")).expect("recorded");
     let envelope: Value = serde_json::from_str(&text).expect("json");
     let message = envelope["Message"].as_str().expect("a message");

@@ -1,9 +1,9 @@
-//! What the exploration is run on, and the rules that are left out on purpose to see that it notices.
+//! The bounds of the exploration, and the rules that are left out on purpose to see that it notices.
 
 use super::*;
 use crate::model_checker::{explore_to_the_end, long};
 
-/// Explores every world that can be reached; gives their number, or what was found broken.
+/// Explores every reachable world; returns their number, or the rule that was broken.
 fn explore(rules: &Rules, workers: usize) -> Result<usize, &'static str> {
     let item = Item { state: NotificationState::Queued, provider: 0, left: 0, lookups: 0 };
     // The process that recorded it died before the message was sent.
@@ -47,7 +47,7 @@ const MUTATIONS: [Mutation; 13] = [
     (ONE, Guarantee::AtLeastOnce, |rules| rules.settling = -1, TWO),
     (SILENT, Guarantee::AtMostOnce, |rules| rules.after_unknown = |_, _| AfterUnknown::Resend, TWO),
     (EVENTS, Guarantee::AtMostOnce, |rules| rules.after_lookup = |_, _, _, _| AfterLookup::Resend, TWO),
-    // A failed lookup is taken for "there is no such mail", and so is one that found the mail.
+    // A failed lookup counts as "there is no such mail", and so does one that found the mail.
     (
         ONE,
         Guarantee::AtMostOnce,

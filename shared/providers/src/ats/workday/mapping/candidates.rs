@@ -9,13 +9,13 @@ use crate::ats::port::{Context, Page};
 use crate::ats::workday::soap::Request;
 use crate::ats::workday::xml::{Node, element, leaf, reference};
 
-/// The element that answers.
+/// The element of the response.
 pub(in crate::ats::workday) const RESPONSE: &str = "Get_Candidates_Response";
 const REFERENCE: &str = "Candidate_Reference";
 const APPLICATION: &str = "Job_Application_Reference";
 const REQUISITION: &str = "Job_Requisition_Reference";
 
-/// The request; without the attachments, which would be most of the answer.
+/// The request; without the attachments, which would be most of the response.
 pub(in crate::ats::workday) fn request(which: &str, filter: &str) -> Request {
     let groups = format!("{}{}", leaf("Include_Reference", "true"), leaf("Exclude_All_Attachments", "true"));
     Request { name: "Get_Candidates_Request", inner: format!("{which}{filter}{}", element("Response_Group", &groups)) }
@@ -36,7 +36,7 @@ pub(in crate::ats::workday) fn with_email(email: &str) -> String {
     criteria(&leaf("Candidate_Email_Address", email))
 }
 
-/// Exactly these. One that is not there is left out of the answer; without the attribute, it would be a fault.
+/// Exactly these. One that does not exist is left out of the response; without the attribute, it would be a fault.
 pub(in crate::ats::workday) fn exactly(ids: &[String]) -> String {
     let references: String = ids.iter().map(|id| reference(REFERENCE, "WID", id)).collect();
     format!("<wd:Request_References wd:Skip_Non_Existing_Instances=\"true\">{references}</wd:Request_References>")
@@ -46,7 +46,7 @@ fn criteria(inner: &str) -> String {
     element("Request_Criteria", inner)
 }
 
-/// Candidates of an answer.
+/// The candidates of a response.
 pub(in crate::ats::workday) fn rows(answer: &Node) -> impl Iterator<Item = &Node> {
     answer.get("Response_Data").into_iter().flat_map(|data| data.every("Candidate"))
 }
@@ -67,7 +67,7 @@ pub(in crate::ats::workday) fn application_ids(applied: &Node) -> (Option<&str>,
     (applied.wid(APPLICATION), applied.wid(REQUISITION))
 }
 
-/// Adds the candidates of an answer and their applications.
+/// Adds the candidates of a response and their applications.
 pub(in crate::ats::workday) fn read(context: &Context<'_>, answer: &Node, at: Option<Timestamp>, page: &mut Page) {
     let version_ms = at.map(Timestamp::as_millisecond);
     let whole = |record| Observation { record, version_ms, extent: Extent::Whole };
@@ -149,7 +149,7 @@ fn application(
     })
 }
 
-/// A time or a day as XML Schema writes it. One without an offset is taken for UTC; a day begins with its midnight.
+/// A time or a day as XML Schema writes it. One without an offset is UTC; a day begins with its midnight.
 fn moment(text: &str) -> Option<Timestamp> {
     if let Ok(at) = text.parse::<Timestamp>() {
         return Some(at);

@@ -9,13 +9,13 @@ use crate::ats::port::{Context, Page};
 use crate::ats::workday::soap::Request;
 use crate::ats::workday::xml::{Node, element, leaf, reference};
 
-/// The element that answers.
+/// The element of the response.
 pub(in crate::ats::workday) const RESPONSE: &str = "Get_Job_Requisitions_Response";
 const ROW: &str = "Job_Requisition";
 const REFERENCE: &str = "Job_Requisition_Reference";
 const STATUS: &str = "Job_Requisition_Data/Job_Requisition_Status_Reference";
 
-/// The request. What a group does not ask for is silently missing.
+/// The request. Groups that are not requested are silently missing.
 pub(in crate::ats::workday) fn request(which: &str, filter: &str) -> Request {
     let groups = ["Reference", "Job_Requisition_Definition_Data", "Job_Requisition_Restrictions_Data", "Organizations"];
     let groups: String = groups.iter().map(|name| leaf(&format!("Include_{name}"), "true")).collect();
@@ -23,7 +23,7 @@ pub(in crate::ats::workday) fn request(which: &str, filter: &str) -> Request {
     Request { name: "Get_Job_Requisitions_Request", inner }
 }
 
-/// Those that something was entered of since a time; all of them without one.
+/// Those with an entry since a time; all of them without one.
 pub(in crate::ats::workday) fn changed(since: Option<Timestamp>) -> String {
     let Some(since) = since else { return String::new() };
     let range = element("Transaction_Date_Range_Data", &leaf("Updated_From", &since.to_string()));
@@ -52,7 +52,7 @@ fn rows(answer: &Node) -> impl Iterator<Item = &Node> {
     answer.get("Response_Data").into_iter().flat_map(|data| data.every(ROW))
 }
 
-/// The ids of the requisitions of an answer; without those that are open, unless these are wanted.
+/// The ids of the requisitions of a response; without those that are open, unless these are wanted.
 pub(in crate::ats::workday) fn ids(settings: &BTreeMap<String, String>, answer: &Node, with_open: bool) -> Vec<String> {
     let is_open = |row: &&Node| {
         let id = row.id(STATUS, "Job_Requisition_Status_ID");
@@ -62,7 +62,7 @@ pub(in crate::ats::workday) fn ids(settings: &BTreeMap<String, String>, answer: 
     wanted.filter_map(|row| row.wid(REFERENCE)).map(str::to_owned).collect()
 }
 
-/// Adds the requisitions of an answer.
+/// Adds the requisitions of a response.
 pub(in crate::ats::workday) fn read(context: &Context<'_>, answer: &Node, at: Option<Timestamp>, page: &mut Page) {
     for row in rows(answer) {
         let Some(id) = row.wid(REFERENCE) else {
@@ -103,7 +103,7 @@ fn job(context: &Context<'_>, id: &str, row: &Node) -> Result<Job, &'static str>
     })
 }
 
-/// What a tenant's word for a status means.
+/// The status for a tenant's word.
 fn status(word: &str) -> JobStatus {
     let word = word.to_ascii_lowercase().replace(['_', '-'], " ");
     match word.as_str() {
