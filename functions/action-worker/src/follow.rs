@@ -6,7 +6,7 @@ use domain::action::{Action, ActionState, UNKNOWN};
 use domain::failure::Failure;
 use domain::write_back::ChangeKind;
 use resilience::retry::{ACTION, Next, WORKER};
-use store::jobs::{End, Transition, Wait};
+use store::jobs::{End, RetryKind, Transition};
 use sync::{ChangeOutcome, SyncError};
 
 /// The provider refused the change.
@@ -70,7 +70,7 @@ pub(crate) fn follow(
         ChangeOutcome::Unknown(detail) => {
             let transition = match ACTION.next(action.attempts, chance, None) {
                 Next::After(after) => {
-                    Transition::Wait { failure: Failure::new(UNKNOWN, detail), after, wait: Wait::Tried }
+                    Transition::Wait { failure: Failure::new(UNKNOWN, detail), after, kind: RetryKind::Counted }
                 }
                 Next::GiveUp => review(detail),
             };
@@ -90,7 +90,9 @@ fn after_error(
     (certain, waiting): (Certain<'_>, Waiting<'_>),
 ) -> Result<(Verdict, Transition<NeedsReview>), AwsError> {
     let again = |detail: String| match ACTION.next(action.attempts, chance, None) {
-        Next::After(after) => Transition::Wait { failure: waiting(UNAVAILABLE, detail), after, wait: Wait::Tried },
+        Next::After(after) => {
+            Transition::Wait { failure: waiting(UNAVAILABLE, detail), after, kind: RetryKind::Counted }
+        }
         Next::GiveUp => certain(UNAVAILABLE, detail),
     };
     Ok(match error {
@@ -98,11 +100,11 @@ fn after_error(
             let failure = waiting(RATE_LIMITED, error.to_string());
             // A provider may not say how long, and is not to be called each second.
             let (verdict, least) = if ours { (Verdict::NotTried, WORKER.base) } else { (Verdict::Works, ACTION.base) };
-            (verdict, Transition::Wait { failure, after: wait.max(least), wait: Wait::Postponed })
+            (verdict, Transition::Wait { failure, after: wait.max(least), kind: RetryKind::Postponed })
         }
         SyncError::DeadlineReached | SyncError::LeaseLost => {
             let failure = waiting(UNAVAILABLE, error.to_string());
-            (Verdict::NotTried, Transition::Wait { failure, after: WORKER.base, wait: Wait::Postponed })
+            (Verdict::NotTried, Transition::Wait { failure, after: WORKER.base, kind: RetryKind::Postponed })
         }
         SyncError::Failed(detail) | SyncError::ReauthorizationRequired(detail) => {
             (Verdict::Works, certain(CONNECTION_FAILED, detail.to_string()))
@@ -113,7 +115,7 @@ fn after_error(
         SyncError::Unavailable(detail) => (Verdict::Failed, again(detail.to_string())),
         SyncError::Aws(error) if error.retry() => {
             let failure = waiting(UNAVAILABLE, "the records could not be reached; it is tried again".to_owned());
-            (Verdict::NotTried, Transition::Wait { failure, after: WORKER.cap, wait: Wait::Blameless })
+            (Verdict::NotTried, Transition::Wait { failure, after: WORKER.cap, kind: RetryKind::NotCounted })
         }
         SyncError::Aws(error) => return Err(error),
     })
@@ -169,9 +171,9 @@ mod tests {
             Transition::End(End { state, failure, .. }) => {
                 (state, failure.as_ref().map(|failure| failure.code.as_str()))
             }
-            Transition::Wait { failure, wait: Wait::Tried, .. } => ("tried", Some(&failure.code)),
-            Transition::Wait { failure, wait: Wait::Blameless, .. } => ("blameless", Some(&failure.code)),
-            Transition::Wait { failure, wait: Wait::Postponed, .. } => ("postponed", Some(&failure.code)),
+            Transition::Wait { failure, kind: RetryKind::Counted, .. } => ("tried", Some(&failure.code)),
+            Transition::Wait { failure, kind: RetryKind::NotCounted, .. } => ("blameless", Some(&failure.code)),
+            Transition::Wait { failure, kind: RetryKind::Postponed, .. } => ("postponed", Some(&failure.code)),
         }
     }
 
@@ -201,7 +203,7 @@ mod tests {
         }
         assert_eq!(code(&transition(lost(), submit(), 1, false).1), ("needs-review", Some("unknown")));
         let (verdict, not_repeatable) =
-            transition(Ok(ChangeOutcome::NotRepeatable(said("nobody knows"))), note(), 1, true);
+            transition(Ok(ChangeOutcome::NotRepeatable(said("it has no lookup"))), note(), 1, true);
         assert_eq!((verdict, code(&not_repeatable)), (Verdict::NotTried, ("needs-review", Some("unknown"))));
     }
 

@@ -25,7 +25,7 @@ use domain::failure::Failure;
 use domain::id::OrgId;
 use domain::message::ActionJob;
 use resilience::batch::Outcome;
-use store::jobs::{self, Attempt, LeasedJob, Tried};
+use store::jobs::{self, Attempt, AttemptResult, LeasedJob};
 use store::records::Records;
 use sync::{ChangeOutcome, Engine, SyncError};
 
@@ -84,7 +84,7 @@ impl LeasedJob for ActionWorker {
         Some(Arc::new(self.engine.dependency(&job.connection_key())))
     }
 
-    async fn attempt(&self, attempt: Attempt<'_, ActionJob, Action>) -> Result<Tried<NeedsReview>, AwsError> {
+    async fn attempt(&self, attempt: Attempt<'_, ActionJob, Action>) -> Result<AttemptResult<NeedsReview>, AwsError> {
         let Attempt { message: job, record: action, taken_over, invocation } = attempt;
         // An earlier attempt may have had its effect: its worker died, or its reply was lost.
         let unknown = taken_over || action.may_be_made();
@@ -95,7 +95,7 @@ impl LeasedJob for ActionWorker {
             let state = if unknown { ActionState::NeedsReview } else { ActionState::Failed };
             (Verdict::NotTried, follow::end(state, Some(failure)))
         });
-        Ok(Tried { verdict, transition })
+        Ok(AttemptResult { verdict, transition })
     }
 
     async fn follow_up(&self, _job: &ActionJob, NeedsReview: NeedsReview) -> Result<(), AwsError> {

@@ -31,7 +31,7 @@ use uuid::Uuid;
 
 use super::*;
 
-struct House {
+struct Fixture {
     worker: ActionWorker,
     account: Arc<lever::Company>,
     control: Arc<Control>,
@@ -40,7 +40,7 @@ struct House {
     application: String,
 }
 
-impl House {
+impl Fixture {
     async fn build() -> Self {
         let world = lever::World::new(Clock::system());
         let account = world.account("acme").expect("an account");
@@ -89,7 +89,7 @@ impl House {
         &self.worker.engine.records
     }
 
-    async fn ask(&self, change: impl FnOnce(ActionId) -> Change) -> ActionJob {
+    async fn request(&self, change: impl FnOnce(ActionId) -> Change) -> ActionJob {
         let id = ActionId::fresh(Uuid::now_v7());
         let connection = self.origin.connection.clone();
         let action = Action::accepted(id, connection.clone(), None, change(id), clock::now());
@@ -99,12 +99,12 @@ impl House {
 
     async fn move_to(&self, stage: &str) -> ActionJob {
         let (application, stage) = (self.application.clone(), stage.to_owned());
-        self.ask(|_| Change::MoveStage { application, stage }).await
+        self.request(|_| Change::MoveStage { application, stage }).await
     }
 
     async fn note(&self) -> ActionJob {
         let (application, candidate) = (self.application.clone(), self.application.clone());
-        self.ask(|reference| Change::Note { application, candidate, text: "Call back".into(), reference }).await
+        self.request(|reference| Change::Note { application, candidate, text: "Call back".into(), reference }).await
     }
 
     async fn submit(&self) -> ActionJob {
@@ -114,7 +114,7 @@ impl House {
         let job = self.account.with(published).expect("a posting");
         let email = "new.person@example.com".to_owned();
         let change = Change::Submit { job, first_name: "New".into(), last_name: "Person".into(), email, phone: None };
-        self.ask(|_| change).await
+        self.request(|_| change).await
     }
 
     async fn work(&self, job: &ActionJob) -> Outcome {
@@ -181,92 +181,92 @@ fn stage() -> (&'static str, &'static str) {
 
 #[tokio::test]
 async fn a_stage_is_moved_once_and_our_record_follows() {
-    let house = House::build().await;
+    let fixture = Fixture::build().await;
     let (id, name) = stage();
-    let job = house.move_to(id).await;
-    assert_eq!(house.work(&job).await, Outcome::Done);
-    assert_eq!(house.state(&job).await, ("succeeded", 1, None));
-    assert_eq!(house.changes(), 1);
-    let application = house.origin.application(&house.application).to_string();
+    let job = fixture.move_to(id).await;
+    assert_eq!(fixture.work(&job).await, Outcome::Done);
+    assert_eq!(fixture.state(&job).await, ("succeeded", 1, None));
+    assert_eq!(fixture.changes(), 1);
+    let application = fixture.origin.application(&fixture.application).to_string();
     let application: Application =
-        house.records().get(&job.org, &application).await.expect("read").expect("it was read again");
+        fixture.records().get(&job.org, &application).await.expect("read").expect("it was read again");
     assert_eq!(application.stage.as_deref(), Some(name));
 
     // The same message again finds nothing to do, and another action for the same stage finds it there.
-    assert_eq!(house.work(&job).await, Outcome::Done);
-    let again = house.move_to(id).await;
-    assert_eq!(house.work(&again).await, Outcome::Done);
-    assert_eq!(house.state(&again).await, ("succeeded", 1, None));
-    assert_eq!(house.changes(), 1);
+    assert_eq!(fixture.work(&job).await, Outcome::Done);
+    let again = fixture.move_to(id).await;
+    assert_eq!(fixture.work(&again).await, Outcome::Done);
+    assert_eq!(fixture.state(&again).await, ("succeeded", 1, None));
+    assert_eq!(fixture.changes(), 1);
 }
 
 #[tokio::test]
 async fn a_note_whose_reply_was_lost_is_found_and_not_added_again() {
-    let house = House::build().await;
-    let before = house.notes();
-    let job = house.note().await;
-    house.fault("POST", Spec { status: Some(502), acts_first: true, ..Spec::default() });
-    let Outcome::Retry { after, .. } = house.work(&job).await else { panic!("it is tried again") };
+    let fixture = Fixture::build().await;
+    let before = fixture.notes();
+    let job = fixture.note().await;
+    fixture.fault("POST", Spec { status: Some(502), acts_first: true, ..Spec::default() });
+    let Outcome::Retry { after, .. } = fixture.work(&job).await else { panic!("it is tried again") };
     assert!(after <= ACTION.base);
-    assert_eq!(house.state(&job).await, ("accepted", 1, Some("unknown".to_owned())));
-    assert_eq!(house.work(&job).await, Outcome::Done);
-    assert_eq!(house.state(&job).await, ("succeeded", 2, None));
-    assert_eq!((house.notes() - before, house.changes()), (1, 1));
+    assert_eq!(fixture.state(&job).await, ("accepted", 1, Some("unknown".to_owned())));
+    assert_eq!(fixture.work(&job).await, Outcome::Done);
+    assert_eq!(fixture.state(&job).await, ("succeeded", 2, None));
+    assert_eq!((fixture.notes() - before, fixture.changes()), (1, 1));
 }
 
 #[tokio::test]
 async fn a_note_whose_request_was_lost_is_added_by_the_next_try() {
-    let house = House::build().await;
-    let before = house.notes();
-    let job = house.note().await;
-    house.fault("POST", Spec { status: Some(500), ..Spec::default() });
-    assert!(matches!(house.work(&job).await, Outcome::Retry { .. }));
-    assert_eq!(house.work(&job).await, Outcome::Done);
-    assert_eq!(house.state(&job).await, ("succeeded", 2, None));
-    assert_eq!(house.notes() - before, 1);
+    let fixture = Fixture::build().await;
+    let before = fixture.notes();
+    let job = fixture.note().await;
+    fixture.fault("POST", Spec { status: Some(500), ..Spec::default() });
+    assert!(matches!(fixture.work(&job).await, Outcome::Retry { .. }));
+    assert_eq!(fixture.work(&job).await, Outcome::Done);
+    assert_eq!(fixture.state(&job).await, ("succeeded", 2, None));
+    assert_eq!(fixture.notes() - before, 1);
 }
 
 #[tokio::test]
 async fn an_application_whose_reply_was_lost_waits_for_a_person() {
-    let house = House::build().await;
-    let job = house.submit().await;
-    house.fault("POST", Spec { status: Some(502), acts_first: true, ..Spec::default() });
-    assert_eq!(house.work(&job).await, Outcome::Done);
-    assert_eq!(house.state(&job).await, ("needs-review", 1, Some("unknown".to_owned())));
-    assert_eq!(house.work(&job).await, Outcome::Done);
-    assert_eq!((house.submitted(), house.changes()), (1, 1));
+    let fixture = Fixture::build().await;
+    let job = fixture.submit().await;
+    fixture.fault("POST", Spec { status: Some(502), acts_first: true, ..Spec::default() });
+    assert_eq!(fixture.work(&job).await, Outcome::Done);
+    assert_eq!(fixture.state(&job).await, ("needs-review", 1, Some("unknown".to_owned())));
+    assert_eq!(fixture.work(&job).await, Outcome::Done);
+    assert_eq!((fixture.submitted(), fixture.changes()), (1, 1));
 
-    let house = House::build().await;
-    let job = house.submit().await;
-    assert_eq!(house.work(&job).await, Outcome::Done);
-    assert_eq!(house.state(&job).await, ("succeeded", 1, None));
-    assert_eq!((house.submitted(), house.changes()), (1, 1));
+    let fixture = Fixture::build().await;
+    let job = fixture.submit().await;
+    assert_eq!(fixture.work(&job).await, Outcome::Done);
+    assert_eq!(fixture.state(&job).await, ("succeeded", 1, None));
+    assert_eq!((fixture.submitted(), fixture.changes()), (1, 1));
 }
 
 #[tokio::test]
 async fn what_a_dead_worker_left_is_looked_for_or_a_person_has_to() {
-    let house = House::build().await;
-    let before = house.notes();
-    let (moved, note, submit) = (house.move_to(stage().0).await, house.note().await, house.submit().await);
+    let fixture = Fixture::build().await;
+    let before = fixture.notes();
+    let (moved, note, submit) = (fixture.move_to(stage().0).await, fixture.note().await, fixture.submit().await);
     for job in [&moved, &note] {
-        house.die(job).await;
-        assert_eq!(house.work(job).await, Outcome::Done);
-        assert_eq!(house.state(job).await, ("succeeded", 2, None));
+        fixture.die(job).await;
+        assert_eq!(fixture.work(job).await, Outcome::Done);
+        assert_eq!(fixture.state(job).await, ("succeeded", 2, None));
     }
-    assert_eq!((house.notes() - before, house.changes()), (1, 2));
-    house.die(&submit).await;
-    let requests = house.requests();
-    assert_eq!(house.work(&submit).await, Outcome::Done);
-    assert_eq!(house.state(&submit).await, ("needs-review", 2, Some("unknown".to_owned())));
-    assert_eq!((house.requests(), house.submitted()), (requests, 0), "no request was made");
+    assert_eq!((fixture.notes() - before, fixture.changes()), (1, 2));
+    fixture.die(&submit).await;
+    let requests = fixture.requests();
+    assert_eq!(fixture.work(&submit).await, Outcome::Done);
+    assert_eq!(fixture.state(&submit).await, ("needs-review", 2, Some("unknown".to_owned())));
+    assert_eq!((fixture.requests(), fixture.submitted()), (requests, 0), "no request was made");
 }
 
 #[tokio::test]
 async fn a_refusal_is_recorded_and_ends_it() {
-    let house = House::build().await;
-    let job = house.move_to("no-such-stage").await;
-    assert_eq!(house.work(&job).await, Outcome::Done);
-    let action = house.action(&job).await;
+    let fixture = Fixture::build().await;
+    let job = fixture.move_to("no-such-stage").await;
+    assert_eq!(fixture.work(&job).await, Outcome::Done);
+    let action = fixture.action(&job).await;
     let failure = action.failure.expect("a failure");
     assert_eq!((action.state, failure.code.as_str()), (ActionState::Failed, "provider-refused"));
     assert!(failure.detail.contains("400"), "what the provider says: {failure:?}");
@@ -274,63 +274,63 @@ async fn a_refusal_is_recorded_and_ends_it() {
 
 #[tokio::test]
 async fn a_limit_postpones_the_message_and_is_no_try() {
-    let house = House::build().await;
-    let job = house.note().await;
+    let fixture = Fixture::build().await;
+    let job = fixture.note().await;
     let headers = BTreeMap::from([("retry-after".to_owned(), "33".to_owned())]);
-    house.fault("GET", Spec { status: Some(429), headers, ..Spec::default() });
-    let Outcome::Postpone { after, .. } = house.work(&job).await else { panic!("it is postponed") };
+    fixture.fault("GET", Spec { status: Some(429), headers, ..Spec::default() });
+    let Outcome::Postpone { after, .. } = fixture.work(&job).await else { panic!("it is postponed") };
     assert!(after >= Duration::from_secs(1));
-    assert_eq!(house.state(&job).await, ("accepted", 0, Some("rate-limited".to_owned())));
-    assert_eq!(house.work(&job).await, Outcome::Done);
-    assert_eq!(house.state(&job).await, ("succeeded", 1, None));
+    assert_eq!(fixture.state(&job).await, ("accepted", 0, Some("rate-limited".to_owned())));
+    assert_eq!(fixture.work(&job).await, Outcome::Done);
+    assert_eq!(fixture.state(&job).await, ("succeeded", 1, None));
 }
 
 #[tokio::test]
 async fn without_the_time_to_record_the_end_nothing_begins() {
-    let house = House::build().await;
-    let job = house.note().await;
-    let outcome = house.work_for(&job, SignedDuration::from_secs(20)).await;
+    let fixture = Fixture::build().await;
+    let job = fixture.note().await;
+    let outcome = fixture.work_for(&job, SignedDuration::from_secs(20)).await;
     assert!(matches!(outcome, Outcome::Postpone { .. }), "{outcome:?}");
-    assert_eq!(house.state(&job).await, ("accepted", 0, Some("unavailable".to_owned())));
-    assert_eq!(house.requests(), 0);
+    assert_eq!(fixture.state(&job).await, ("accepted", 0, Some("unavailable".to_owned())));
+    assert_eq!(fixture.requests(), 0);
 }
 
 #[tokio::test]
 async fn a_provider_that_is_down_is_left_alone_and_the_action_waits() {
-    let house = House::build().await;
-    let job = house.note().await;
+    let fixture = Fixture::build().await;
+    let job = fixture.note().await;
     let down = Spec { status: Some(StatusCode::SERVICE_UNAVAILABLE.as_u16()), ..Spec::default() };
-    house.control.faults().add(down).expect("a fault");
+    fixture.control.faults().add(down).expect("a fault");
     let threshold = POLICY.threshold;
     for tried in 1..=threshold {
-        assert!(matches!(house.work(&job).await, Outcome::Retry { .. }));
-        assert_eq!(house.state(&job).await, ("accepted", tried, Some("unavailable".to_owned())));
+        assert!(matches!(fixture.work(&job).await, Outcome::Retry { .. }));
+        assert_eq!(fixture.state(&job).await, ("accepted", tried, Some("unavailable".to_owned())));
     }
-    let requests = house.requests();
-    assert!(matches!(house.work(&job).await, Outcome::Postpone { .. }), "the breaker is open");
-    assert_eq!((house.requests(), house.state(&job).await.1), (requests, threshold));
-    assert_eq!(house.changes(), 0);
+    let requests = fixture.requests();
+    assert!(matches!(fixture.work(&job).await, Outcome::Postpone { .. }), "the breaker is open");
+    assert_eq!((fixture.requests(), fixture.state(&job).await.1), (requests, threshold));
+    assert_eq!(fixture.changes(), 0);
 }
 
 #[tokio::test]
 async fn what_is_not_there_or_not_possible_ends_at_once() {
-    let house = House::build().await;
-    let missing = ActionJob { action: ActionId::fresh(Uuid::now_v7()), ..house.note().await };
-    assert_eq!(house.work(&missing).await, Outcome::dead("there is no such action"));
+    let fixture = Fixture::build().await;
+    let missing = ActionJob { action: ActionId::fresh(Uuid::now_v7()), ..fixture.note().await };
+    assert_eq!(fixture.work(&missing).await, Outcome::dead("there is no such action"));
 
-    let job = house.note().await;
+    let job = fixture.note().await;
     let key = key_of::<Connection>(&job.org, job.connection.as_str());
     let write = Write::when("attribute_exists(pk)").set("status", text("paused"));
-    house.records().table().update(&key, write, false).await.expect("written");
-    assert_eq!(house.work(&job).await, Outcome::Done);
-    assert_eq!(house.state(&job).await, ("failed", 1, Some("not-possible".to_owned())));
+    fixture.records().table().update(&key, write, false).await.expect("written");
+    assert_eq!(fixture.work(&job).await, Outcome::Done);
+    assert_eq!(fixture.state(&job).await, ("failed", 1, Some("not-possible".to_owned())));
 
-    let job = house.note().await;
+    let job = fixture.note().await;
     let key = key_of::<Action>(&job.org, &job.action.to_string());
     let write = Write::when("attribute_exists(pk)").set("change", text("something else"));
-    house.records().table().update(&key, write, false).await.expect("written");
-    assert_eq!(house.work(&job).await, Outcome::Done);
-    let item = house.records().table().item(&key).await.expect("read").expect("an item");
+    fixture.records().table().update(&key, write, false).await.expect("written");
+    assert_eq!(fixture.work(&job).await, Outcome::Done);
+    let item = fixture.records().table().item(&key).await.expect("read").expect("an item");
     assert_eq!(item.get("state"), Some(&text("failed")));
-    assert_eq!(house.requests(), 0);
+    assert_eq!(fixture.requests(), 0);
 }

@@ -20,7 +20,7 @@ use domain::intake::{AppliedJob, CONNECTION, Intake, IntakeRecords, PROVIDER};
 use domain::message::IntakeJob;
 use resilience::batch::Outcome;
 use resilience::cache::Kind;
-use store::jobs::{self, Attempt, End, LeasedJob, Transition, Tried};
+use store::jobs::{self, Attempt, AttemptResult, End, LeasedJob, Transition};
 use store::records::Records;
 
 const SUCCEEDED: &str = "succeeded";
@@ -74,9 +74,9 @@ impl LeasedJob for IntakeWorker {
         (&job.org, job.intake.to_string())
     }
 
-    async fn attempt(&self, attempt: Attempt<'_, IntakeJob, Intake>) -> Result<Tried<Infallible>, AwsError> {
+    async fn attempt(&self, attempt: Attempt<'_, IntakeJob, Intake>) -> Result<AttemptResult<Infallible>, AwsError> {
         let end = self.apply(attempt.message, &attempt.record).await?;
-        Ok(Tried { verdict: Verdict::NotTried, transition: Transition::End(end) })
+        Ok(AttemptResult { verdict: Verdict::NotTried, transition: Transition::End(end) })
     }
 
     async fn follow_up(&self, _job: &IntakeJob, follow_up: Infallible) -> Result<(), AwsError> {

@@ -36,7 +36,7 @@ use providers::transport::http::{Outbound, SendError};
 use resilience::batch::Outcome;
 use resilience::breaker::POLICY;
 use resilience::retry::{MODEL, Next};
-use store::jobs::{self, Attempt, End, LeasedJob, Transition, Tried, Wait};
+use store::jobs::{self, Attempt, AttemptResult, End, LeasedJob, RetryKind, Transition};
 use store::records::Records;
 
 use crate::notify::Notice;
@@ -153,14 +153,17 @@ impl LeasedJob for SuggestionWorker {
         Some(Arc::clone(&self.model_api))
     }
 
-    async fn attempt(&self, attempt: Attempt<'_, SuggestionJob, Suggestion>) -> Result<Tried<Notice>, AwsError> {
+    async fn attempt(
+        &self,
+        attempt: Attempt<'_, SuggestionJob, Suggestion>,
+    ) -> Result<AttemptResult<Notice>, AwsError> {
         let Attempt { message: job, record: suggestion, invocation, .. } = attempt;
         let Some(application) = self.application(&job.org, suggestion.application_id).await? else {
             let failure = Failure::new("application-missing", "the application was removed");
             let transition = Transition::End(End::new(FAILED, Some(failure)));
-            return Ok(Tried { verdict: Verdict::NotTried, transition });
+            return Ok(AttemptResult { verdict: Verdict::NotTried, transition });
         };
-        let (verdict, answer) = self.ask(&application, invocation).await;
+        let (verdict, answer) = self.query_model(&application, invocation).await;
         let mut summary = None;
         let end = match answer {
             Answer::Given(review, generation) => {
@@ -172,14 +175,17 @@ impl LeasedJob for SuggestionWorker {
             }
             Answer::NotNow { wait, failure } => match MODEL.next(suggestion.attempts, random::chance(), Some(wait)) {
                 Next::After(after) => {
-                    return Ok(Tried { verdict, transition: Transition::Wait { failure, after, wait: Wait::Tried } });
+                    return Ok(AttemptResult {
+                        verdict,
+                        transition: Transition::Wait { failure, after, kind: RetryKind::Counted },
+                    });
                 }
                 Next::GiveUp => End::new(FAILED, Some(failure)),
             },
             Answer::Never(failure) => End::new(FAILED, Some(failure)),
         };
         let follow_up = suggestion.notify.then_some(Notice { application, summary });
-        Ok(Tried { verdict, transition: Transition::End(End { follow_up, ..end }) })
+        Ok(AttemptResult { verdict, transition: Transition::End(End { follow_up, ..end }) })
     }
 
     async fn follow_up(&self, job: &SuggestionJob, notice: Notice) -> Result<(), AwsError> {
@@ -214,7 +220,7 @@ impl SuggestionWorker {
     }
 
     /// Requests the model's answer, and returns it with the verdict on the API.
-    async fn ask(&self, application: &ApplicationInFull, invocation: Invocation) -> (Verdict, Answer) {
+    async fn query_model(&self, application: &ApplicationInFull, invocation: Invocation) -> (Verdict, Answer) {
         let rendered = match self.prompts.application_review(application) {
             Ok(rendered) => rendered,
             Err(error) => {
@@ -231,7 +237,7 @@ impl SuggestionWorker {
             return (Verdict::NotTried, Answer::NotNow { wait: Duration::ZERO, failure });
         };
         let begin = clock::now();
-        let reply = self.model.ask(&rendered.prompt, key.as_ref(), timeout, begin).await;
+        let reply = self.model.generate(&rendered.prompt, key.as_ref(), timeout, begin).await;
         let verdict = match &reply {
             Err(ModelError::Unavailable(_) | ModelError::Malformed(_)) => Verdict::Failed,
             // Any other reply shows that the API works.

@@ -1,9 +1,9 @@
 //! The decision about a record after an observation: created, changed, left alone, tombstoned, restored.
 //!
-//! An observation is compared with what stands there, and written only if nothing changed in between (`UNCHANGED`): so whoever
-//! writes has decided on what is really there. A record that did not change costs a read and no write. Versions are the provider's
-//! own where it has them, never the order of arrival. A record that is gone comes back only when the whole object was seen after
-//! that: a late webhook, or a page that was read before, does not bring it back.
+//! An observation is compared with the stored record, and written only if that did not change in between (`UNCHANGED`), so that
+//! the decision fits the record. A record that did not change costs a read and no write. Versions are the provider's own where
+//! it has them, never the order of arrival. A record that is gone comes back only when the whole object was seen after that: a
+//! late webhook, or a page that was read before, does not bring it back.
 
 /// Guards: the record was not written since it was read.
 pub const UNCHANGED: &str = "#revision = :seen_revision";

@@ -67,7 +67,7 @@ pub trait LeasedJob {
     fn attempt(
         &self,
         attempt: Attempt<'_, Self::Message, Self::Record>,
-    ) -> impl Future<Output = Result<Tried<Self::FollowUp>, AwsError>>;
+    ) -> impl Future<Output = Result<AttemptResult<Self::FollowUp>, AwsError>>;
 
     /// Does what an end leaves to be done. It may be done again when its worker dies.
     ///
@@ -104,7 +104,7 @@ pub struct Attempt<'a, M, R> {
 
 /// The result of an attempt.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Tried<F> {
+pub struct AttemptResult<F> {
     /// The verdict on the third party.
     pub verdict: Verdict,
     /// The transition of the work.
@@ -123,7 +123,7 @@ pub enum Transition<F> {
         /// The delay of the next attempt.
         after: Duration,
         /// Whether this attempt counts, and how the message comes again.
-        wait: Wait,
+        kind: RetryKind,
     },
 }
 
@@ -150,11 +150,11 @@ impl<F> End<F> {
 
 /// The way in which work waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wait {
+pub enum RetryKind {
     /// The attempt counts, and its message comes again.
-    Tried,
+    Counted,
     /// No third party was called because of an error of AWS: its message comes again, and the attempt does not count.
-    Blameless,
+    NotCounted,
     /// No third party could be called: a copy of its message comes later, which costs no receive, and the attempt does
     /// not count.
     Postponed,
@@ -272,9 +272,9 @@ async fn claimed_or_refused<J: LeasedJob>(
 ) -> Result<Outcome, AwsError> {
     match claim? {
         Claim::Held(lease, record) => {
-            let (Tried { verdict: heard, transition }, attempts) =
+            let (AttemptResult { verdict: reported, transition }, attempts) =
                 try_once(job, (message, invocation), record, taken_over).await;
-            *verdict = heard;
+            *verdict = reported;
             record_transition(job, message, &lease, transition, attempts).await
         }
         Claim::Refused(Refusal::Busy(after)) => Ok(Outcome::retry(after, "another worker has it")),
@@ -291,7 +291,7 @@ async fn try_once<J: LeasedJob>(
     (message, invocation): (&J::Message, Invocation),
     record: Value,
     taken_over: bool,
-) -> (Tried<J::FollowUp>, u32) {
+) -> (AttemptResult<J::FollowUp>, u32) {
     let attempts = record.get(ATTEMPTS).and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok()).unwrap_or(1);
     // Read after the claim, so that a record that cannot be read has a holder who can say so. Its text may be personal data
     // and is not repeated.
@@ -299,12 +299,15 @@ async fn try_once<J: LeasedJob>(
         Ok(record) => job.attempt(Attempt { message, record, taken_over, invocation }).await,
         Err(_) => {
             let failure = Failure::new("unreadable", format!("the recorded {} cannot be read", J::SUBJECT));
-            Ok(Tried { verdict: Verdict::NotTried, transition: Transition::End(End::new(J::FAILED, Some(failure))) })
+            Ok(AttemptResult {
+                verdict: Verdict::NotTried,
+                transition: Transition::End(End::new(J::FAILED, Some(failure))),
+            })
         }
     };
     let after_error = |error| {
         let (org, id) = J::key(message);
-        Tried { verdict: Verdict::NotTried, transition: after_error::<J>(&error, (org, &id), attempts) }
+        AttemptResult { verdict: Verdict::NotTried, transition: after_error::<J>(&error, (org, &id), attempts) }
     };
     (tried.unwrap_or_else(after_error), attempts)
 }
@@ -323,7 +326,7 @@ fn after_error<J: LeasedJob>(error: &AwsError, (org, id): (&OrgId, &str), attemp
         Next::GiveUp => WORKER.cap,
     };
     let failure = Failure::new("unavailable", "the records could not be written; it is tried again");
-    Transition::Wait { failure, after, wait: Wait::Tried }
+    Transition::Wait { failure, after, kind: RetryKind::Counted }
 }
 
 /// Records the transition of an attempt, and does the follow-up of an end.
@@ -350,9 +353,9 @@ async fn record_transition<J: LeasedJob>(
             }
             Ok(Outcome::Done)
         }
-        Transition::Wait { failure, after, wait } => {
+        Transition::Wait { failure, after, kind } => {
             let mut attributes = state_attributes(J::READY, Some(&failure))?;
-            if wait != Wait::Tried {
+            if kind != RetryKind::Counted {
                 // The claim counted an attempt that does not count.
                 attributes.insert(ATTEMPTS.to_owned(), number(i64::from(attempts.saturating_sub(1))));
             }
@@ -362,9 +365,9 @@ async fn record_transition<J: LeasedJob>(
             let code = failure.code;
             tracing::info!(%org, job.kind = J::NAME, job.id = id, job.attempts = attempts, code, "job waits");
             let reason = format!("the {} waits: {code}", J::NAME);
-            Ok(match wait {
-                Wait::Tried | Wait::Blameless => Outcome::retry(after, reason),
-                Wait::Postponed => Outcome::postpone(after, reason),
+            Ok(match kind {
+                RetryKind::Counted | RetryKind::NotCounted => Outcome::retry(after, reason),
+                RetryKind::Postponed => Outcome::postpone(after, reason),
             })
         }
     }

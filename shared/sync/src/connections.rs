@@ -26,7 +26,7 @@ pub(crate) struct Connections {
     pub(crate) secrets: Secrets,
     /// Decides which hosts may be called.
     pub(crate) stage: Stage,
-    /// The base URL of a stand-in for the providers, in stage `local` only.
+    /// The base URL of the simulators of the providers, in stage `local` only.
     pub(crate) replacement: Option<String>,
 }
 

@@ -58,7 +58,7 @@ pub struct ProviderAccess {
     pub calls: Bulkhead,
     /// The stage, which decides which hosts may be called.
     pub stage: Stage,
-    /// The base URL of a stand-in for the providers, in stage `local` only.
+    /// The base URL of the simulators of the providers, in stage `local` only.
     pub replacement: Option<String>,
 }
 

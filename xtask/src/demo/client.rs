@@ -42,14 +42,14 @@ impl Client {
     }
 
     pub(super) async fn get(&self, path: &str) -> Result<Answer> {
-        self.ask(Method::GET, path, None, None).await
+        self.request(Method::GET, path, None, None).await
     }
 
     pub(super) async fn post(&self, path: &str, body: &Value, idempotency_key: &str) -> Result<Answer> {
-        self.ask(Method::POST, path, Some(body), Some(idempotency_key)).await
+        self.request(Method::POST, path, Some(body), Some(idempotency_key)).await
     }
 
-    async fn ask(&self, method: Method, path: &str, body: Option<&Value>, key: Option<&str>) -> Result<Answer> {
+    async fn request(&self, method: Method, path: &str, body: Option<&Value>, key: Option<&str>) -> Result<Answer> {
         let what = format!("{method} {path}");
         let mut request = self.http.request(method, format!("{}{path}", self.api_url)).bearer_auth(&self.token);
         if let Some(body) = body {
@@ -187,13 +187,13 @@ pub(super) async fn chore(site: &Site, arguments: &[&str]) -> Result<String> {
 }
 
 /// Repeats a request until the response is as expected. The last response is part of the failure.
-pub(super) async fn until<T, W>(expected: impl Display, seconds: u64, mut ask: impl FnMut() -> W) -> Result<T>
+pub(super) async fn until<T, W>(expected: impl Display, seconds: u64, mut request: impl FnMut() -> W) -> Result<T>
 where
     W: Future<Output = Result<Result<T, String>>>,
 {
     let deadline = Instant::now() + Duration::from_secs(seconds);
     loop {
-        let last = match ask().await? {
+        let last = match request().await? {
             Ok(value) => return Ok(value),
             Err(last) => last,
         };

@@ -29,7 +29,7 @@ impl Origin {
     }
 }
 
-async fn ask(cache: &Cache, key: &Key, at: Timestamp, origin: &Origin) -> (String, Outcome) {
+async fn cached_answer(cache: &Cache, key: &Key, at: Timestamp, origin: &Origin) -> (String, Outcome) {
     let answer = cache.answer(key, ReadFrom::Cache, at, origin.clone().read()).await.expect("an answer");
     (answer.content.as_ref().to_owned(), answer.outcome)
 }
@@ -42,10 +42,10 @@ fn after(now: Timestamp, time: Duration) -> Timestamp {
 async fn fifty_concurrent_requests_cause_one_read() {
     let (cache, origin, now) = (Cache::of_process(), Origin::default(), clock::now());
     let key = list("acme", Kind::Jobs);
-    let answers = join_all((0..50).map(|_| ask(&cache, &key, now, &origin))).await;
+    let answers = join_all((0..50).map(|_| cached_answer(&cache, &key, now, &origin))).await;
     assert!(answers.iter().all(|(content, _)| content == "1"), "{answers:?}");
     assert_eq!(origin.reads(), 1);
-    assert_eq!(ask(&cache, &key, now, &origin).await, ("1".to_owned(), Outcome::Hit));
+    assert_eq!(cached_answer(&cache, &key, now, &origin).await, ("1".to_owned(), Outcome::Hit));
     let wanted = Statistics { hits: 1, misses: 1, coalesced: 49, ..Statistics::default() };
     assert_eq!(cache.statistics(), wanted);
 }
@@ -54,23 +54,23 @@ async fn fifty_concurrent_requests_cause_one_read() {
 async fn without_a_shared_tier_edited_data_is_cached_for_ten_seconds() {
     let (cache, origin, now) = (Cache::of_process(), Origin::default(), clock::now());
     let key = list("acme", Kind::Jobs);
-    ask(&cache, &key, now, &origin).await;
+    cached_answer(&cache, &key, now, &origin).await;
     let last = after(now, LOCAL_CAP - Duration::from_millis(1));
     let answer = cache.answer(&key, ReadFrom::Cache, last, origin.clone().read()).await.expect("an answer");
     assert_eq!((answer.outcome, answer.fresh, answer.age), (Outcome::Hit, LOCAL_CAP, Duration::from_millis(9_999)));
-    assert_eq!(ask(&cache, &key, after(now, LOCAL_CAP), &origin).await, ("2".to_owned(), Outcome::Miss));
+    assert_eq!(cached_answer(&cache, &key, after(now, LOCAL_CAP), &origin).await, ("2".to_owned(), Outcome::Miss));
 }
 
 #[tokio::test]
 async fn a_stale_answer_is_returned_at_once_and_refreshed_once() {
     let (cache, origin, now) = (Cache::of_process(), Origin::default(), clock::now());
     let key = list("acme", Kind::Analytics);
-    ask(&cache, &key, now, &origin).await;
+    cached_answer(&cache, &key, now, &origin).await;
     let later = after(now, LOCAL_CAP);
-    let answers = join_all((0..20).map(|_| ask(&cache, &key, later, &origin))).await;
+    let answers = join_all((0..20).map(|_| cached_answer(&cache, &key, later, &origin))).await;
     assert!(answers.iter().all(|answer| *answer == ("1".to_owned(), Outcome::Stale)), "{answers:?}");
     let refreshed = async {
-        while ask(&cache, &key, later, &origin).await != ("2".to_owned(), Outcome::Hit) {
+        while cached_answer(&cache, &key, later, &origin).await != ("2".to_owned(), Outcome::Hit) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
@@ -83,18 +83,18 @@ async fn a_write_invalidates_only_its_organisation_and_kind() {
     let (cache, origin, now) = (Cache::of_process(), Origin::default(), clock::now());
     let keys = [list("acme", Kind::Jobs), list("acme", Kind::Applicants), list("globex", Kind::Jobs)];
     for key in &keys {
-        ask(&cache, key, now, &origin).await;
+        cached_answer(&cache, key, now, &origin).await;
     }
     cache.invalidate(&org("acme"), &[Kind::Jobs]).await;
     let mut outcomes = Vec::new();
     for key in &keys {
-        outcomes.push(ask(&cache, key, now, &origin).await);
+        outcomes.push(cached_answer(&cache, key, now, &origin).await);
     }
     let hit = |content: &str| (content.to_owned(), Outcome::Hit);
     assert_eq!(outcomes, [("4".to_owned(), Outcome::Miss), hit("2"), hit("3")]);
     // A read right after the write may lack it, so its answer expires soon.
     let [jobs, ..] = &keys;
-    assert_eq!(ask(&cache, jobs, after(now, UNSETTLED_TTL), &origin).await, ("5".to_owned(), Outcome::Miss));
+    assert_eq!(cached_answer(&cache, jobs, after(now, UNSETTLED_TTL), &origin).await, ("5".to_owned(), Outcome::Miss));
 }
 
 #[tokio::test]
@@ -102,19 +102,20 @@ async fn a_read_that_began_before_a_write_answers_no_later_request() {
     let (cache, origin, now) = (Cache::of_process(), Origin::default(), clock::now());
     let key = list("acme", Kind::Jobs);
     let acme = org("acme");
-    let ((before, _), ()) = tokio::join!(ask(&cache, &key, now, &origin), cache.invalidate(&acme, &[Kind::Jobs]));
+    let ((before, _), ()) =
+        tokio::join!(cached_answer(&cache, &key, now, &origin), cache.invalidate(&acme, &[Kind::Jobs]));
     assert_eq!(before, "1", "it was asked before the write");
-    assert_eq!(ask(&cache, &key, now, &origin).await, ("2".to_owned(), Outcome::Miss));
+    assert_eq!(cached_answer(&cache, &key, now, &origin).await, ("2".to_owned(), Outcome::Miss));
 }
 
 #[tokio::test]
 async fn a_bypass_reads_the_origin_and_refreshes_the_cache() {
     let (cache, origin, now) = (Cache::of_process(), Origin::default(), clock::now());
     let key = list("acme", Kind::Jobs);
-    ask(&cache, &key, now, &origin).await;
+    cached_answer(&cache, &key, now, &origin).await;
     let answer = cache.answer(&key, ReadFrom::Origin, now, origin.clone().read()).await.expect("an answer");
     assert_eq!((answer.content.as_ref(), answer.outcome), ("2", Outcome::Bypass));
-    assert_eq!(ask(&cache, &key, now, &origin).await, ("2".to_owned(), Outcome::Hit));
+    assert_eq!(cached_answer(&cache, &key, now, &origin).await, ("2".to_owned(), Outcome::Hit));
 }
 
 #[tokio::test]
@@ -123,7 +124,7 @@ async fn an_error_is_not_cached() {
     let key = list("acme", Kind::Jobs);
     let failed = cache.answer(&key, ReadFrom::Cache, now, async { Err::<String, _>("down".to_owned()) }).await;
     assert_eq!(failed, Err(Arc::new("down".to_owned())));
-    assert_eq!(ask(&cache, &key, now, &origin).await, ("1".to_owned(), Outcome::Miss));
+    assert_eq!(cached_answer(&cache, &key, now, &origin).await, ("1".to_owned(), Outcome::Miss));
 }
 
 #[tokio::test]
@@ -151,7 +152,7 @@ async fn check_unreachable(url: &str) {
     cache.preconnect().await;
     for n in ["1", "2", "3"] {
         cache.invalidate(&org("acme"), &[Kind::Jobs]).await;
-        assert_eq!(ask(&cache, &key, now, &origin).await, (n.to_owned(), Outcome::Bypass), "{url}");
+        assert_eq!(cached_answer(&cache, &key, now, &origin).await, (n.to_owned(), Outcome::Bypass), "{url}");
     }
     let taken = begin.elapsed().as_secs();
     assert!(taken < 10, "{url}: {taken} s");

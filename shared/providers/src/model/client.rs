@@ -53,7 +53,7 @@ impl ModelClient {
     ///
     /// # Errors
     /// When there is no usable answer.
-    pub async fn ask(
+    pub async fn generate(
         &self,
         prompt: &Prompt,
         key: Option<&SecretString>,
@@ -64,12 +64,12 @@ impl ModelClient {
             ModelAccess::Mock => Ok(mock::answer(prompt)),
             ModelAccess::Live(base) | ModelAccess::Simulator(base) => {
                 let key = key.ok_or_else(|| ModelError::Refused("there is no API key".to_owned()))?;
-                self.ask_over_http(base, prompt, key, timeout, now).await
+                self.generate_over_http(base, prompt, key, timeout, now).await
             }
         }
     }
 
-    async fn ask_over_http(
+    async fn generate_over_http(
         &self,
         base: &Url,
         prompt: &Prompt,

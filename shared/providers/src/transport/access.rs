@@ -8,7 +8,7 @@ use url::Url;
 pub enum ModelAccess {
     /// The public host: production only.
     Live(Url),
-    /// A stand-in on this machine that speaks the provider's wire format.
+    /// A simulator on this machine that speaks the provider's wire format.
     Simulator(Url),
     /// A deterministic answer made in this process: no network at all.
     Mock,

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 /// Reads JSON bytes.
 ///
 /// # Errors
-/// A sentence without any value of the JSON: errors are logged and shown, and values are personal data.
+/// A sentence without any value of the JSON: errors are logged and displayed, and values are personal data.
 pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     serde_json::from_slice(bytes).map_err(|error| without_values(&error))
 }

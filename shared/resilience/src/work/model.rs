@@ -81,7 +81,7 @@ enum Worker {
 /// Two requests with one key, each with a payload of its own.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 enum Request {
-    Asking,
+    Waiting,
     Accepted,
     Refused,
 }
@@ -170,7 +170,7 @@ fn around(world: &World, rules: &Rules, next: &mut Vec<Transition<World>>) {
     }
     let hashes = ["one", "two"];
     for at in 0..world.requests.len() {
-        if world.requests[at] != Request::Asking {
+        if world.requests[at] != Request::Waiting {
             continue;
         }
         let mut answered = world.clone();
@@ -276,7 +276,7 @@ fn steps(world: &World, rules: &Rules, lease: i8) -> Result<Vec<Transition<World
 /// Explores every reachable world; returns their number, or the rule that was broken.
 fn explore(rules: &Rules, workers: usize, lease: i8) -> Result<usize, &'static str> {
     let (request, messages) = match rules.mode {
-        Mode::TakeOver => (Request::Asking, 0),
+        Mode::TakeOver => (Request::Waiting, 0),
         // The sender makes a request to a receiver, which sends the message, twice.
         Mode::First => (Request::Refused, 2),
     };

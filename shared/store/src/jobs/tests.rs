@@ -40,10 +40,13 @@ impl LeasedJob for Scripted {
         (&job.org, job.suggestion.to_string())
     }
 
-    async fn attempt(&self, attempt: Attempt<'_, SuggestionJob, Suggestion>) -> Result<Tried<&'static str>, AwsError> {
+    async fn attempt(
+        &self,
+        attempt: Attempt<'_, SuggestionJob, Suggestion>,
+    ) -> Result<AttemptResult<&'static str>, AwsError> {
         self.taken_over.lock().expect("no panic").push(attempt.taken_over);
         let transition = self.next.lock().expect("no panic").pop().expect("a transition")?;
-        Ok(Tried { verdict: Verdict::Works, transition })
+        Ok(AttemptResult { verdict: Verdict::Works, transition })
     }
 
     async fn follow_up(&self, _job: &SuggestionJob, follow_up: &'static str) -> Result<(), AwsError> {
@@ -117,8 +120,8 @@ fn ended() -> Transition<&'static str> {
     Transition::End(End { follow_up: Some("mail"), ..End::new("succeeded", None) })
 }
 
-fn waiting(wait: Wait) -> Transition<&'static str> {
-    Transition::Wait { failure: Failure::new("later", "not now"), after: Duration::from_secs(5), wait }
+fn waiting(kind: RetryKind) -> Transition<&'static str> {
+    Transition::Wait { failure: Failure::new("later", "not now"), after: Duration::from_secs(5), kind }
 }
 
 fn held_by_another(lease_until_ms: i64) -> Item {
@@ -165,13 +168,13 @@ async fn work_that_waits_counts_its_tries_unless_it_was_none() {
     let message = job.recorded(1).await;
     let reason = "the suggestion waits: later";
     let after = Duration::from_secs(5);
-    for (wait, attempts, outcome) in [
-        (Wait::Tried, 1, Outcome::retry(after, reason)),
-        (Wait::Blameless, 1, Outcome::retry(after, reason)),
-        (Wait::Postponed, 1, Outcome::postpone(after, reason)),
-        (Wait::Tried, 2, Outcome::retry(after, reason)),
+    for (kind, attempts, outcome) in [
+        (RetryKind::Counted, 1, Outcome::retry(after, reason)),
+        (RetryKind::NotCounted, 1, Outcome::retry(after, reason)),
+        (RetryKind::Postponed, 1, Outcome::postpone(after, reason)),
+        (RetryKind::Counted, 2, Outcome::retry(after, reason)),
     ] {
-        assert_eq!(job.work(&message, Ok(waiting(wait))).await, outcome);
+        assert_eq!(job.work(&message, Ok(waiting(kind))).await, outcome);
         assert_eq!(job.state(&message).await, (SuggestionState::Accepted, attempts, Some("later".to_owned())));
     }
 }
@@ -217,7 +220,7 @@ async fn a_record_that_cannot_be_read_fails_and_is_not_tried() {
 #[tokio::test]
 async fn an_expired_lease_records_nothing_and_keeps_the_message() {
     let job = Scripted::new();
-    for (number, transition) in [(1, ended()), (2, waiting(Wait::Tried))] {
+    for (number, transition) in [(1, ended()), (2, waiting(RetryKind::Counted))] {
         let message = job.recorded(number).await;
         job.next.lock().expect("no panic").push(Ok(transition));
         let passed = Invocation { deadline: clock::now() - SignedDuration::from_secs(1), receive_count: 1 };

@@ -16,7 +16,7 @@
 //! | stream | full pass | since the last one |
 //! |---|---|---|
 //! | `jobs` | `/jobs` | the same: the list has no times of change |
-//! | `applications` | `/applications`, the oldest first | `/applications`, the latest change first, until a page tells nothing new |
+//! | `applications` | `/applications`, the oldest first | `/applications`, the latest change first, until a page has nothing new |
 //!
 //! The oldest first: a change moves no row, and new rows are appended. A row that is deleted moves those after it one
 //! place to the front, so that one may be missed at the border of a page: objects that a pass did not list are looked
@@ -40,7 +40,7 @@
 //! | id | `applicant.id` |
 //! | `name` | `applicant.firstName` and `applicant.lastName` |
 //! | `email` | `applicant.email` |
-//! | `phone` | nothing: only `/applications/{id}` tells it, a request for each row |
+//! | `phone` | nothing: only `/applications/{id}` has it, a request for each row |
 //! | `title`, `company` | nothing |
 //! | version | none |
 //!

@@ -182,14 +182,14 @@ pub(super) mod tests {
     use crate::transport::access::Hosts;
 
     /// The values that a context borrows.
-    pub(in super::super) struct House {
+    pub(in super::super) struct Fixture {
         origin: Origin,
         hosts: Hosts,
         pub(in super::super) settings: BTreeMap<String, String>,
         credentials: Credentials,
     }
 
-    impl House {
+    impl Fixture {
         pub(in super::super) fn new() -> Self {
             let hosts = super::super::PROVIDER.hosts;
             Self {
@@ -228,7 +228,7 @@ pub(super) mod tests {
     }
 
     fn read(cursor: Cursor, reply: &Reply) -> Result<Page, AtsError> {
-        page(&House::new().context(), cursor, reply)
+        page(&Fixture::new().context(), cursor, reply)
     }
 
     fn row() -> Value {
@@ -325,8 +325,8 @@ pub(super) mod tests {
 
     #[test]
     fn the_key_is_sent_as_basic_auth_and_never_printed() {
-        let house = House::new();
-        let call = requests::of(&house.context(), &Cursor::Changed(3)).expect("a request");
+        let fixture = Fixture::new();
+        let call = requests::of(&fixture.context(), &Cursor::Changed(3)).expect("a request");
         assert_eq!(
             call.url.as_str(),
             "https://acme.bamboohr.com/api/v1/applicant_tracking/applications?page=3&applicationStatus=ALL\
@@ -334,7 +334,8 @@ pub(super) mod tests {
         );
         assert_eq!(call.headers.get(header::AUTHORIZATION).expect("header"), "Basic a2V5LTE6eA==");
         assert!(!format!("{call:?}").contains("a2V5LTE6eA"), "redacted");
-        let strange = requests::of(&house.context(), &Cursor::Application("../../x?y".to_owned())).expect("a request");
+        let strange =
+            requests::of(&fixture.context(), &Cursor::Application("../../x?y".to_owned())).expect("a request");
         assert_eq!(strange.url.path(), "/api/v1/applicant_tracking/applications/..%2F..%2Fx%3Fy");
     }
 }

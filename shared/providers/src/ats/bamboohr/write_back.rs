@@ -220,7 +220,7 @@ fn form(change: &Change) -> Result<(String, Bytes), AtsError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ats::bamboohr::responses::tests::{House, reply};
+    use crate::ats::bamboohr::responses::tests::{Fixture, reply};
 
     fn submit() -> Change {
         Change::Submit {
@@ -243,10 +243,10 @@ mod tests {
 
     #[test]
     fn an_application_that_is_there_is_not_handed_in_again() {
-        let house = House::new();
+        let fixture = Fixture::new();
         let row = |id: u64, email: &str| json!({"id": id, "applicant": {"id": 1, "email": email}});
         let page = |rows: Value, last: bool| reply(200, &json!({"applications": rows, "paginationComplete": last}));
-        let acted = |text: &str, reply| BambooHr.parse_change(&house.context(), &submit(), text, &reply);
+        let acted = |text: &str, reply| BambooHr.parse_change(&fixture.context(), &submit(), text, &reply);
         let found = Ok(ChangeProgress::Done(vec![ObjectRef::new(Kind::Application, "8")]));
         assert_eq!(acted("", page(json!([row(7, "x@example.com"), row(8, "Zoe@Example.com")]), false)), found);
         assert_eq!(
@@ -264,7 +264,7 @@ mod tests {
 
     #[test]
     fn a_rejection_for_no_reason_takes_the_first_status_that_is_one() {
-        let mut house = House::new();
+        let mut fixture = Fixture::new();
         let change = Change::Reject { application: "58".to_owned(), reason: None };
         let statuses = json!([
             {"id": "1", "code": "NEW", "name": "New", "enabled": true},
@@ -272,26 +272,30 @@ mod tests {
             {"id": "11", "code": null, "name": "Not Qualified", "enabled": true},
             {"id": "15", "code": "HIRED", "name": "Hired", "enabled": true},
         ]);
-        let next = BambooHr.parse_change(&house.context(), &change, "", &reply(200, &statuses));
+        let next = BambooHr.parse_change(&fixture.context(), &change, "", &reply(200, &statuses));
         assert_eq!(next, Ok(ChangeProgress::Next("look 11".to_owned())));
         let is_applied = |id: u64, label: &str| {
             let body = json!({"id": 58, "applicant": {"id": 1}, "status": {"id": id, "label": label}});
             reply(200, &body)
         };
         let done = Ok(ChangeProgress::Done(vec![ObjectRef::new(Kind::Application, "58")]));
-        let look =
-            |house: &House, change: &Change, reply| BambooHr.parse_change(&house.context(), change, "look 11", &reply);
-        assert_eq!(look(&house, &change, is_applied(9, "Not a Fit")), done, "any rejection is one");
-        assert_eq!(look(&house, &change, is_applied(2, "Reviewed")), Ok(ChangeProgress::Next("write 11".to_owned())));
+        let look = |fixture: &Fixture, change: &Change, reply| {
+            BambooHr.parse_change(&fixture.context(), change, "look 11", &reply)
+        };
+        assert_eq!(look(&fixture, &change, is_applied(9, "Not a Fit")), done, "any rejection is one");
+        assert_eq!(look(&fixture, &change, is_applied(2, "Reviewed")), Ok(ChangeProgress::Next("write 11".to_owned())));
         let hire = Change::Hire { application: "58".to_owned() };
         assert_eq!(
-            BambooHr.parse_change(&house.context(), &hire, "", &reply(200, &statuses)),
+            BambooHr.parse_change(&fixture.context(), &hire, "", &reply(200, &statuses)),
             Ok(ChangeProgress::Next("look 15".to_owned()))
         );
-        house.settings.insert(REJECTION_STATUS.to_owned(), "10".to_owned());
-        let call = BambooHr.change_request(&house.context(), &change, "").expect("a request");
+        fixture.settings.insert(REJECTION_STATUS.to_owned(), "10".to_owned());
+        let call = BambooHr.change_request(&fixture.context(), &change, "").expect("a request");
         assert_eq!((call.method, call.url.path().ends_with("/applications/58")), (Method::GET, true));
         let bad = Change::MoveStage { application: "58".to_owned(), stage: "Reviewed".to_owned() };
-        assert!(matches!(BambooHr.change_request(&house.context(), &bad, "write Reviewed"), Err(AtsError::Refused(_))));
+        assert!(matches!(
+            BambooHr.change_request(&fixture.context(), &bad, "write Reviewed"),
+            Err(AtsError::Refused(_))
+        ));
     }
 }

@@ -1,6 +1,6 @@
 //! The meaning of the actions of webhooks.
 //!
-//! | action | told | gone | asked for |
+//! | action | reported | gone | looked up |
 //! |---|---|---|---|
 //! | `new_candidate_application`, `new_prospect_application`, `application_updated`, `candidate_stage_change`, `reject_candidate`, `unreject_candidate`, `hire_candidate`, `unhire_candidate` | application, candidate, job | | the same, and the offer of a hire |
 //! | `delete_application` | | application | |

@@ -30,14 +30,14 @@
 //! | provider_status | `status` |
 //! | departments | `department_id` |
 //! | offices | `office_ids` |
-//! | department, location | not told: the job refers to them by id |
-//! | description | not told: a post has one |
+//! | department, location | not available: the job refers to them by id |
+//! | description | not available: a post has one |
 //!
 //! | opening | `/v3/openings` |
 //! |---|---|
 //! | job | `job_id` |
 //! | status | `open`: true is open, false is closed, null unknown |
-//! | provider_status | not told as a word |
+//! | provider_status | not available as a word |
 //!
 //! | post | `/v3/job_posts?active=true` |
 //! |---|---|
@@ -62,19 +62,19 @@
 //! | status | `status`: `in_process` is active, `rejected`, `hired`; `converted` (a prospect that became another application) and others are unknown |
 //! | provider_status | `status` |
 //! | stage | `stage_name`: null for a prospect and for what has ended |
-//! | applied_at | `created_at`, which is what `applied_at` became in v3 |
-//! | rejection_reason | not told: it takes the lists of details and of reasons. Webhooks tell it |
-//! | history | not told here: `application_stages` has it and is not read |
+//! | applied_at | `created_at`, which replaces `applied_at` in v3 |
+//! | rejection_reason | not read: it is two lists away, of details and of reasons. Webhooks have it |
+//! | history | not read: it is in `application_stages` |
 //!
 //! | interview | `/v3/interviews` |
 //! |---|---|
 //! | application | `application_id` |
-//! | candidate | not told: the application tells it |
-//! | name | not told: it is the name of the planned interview, `job_interview_id` |
+//! | candidate | not available: the application has it |
+//! | name | not read: it is the name of the planned interview, `job_interview_id` |
 //! | status | `scheduled`; `awaiting_feedback`, `collect_feedback` await feedback; `complete`; `skipped` is canceled; `to_be_scheduled` and those of take-home tests are unknown |
 //! | provider_status | `status` |
 //! | starts_at, ends_at | `starts_at`, `ends_at`: null for whole days |
-//! | interviewers | not told: a list of its own |
+//! | interviewers | not read: it is a list of its own |
 //!
 //! | offer | `/v3/offers`, every version of it |
 //! |---|---|
@@ -86,7 +86,7 @@
 //! | scorecard | `/v3/scorecards`, drafts among them |
 //! |---|---|
 //! | application | `application_id` |
-//! | interview_name | not told: it is two lists away |
+//! | interview_name | not read: it is two lists away |
 //! | recommendation | `candidate_rating`: `strong_yes`, `yes`, `mixed`, `no`, `definitely_not` is a strong no, `no_decision` and null are none; else unknown |
 //! | provider_recommendation | `candidate_rating` |
 //! | submitted_by | `submitter_id` |

@@ -16,7 +16,7 @@
 //! - With a **report** (RaaS) that lists applications by the time of their last change, its rows name the candidates
 //!   instead.
 //! - References carry a WID and a business id; a WID never changes and is what our ids are derived from. A descriptor is not
-//!   always sent; then the business id stands for the name.
+//!   always sent; then the business id is used as the name.
 //! - A refused password is a SOAP fault with status 500. The limits are not published: ours is half of what is reported.
 //! - A change cannot be looked for before it is made, except for `Submit`: nothing finds an application by its id.
 //!
@@ -30,14 +30,14 @@
 //! | provider_status | the same reference's name |
 //! | department | `Job_Requisition_Data/Supervisory_Organization_Reference`, its name |
 //! | location | `Job_Requisition_Data/Hiring_Requirement_Data/Primary_Location_Reference`, its name |
-//! | description | not mapped: HTML of any length, which nobody is shown |
+//! | description | not mapped: HTML of any length, which no screen shows |
 //!
 //! | candidate | `Get_Candidates_Response/Response_Data/Candidate` |
 //! |---|---|
 //! | provider id | `Candidate_Reference/ID[WID]` |
 //! | name | `Candidate_Data/Name_Data/First_Name` and `Last_Name` |
 //! | email, phone | `Candidate_Data/Contact_Data/Email_Address`, `Phone_Number` |
-//! | title, company | not mapped: a résumé's experience says what somebody wrote of the past |
+//! | title, company | not mapped: a résumé's experience is the candidate's own text |
 //!
 //! | application | `Candidate/Candidate_Data/Job_Application_Data/Job_Applied_To_Data` |
 //! |---|---|
@@ -49,7 +49,7 @@
 //! | stage | `Stage_Reference`, its name |
 //! | applied_at | `Job_Application_Date` |
 //! | rejection_reason | `Disposition_Reference`, its name |
-//! | history | not told: `Status_Timestamp` is that of the last change only |
+//! | history | not available: `Status_Timestamp` is that of the last change only |
 
 mod auth;
 mod cursor;

@@ -94,7 +94,7 @@ pub(super) fn bearer(context: &Context<'_>) -> Result<HeaderValue, AtsError> {
 /// A header value that is never printed.
 ///
 /// # Errors
-/// When it cannot stand in a header.
+/// When the text is not valid in a header.
 pub(super) fn sensitive(text: String) -> Result<HeaderValue, AtsError> {
     let mut value = HeaderValue::try_from(text)
         .map_err(|_| AtsError::Unauthorised("a secret has signs that no header may have".to_owned()))?;

@@ -22,7 +22,7 @@ impl Node {
     /// Reads a document.
     ///
     /// # Errors
-    /// What is wrong, without anything that stands in it.
+    /// A description of the error, without any content of the document.
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, String> {
         let text = std::str::from_utf8(bytes).map_err(|_| "the text is not UTF-8".to_owned())?;
         let mut reader = Reader::from_str(text);
