@@ -20,7 +20,7 @@ def pack(folder, name, binary):
         entry.external_attr = 0o100755 << 16
         entry.create_system = 3
         with zipfile.ZipFile(target, "w") as archive:
-            archive.writestr(entry, content, zipfile.ZIP_DEFLATED, compresslevel=6)
+            archive.writestr(entry, content, zipfile.ZIP_DEFLATED, compresslevel=1)
         mark.write_text(digest)
     return name, {"zip": str(target), "sha256": digest, "bytes": target.stat().st_size}
 

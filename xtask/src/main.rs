@@ -64,9 +64,9 @@ enum Command {
     Demo(demo::DemoArgs),
     /// The gate: everything that must hold before a commit, each phase with its time.
     ///
-    /// fmt, clippy (warnings are errors), unit tests, the linters of the SAM template, then the integration tests against a
-    /// stack of their own on port 4666, which ends with the run. About half an hour on two cores, most of which compiles
-    /// or waits for leases and limits to pass. Logs: .local/test/logs/, one file a phase.
+    /// fmt, clippy (warnings are errors), the linters of the SAM template, unit tests, then the integration tests on three stacks of
+    /// their own on ports 4666, 4676 and 4686, which end with the run. About 12 minutes on two cores once the dependencies are
+    /// compiled. Logs: .local/test/logs/, one file a phase.
     ///
     /// One test, or those of one provider, by a part of the name: `cargo xtask test --only integration -- our_records_equal_lever`.
     /// What a test prints is in the log of its phase with `-- --success-output immediate NAME`.

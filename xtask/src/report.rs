@@ -1,27 +1,42 @@
 //! The output for a person: one line a step, with its time.
 
 use std::{
-    fmt::Display,
+    fmt::{Arguments, Display},
     time::{Duration, Instant},
 };
 
+tokio::task_local! {
+    static SILENCED: ();
+}
+
+/// Runs something without printing its steps, because those of its twin beside it are printed.
+pub(crate) async fn silenced<T>(steps: impl Future<Output = T>) -> T {
+    SILENCED.scope((), steps).await
+}
+
+fn print(line: Arguments<'_>) {
+    if SILENCED.try_with(|()| ()).is_err() {
+        println!("{line}");
+    }
+}
+
 pub(crate) fn heading(text: impl Display) {
-    println!("\n{text}");
+    print(format_args!("\n{text}"));
 }
 
 /// A step that is done.
 pub(crate) fn tick(began: Instant, text: impl Display) {
-    println!("  ✓ {:>9}  {text}", duration(began.elapsed()));
+    print(format_args!("  ✓ {:>9}  {text}", duration(began.elapsed())));
 }
 
 /// Something to know that is not a step.
 pub(crate) fn note(text: impl Display) {
-    println!("    {:>9}  {text}", "");
+    print(format_args!("    {:>9}  {text}", ""));
 }
 
 /// A step that takes long enough to be announced.
 pub(crate) fn begun(text: impl Display) {
-    println!("  … {:>9}  {text}", "");
+    print(format_args!("  … {:>9}  {text}", ""));
 }
 
 pub(crate) fn failed(error: &anyhow::Error) {

@@ -1,8 +1,8 @@
 //! `test`: the gate. Each phase writes a log of its own; the first one that fails ends the run.
 
-use std::{fmt, time::Instant};
+use std::{env, fmt, time::Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use tokio::process::Command;
 
@@ -27,7 +27,11 @@ pub(crate) struct TestArgs {
     /// Lower it when a slow machine does not get its work done between two ticks; at 1 nothing is divided.
     #[arg(long, default_value_t = TIME_SCALE, value_parser = clap::value_parser!(u32).range(1..=20))]
     time_scale: u32,
-    /// Leave the stack of the integration tests up afterwards, to look at.
+    /// How many stacks the integration tests share: what one test claims of a stack, another one finds on the next. Three for the
+    /// whole gate, one when tests are named.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=4))]
+    stacks: Option<u16>,
+    /// Leave the stacks of the integration tests up afterwards, to look at.
     #[arg(long)]
     keep: bool,
     /// Parts of the names of integration tests to run, such as `e2e::mail` or `our_records_equal_lever`, and options of
@@ -36,18 +40,18 @@ pub(crate) struct TestArgs {
     filter: Vec<String>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 enum Phase {
     /// Every file is formatted.
     Fmt,
     /// No warning of the compiler or of clippy.
     Clippy,
-    /// Tests that need nothing but the workspace.
-    Unit,
     /// The lint of the template by `sam validate --lint`.
     Sam,
     /// The lint of the template by `cfn-lint`.
     Cfn,
+    /// Tests that need nothing but the workspace.
+    Unit,
     /// Rules of the repository and end-to-end tests, against a stack on port 4666.
     Integration,
 }
@@ -80,9 +84,13 @@ impl fmt::Display for Phase {
     }
 }
 
-/// The stack of the tests has ports of its own, so that a stack in use is not in the way.
+/// The stacks of the tests have ports of their own, so that a stack in use is not in the way.
 const PORT: u16 = 4666;
 const STATE: &str = ".local/test";
+/// How far the ports of two stacks of the tests are apart.
+const PORTS_APART: u16 = 10;
+/// Stacks of the gate: with more, two cores spend their time on starting them.
+const STACKS: u16 = 3;
 /// The gate runs in real time until a faster clock has been green often enough on two busy cores: a minute must be long enough for
 /// what is done within it.
 pub(crate) const TIME_SCALE: u32 = 1;
@@ -98,9 +106,16 @@ pub(crate) async fn test(args: &TestArgs) -> Result<()> {
     }
     let phases: Vec<Phase> =
         Phase::value_variants().iter().copied().filter(|phase| phase.is_wanted(args, &plan)).collect();
-    for phase in &phases {
-        run(*phase, &site, args, &plan).await?;
-    }
+    let in_turn = async |first: Phase, last: Phase| -> Result<()> {
+        for phase in phases.iter().filter(|phase| (first..=last).contains(phase)) {
+            run(*phase, &site, args, &plan).await?;
+        }
+        Ok(())
+    };
+    in_turn(Phase::Fmt, Phase::Fmt).await?;
+    // The linters of the template take one core for a while, when the compiler has begun to wait for its last crates.
+    tokio::try_join!(in_turn(Phase::Clippy, Phase::Clippy), in_turn(Phase::Sam, Phase::Cfn))?;
+    in_turn(Phase::Unit, Phase::Integration).await?;
     report::heading(format!("All tests passed in {}.", report::duration(began.elapsed())));
     let passed: u64 = phases.iter().map(|phase| passed_in(&site, *phase)).sum();
     println!("{passed} passed, 0 failed");
@@ -120,8 +135,7 @@ async fn run(phase: Phase, site: &Site, args: &TestArgs, plan: &Plan) -> Result<
         Phase::Fmt => cargo(site, phase, &["fmt", "--all", "--check"]).await?,
         Phase::Clippy => {
             let arguments = ["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"];
-            // The next phases need the tools, and a first run fetches them for half a minute.
-            tokio::try_join!(cargo(site, phase, &arguments), python::ensure(site))?;
+            cargo(site, phase, &arguments).await?;
         }
         Phase::Unit => {
             let mut command = nextest::command(site, "unit").await?;
@@ -146,6 +160,7 @@ async fn run(phase: Phase, site: &Site, args: &TestArgs, plan: &Plan) -> Result<
                 arguments: &args.filter,
                 keep: args.keep,
                 time_scale: args.time_scale,
+                stacks: args.stacks.unwrap_or(if args.filter.is_empty() { STACKS } else { 1 }),
             };
             integration(site, &run).await?;
         }
@@ -181,38 +196,57 @@ pub(crate) struct Integration<'a> {
     pub(crate) long: bool,
     /// Names of tests and options of nextest.
     pub(crate) arguments: &'a [String],
-    /// Whether the stack stays afterwards.
+    /// Whether the stacks stay afterwards.
     pub(crate) keep: bool,
-    /// Seconds of the stack's clock in a second of the machine.
+    /// Seconds of the stacks' clock in a second of the machine.
     pub(crate) time_scale: u32,
+    /// How many stacks the tests share.
+    pub(crate) stacks: u16,
 }
 
-/// Runs integration tests against a stack of their own.
+/// Runs integration tests against stacks of their own; the first one is that of the site.
 pub(crate) async fn integration(site: &Site, run: &Integration<'_>) -> Result<()> {
+    let others: Vec<Site> = (1..run.stacks).map(|number| beside(site, number)).collect::<Result<_>>()?;
+    let sites: Vec<&Site> = [site].into_iter().chain(&others).collect();
     // What a killed run left is not what is tested.
-    up::clear(site)?;
-    let daemons = Daemons::new(site);
-    up::up(site, &daemons, &Mode { time: TimeScale::from_now(run.time_scale)?, ..Mode::default() }).await?;
+    for site in &sites {
+        up::clear(site)?;
+    }
+    let first = Daemons::new(site);
+    let daemons: Vec<Daemons<'_>> = others.iter().map(Daemons::new).collect();
+    let mode = Mode { time: TimeScale::from_now(run.time_scale)?, ..Mode::default() };
+    up::up_beside(&first, &daemons, &mode).await?;
     let mut command = nextest::command(site, if run.long { "prove" } else { "gate" }).await?;
-    command.args(["--test", "it"]).args(run.arguments).env("STACK_JSON", site.stack_json());
+    let stacks = env::join_paths(sites.iter().map(|site| site.stack_json())).context("failed to name the stacks")?;
+    command.args(["--test", "it"]).args(run.arguments).env("STACK_JSON", stacks);
     if run.long {
         command.env("PROVE_LONG", "1");
     }
     with_fixtures(site, &mut command);
     let outcome = nextest::run(site, &format!("phase {}", run.log), command, &site.log(run.log)).await;
-    logs::collect(site).await;
-    if run.keep {
-        daemons.keep();
-        let (port, state) = (site.gateway, site.display(&site.state));
-        report::note(format!("the stack stays; stop it with: cargo xtask down --port {port} --state {state}"));
-    } else {
-        drop(daemons);
-        up::clear(site)?;
+    for daemons in daemons.into_iter().chain([first]) {
+        let site = daemons.site();
+        logs::collect(site).await;
+        if run.keep {
+            daemons.keep();
+            let (port, state) = (site.gateway, site.display(&site.state));
+            report::note(format!("the stack stays; stop it with: cargo xtask down --port {port} --state {state}"));
+        } else {
+            drop(daemons);
+            up::clear(site)?;
+        }
     }
     if let Err(error) = outcome {
-        bail!("{error}\n    logs of the functions: {}", site.display(&site.state.join("logs/functions")));
+        let logs: Vec<String> = sites.iter().map(|site| site.display(&site.state.join("logs/functions"))).collect();
+        bail!("{error}\n    logs of the functions: {}", logs.join(", "));
     }
     Ok(())
+}
+
+/// The site of another stack of the same tests.
+fn beside(site: &Site, number: u16) -> Result<Site> {
+    let state = format!("{}-{}", site.display(&site.state), number + 1);
+    Site::new(&state, site.gateway + number * PORTS_APART)
 }
 
 /// Names the recorded answers of third parties, where this machine has them beside the repository.

@@ -46,6 +46,11 @@ impl<'a> Daemons<'a> {
         Self { site, begun: RefCell::new(Vec::new()), keep: Cell::new(false) }
     }
 
+    /// The stack whose programs these are.
+    pub(crate) const fn site(&self) -> &'a Site {
+        self.site
+    }
+
     /// The command is finished: what it started stays.
     pub(crate) fn keep(&self) {
         self.keep.set(true);

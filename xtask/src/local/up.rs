@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -68,18 +69,46 @@ pub(crate) async fn up(site: &Site, daemons: &Daemons<'_>, mode: &Mode) -> Resul
 }
 
 async fn bring_up(site: &Site, daemons: &Daemons<'_>, mode: &Mode) -> Result<Stack> {
-    let whole = Instant::now();
-    tokio::try_join!(python::ensure(site), compile(site, mode))?;
-    let certificate = tls::ensure(site).await?;
-    let fresh = services::ensure(site, daemons, &certificate, mode).await?;
+    let packages = prepare(site, mode).await?;
+    start(site, daemons, mode, &packages).await
+}
 
+/// Starts stacks beside each other, from what is compiled and packed once. The steps of the first one are printed.
+pub(crate) async fn up_beside(first: &Daemons<'_>, others: &[Daemons<'_>], mode: &Mode) -> Result<()> {
+    report::heading(format!("Local stacks: {}", others.len() + 1));
+    let outcome = bring_up_beside(first, others, mode).await;
+    if outcome.is_err() {
+        for site in [first].into_iter().chain(others).map(Daemons::site) {
+            logs::collect(site).await;
+        }
+    }
+    outcome
+}
+
+async fn bring_up_beside(first: &Daemons<'_>, others: &[Daemons<'_>], mode: &Mode) -> Result<()> {
+    let packages = prepare(first.site(), mode).await?;
+    let others = others.iter().map(|daemons| start(daemons.site(), daemons, mode, &packages));
+    let others = report::silenced(try_join_all(others));
+    tokio::try_join!(start(first.site(), first, mode, &packages), others)?;
+    Ok(())
+}
+
+/// Everything that comes before a stack, and is the same for each: tools, binaries and their zips.
+async fn prepare(site: &Site, mode: &Mode) -> Result<BTreeMap<String, Package>> {
+    tokio::try_join!(python::ensure(site), compile(site, mode))?;
     let template = Template::read(site, mode.sam_build)?;
     let functions = template.functions()?;
     let binaries = functions.iter().map(|(id, name)| (name.clone(), template.binary(site, mode.sam_build, id, name)));
-    let packages = package::pack(site, &binaries.collect()).await?;
-    deploy::deploy(site, template, &packages, mode, fresh).await?;
+    package::pack(site, &binaries.collect()).await
+}
 
-    let stack = finish(site, mode.time, fresh, &packages).await?;
+async fn start(site: &Site, daemons: &Daemons<'_>, mode: &Mode, packages: &BTreeMap<String, Package>) -> Result<Stack> {
+    let whole = Instant::now();
+    let certificate = tls::ensure(site).await?;
+    let fresh = services::ensure(site, daemons, &certificate, mode).await?;
+    deploy::deploy(site, Template::read(site, mode.sam_build)?, packages, mode, fresh).await?;
+
+    let stack = finish(site, mode.time, fresh, packages).await?;
     report::tick(whole, format!("the stack answers at {}", stack.api_url));
     Ok(stack)
 }
@@ -238,7 +267,7 @@ pub(crate) fn down(site: &Site) -> Result<()> {
 pub(crate) fn clear(site: &Site) -> Result<Vec<String>> {
     let mut stopped: Vec<String> = daemons::recorded(site);
     stopped.retain(|name| daemons::stop(site, name));
-    for leftover in ["stack.json", "deployed", "functions.json", "sam-env.json", "template.json"] {
+    for leftover in ["logs/claims.log", "stack.json", "deployed", "functions.json", "sam-env.json", "template.json"] {
         let path = site.state.join(leftover);
         if path.exists() {
             fs::remove_file(path)?;

@@ -38,7 +38,8 @@ pub(super) async fn core(args: &ProofArgs) -> Result<bool> {
     let began = Instant::now();
     let arguments: Vec<String> = MEASURING.map(str::to_owned).into();
     // Here nothing is divided: what the gate proves by a faster clock holds by the machine's, too.
-    let run = test::Integration { log: PROOFS, long: true, arguments: &arguments, keep: args.keep, time_scale: 1 };
+    let run =
+        test::Integration { log: PROOFS, long: true, arguments: &arguments, keep: args.keep, time_scale: 1, stacks: 1 };
     let measured = test::integration(&site, &run).await;
     if measured.is_ok() {
         report::tick(began, "call budgets, contention, kills at every point");

@@ -42,6 +42,7 @@ pub(super) async fn mail(args: &ProofArgs) -> Result<bool> {
         arguments: &arguments,
         keep: args.keep,
         time_scale: test::TIME_SCALE,
+        stacks: 1,
     };
     let measured = test::integration(&site, &run).await;
     if measured.is_ok() {

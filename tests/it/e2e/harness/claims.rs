@@ -1,17 +1,19 @@
-//! What a test takes for itself of the one stack that all tests share, and what it only uses.
+//! What a test takes for itself of a stack that it shares with other tests, and what it only uses.
 //!
-//! nextest gives each test a process, so a claim is a lock on a file of the stack's state folder. A test has all of its locks or
-//! none: it never waits while it holds one, so that no two tests can wait for each other.
+//! There may be several stacks; a test works on the first one on which all that it needs is free. nextest gives each test a
+//! process, so a claim is a lock on a file of the stack's state folder. A test has all of its locks or none: it never waits while
+//! it holds one, so that no two tests can wait for each other.
 
 use std::fs::{self, File, TryLockError};
-use std::path::Path;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::e2e::harness::stack::{PATIENCE, Stack, run, state_folder};
+use crate::e2e::harness::stack::{PATIENCE, Stack, choose, run, stacks};
 
 /// How often a test that waits for a lock tries again.
 const TRIES_EVERY: Duration = Duration::from_millis(100);
-/// How long all others wait before they claim anything, so that the longest test of all begins first.
+/// How long all others wait before they claim anything, so that the longest tests begin first.
 const HEAD_START: Duration = Duration::from_secs(1);
 /// The longest wait; nextest ends a test that takes longer.
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
@@ -70,6 +72,24 @@ impl Part {
 /// The locks of a test; they end with it.
 pub(crate) struct Claim {
     _locks: Vec<File>,
+    /// Where is written who held what for how long, to find what others wait for.
+    log: PathBuf,
+    waited: Duration,
+    since: Instant,
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        let (held, thread) = (self.since.elapsed(), std::thread::current());
+        let (name, waited) = (thread.name().unwrap_or("a test"), self.waited);
+        let line = format!("{name}: waited {:.1} s, held {:.1} s\n", waited.as_secs_f64(), held.as_secs_f64());
+        // A line that is missing there is no reason for a test to fail.
+        let _ = File::options()
+            .create(true)
+            .append(true)
+            .open(&self.log)
+            .and_then(|mut log| log.write_all(line.as_bytes()));
+    }
 }
 
 /// Claims the whole stack.
@@ -83,7 +103,7 @@ pub(crate) fn using(used: &[Part]) -> Claim {
     claim(&[], used)
 }
 
-/// [`disturbing`] for the longest test of all, beside which many others run.
+/// [`disturbing`] for a test that takes a minute or more, so that it does not wait until all short ones are done.
 pub(crate) fn disturbing_first(disturbed: &[Part], used: &[Part]) -> Claim {
     let claim = claim(disturbed, used);
     settle(disturbed);
@@ -112,12 +132,19 @@ fn settle(disturbed: &[Part]) {
 }
 
 fn claim(disturbed: &[Part], used: &[Part]) -> Claim {
-    let folder = state_folder().join("claims");
-    fs::create_dir_all(&folder).expect("a folder for locks");
+    let stacks = stacks();
+    let folders: Vec<PathBuf> = stacks.iter().map(|stack| stack.with_file_name("claims")).collect();
+    for folder in &folders {
+        fs::create_dir_all(folder).expect("a folder for locks");
+    }
     let begin = Instant::now();
     loop {
-        if let Some(locks) = try_claim(&folder, disturbed, used) {
-            return Claim { _locks: locks };
+        for (stack, folder) in stacks.iter().zip(&folders) {
+            if let Some(locks) = try_claim(folder, disturbed, used) {
+                choose(stack);
+                let (log, waited) = (stack.with_file_name("logs").join("claims.log"), begin.elapsed());
+                return Claim { _locks: locks, log, waited, since: Instant::now() };
+            }
         }
         assert!(begin.elapsed() < LONGEST_WAIT, "{disturbed:?} and {used:?} are taken");
         std::thread::sleep(TRIES_EVERY);

@@ -1,6 +1,7 @@
 //! The running stack that the end-to-end tests work on, as `.local/stack.json` describes it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use domain::id::ApplicationId;
@@ -10,25 +11,34 @@ use serde_json::Value;
 /// Longest wait for something that the stack does in the background.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
-fn stack_json() -> PathBuf {
-    let path = std::env::var_os("STACK_JSON").unwrap_or_else(|| {
+/// The description of the stack that this test works on; a process runs one test.
+static CHOSEN: OnceLock<PathBuf> = OnceLock::new();
+
+/// The descriptions of the stacks that run for the tests.
+pub(crate) fn stacks() -> Vec<PathBuf> {
+    let paths = std::env::var_os("STACK_JSON").unwrap_or_else(|| {
         panic!(
             "STACK_JSON is not set: run `cargo xtask test`, or `cargo xtask up` and STACK_JSON=$PWD/.local/stack.json"
         )
     });
-    path.into()
+    std::env::split_paths(&paths).collect()
+}
+
+/// Makes a stack the one that this test works on.
+pub(crate) fn choose(stack: &Path) {
+    let chosen = CHOSEN.get_or_init(|| stack.to_path_buf());
+    assert_eq!(chosen, stack, "a test works on one stack");
+}
+
+fn stack_json() -> &'static Path {
+    CHOSEN.get().expect("a test claims what it needs of a stack before it opens one")
 }
 
 /// The running stack, as `stack.json` describes it.
 pub(crate) fn description() -> Value {
     let path = stack_json();
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     serde_json::from_str(&text).expect("stack.json is JSON")
-}
-
-/// The folder of the stack's state, in which its `stack.json` is.
-pub(crate) fn state_folder() -> PathBuf {
-    stack_json().parent().expect("a folder").to_path_buf()
 }
 
 /// Runs an asynchronous test.
@@ -51,7 +61,7 @@ pub(crate) struct Answer {
 }
 
 impl Stack {
-    /// Reads the file that `STACK_JSON` names.
+    /// Opens the stack on which this test claimed what it needs.
     pub(crate) fn open() -> Self {
         let json = description();
         let pem = std::fs::read(json["ca_cert"].as_str().expect("ca_cert")).expect("the CA's certificate");

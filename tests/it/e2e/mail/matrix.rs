@@ -14,7 +14,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::contract::mail_world::NotificationRef;
-use crate::e2e::harness::claims::{Mailer, Part, Relay, Simulator, disturbing};
+use crate::e2e::harness::claims::{Mailer, Part, Relay, Simulator, disturbing_first};
 use crate::e2e::harness::stack::{PATIENCE, Stack, run};
 use crate::e2e::harness::time;
 
@@ -232,7 +232,7 @@ const DISTURBED: [Part; 7] = [
 
 #[test]
 fn a_killed_worker_leaves_one_mail_or_one_for_review() {
-    let _guard = disturbing(&DISTURBED, &[]);
+    let _guard = disturbing_first(&DISTURBED, &[]);
     run(async {
         let stack = Stack::open();
         let long = std::env::var_os("PROVE_LONG").is_some();

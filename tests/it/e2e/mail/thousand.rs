@@ -9,7 +9,7 @@ use futures::stream::{self, StreamExt as _};
 use reqwest::Method;
 use serde_json::json;
 
-use crate::e2e::harness::claims::{Mailer, Simulator, disturbing};
+use crate::e2e::harness::claims::{Mailer, Simulator, disturbing_first};
 use crate::e2e::harness::stack::{Stack, run};
 
 const PROVIDERS: [&str; 4] = ["sendgrid", "mailgun", "brevo", "gmail"];
@@ -35,7 +35,7 @@ async fn misbehave(stack: &Stack, provider: &str) {
 
 #[test]
 fn of_many_notifications_under_faults_each_becomes_one_mail() {
-    let _guard = disturbing(&PROVIDERS.map(Simulator), &[Mailer]);
+    let _guard = disturbing_first(&PROVIDERS.map(Simulator), &[Mailer]);
     run(async {
         let stack = Stack::open();
         let each = if std::env::var_os("PROVE_LONG").is_some() { EACH } else { SHORT };

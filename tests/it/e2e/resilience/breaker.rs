@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::e2e::ats::webhook::{application, followers};
-use crate::e2e::harness::claims::{Mailer, Model, Relay, Webhooks, disturbing};
+use crate::e2e::harness::claims::{Mailer, Model, Relay, Webhooks, disturbing_first};
 use crate::e2e::harness::stack::{Org, Stack, new_application, run};
 use crate::e2e::harness::time;
 
@@ -42,7 +42,7 @@ async fn apply(acme: &Org<'_>) -> (Value, String) {
 
 #[test]
 fn the_model_breaker_opens_probes_once_and_closes() {
-    let _guard = disturbing(&[Model], &[Webhooks, Mailer, Relay]);
+    let _guard = disturbing_first(&[Model], &[Webhooks, Mailer, Relay]);
     run(async {
         let stack = Stack::open();
         let acme = stack.org("acme");
@@ -125,7 +125,7 @@ fn the_model_breaker_opens_probes_once_and_closes() {
 
 #[test]
 fn an_unreachable_relay_uses_up_no_attempts() {
-    let _guard = disturbing(&[Relay], &[Mailer]);
+    let _guard = disturbing_first(&[Relay], &[Mailer]);
     run(async {
         let stack = Stack::open();
         let acme = stack.org("acme");

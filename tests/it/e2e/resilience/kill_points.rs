@@ -16,7 +16,7 @@ use resilience::outbox::{OVERDUE, waiting_since};
 use serde_json::{Value, json};
 
 use crate::e2e::ats::webhook::followers;
-use crate::e2e::harness::claims::{REVIEW, disturbing};
+use crate::e2e::harness::claims::{REVIEW, disturbing_first};
 use crate::e2e::harness::stack::{Org, PATIENCE, Stack, new_application, run};
 use crate::e2e::harness::time;
 
@@ -217,7 +217,7 @@ async fn hide_for(stack: &Stack, seconds: Duration) {
 
 #[test]
 fn a_killed_worker_leaves_work_that_is_done_once() {
-    let _guard = disturbing(&REVIEW, &[]);
+    let _guard = disturbing_first(&REVIEW, &[]);
     run(async {
         let stack = Stack::open();
         let long = std::env::var_os("PROVE_LONG").is_some();

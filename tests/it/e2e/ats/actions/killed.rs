@@ -17,7 +17,7 @@ use serde_json::json;
 
 use super::WRITE_BACK;
 use super::company::{Company, Row};
-use crate::e2e::harness::claims::{ActionWorker, disturbing};
+use crate::e2e::harness::claims::{ActionWorker, disturbing_first};
 use crate::e2e::harness::stack::{PATIENCE, Stack, fresh_number, run};
 use crate::e2e::harness::time;
 
@@ -152,7 +152,7 @@ async fn kill(stack: &Stack, company: &Company<'_>, case: &'static Case) -> Kill
 
 #[test]
 fn a_killed_worker_leaves_a_change_made_once_or_for_review() {
-    let _guard = disturbing(&[ActionWorker], &WRITE_BACK);
+    let _guard = disturbing_first(&[ActionWorker], &WRITE_BACK);
     run(async {
         let stack = Stack::open();
         let company = Company::found(&stack).await;
