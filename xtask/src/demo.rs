@@ -64,5 +64,5 @@ async fn flows(site: &Site, stack: &Stack, wait_for_schedule: bool) -> Result<()
     flow_c::run(site, stack, &client, org, wait_for_schedule).await?;
     flow_d::run(&client, &stranger).await?;
     flow_e::run(site, stack, &client, (&stranger, other)).await?;
-    flow_f::run(stack, &client, org).await
+    flow_f::run(site, stack, &client, org, wait_for_schedule).await
 }

@@ -47,10 +47,7 @@ pub(super) async fn run(site: &Site, stack: &Stack, client: &Client, org: &Organ
         report::note("waiting for EventBridge Scheduler, which fires each minute");
     } else {
         step("sync-scheduler started, as EventBridge Scheduler does each minute", "sync-scheduler", async {
-            let name = format!("hiring-integrations-{}-sync-scheduler", deploy::STAGE);
-            let answer = chore(site, &["invoke", "--function", &name]).await?;
-            let answer: Value = serde_json::from_str(&answer)?;
-            ensure!(answer.get("error") == Some(&Value::Null), "the function failed: {answer}");
+            start_scheduler(site).await?;
             Ok(((), String::new()))
         })
         .await?;
@@ -86,4 +83,12 @@ pub(super) async fn run(site: &Site, stack: &Stack, client: &Client, org: &Organ
         Ok(((), format!("{next} ({reason})")))
     })
     .await
+}
+
+/// Starts sync-scheduler once, as EventBridge Scheduler does each minute.
+pub(super) async fn start_scheduler(site: &Site) -> Result<()> {
+    let name = format!("hiring-integrations-{}-sync-scheduler", deploy::STAGE);
+    let answer: Value = serde_json::from_str(&chore(site, &["invoke", "--function", &name]).await?)?;
+    ensure!(answer.get("error") == Some(&Value::Null), "the function failed: {answer}");
+    Ok(())
 }

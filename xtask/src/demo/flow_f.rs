@@ -3,16 +3,19 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
+use futures::future::try_join_all;
 use reqwest::StatusCode;
 use serde_json::{Map, Value, json};
 
 use super::{
     client::{Client, step, until},
     flow_a::text,
+    flow_c::start_scheduler,
 };
 use crate::{
     local::stack::{Organisation, Stack},
     report,
+    site::Site,
 };
 
 /// The key of the connection in stack.json, and its simulator.
@@ -26,16 +29,17 @@ const SECONDS: u64 = 120;
 
 type Truth = BTreeMap<String, Map<String, Value>>;
 
-pub(super) async fn run(stack: &Stack, client: &Client, org: &Organisation) -> Result<()> {
+pub(super) async fn run(site: &Site, stack: &Stack, client: &Client, org: &Organisation, wait: bool) -> Result<()> {
     report::heading("Flow F   Greenhouse, Lever, Workday, BambooHR -> what changes there -> /api/applications");
-    for (key, provider) in ATS {
+    try_join_all(ATS.map(|(key, provider)| async move {
         let ats = Ats::new(stack, client, org, key, provider)?;
         ats.grow().await?;
         ats.resume().await?;
         ats.change_arrives().await?;
-        ats.deletion_is_honoured().await?;
-    }
-    Ats::new(stack, client, org, "bamboohr", "bamboohr")?.flood().await
+        ats.deletion_is_honoured().await
+    }))
+    .await?;
+    Ats::new(stack, client, org, "bamboohr", "bamboohr")?.flood(site, wait).await
 }
 
 struct Ats<'a> {
@@ -173,10 +177,11 @@ impl<'a> Ats<'a> {
         .await
     }
 
-    async fn flood(&self) -> Result<()> {
+    /// The provider refuses for a while; the connection waits for as long as it says, and is read again.
+    async fn flood(&self, site: &Site, wait_for_schedule: bool) -> Result<()> {
         let faults = format!("{}/faults", self.control);
         step("bamboohr: a flood of 429", "sync-worker", async {
-            let flood = json!({"times": 3, "status": 429, "headers": {"retry-after": "20"}});
+            let flood = json!({"times": 3, "status": 429, "headers": {"retry-after": "10"}});
             self.client.control(&faults, &flood).await?.expect(StatusCode::CREATED)?;
             let run = self.sync("incremental").await?;
             ensure!(text(&run, "/outcome") == "rate-limited", "the run ended as {run}");
@@ -184,9 +189,12 @@ impl<'a> Ats<'a> {
             Ok(((), format!("\"{}\"", text(&state, "/sync/reason"))))
         })
         .await?;
-        step("bamboohr: it goes on by itself when the flood is over", "sync-worker", async {
+        step("bamboohr: the scheduler resumes it when the flood is over", "sync-worker", async {
             self.client.take_back(&faults).await?;
-            let run = until("the run that goes on".to_owned(), SECONDS, || async {
+            let run = until("the run that resumes it".to_owned(), SECONDS, || async {
+                if !wait_for_schedule {
+                    start_scheduler(site).await?;
+                }
                 let state = self.client.get(&self.path()).await?.expect(StatusCode::OK)?.body;
                 let run = state.pointer("/sync/last_run").cloned().unwrap_or_default();
                 Ok(if text(&run, "/outcome") == "succeeded" { Ok(run) } else { Err(state.to_string()) })
