@@ -54,12 +54,12 @@ enum Command {
     Down(StateArgs),
     /// Print the log of a function or of a part of the platform.
     Logs(logs::LogsArgs),
-    /// Show the five main flows on real input: webhook to e-mail, frontend requests, scheduled polling, intake by API key, and
-    /// what becomes of mails.
+    /// Show the six main flows on real input: webhook to e-mail, frontend requests, scheduled polling, intake by API key, the
+    /// delivery of mails, and the four ATS in sync.
     ///
     /// Starts the stack when it does not run, then uses the public API alone, one line a step with its time. Leaves the stack
-    /// up and says how to use and stop it. The first time takes up to 12 minutes on two cores, later up to a minute, because
-    /// it takes up to 30 s until another mail provider is used.
+    /// up and says how to use and stop it. The first time takes up to 10 minutes on two cores, later about a minute, or up to
+    /// half a minute more when a process has to forget the former mail provider of an organisation.
     /// A step that fails says what was expected, what came, and which log to read.
     Demo(demo::DemoArgs),
     /// The gate: everything that must hold before a commit, each phase with its time.
