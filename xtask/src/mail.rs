@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said() {
+    fn errors_are_named() {
         let check = |args: PreviewArgs, words: &[&str]| {
             let error = outcome(&args).map(|_| ()).expect_err("refused");
             // As `main` prints it: with its causes.

@@ -45,11 +45,11 @@ impl Fixture {
         let world = lever::World::new(Clock::system());
         let account = world.account("acme").expect("an account");
         account.grow(&mut Chance::new(7), 60);
-        let going_on = |state: &mut lever::state::State| {
+        let is_pending = |state: &mut lever::state::State| {
             let open = |of: &&lever::model::Opportunity| of.archived.is_none() && !of.confidential && of.stage != 5;
             state.opportunities.values().find(open).map(|of| of.id.clone())
         };
-        let application = account.with(going_on).expect("an opportunity");
+        let application = account.with(is_pending).expect("an opportunity");
         let simulator = lever::simulator_of(world);
         let control = Arc::clone(&simulator.control);
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");

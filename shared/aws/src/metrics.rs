@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_has_what_the_format_asks_for() {
+    fn a_line_has_the_fields_of_the_format() {
         let written = line(
             1_795_000_000_000,
             "email-worker",

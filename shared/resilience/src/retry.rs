@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_provider_asks_for_wins_over_a_shorter_delay() {
+    fn the_wait_of_the_provider_wins_over_a_shorter_delay() {
         assert_eq!(MODEL.next(1, 0.0, Some(Duration::from_secs(46))), Next::After(Duration::from_secs(46)));
         assert_eq!(MODEL.next(1, 0.5, None), Next::After(Duration::from_secs(1)));
     }

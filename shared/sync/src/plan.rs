@@ -61,7 +61,7 @@ pub(crate) fn next_full(now: Timestamp, whole: bool) -> Timestamp {
 }
 
 /// The time of a connection's next run or check, and the reason.
-pub(crate) fn look_again(state: &SyncState, now: Timestamp) -> (Timestamp, String) {
+pub(crate) fn next_check(state: &SyncState, now: Timestamp) -> (Timestamp, String) {
     let earliest = [state.poll_at.filter(|_| !state.marks.is_empty()), state.full_at].into_iter().flatten().min();
     let wanted = if state.full.is_some() || state.incremental.is_some() { Some(now) } else { earliest };
     let wanted = wanted.unwrap_or(now);

@@ -23,7 +23,7 @@ use crate::error::SyncError;
 use crate::leased::LeasedState;
 use crate::passes::lists::{SliceEnd, run_slice};
 use crate::passes::pass::Pass;
-use crate::plan::{idle, later, look_again, mode_to_run, next_full, wants};
+use crate::plan::{idle, later, mode_to_run, next_check, next_full, wants};
 use crate::poll::PollPlanner;
 use crate::progress::{hand_over, new_pass, resume};
 use crate::session::ConnectionSession;
@@ -129,7 +129,7 @@ impl ConnectionRunner {
             Lease::Held => {
                 let (now, status) = (clock::now(), runs.session.connection.status);
                 let state = &mut leased.state;
-                (state.next_at, state.reason) = idle(status, now).unwrap_or_else(|| look_again(state, now));
+                (state.next_at, state.reason) = idle(status, now).unwrap_or_else(|| next_check(state, now));
                 leased.release().await
             }
         }

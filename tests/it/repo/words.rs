@@ -7,19 +7,23 @@ use anyhow::{Result, ensure};
 use super::source::{sources, without_texts};
 
 /// Words that were a private language once, in any form that an identifier takes. Each has a term that a stranger knows.
-const BANNED: [&str; 22] = [
+const BANNED: [&str; 25] = [
     "tell", "tells", "told", "telling", "stand", "stands", "standing", "doubt", "doubts", "hurry", "halt", "kept",
-    "shown", "ahead", "bury", "buried", "because", "why", "nobody", "somebody", "whoever", "asked",
+    "shown", "ahead", "bury", "buried", "because", "why", "nobody", "somebody", "whoever", "ask", "asks", "asked",
+    "asking",
 ];
 
 /// Runs of words that read well alone and mean nothing together.
-const BANNED_RUNS: [[&str; 2]; 7] = [
+const BANNED_RUNS: [[&str; 2]; 10] = [
     ["give", "back"],
     ["given", "back"],
     ["put", "back"],
     ["send", "back"],
     ["go", "on"],
     ["goes", "on"],
+    ["going", "on"],
+    ["let", "go"],
+    ["look", "again"],
     ["what", "became"],
 ];
 

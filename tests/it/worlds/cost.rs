@@ -46,7 +46,7 @@ fn a_sync_without_changes_writes_per_page_only() {
         read_all(&house).await;
         let stored = super::compare::stored(house.stored(), &house.origin).len();
         let before = (house.records.writes().expect("counted"), house.states.writes().expect("counted"));
-        house.ask_for(Mode::Full).await;
+        house.request_sync(Mode::Full).await;
         let state = read_all(&house).await;
         let run = state.last_run.expect("a run");
         let records = house.records.writes().expect("counted") - before.0;

@@ -202,12 +202,12 @@ impl House {
             .expect("stored");
         let write = Write::when("attribute_exists(pk)").set("status", text("checking"));
         self.records.update(&key, write, false).await.expect("stored");
-        self.ask_for(Mode::Incremental).await;
+        self.request_sync(Mode::Incremental).await;
         true
     }
 
     /// A person asks for a run.
-    pub(super) async fn ask_for(&self, mode: Mode) {
+    pub(super) async fn request_sync(&self, mode: Mode) {
         let request = SyncRequest { mode: Some(mode), reason: "asked for by a person", unpark: false };
         let syncs = SyncStates::new(self.states.clone());
         assert!(syncs.request_sync(&self.origin.connection_key(), request, aws::clock::now()).await.expect("ordered"));

@@ -223,7 +223,7 @@ impl Play {
                 self.run(None, 0).await;
                 self.house.pass(Duration::from_secs(100));
             }
-            self.house.ask_for(mode).await;
+            self.house.request_sync(mode).await;
             for _ in 0..QUIET_RUNS {
                 self.run(None, 0).await;
                 self.house.pass(Duration::from_secs(100));

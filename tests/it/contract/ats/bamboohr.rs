@@ -69,7 +69,7 @@ fn steps(acme: &Company, chance: &mut Chance, count: usize) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn the_key_is_tried_and_a_wrong_one_is_said_without_it() {
+async fn a_wrong_key_is_refused_without_printing_it() {
     let (mut bamboohr, acme) = bamboohr(0).await;
     assert_eq!(bamboohr.check().await, Ok(()));
     assert!(bamboohr.sign_in().await.expect("nothing to fetch").is_none(), "no token is needed");

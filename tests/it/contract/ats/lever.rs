@@ -49,7 +49,7 @@ async fn what_is_confidential_is_left_out_when_a_setting_says_so() {
 }
 
 #[tokio::test]
-async fn a_setting_says_whose_interviews_and_offers_are_read() {
+async fn a_setting_selects_the_interviews_and_offers() {
     let (mut lever, acme) = lever(300).await;
     let truth = acme.truth();
     let active = |place: &str| truth[&format!("application/{place}")]["status"] == "active";
@@ -143,7 +143,7 @@ fn headers(delivery: &Delivery) -> HeaderMap {
 }
 
 #[tokio::test]
-async fn webhooks_are_created_verified_and_say_what_to_ask_for() {
+async fn webhooks_are_created_verified_and_name_their_objects() {
     let (lever, acme) = lever(200).await;
     let source: &dyn WebhookSource = lever.provider.webhooks.expect("Lever calls us");
     let mut secrets = Vec::new();

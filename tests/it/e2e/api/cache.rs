@@ -103,7 +103,7 @@ impl Held {
 impl Held {
     /// Lets it go on, and waits until nobody leaves it alone any more: a function of the stack that failed does so for three
     /// seconds, and the next test must not meet that.
-    async fn let_go(self) {
+    async fn release(self) {
         drop(self);
         tokio::time::sleep(Duration::from_millis(3_500)).await;
     }
@@ -205,7 +205,7 @@ fn an_outage_of_redis_delays_requests_only_briefly() {
             assert!(list.is("bypass") && list.took < BOUND, "{list:?}");
             assert!(titles.iter().all(|title| list.body.contains(title)), "{list:?}");
         }
-        held.let_go().await;
+        held.release().await;
         // The invalidation is repeated before the next read of the process that wrote.
         let title = new_job(&acme).await;
         titles.push(title);
@@ -231,7 +231,7 @@ impl Origin {
     }
 
     /// What one of the processes answers, and how.
-    async fn ask(&self, cache: &Cache, org: &str) -> (u64, Outcome) {
+    async fn request(&self, cache: &Cache, org: &str) -> (u64, Outcome) {
         let key = Key::new(&org.parse().expect("an organisation"), Kind::Jobs, "/api/jobs", &[("limit", "25")]);
         let Self { written, reads } = self.clone();
         let load = async move {
@@ -246,7 +246,7 @@ impl Origin {
     async fn until_shared(&self, cache: &Cache, org: &str) -> (u64, Outcome) {
         let begin = Instant::now();
         loop {
-            let answer = self.ask(cache, org).await;
+            let answer = self.request(cache, org).await;
             if answer.1 != Outcome::Bypass {
                 return answer;
             }
@@ -282,8 +282,8 @@ fn processes_share_answers_and_see_each_others_writes() {
                 // This machine is too busy for the limits: what could not be told is told with the next question.
                 origin.until_shared(writer, "acme").await;
             }
-            assert_eq!(origin.ask(reader, "acme").await.0, n, "the other process");
-            assert_eq!(origin.ask(writer, "acme").await.0, n, "its own");
+            assert_eq!(origin.request(reader, "acme").await.0, n, "the other process");
+            assert_eq!(origin.request(writer, "acme").await.0, n, "its own");
         }
     });
 }
@@ -300,8 +300,8 @@ fn an_invalidation_that_redis_missed_is_sent_after_the_outage() {
         let begin = Instant::now();
         origin.write(&one, "acme").await;
         assert!(begin.elapsed() < BOUND, "the writer waited {:?}", begin.elapsed());
-        assert_eq!(origin.ask(&one, "acme").await, (1, Outcome::Bypass));
-        held.let_go().await;
+        assert_eq!(origin.request(&one, "acme").await, (1, Outcome::Bypass));
+        held.release().await;
         // The second process noticed nothing of it. It is told before the first one's next question is answered.
         assert_eq!(origin.until_shared(&one, "acme").await.0, 1);
         assert_eq!(origin.until_shared(&two, "acme").await.0, 1);
@@ -320,8 +320,8 @@ fn after_an_outage_a_process_trusts_no_earlier_answer() {
         // The writer ends before it can tell.
         origin.write(&one, "acme").await;
         drop(one);
-        assert_eq!(origin.ask(&two, "acme").await, (1, Outcome::Bypass));
-        held.let_go().await;
+        assert_eq!(origin.request(&two, "acme").await, (1, Outcome::Bypass));
+        held.release().await;
         assert_eq!(origin.until_shared(&two, "acme").await, (1, Outcome::Miss));
     });
 }
@@ -339,7 +339,7 @@ fn closed_connections_and_an_empty_server_are_no_outage() {
             origin.until_shared(&two, "acme").await;
             let errors = two.statistics().shared_errors;
             assert!(command(&stack, "CLIENT KILL TYPE normal").next().is_some_and(|killed| killed != ":0"));
-            origin.ask(&two, "acme").await == (0, Outcome::Hit) && two.statistics().shared_errors == errors
+            origin.request(&two, "acme").await == (0, Outcome::Hit) && two.statistics().shared_errors == errors
         };
         let mut seen = false;
         for _ in 0..5 {

@@ -24,8 +24,8 @@ const LEASE: Duration = Duration::from_secs(30);
 const VISIBILITY: Duration = Duration::from_secs(180);
 /// That of the short form, on the machine: longer than the killing, which is work, and than the lease.
 const SHORT_VISIBILITY: Duration = Duration::from_secs(30);
-/// Until the last of three questions is answered: 3 + 6 + 12 seconds on this stack, and what the queue takes.
-const ASKING: Duration = Duration::from_secs(60);
+/// The time until the last of three lookups: 3 + 6 + 12 seconds on this stack, and the delays of the queue.
+const LOOKUPS: Duration = Duration::from_secs(60);
 const SETTLED: [&str; 3] = ["accepted", "rejected", "needs_review"];
 
 /// Where the worker is when it is killed.
@@ -247,7 +247,7 @@ fn a_killed_worker_leaves_one_mail_or_one_for_review() {
                 all.push(kill(&stack, row, point, mail).await);
             }
         }
-        let deadline = Instant::now() + visibility + LEASE + ASKING + PATIENCE;
+        let deadline = Instant::now() + visibility + LEASE + LOOKUPS + PATIENCE;
         let (mut doubled, mut lost, mut review) = (0, 0, 0);
         for killed in &all {
             let Killed { row, point, mail } = killed;

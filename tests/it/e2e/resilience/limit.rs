@@ -32,7 +32,7 @@ struct Seen {
     body: Value,
 }
 
-async fn ask(key: &Key<'_>) -> Seen {
+async fn request(key: &Key<'_>) -> Seen {
     let response = key.request(Method::GET, PATH).send().await.expect("an answer");
     let text = |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
     Seen {
@@ -85,7 +85,7 @@ fn burst() -> Option<Burst> {
         until_minute_is_young().await;
         let begun = time::now().as_millisecond();
         stack.forget_calls().await;
-        let answers = stream::iter(0..REQUESTS).map(|_| ask(&key)).buffer_unordered(AT_ONCE);
+        let answers = stream::iter(0..REQUESTS).map(|_| request(&key)).buffer_unordered(AT_ONCE);
         let seen: Vec<Seen> = answers.collect().await;
         let counted = stack.calls_of("application-intake").await.starting_with("DynamoDB.UpdateItem");
         // A process that had no part in it asks once; then nobody does.
@@ -93,7 +93,7 @@ fn burst() -> Option<Burst> {
         for _ in 0..4 {
             stack.forget_calls().await;
             for _ in 0..10 {
-                ask(&key).await;
+                request(&key).await;
             }
             known = stack.calls_of("application-intake").await.total();
             if known == 0 {
@@ -151,11 +151,11 @@ fn exactly_100_of_250_requests_in_a_minute_are_admitted() {
     run(async {
         let stack = Stack::open();
         let key = Key::of(&stack, key);
-        let mut again = ask(&key).await;
+        let mut again = request(&key).await;
         // On a slow machine the next minute may have begun.
         if again.status == 429 {
             time::sleep(Duration::from_secs(again.retry_after.expect("Retry-After"))).await;
-            again = ask(&key).await;
+            again = request(&key).await;
         }
         assert_eq!(again.status, 404, "admitted when it was told: {again:?}");
     });
@@ -168,15 +168,15 @@ fn each_key_has_a_limit_of_its_own() {
         let stack = Stack::open();
         let key = Key::fresh(&stack, "acme", json!({"limit_per_minute": 600})).await;
         let other = Key::fresh(&stack, "acme", json!({"limit_per_minute": 1})).await;
-        let first = ask(&key).await;
+        let first = request(&key).await;
         assert_eq!((first.status, first.policy.as_str()), (404, "\"external\";q=600;w=60"), "{first:?}");
         assert!(remaining_and_seconds(&first).0 >= 598, "{first:?}");
-        assert_eq!(ask(&other).await.status, 404);
-        let refused = ask(&other).await;
+        assert_eq!(request(&other).await.status, 404);
+        let refused = request(&other).await;
         assert_eq!(refused.status, 429, "{refused:?}");
         // One a minute: never two within two windows.
         let (_, seconds) = remaining_and_seconds(&refused);
         assert!((60..=120).contains(&seconds), "{refused:?}");
-        assert_eq!(ask(&key).await.status, 404, "one key's limit is not another's");
+        assert_eq!(request(&key).await.status, 404, "one key's limit is not another's");
     });
 }

@@ -11,7 +11,7 @@ use super::{check, events, list, put, statements};
 const MAX_ROUTES: usize = 45;
 
 #[test]
-fn only_webhooks_health_and_what_asks_for_an_api_key_are_open() -> Result<()> {
+fn only_webhooks_health_and_routes_with_api_keys_are_open() -> Result<()> {
     fn rule(template: &Value) -> Vec<String> {
         let mut broken = Vec::new();
         if template.pointer("/Resources/HttpApi/Properties/Auth/DefaultAuthorizer") != Some(&json!("CognitoJwt")) {

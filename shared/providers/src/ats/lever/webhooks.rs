@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_is_a_hint_it_says_only_what_to_ask_for() {
+    fn a_body_is_a_hint_that_names_the_objects_to_look_up() {
         let about = |event: &str, data: Value| match read(event, data) {
             Ok(Meaning::Changed(ChangedObjects { reported, gone, about, new_application })) => {
                 assert!(reported.is_empty() && gone.is_empty(), "{event}");

@@ -119,8 +119,8 @@ impl<'a> Company<'a> {
     /// An application that is going on and that nobody has taken yet; it is on record here.
     pub(super) async fn free_row(&self) -> Row {
         let rows = self.rows().await;
-        let going_on = |row: &Row| STATUSES.contains(&row.status) && !self.used.borrow().contains(&row.id);
-        let row = match rows.iter().find(|row| going_on(row)) {
+        let is_pending = |row: &Row| STATUSES.contains(&row.status) && !self.used.borrow().contains(&row.id);
+        let row = match rows.iter().find(|row| is_pending(row)) {
             Some(row) => row.clone(),
             None => {
                 // So few are going on that one is made to.

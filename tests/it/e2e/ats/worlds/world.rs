@@ -134,7 +134,7 @@ impl<'a> World<'a> {
         self.rest().await;
         self.webhooks_are_applied().await;
         for mode in MODES {
-            self.ask_for(mode).await;
+            self.request_sync(mode).await;
             self.rest().await;
         }
         let path = format!("/{}/truth", self.account);
@@ -180,7 +180,7 @@ impl<'a> World<'a> {
         self.control("deliveries", json!({"secret": SECRET})).await["items"].as_array().cloned().expect("items")
     }
 
-    async fn ask_for(&self, mode: &str) {
+    async fn request_sync(&self, mode: &str) {
         let accepted = self.org.post(&self.path("/sync"), &json!({"mode": mode})).await;
         assert_eq!(accepted.status, 202, "{accepted:?}");
     }
@@ -207,7 +207,7 @@ impl<'a> World<'a> {
             if idle(&sync) {
                 let modes = if self.takes_minutes() { &MODES[1..] } else { &MODES };
                 let mode = *self.chance.of(modes).expect("a mode");
-                self.ask_for(mode).await;
+                self.request_sync(mode).await;
             }
             self.nudge(&mut watch, &sync).await;
             tokio::time::sleep(LOOKS).await;
