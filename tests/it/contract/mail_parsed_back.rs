@@ -1,4 +1,4 @@
-//! The mails of all kinds and languages as a reader gets them: written by the product, read by somebody else's code.
+//! The mails of all kinds and languages, written by the product and parsed by other code.
 
 use std::path::Path;
 use std::process::Command;

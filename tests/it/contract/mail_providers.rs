@@ -71,7 +71,7 @@ impl Bench {
         answer.json().await.expect("JSON")
     }
 
-    /// How many requests came, and how many mails the provider has accepted.
+    /// The number of requests, and the number of mails that the provider has accepted.
     async fn seen(&self) -> (u64, u64) {
         let count = |list: Value| list["count"].as_u64().expect("a count");
         (count(self.get("requests").await), count(self.get("mails").await))
@@ -89,7 +89,7 @@ fn mailer(provider: &MailProvider, base: &str, key: &str) -> Box<dyn Mailer> {
     (provider.set_up)(&setup).expect("set up")
 }
 
-/// What the provider's secrets hold when its key is this one.
+/// The provider's secrets when its key is this one.
 fn secrets(provider: &MailProvider, key: &str) -> Vec<SecretString> {
     let credentials = json!({
         "type": "authorized_user", "client_id": "client", "client_secret": "secret", "refresh_token": key,

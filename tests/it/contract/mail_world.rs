@@ -24,7 +24,7 @@ pub(crate) struct NotificationRef {
     pub(crate) id: String,
 }
 
-/// Data of a kind that may be sent to anybody.
+/// Data of a kind that may be sent to any address.
 fn data(kind: NotificationKind) -> Value {
     match kind {
         NotificationKind::FlagResolved => json!({"name": "Ada", "flag": "f", "resolution": "r"}),

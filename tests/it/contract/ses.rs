@@ -1,4 +1,4 @@
-//! Amazon SES: which senders stop all mail, and events as its simulator tells them.
+//! Amazon SES: the errors that stop all mail, and the events of its simulator.
 
 use std::time::Duration;
 

@@ -273,7 +273,7 @@ impl Bench {
         self.send(&self.any["smtp"], Way::default(), PASSWORD).await.expect("without a fault");
     }
 
-    /// A relay without STARTTLS, or with a certificate of somebody else, hears nothing.
+    /// A relay without STARTTLS, or with a foreign certificate, receives no credentials.
     async fn credentials_go_over_no_open_line(&self) {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = json!(listener.local_addr().expect("an address").port());

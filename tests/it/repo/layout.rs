@@ -22,7 +22,7 @@ pub(crate) fn function_folders() -> Result<BTreeSet<String>> {
     Ok(folders.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect())
 }
 
-/// What a crate says about itself and about the crates that it uses.
+/// A crate's name, and the crates that it uses.
 #[derive(Clone)]
 struct Manifest {
     folder: String,
@@ -68,7 +68,7 @@ fn manifest(table: &Table, folder: String) -> Manifest {
     Manifest { folder, uses, tests_use: names(&section("dev-dependencies")), own_versions }
 }
 
-/// Which rooms of this repository a crate may use.
+/// The folders of this repository that a crate may use.
 fn allowed(name: &str, folder: &str) -> &'static [&'static str] {
     match name {
         "domain" | "simulators" => &[],
@@ -105,7 +105,7 @@ fn direction(manifests: &BTreeMap<String, Manifest>) -> Vec<String> {
             let aws = used.starts_with("aws-sdk-") || used.starts_with("aws-config") || used == "serde_dynamo";
             // A provider of ours is a service of AWS.
             let sends = name == "providers" && used == "aws-sdk-sesv2";
-            // The tests sign what they ask AWS themselves.
+            // The tests sign their requests to AWS themselves.
             let signs = matches!(used.as_str(), "aws-sigv4" | "aws-credential-types");
             if aws && name != "aws" && !sends || signs && !["aws", "integration"].contains(&name.as_str()) {
                 broken.push(format!("{name} knows AWS by {used}"));
@@ -205,8 +205,8 @@ fn is_ses(name: &str) -> bool {
     name == "shared/providers/src/mail/ses.rs" || name.starts_with("shared/providers/src/mail/ses/")
 }
 
-/// Which provider knows AWS although it is no service of it, or signs its requests itself. The needles are put together here, as
-/// above.
+/// The providers that know AWS although they are no service of it, or sign their requests themselves. The needles are
+/// put together here, as above.
 fn knows_aws(sources: &[(String, String)]) -> Vec<String> {
     let by_hand = [["aws", "sigv4"].join("_"), ["aws", "credential", "types"].join("_")];
     let sdk = [["aws", "sdk", ""].join("_"), ["aws", "smithy"].join("_")];
@@ -235,7 +235,7 @@ fn one_provider_knows_aws_and_none_signs_by_hand() -> Result<()> {
 fn strangers(sources: &[(String, String)], functions: &BTreeSet<String>, providers: &BTreeSet<String>) -> Vec<String> {
     let mut broken = Vec::new();
     for (path, text) in sources {
-        // A comment may tell where something goes; only code must not know it.
+        // A comment may name other providers; only code must not know them.
         let code = |line: &&str| !line.trim_start().starts_with("//");
         let text = text.lines().filter(code).collect::<Vec<_>>().join("\n");
         let own = path.strip_prefix("functions/").and_then(|rest| rest.split('/').next());

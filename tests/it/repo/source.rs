@@ -50,7 +50,7 @@ pub(crate) fn code(text: &str) -> String {
     without_texts(shipped)
 }
 
-/// A Rust file without its comments and without what stands in its string literals.
+/// A Rust file without its comments and without the content of its string literals.
 pub(crate) fn without_texts(text: &str) -> String {
     let mut stripped = String::with_capacity(text.len());
     let mut characters = text.chars().peekable();

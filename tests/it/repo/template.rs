@@ -1,5 +1,5 @@
-//! Rules that template.yaml keeps. Each is a pure function from the parsed template to what violates it, and each is
-//! shown to fail on a template that was broken on purpose.
+//! Rules for template.yaml. Each is a pure function from the parsed template to its violations, and each is shown to
+//! fail on a template that was broken on purpose.
 
 mod api;
 // The reader that deploys the template, so that what is checked is what is deployed.
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use crate::repo::layout::function_folders;
 use crate::repo::source::root;
 
-/// How much longer a message stays hidden than its worker may take; from the AWS documentation of SQS triggers.
+/// The least ratio of the visibility timeout to the worker's timeout; from the AWS documentation of SQS triggers.
 const VISIBILITY_FACTOR: u64 = 6;
 
 /// The longest retry schedule has 8 tries, and a message may also be handed out while another worker holds its work.

@@ -10,7 +10,7 @@ use simulators::world::Truth;
 /// The most differences that are listed.
 const MAX_LISTED: usize = 8;
 
-/// What is stored and not gone: `<kind>/<our id>` -> the record.
+/// The stored records that are not gone: `<kind>/<our id>` -> the record.
 pub(super) fn stored(records: impl Iterator<Item = Value>, origin: &Origin) -> BTreeMap<String, Value> {
     let mut all = BTreeMap::new();
     for record in records.filter(|record| record["source"]["connection"] == origin.connection.as_str()) {

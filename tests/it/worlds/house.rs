@@ -28,8 +28,8 @@ pub(super) const ACCOUNT: &str = "acme";
 pub(super) const WEBHOOK_SECRET: &str = "s3cret-of-the-world";
 /// Monday, 2026-11-02 08:00 UTC.
 const BEGIN_MS: i64 = 1_793_606_400_000;
-/// So much the provider's clock is ahead of ours, in one world after the other: less than the five minutes that the engine
-/// allows for where a provider does not tell its time. Seven, so that each way to sign in meets each of them.
+/// The lead of the provider's clock, in one world after the other: less than the five minutes that the engine allows
+/// for where a provider does not state its time. Seven, so that each login meets each of them.
 const CLOCK_OFFSETS_MS: [i64; 7] = [0, 2_000, -2_000, 90_000, -90_000, 270_000, -270_000];
 
 /// The four ATS whose worlds are played.
@@ -178,7 +178,7 @@ impl House {
         }
     }
 
-    /// A refresh token may be lost between the provider's answer and our store, or pass while nobody asks: then a person
+    /// A refresh token may be lost between the provider's response and our store, or expire unused: then a person
     /// authorises the connection again, and it is checked as a new one is. False when there was no need.
     pub(super) async fn authorise_again(&self) -> bool {
         let Origin { org, connection: id, .. } = &self.origin;
@@ -206,7 +206,7 @@ impl House {
         true
     }
 
-    /// A person asks for a run.
+    /// A person requests a run.
     pub(super) async fn request_sync(&self, mode: Mode) {
         let request = SyncRequest { mode: Some(mode), reason: "asked for by a person", unpark: false };
         let syncs = SyncStates::new(self.states.clone());
@@ -273,7 +273,7 @@ fn open(provider: Provider, clock: Clock) -> (simulators::Simulator, Arc<dyn Acc
             let knobs = Knobs {
                 expire_tokens: Box::new(move || expires.state().gate.expire()),
                 limit: Box::new(move |on| limited.state().gate.window.limit = on.then_some(10)),
-                // What it gave is good for ever.
+                // Its grant never expires.
                 authorise: Box::new(|| "local-workday-refresh-acme".to_owned()),
             };
             (workday::simulator_of(world), account, knobs)

@@ -214,7 +214,7 @@ impl Play {
             }
         }
         for mode in [Mode::Full, Mode::Incremental] {
-            // What is under way is brought to its end first, and then everything is read from its beginning.
+            // Active runs are brought to their end first, and then everything is read from its beginning.
             for _ in 0..QUIET_RUNS {
                 let state = self.state().await.expect("a state");
                 if state.full.is_none() && state.incremental.is_none() && state.full_at.is_some() {
@@ -272,7 +272,7 @@ async fn deliver(house: &House, engine: &Engine, delivery: &Delivery, invocation
     }
     let secret = SecretString::from(WEBHOOK_SECRET);
     let now = clock::now();
-    // What is too old is refused, and what it tells is found by asking.
+    // A delivery that is too old is refused, and polls find its changes.
     let Ok(_event_id) = source.verify(&headers, &delivery.body, &secret, now) else { return true };
     let event = source.interpret(&house.origin, &delivery.body, now).expect("a readable event");
     house.pass(STEP);

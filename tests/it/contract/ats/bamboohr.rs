@@ -48,7 +48,7 @@ fn key(seen: &Observation) -> String {
     format!("{}/{}", seen.record.kind().as_str(), seen.record.provider_id().expect("an id"))
 }
 
-/// Asks for objects by their ids; what is there, and what is gone.
+/// Looks objects up by their ids; returns those that exist, and those that are gone.
 async fn look_up(bamboohr: &Harness, kind: Kind, ids: &[&str]) -> (Objects, BTreeSet<ObjectRef>) {
     let ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
     let (mut there, mut gone) = (Objects::new(), BTreeSet::new());

@@ -126,7 +126,7 @@ async fn a_window_brings_what_changed_in_it_and_nothing_else() {
     });
     assert_eq!(passed.objects.len() + passed.gone.len(), changed, "nothing else is asked for");
     objects.extend(passed.objects);
-    // What is gone is told by webhooks only.
+    // Only webhooks report what is gone.
     let mut gone: Vec<String> = passed.gone.iter().map(place).collect();
     for delivery in account.deliveries(SECRET) {
         gone.extend(reported_change(&harness, &delivery).gone.iter().map(place));
@@ -135,7 +135,7 @@ async fn a_window_brings_what_changed_in_it_and_nothing_else() {
         objects.remove(place);
     }
     let left: Vec<String> = harness.differences(&objects, &account.truth());
-    // What hung on an application that is gone is not told by anything: a complete pass finds that.
+    // No event reports the objects of an application that is gone: a complete pass finds that.
     let hanging = ["interview/", "offer/", "scorecard/", "opening/", "post/"];
     let unexplained: Vec<&String> = left
         .iter()

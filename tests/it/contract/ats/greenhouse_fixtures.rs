@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::contract::fixtures::read;
 
-/// Paths that become a part of a record or of a reference. What belongs to one object is under its name wherever it stands.
+/// Paths that become a part of a record or of a reference. Fields of one object are under its name, at every place.
 const MAPPED: [&str; 48] = [
     ".action",
     "application.id",
@@ -198,7 +198,7 @@ fn the_recorded_signature_is_accepted() {
     assert_eq!(greenhouse().interpret(&origin(), body, now).expect("readable").meaning, Meaning::Ping);
 }
 
-/// Every place of a value where something stands, with `[]` for the places of a list, and what stands there.
+/// Every place of a value with its content, with `[]` for the places of a list.
 fn leaves(value: &Value, place: String, found: &mut BTreeMap<String, Vec<Value>>) {
     match value {
         Value::Object(fields) if !fields.is_empty() => {
@@ -211,7 +211,7 @@ fn leaves(value: &Value, place: String, found: &mut BTreeMap<String, Vec<Value>>
     }
 }
 
-/// What belongs to one object under its name, wherever it stands.
+/// The place, with the fields of one object under its name.
 fn plain(place: &str) -> String {
     for (outer, name) in [
         (".payload.application.candidate.", "candidate."),

@@ -52,7 +52,7 @@ pub(crate) struct Harness {
     http: Outbound,
 }
 
-/// What a pass through the lists brought: `<kind>/<provider id>` -> the record.
+/// The result of a pass through the lists: `<kind>/<provider id>` -> the record.
 #[derive(Debug, Default)]
 pub(crate) struct Passed {
     pub(crate) objects: BTreeMap<String, Value>,
@@ -167,7 +167,7 @@ impl Harness {
         self.ats.parse_page(&self.context(), cursor, &reply)
     }
 
-    /// The cheap request that tells whether the credentials do.
+    /// The cheap request that checks the credentials.
     pub(crate) async fn check(&self) -> Result<(), AtsError> {
         self.read(&self.ats.check_cursor(&self.settings)).await.map(|_page| ())
     }

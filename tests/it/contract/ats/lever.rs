@@ -64,7 +64,7 @@ async fn a_setting_selects_the_interviews_and_offers() {
         let part = |place: &&String| place.starts_with("interview/") || place.starts_with("offer/");
         let read = collected.records.keys().filter(part).count();
         assert_eq!(read, wanted, "{whose}");
-        // What is not listed in any case is not taken for gone.
+        // A list that may be incomplete does not make its missing objects gone.
         let last = lever.ats.streams(&lever.settings).pop().expect("a stream");
         assert_eq!(last.complete.len(), complete, "{whose}");
     }
@@ -90,7 +90,7 @@ async fn a_window_brings_what_changed_and_little_else() {
         }
         records.records.extend(window.records);
         records.begun = window.begun;
-        // Only webhooks and the next pass through everything tell of interviews.
+        // Only webhooks and the next full pass report interviews.
         let kinds = [Kind::Job, Kind::Candidate, Kind::Application, Kind::User];
         let found = lever.unequal(&records.records, &acme.truth(), &kinds);
         assert_eq!(found, Vec::<String>::new(), "round {round}");
@@ -156,7 +156,7 @@ async fn webhooks_are_created_verified_and_name_their_objects() {
     assert_eq!((secrets.len(), secrets.iter().collect::<BTreeSet<_>>().len()), (8, 8));
     let secret = SecretString::from(secrets.join("\n"));
     let mut records = lever.pass_through(None).await.records;
-    // What the world is like while the deliveries were on the way.
+    // The world meanwhile, while the deliveries were on the way.
     let _before = acme.deliveries("");
     steps(&acme, &mut Chance::new(9), 120);
     let deliveries = acme.deliveries(&secrets[3]);
@@ -177,7 +177,7 @@ async fn webhooks_are_created_verified_and_name_their_objects() {
             records.extend(found.records);
         }
     }
-    // Interviews are told of by webhooks only; those of a deleted opportunity the next full pass finds.
+    // Only webhooks report interviews; those of a deleted opportunity the next full pass finds.
     let truth = acme.truth();
     records.retain(|place, _| {
         let opportunity = place.strip_prefix("interview/").and_then(|id| id.split('/').next());

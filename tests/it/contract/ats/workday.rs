@@ -44,7 +44,7 @@ async fn connected() -> (Harness, Arc<Tenant>) {
     (Harness::start("workday", simulator_of(world), clock, connection).await, tenant)
 }
 
-/// Asks for objects of a kind by their ids.
+/// Looks objects of a kind up by their ids.
 async fn look_up(harness: &Harness, kind: Kind, ids: &[&str]) -> Option<Page> {
     let ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
     let cursors = harness.ats.lookup_cursors(kind, &ids)?;

@@ -81,8 +81,8 @@ fn a_mail_of_another_organisation_or_notification_is_not_found() {
                 let other = Sent { reference, ..sent(&mail) };
                 let found = bench.look_up(&other).await.expect(id);
                 if is_a_mailbox(bench.provider) {
-                    // It has only the Message-ID to tell mails apart. That is enough: the notification's id is a part of it,
-                    // and no two notifications have the same, of whatever organisation.
+                    // It has only the Message-ID to distinguish mails. That is enough: the notification's id is a part
+                    // of it, and no two notifications have the same, in any organisation.
                     assert_eq!(kinds(&found), ["accepted"], "{id}: {found:?}");
                 } else {
                     assert_eq!(found, [], "{id}");

@@ -1,5 +1,5 @@
-//! Lists are cached: a write is seen at the next read, headers tell the truth, and Redis that is down makes requests slower and
-//! never wrong.
+//! Lists are cached: a write is seen at the next read, the headers are right, and an outage of Redis makes requests
+//! slower and never wrong.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
@@ -57,7 +57,8 @@ async fn get(org: &Org<'_>, path: &str, headers: &[(&str, &str)]) -> Reply {
     Reply { status, headers, body, took: begin.elapsed() }
 }
 
-/// Asks until the answer is as wanted. The scheduled polling of the stack may write between any two requests.
+/// Repeats a request until the response is as wanted. The scheduled polling of the stack may write between any two
+/// requests.
 async fn until(org: &Org<'_>, path: &str, headers: &[(&str, &str)], wanted: impl Fn(&Reply) -> bool) -> Reply {
     let begin = Instant::now();
     loop {
@@ -101,7 +102,7 @@ impl Held {
 }
 
 impl Held {
-    /// Lets it go on, and waits until nobody leaves it alone any more: a function of the stack that failed does so for three
+    /// Resumes it, and waits until no process backs off any more: a function of the stack that failed does so for three
     /// seconds, and the next test must not meet that.
     async fn release(self) {
         drop(self);
@@ -242,7 +243,7 @@ impl Origin {
         (answer.content.parse().expect("a number"), answer.outcome)
     }
 
-    /// Asks until the shared tier is asked again.
+    /// Repeats a request until the shared tier is used again.
     async fn until_shared(&self, cache: &Cache, org: &str) -> (u64, Outcome) {
         let begin = Instant::now();
         loop {
@@ -279,7 +280,7 @@ fn processes_share_answers_and_see_each_others_writes() {
             let (writer, reader) = if n % 2 == 0 { (&one, &two) } else { (&two, &one) };
             origin.write(writer, "acme").await;
             if writer.statistics().shared_errors > 0 {
-                // This machine is too busy for the limits: what could not be told is told with the next question.
+                // This machine is too busy for the limits: the invalidation is repeated with the next request.
                 origin.until_shared(writer, "acme").await;
             }
             assert_eq!(origin.request(reader, "acme").await.0, n, "the other process");
@@ -302,7 +303,7 @@ fn an_invalidation_that_redis_missed_is_sent_after_the_outage() {
         assert!(begin.elapsed() < BOUND, "the writer waited {:?}", begin.elapsed());
         assert_eq!(origin.request(&one, "acme").await, (1, Outcome::Bypass));
         held.release().await;
-        // The second process noticed nothing of it. It is told before the first one's next question is answered.
+        // The second process noticed nothing of it. The invalidation reaches it before the first one's next response.
         assert_eq!(origin.until_shared(&one, "acme").await.0, 1);
         assert_eq!(origin.until_shared(&two, "acme").await.0, 1);
         assert!(one.statistics().shared_errors >= 1);
@@ -317,7 +318,7 @@ fn after_an_outage_a_process_trusts_no_earlier_answer() {
         let ((one, two), origin) = (two_processes(&stack).await, Origin::default());
         origin.until_shared(&one, "acme").await;
         let held = Held::new(&stack);
-        // The writer ends before it can tell.
+        // The writer ends before it can invalidate.
         origin.write(&one, "acme").await;
         drop(one);
         assert_eq!(origin.request(&two, "acme").await, (1, Outcome::Bypass));
@@ -333,7 +334,7 @@ fn closed_connections_and_an_empty_server_are_no_outage() {
         let stack = Stack::open();
         let ((one, two), origin) = (two_processes(&stack).await, Origin::default());
         origin.until_shared(&one, "acme").await;
-        // As after an hour in the freezer: the next question finds the connection closed, and makes a new one. A machine
+        // As after an hour in the freezer: the next request finds the connection closed, and opens a new one. A machine
         // that is too busy for the limits gets another chance.
         let unnoticed = async || {
             origin.until_shared(&two, "acme").await;

@@ -10,7 +10,7 @@ use crate::e2e::harness::claims::{REVIEW, using};
 use crate::e2e::harness::stack::{PATIENCE, Stack, run};
 use crate::repo::source::root;
 
-/// What a replay must answer.
+/// The expected response to a replay.
 enum Expected {
     /// This HTTP status, and this text somewhere in the body.
     Http(u16, &'static str),
@@ -98,7 +98,8 @@ fn every_event_file_gets_the_expected_response() {
             let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
             let event: Value = serde_json::from_str(&text).expect("an event is JSON");
             if *function == "webhook-worker" {
-                // What the receiver enqueued above is of the same events: a worker that has one leaves its second copy for later.
+                // The deliveries that the receiver enqueued above are of the same events: a worker that has one leaves
+                // its second copy for later.
                 stack.until_empty("webhook", Instant::now() + PATIENCE).await;
             }
             let answer = stack.invoke(function, &event).await.unwrap_or_else(|e| panic!("{function}/{case}: {e}"));

@@ -1,4 +1,4 @@
-//! Flow B: what the frontend asks for is accepted, worked on, and can be polled with honest states.
+//! Flow B: the frontend's requests are accepted, worked on, and can be polled with their states.
 
 use reqwest::Method;
 use serde_json::{Value, json};

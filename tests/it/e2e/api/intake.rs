@@ -1,4 +1,5 @@
-//! Applications that other systems send by API key: from the request to the records, once, and for nobody else to see.
+//! Applications that other systems send by API key: from the request to the records, once, and visible to their
+//! organisation only.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +21,7 @@ use crate::e2e::resilience::outbox::{leave, sweep};
 const PATH: &str = "/api/external/job-application";
 const ENDED: [&str; 2] = ["succeeded", "failed"];
 
-/// An API key that no other test has, so that nobody uses up another's quota.
+/// An API key of its own for each test, so that tests do not use up each other's quota.
 pub(crate) struct Key<'a> {
     stack: &'a Stack,
     pub(crate) text: String,

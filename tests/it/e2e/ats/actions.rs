@@ -1,4 +1,5 @@
-//! Changes at an applicant tracking system: made once, whatever happens in between, shown as they are, and read again.
+//! Changes at an applicant tracking system: made once, whatever happens in between, rendered with their state, and read
+//! again.
 
 mod company;
 mod killed;
@@ -12,7 +13,7 @@ use crate::e2e::harness::claims::{ActionWorker, Part, Simulator, SyncWorker, alo
 use crate::e2e::harness::stack::{Stack, fresh_number, run};
 use company::{Company, SETTLED};
 
-/// What a change at an ATS takes.
+/// The parts of the stack that a change at an ATS uses.
 const WRITE_BACK: [Part; 3] = [ActionWorker, SyncWorker, Simulator("bamboohr")];
 
 #[test]
@@ -118,7 +119,7 @@ fn a_refusal_has_its_reason_and_no_impossible_action_starts() {
         stack.org("globex").post(&path, &hire).await.is_problem(404, "not-found");
         company.org.post(&path, &json!({"action": "move-stage"})).await.blames(400, "stage", "missing");
 
-        // Nothing is asked of a connection that is paused; what was asked before ends.
+        // A paused connection makes no new request; earlier ones end.
         let record = (format!("ORG#{}#connection", company.org.id()), company.connection.clone());
         stack.set_text("records", (&record.0, &record.1), "status", "paused").await;
         company.org.post(&path, &hire).await.is_problem(409, "conflict");
@@ -146,7 +147,7 @@ fn an_action_waits_for_a_limit_and_looks_up_a_lost_reply() {
         assert_eq!((ended["state"].as_str(), ended["attempts"].as_u64()), (Some("succeeded"), Some(1)), "{ended}");
         assert_eq!(company.posts(limited.id, "status").await, 1);
 
-        // The provider did what it was asked, and its answer got lost.
+        // The provider made the change, and its reply was lost.
         let lose = async |row: u64, what: &str| {
             let matching = json!({"method": "POST", "path_contains": format!("/{row}/{what}")});
             let fault = json!({"match": matching, "times": 1, "status": 502, "acts_first": true});
@@ -161,7 +162,7 @@ fn an_action_waits_for_a_limit_and_looks_up_a_lost_reply() {
         let ended = company.ended(&moved).await;
         assert_eq!((ended["state"].as_str(), ended["attempts"].as_u64()), (Some("succeeded"), Some(2)), "{ended}");
         assert_eq!(company.posts(lost.id, "status").await, 1, "it was found there");
-        // This provider lists no comments: nobody can find out, so a person has to.
+        // This provider lists no comments: there is no lookup, so a person reviews it.
         let ended = company.ended(&note).await;
         assert_eq!((ended["state"].as_str(), &ended["failure"]["code"]), (Some("needs-review"), &json!("unknown")));
         assert_eq!(company.posts(noted.id, "comments").await, 1, "not twice");

@@ -1,5 +1,5 @@
-//! Connections by the API: made, listed, paused, resumed, given new secrets, removed. What their credentials are worth is not
-//! asked here: these connections sign in to nobody.
+//! Connections by the API: created, listed, paused, resumed, rotated, removed. Their credentials are not checked here:
+//! these connections have no login.
 
 mod known_answer;
 mod replay;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::e2e::harness::claims::{CONNECTION, using};
 use crate::e2e::harness::stack::{Answer, Org, Stack, fresh_number, new_application, run};
 
-/// A connection of Greenhouse that is told of things and asks nothing.
+/// A connection of Greenhouse with webhooks and without a login.
 fn greenhouse(id: &str) -> Value {
     json!({"id": id, "provider": "greenhouse", "login": "webhook-only", "reason": "a test"})
 }
@@ -136,7 +136,7 @@ fn records_outlive_the_connection_that_they_came_from() {
         let resumed = order(&acme, Method::POST, &format!("{path}/resume")).await;
         assert_eq!((resumed.status.as_u16(), &resumed.body["status"]), (202, &json!("checking")), "{resumed:?}");
         until_status(&acme, &id, "active").await;
-        // It signs in to nobody, so there is nothing to ask.
+        // It has no login, so that no request is possible.
         let refused = acme.post(&format!("{path}/sync"), &json!({"mode": "full"})).await;
         refused.is_problem(409, "conflict");
         acme.post(&format!("{path}/sync"), &json!({"mode": "half"})).await.blames(400, "mode", "unknown-value");
@@ -256,7 +256,7 @@ fn commands_require_the_role_and_the_organisation() {
     });
 }
 
-/// What the function answers a user of `acme` without a role.
+/// The function's response to a user of `acme` without a role.
 async fn as_member(stack: &Stack, method: &Method, path: &str, body: &Value) -> Value {
     let text =
         std::fs::read_to_string(crate::repo::source::root().join("events/frontend-api/connect-without-role.json"));

@@ -1,5 +1,5 @@
-//! How soon what a webhook tells is stored: from the first byte that is sent to the record in the table, one after the other and
-//! in a burst. It is printed, not judged: a machine that is busy says little about a deployment.
+//! The time from a webhook to the stored change: from the first byte that is sent to the record in the table, one after
+//! the other and in a burst. It is printed, not judged: a machine that is busy says little about a deployment.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use crate::e2e::harness::stack::{Org, PATIENCE, Stack, fresh_number, new_applica
 
 /// Webhooks of each kind of load.
 const WEBHOOKS: usize = 100;
-/// How many arrive at once in a burst.
+/// The deliveries of a burst.
 const BURST: usize = 20;
 
 /// Delivers an application, and waits for its record.

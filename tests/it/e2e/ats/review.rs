@@ -1,4 +1,4 @@
-//! A notification of which nobody knows whether it was sent waits for a person, who sends it again or says that it was sent.
+//! A notification of which it is unknown whether it was sent waits for a person, who resends it or marks it as sent.
 
 use reqwest::Method;
 use serde_json::{Value, json};

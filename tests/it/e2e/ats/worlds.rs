@@ -1,9 +1,10 @@
 //! State equality on the deployed stack: seeded worlds of the four ATS change while the real functions read them, workers are
 //! killed with SIGKILL around their checkpoints, and after that our records are what the provider has.
 //!
-//! All worlds are played at the same time, so that one batch of messages is of several connections, and a death meets all of
-//! them. A lease whose worker is dead is ended by the test, as if its 90 seconds had passed; one more connection, whose worker
-//! is killed once, is left alone: there the stack itself must see what happened, and go on.
+//! All worlds are played at the same time, so that one batch of messages is of several connections, and a death meets
+//! all of them. A lease whose worker is dead is ended by the test, as if its 90 seconds had passed; one more
+//! connection, whose worker is killed once, is left to the stack, which must notice the interruption and resume by
+//! itself.
 
 mod stalled;
 mod world;
@@ -18,13 +19,13 @@ use crate::e2e::harness::time;
 use crate::worlds::house::Provider;
 use world::{Ended, World};
 
-/// Whose connections these are: nobody else's tests look at its records.
+/// The organisation of these connections: no other test reads its records.
 const ORG: &str = "initech";
 /// The queue is empty when the leases of those who died have passed.
 const DRAINED: Duration = Duration::from_secs(150);
 /// Worlds of each provider.
 const SEEDS: u64 = 3;
-/// How long the queue hides a message: in the template, and while workers are killed.
+/// The visibility timeout of the queue: in the template, and while workers are killed.
 const VISIBILITY: Duration = Duration::from_secs(720);
 const SHORT_VISIBILITY: Duration = Duration::from_secs(30);
 

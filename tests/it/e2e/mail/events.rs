@@ -1,5 +1,5 @@
-//! What mail providers tell of mails reaches the right notification, in any order and any number of times, and nothing that they
-//! did not tell does.
+//! The events of mail providers reach the right notification, in any order and any number of times, and forged ones do
+//! not.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use crate::e2e::harness::time;
 /// For how long a process believes what it knows of an organisation.
 const BELIEVED: Duration = Duration::from_secs(30);
 
-/// What a provider's simulator signs with; the seeds of the stack have the other half.
+/// The signing secret of a provider's simulator; the seeds of the stack have the other half.
 fn secret(provider: &str) -> &'static str {
     match provider {
         "sendgrid" => simulators::mail::sendgrid::TEST_KEYS.0,
@@ -146,7 +146,7 @@ fn an_unproven_webhook_is_confirmed_by_a_lookup() {
             let count = whats(&delivered).iter().filter(|what| **what == "delivered").count();
             assert_eq!(count, 1, "{provider}: {delivered}");
 
-            // Whoever has the proof of one delivery can put any body beside it: the provider says that it is not so.
+            // The proof of one delivery can be combined with any body: the lookup at the provider does not confirm it.
             let liar = accepted(&stack, &tenant, "lied-about@example.com").await;
             let body = forged(provider, &liar);
             let url = format!("{}/api/webhooks/mail/{provider}", stack.text("/api_url"));
@@ -162,7 +162,7 @@ fn an_unproven_webhook_is_confirmed_by_a_lookup() {
             tokio::time::sleep(Duration::from_secs(3)).await;
             let still = liar.read(&stack).await;
             assert_eq!(still["state"], "accepted", "{provider}: {still}");
-            // Its list follows late, and then the hint is true: it is asked about for a while.
+            // Its list follows late, and then the hint is true: the lookup is repeated for a while.
             add_event(&stack, provider, &liar, "bounced").await;
             until(&stack, &liar, "bounced").await;
         }

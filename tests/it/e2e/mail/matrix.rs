@@ -1,6 +1,6 @@
-//! Workers are killed with SIGKILL around every step of sending a mail, through every provider; then they go on. What the
-//! providers accepted is counted: one mail where the provider can be asked or tells; where nobody can say, never more than one
-//! for a kind that promises it, and then a person has to look.
+//! Workers are killed with SIGKILL around every step of sending a mail, through every provider; then the work is
+//! resumed. The mails that the providers accepted are counted: one mail where the provider has a lookup or events;
+//! otherwise never more than one for a kind that guarantees it, and then a person reviews it.
 //!
 //! All are killed first, one after the other; then their messages come again. `PROVE_LONG` takes all providers and the queue's
 //! own visibility timeout, the short form some of each sort.
@@ -200,7 +200,7 @@ async fn kill(stack: &Stack, row: &'static Row, point: Point, mail: Notification
     Killed { row, point, mail }
 }
 
-/// SES tells over the event bus what it took.
+/// SES reports over the event bus that it accepted a mail.
 async fn report_by_event_bus(stack: &Stack, mail: &NotificationRef) {
     let path = format!("/mails?correlation={}", mail.reference());
     let mails = stack.control("ses", Method::GET, &path, None).await.body;
@@ -219,7 +219,7 @@ async fn end(stack: &Stack, killed: &Killed, deadline: Instant) -> Value {
     }
 }
 
-/// Whose mails are held, and whose worker is killed.
+/// The providers whose mails are held, and the function whose worker is killed.
 const DISTURBED: [Part; 7] = [
     Mailer,
     Relay,

@@ -1,4 +1,4 @@
-//! Many notifications over the providers that can be asked, each message delivered twice, while providers lose replies and
+//! Many notifications over the providers with a lookup, each message delivered twice, while providers lose replies and
 //! fail: as many mails are accepted as there are notifications, one for each.
 
 use std::time::{Duration, Instant};
@@ -19,8 +19,8 @@ const SHORT: usize = 15;
 /// What all of them may take: breakers may open and be waited for, each time for longer, up to a quarter of an hour.
 const LONGEST: Duration = Duration::from_secs(1800);
 
-/// Of a hundred calls, questions included, five lose their reply after the provider did what it was asked, and five end in a
-/// 5xx, in some of which the provider has done it, too.
+/// Of a hundred calls, lookups included, five lose their reply after the provider did the work, and five end in a 5xx,
+/// in some of which the provider has done it, too.
 async fn misbehave(stack: &Stack, provider: &str) {
     assert!(stack.control(provider, Method::POST, "/reset", None).await.status.is_success());
     for order in [

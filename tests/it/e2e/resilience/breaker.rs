@@ -1,4 +1,4 @@
-//! A third party is down: after five failures it is left alone, callers are told when to come back, and nothing is lost.
+//! A third party is down: after five failures no call is made, callers get a Retry-After, and nothing is lost.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use crate::e2e::harness::time;
 
 /// Longer than the first wait of the breaker and the lease of a probe together.
 const PATIENCE: Duration = Duration::from_secs(150);
-/// How long a process believes a closed breaker.
+/// The time for which a process trusts that a breaker is closed.
 const BELIEVED: Duration = Duration::from_secs(5);
 
 async fn requests(stack: &Stack) -> u64 {
@@ -25,7 +25,7 @@ async fn scenario(stack: &Stack, name: &str) {
     assert!(answer.status.is_success(), "{answer:?}");
 }
 
-/// How often the breaker changed.
+/// The number of changes of the breaker.
 async fn epoch(acme: &Org<'_>, name: &str) -> u64 {
     let list = acme.get("/api/admin/breakers").await.body;
     let items = list["items"].as_array().expect("breakers");
@@ -54,7 +54,7 @@ fn the_model_breaker_opens_probes_once_and_closes() {
             waiting.push(apply(&acme).await.1);
         }
 
-        // Open: a request that needs the model is told so, and when to come back; nothing was written for it.
+        // Open: a request that needs the model gets that as a response, with a Retry-After; nothing was written for it.
         let (other, path) = apply(&acme).await;
         waiting.push(path);
         let body = json!({"kind": "application-review", "application_id": other["id"]});
@@ -101,7 +101,7 @@ fn the_model_breaker_opens_probes_once_and_closes() {
             break;
         }
 
-        // It works again: one probe, and everything that waited is done, without anybody's help.
+        // It works again: one probe, and everything that waited is done, without an operator.
         scenario(&stack, "ok").await;
         let begin = Instant::now();
         for path in &waiting {

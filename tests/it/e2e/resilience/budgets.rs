@@ -15,7 +15,7 @@ use crate::e2e::harness::time;
 
 /// For how long a process believes a closed breaker before it looks at it again.
 const BELIEVED: Duration = Duration::from_secs(5);
-/// How often a measurement in which it looked is repeated.
+/// The number of repetitions of a measurement that included a look at the breaker.
 const TRIES: usize = 5;
 /// Most processes of suggestion-worker.
 const PROCESSES: u64 = 5;
@@ -137,7 +137,7 @@ fn a_webhook_costs_twenty_calls_at_most_until_its_mail() {
         })
         .await;
         assert_eq!(stack.calls_of("webhook-receiver").await, Calls::of(&[(SEND, 1)]));
-        // The connection; the records as they stand; the claim, candidate and application, and the end; the suggestion. A job
+        // The connection; the stored records; the claim, candidate and application, and the end; the suggestion. A job
         // that is known already is not written.
         let webhook = stack.calls_of("webhook-worker").await;
         let known = Calls::of(&[(GET, 1), (BATCH, 1), (UPDATE, 4), (PUT, 1), (SEND, 1)]);
@@ -152,7 +152,8 @@ fn a_webhook_costs_twenty_calls_at_most_until_its_mail() {
         assert_eq!(acme.deliver(&body, &format!("budget-{number}")).await.status, 200);
         until_empty(&stack, &["webhook"]).await;
         assert_eq!(stack.calls_of("webhook-worker").await, Calls::of(&[(UPDATE, 1)]).refused(1));
-        // A second message of the suggestion makes sure that the mail was asked for: claim and notification are refused.
+        // A second message of the suggestion makes sure that the mail was requested: claim and notification are
+        // refused.
         stack.forget_calls().await;
         let copy =
             SuggestionJob { v: 1, org: "acme".parse().expect("org"), suggestion: suggestion.parse().expect("id") };
@@ -180,8 +181,8 @@ fn requests_of_a_frontend_cost_what_the_document_says() {
             stack.calls_of("frontend-api").await
         };
         assert_eq!(spent(&format!("/api/applications/{id}")).await, Calls::of(&[(GET, 1), (BATCH, 2)]));
-        // A list costs one query, and one read each for all candidates and all jobs, and nothing while it is kept; right after
-        // a write it is kept for a second only.
+        // A list costs one query, and one read each for all candidates and all jobs, and nothing while it is cached;
+        // right after a write it is cached for a second only.
         let begin = Instant::now();
         let mut queries = 0;
         loop {
@@ -225,7 +226,7 @@ pub(crate) struct Looks {
 pub(crate) async fn looks_while_open(stack: &Stack, suggestion: &str) -> Looks {
     let copy = SuggestionJob { v: 1, org: "acme".parse().expect("org"), suggestion: suggestion.parse().expect("id") };
     let copy = json!(copy).to_string();
-    // Every process that is still unaware looks once; then nobody does.
+    // Every process that is still unaware reads the breaker once; then none does.
     let mut looks = Looks { postponed: true, reads: 0, newest: [1; 3] };
     while looks.postponed && looks.reads <= MAX_LOOKS && looks.newest.iter().sum::<u64>() > 0 {
         stack.forget_calls().await;

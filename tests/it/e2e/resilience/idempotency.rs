@@ -14,8 +14,8 @@ fn concurrent_and_repeated_deliveries_do_the_work_once() {
     run(async {
         let stack = Stack::open();
         let acme = stack.org("acme");
-        // A name that no other application has: the sample's few names and times come again, and the model's journal tells
-        // applications apart by nothing else.
+        // A name that no other application has: the sample's few names and times repeat, and the model's journal
+        // distinguishes applications by nothing else.
         let number = fresh_number();
         let mut event = simulators::greenhouse::new_candidate_application(number, fresh_number(), number);
         event["payload"]["application"]["candidate"]["first_name"] = json!(format!("Elena {number}"));

@@ -1,5 +1,6 @@
-//! Workers are killed at every named point of their work, with SIGKILL, and the work goes on: what was accepted is done, an
-//! effect happens at most once for each lease, and nothing waits longer than the lease and the redelivery of its message.
+//! Workers are killed at every named point of their work, with SIGKILL, and the work is resumed: accepted work is done,
+//! an effect happens at most once for each lease, and nothing waits longer than the lease and the redelivery of its
+//! message.
 //!
 //! Each case has work of its own. All are killed first, one after the other, so that no death meets the work of another;
 //! then their messages come again. `PROVE_LONG` waits for the queues' own visibility timeout; otherwise it is shortened.
@@ -29,16 +30,16 @@ const SHORT_VISIBILITY: Duration = Duration::from_secs(30);
 const QUEUES: [&str; 4] = ["webhook", "suggestion", "email", "email-priority"];
 const SETTLED: [&str; 3] = ["accepted", "rejected", "needs_review"];
 
-/// Whose worker is killed.
+/// The function whose worker is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Flow {
     /// webhook-worker, by the event.
     Webhook,
     /// suggestion-worker, by the suggestion.
     Suggestion,
-    /// email-worker, by a notification of which nobody may get two.
+    /// email-worker, by a notification with the guarantee at most once.
     MailOnce,
-    /// email-worker, by a notification that is sent again when in doubt.
+    /// email-worker, by a notification with the guarantee at least once.
     MailAgain,
 }
 
@@ -55,8 +56,8 @@ const fn case(flow: Flow, point: &'static str, wanted: Work<&'static str>) -> Ca
     Case { flow, point, wanted }
 }
 
-/// `record.created` dies between a record and its message: in webhook-worker the one of the suggestion, in suggestion-worker
-/// the one of the notification, in frontend-api the one that a client asked for.
+/// `record.created` dies between a record and its message: in webhook-worker the one of the suggestion, in
+/// suggestion-worker the one of the notification, in frontend-api the one that a client requested.
 const CASES: [Case; 20] = [
     case(Flow::Webhook, "work.claiming", ("succeeded", 1, 1)),
     case(Flow::Webhook, "work.claimed", ("succeeded", 1, 1)),
@@ -133,7 +134,7 @@ async fn kill(stack: &Stack, case: &'static Case) -> Killed {
             let body = json!({"kind": kind, "to": "killed@example.com", "data": data});
             let request = acme.request(Method::POST, "/api/notifications").header("idempotency-key", &key);
             let answer = stack.send(request.json(&body)).await;
-            // Whoever dies in the middle of a request promises nothing.
+            // A process that dies in the middle of a request promises nothing.
             assert_eq!(answer.status.is_success(), case.point != "record.created", "{answer:?}");
             (file, None, id)
         }
@@ -145,7 +146,7 @@ async fn kill(stack: &Stack, case: &'static Case) -> Killed {
     }
     let killed = Killed { case, died: Instant::now(), suggestion, notification };
     if killed.suggestion.is_none() && case.point == "record.created" {
-        // Nobody sends this message but the sweep, and only when it is overdue.
+        // Only the sweep sends this message, and only when it is overdue.
         let old = time::now() - OVERDUE - SignedDuration::from_secs(60);
         let old = waiting_since(old, SignedDuration::ZERO).to_string();
         stack.set_text("records", ("ORG#acme#notification", &killed.notification), "waiting_since", &old).await;
@@ -229,8 +230,8 @@ fn a_killed_worker_leaves_work_that_is_done_once() {
         for case in &CASES {
             all.push(kill(&stack, case).await);
         }
-        // On a machine so slow that messages came again before the last death, one death may have met the work of another:
-        // then only what holds for every number of deaths is asked for.
+        // On a machine so slow that messages came again before the last death, one death may have met the work of
+        // another: then only the rules that hold for every number of deaths are checked.
         let apart = begin.elapsed() < visibility;
         println!("killed: {} workers in {:.0?}, apart={apart}", all.len(), begin.elapsed());
         let within = visibility + LEASE + PATIENCE;

@@ -13,12 +13,12 @@ use crate::e2e::harness::time;
 
 const REQUESTS: usize = 250;
 const LIMIT: usize = 100;
-/// How many are under way at once, and so how many processes answer them.
+/// The number of concurrent requests, and so of processes that handle them.
 const AT_ONCE: usize = 4;
 const MINUTE_MS: i64 = 60_000;
-/// How much of a minute may have passed when the requests begin: they need most of it where the clock is fast.
+/// The part of a minute that may have passed when the requests begin: they need most of it where the clock is fast.
 const EARLY_MS: i64 = 3_000;
-/// A request that asks for nothing: what is limited is the key, not what it asks for.
+/// A request without a result: the limit counts requests of a key, whatever they are for.
 const PATH: &str = "/api/external/job-application/0190f5fe-7c00-7a00-8000-000000000001";
 
 /// What one answer said.
@@ -64,7 +64,7 @@ async fn until_minute_is_young() {
     }
 }
 
-/// What a minute of requests was answered, and what it cost.
+/// The responses to a minute of requests, and their cost.
 struct Burst {
     key: String,
     seen: Vec<Seen>,
@@ -88,7 +88,7 @@ fn burst() -> Option<Burst> {
         let answers = stream::iter(0..REQUESTS).map(|_| request(&key)).buffer_unordered(AT_ONCE);
         let seen: Vec<Seen> = answers.collect().await;
         let counted = stack.calls_of("application-intake").await.starting_with("DynamoDB.UpdateItem");
-        // A process that had no part in it asks once; then nobody does.
+        // A process that had no part in it reads the limit once; then none does.
         let mut known = 1;
         for _ in 0..4 {
             stack.forget_calls().await;

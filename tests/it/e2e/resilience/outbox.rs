@@ -80,7 +80,7 @@ fn overdue_work_is_enqueued_and_done_once() {
         acme.until_state(&format!("/api/notifications/{notification}"), &SETTLED).await;
         until_nothing_is_left(&stack).await;
 
-        // Three that wait for too long, one of them for something that nobody knows, and one that does not.
+        // Three that wait for too long, one of them of an unknown kind, and one that does not.
         let now = time::now();
         let old = now - OVERDUE - SignedDuration::from_secs(60);
         let notification = leave_notification(&stack, old).await;
@@ -140,7 +140,7 @@ fn a_record_is_in_the_index_exactly_while_it_waits() {
         assert_eq!(accepted.status, 202, "{accepted:?}");
         let id = accepted.body["id"].as_str().expect("id").to_owned();
 
-        // Recorded, claimed, given back three times, sent: whenever one looks, the index tells the truth.
+        // Recorded, claimed, released three times, sent: the index is right at every time.
         let begin = std::time::Instant::now();
         while state(&stack, NOTIFICATIONS, &id).await != "accepted" {
             assert!(begin.elapsed() < PATIENCE, "the mail is not sent after {PATIENCE:?}");

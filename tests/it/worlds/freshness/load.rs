@@ -1,9 +1,9 @@
 //! The load: eighteen connections whose changes come in bursts, mostly in business hours, for sixty days.
 //!
-//! Two kinds of changes. **Sessions**: somebody sits down in office hours and works through a few candidates; their number is
-//! geometric, the time between two of them exponential. **Singles**: applications that come one by one, by day, less in the
-//! evening, some at weekends. Days differ: some are twice as busy as others. Each connection has its own rate, time zone,
-//! beginning of the day and size of sessions; every seed draws all of them anew.
+//! Two kinds of changes. **Sessions**: a recruiter works through a few candidates in office hours; their number is
+//! geometric, the time between two of them exponential. **Singles**: applications that come one by one, by day, less in
+//! the evening, some at weekends. Days differ: some are twice as busy as others. Each connection has its own rate, time
+//! zone, beginning of the day and size of sessions; every seed draws all of them anew.
 
 use jiff::{SignedDuration, Timestamp, tz::Offset};
 
@@ -57,7 +57,7 @@ pub(super) struct Shape {
     size: f64,
     /// Seconds between two of them, on average.
     gap: f64,
-    /// How much days differ: the deviation of the logarithm of their rates.
+    /// The variation of days: the deviation of the logarithm of their rates.
     days: f64,
 }
 
@@ -141,8 +141,8 @@ fn connection(chance: &mut Chance, shape: &Shape, begin: i64, index: usize, rate
     Connection { begin, end, changes, zone, believed, phase: chance.unit() }
 }
 
-/// What a load is like: changes a day and connection, the part of them on working days from 8 to 18, and how much more the
-/// counts of hours vary than those of an even rate would.
+/// The description of a load: changes a day and connection, the part of them on working days from 8 to 18, and the
+/// variation of the counts of hours against that of an even rate.
 pub(super) fn describe(connections: &[Connection]) -> (f64, f64, f64) {
     let all: usize = connections.iter().map(|connection| connection.changes.len()).sum();
     let (mut office, mut squares, mut means) = (0_usize, 0.0, 0.0);
@@ -214,7 +214,7 @@ impl Chance {
         (0..12).map(|_| self.unit()).sum::<f64>() - 6.0
     }
 
-    /// How many follow the first one, when there are `mean` in all on average.
+    /// The number that follow the first one, when there are `mean` in all on average.
     fn geometric(&mut self, mean: f64) -> u32 {
         let mut more = 0;
         while more < 60 && self.unit() > 1.0 / mean.max(1.0) {

@@ -2,16 +2,16 @@
 
 use super::load::{Chance, Connection, DAYS, count, float, whole};
 
-/// The scheduler looks for what is due once a minute, whoever has planned it.
+/// The interval of the scheduler, in seconds, for every policy.
 const TICK: i64 = 60;
 
-/// What a poll shows: everything that changed since the one before.
+/// The result of a poll: everything that changed since the one before.
 pub(super) struct Seen<'a> {
     /// When the poll before began; none at the first.
     pub(super) from: Option<i64>,
     /// When this one began.
     pub(super) now: i64,
-    /// How many things changed.
+    /// The number of changes.
     pub(super) changed: usize,
     /// When, where the provider says so.
     pub(super) times: Option<&'a [i64]>,
@@ -23,7 +23,7 @@ pub(super) trait Poller {
     fn next(&mut self, seen: &Seen<'_>, jitter: f64) -> f64;
 }
 
-/// What a policy costs and what it gives. Delays are minutes from a change to the beginning of the next poll.
+/// The cost and the delays of a policy. Delays are minutes from a change to the beginning of the next poll.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Outcome {
     /// Polls a day and connection.
@@ -38,7 +38,7 @@ pub(super) struct Outcome {
     pub(super) longest: f64,
 }
 
-/// How many of the connections are quiet: the first ones, up to 5 changes a day.
+/// The number of quiet connections: the first ones, up to 5 changes a day.
 const QUIET: usize = 7;
 
 /// Replays a load. The first poll of each connection is anywhere in its first interval.
@@ -71,7 +71,7 @@ pub(super) fn replay(
             from = Some(now);
             now = next;
         }
-        // What is left is seen by the poll that comes after the end.
+        // The others are seen by the poll that comes after the end.
         delays.extend(rest.iter().map(|at| now - at));
         known += rest.len();
         let calls = count(calls) / float(DAYS);

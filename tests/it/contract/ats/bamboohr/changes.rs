@@ -26,7 +26,8 @@ fn field(acme: &Company, application: &str, name: &str) -> Value {
     acme.truth()[&format!("application/{application}")][name].clone()
 }
 
-/// Makes a change in as many steps as the engine makes. Gives what it touched, and how many of its requests were no question.
+/// Makes a change in as many steps as the engine makes. Returns the touched objects, and the number of requests that
+/// change something.
 async fn make(bamboohr: &Harness, change: &Change) -> Result<(Vec<ObjectRef>, usize), AtsError> {
     let (mut step, mut writes) = (String::new(), 0);
     for _ in 0..6 {

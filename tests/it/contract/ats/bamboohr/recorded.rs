@@ -14,7 +14,7 @@ use super::bamboohr;
 use crate::contract::ats::harness::Harness;
 use crate::contract::fixtures::read as fixture;
 
-/// What becomes of a field.
+/// The use of a field.
 type Fate = Option<&'static str>;
 /// It is in a record.
 const MAPPED: Fate = None;
@@ -44,7 +44,7 @@ const ROW: [(&str, Fate); 14] = [
     ("job.title.label", TWICE),
 ];
 
-/// Fields that an application tells beyond those of its row.
+/// Fields of an application beyond those of its row.
 const BEYOND: [(&str, Fate); 30] = [
     ("status.dateChanged", DETAIL),
     ("status.changedByUser", EMPLOYEE),

@@ -1,4 +1,4 @@
-//! A connection to Lever's simulator, and what these tests ask of it beyond what all of them do.
+//! A connection to Lever's simulator, with the requests that only these tests need.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Deref, DerefMut};
@@ -22,7 +22,7 @@ use crate::worlds::compare::fields_that_differ;
 const BEGIN_MS: i64 = 1_793_606_400_000;
 /// More pages than any of these worlds has.
 const PAGES_MAX: usize = 20_000;
-/// What is asked again of the time before a window, as the engine does.
+/// The overlap of windows, as the engine has it.
 const OVERLAP: SignedDuration = SignedDuration::from_mins(2);
 /// The credentials of the account `acme`.
 pub(super) const KEYS: [(&str, &str); 2] =
@@ -45,7 +45,7 @@ impl DerefMut for Lever {
     }
 }
 
-/// What some pages told together; the last word on an object counts.
+/// The content of some pages together; the last one on an object counts.
 #[derive(Debug, Default)]
 pub(super) struct Collected {
     /// `<kind>/<provider id>` -> the record.
@@ -106,7 +106,7 @@ impl Lever {
         collected
     }
 
-    /// Asks for objects by their ids. None where the provider cannot be asked for that kind.
+    /// Looks objects up by their ids. None where the provider has no lookup for that kind.
     pub(super) async fn look_up(&self, kind: Kind, ids: &[&str]) -> Option<Result<Collected, AtsError>> {
         let ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
         let mut cursors = self.ats.lookup_cursors(kind, &ids)?;
@@ -142,7 +142,7 @@ impl Lever {
         Ok(page)
     }
 
-    /// Makes a change, step by step. Gives what it touched, and how many of its requests were no question.
+    /// Makes a change, step by step. Returns the touched objects, and the number of requests that change something.
     pub(super) async fn change(&self, change: &Change) -> Result<(Vec<ObjectRef>, usize), AtsError> {
         let (mut step, mut writes) = (String::new(), 0);
         // No more than the engine makes.

@@ -66,7 +66,7 @@ async fn a_refresh_token_is_used_once_and_replaced() {
     }
 }
 
-/// What becomes of the first page of users when the provider does this.
+/// The result of the first page of users under a fault.
 async fn met(lever: &Lever, fault: Fault) -> Result<usize, AtsError> {
     lever.fault(Fault { times: Some(1), ..fault });
     let stream = lever.ats.streams(&lever.settings)[0];

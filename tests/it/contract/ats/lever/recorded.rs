@@ -13,7 +13,7 @@ use super::Kind;
 use super::connection::{Lever, lever};
 use crate::contract::fixtures::read as fixture;
 
-/// What becomes of a field.
+/// The use of a field.
 type Fate = Option<&'static str>;
 /// It is in a record.
 const MAPPED: Fate = None;

@@ -1,10 +1,10 @@
-//! Workday: every element of the rows that the WSDL documents is mapped, or left out for a reason that stands here.
+//! Workday: every element of the rows that the WSDL documents is mapped, or left out for a reason that is listed here.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::contract::fixtures::read;
 
-/// What is mapped, by type of the row.
+/// The mapped elements, by type of the row.
 const MAPPED: [(&str, &[&str]); 8] = [
     ("JobRequisitionType", &["Job_Requisition_Reference", "Job_Requisition_Data"]),
     (
@@ -33,7 +33,7 @@ const MAPPED: [(&str, &[&str]); 8] = [
     ),
 ];
 
-/// What is left out, and why.
+/// The elements that are left out, with the reasons.
 const LEFT_OUT: [(&str, &[(&str, &str)]); 6] = [
     (
         "JobRequisitionData2Type",

@@ -116,7 +116,7 @@ impl<'a> Company<'a> {
         self.rows().await.into_iter().find(|row| row.id == id).expect("an application")
     }
 
-    /// An application that is going on and that nobody has taken yet; it is on record here.
+    /// A pending application that no other test uses; it is on record here.
     pub(super) async fn free_row(&self) -> Row {
         let rows = self.rows().await;
         let is_pending = |row: &Row| STATUSES.contains(&row.status) && !self.used.borrow().contains(&row.id);
@@ -155,7 +155,7 @@ impl<'a> Company<'a> {
         self.until(id, |application| application["stage"] == label).await;
     }
 
-    /// Asks for an action. Gives its id.
+    /// Requests an action. Returns its id.
     pub(super) async fn act(&self, id: u64, body: &Value) -> String {
         let accepted = self.org.post(&format!("/api/applications/{}/actions", self.ours(id)), body).await;
         assert_eq!(accepted.status, 202, "{accepted:?}");
@@ -193,7 +193,7 @@ impl<'a> Company<'a> {
         self.org.until(&format!("/api/actions/{action}"), |answer| super::settled(&answer.body)).await.body
     }
 
-    /// How often the provider was told to change this of an application, and took it or might have.
+    /// The number of requests for this change of an application that the provider made or may have made.
     pub(super) async fn posts(&self, application: u64, what: &str) -> usize {
         let end = format!("/{}/api/v1/applicant_tracking/applications/{application}/{what}", self.name);
         let requests = self.stack.control(PROVIDER, Method::GET, "/requests?limit=5000", None).await.body;

@@ -1,5 +1,6 @@
-//! Workers of actions are killed with SIGKILL at every named point of their work, and while the provider is asked; then they go
-//! on. What can be looked for is made once; what cannot is never made twice, and then a person has to look.
+//! Workers of actions are killed with SIGKILL at every named point of their work, and during requests to the provider;
+//! then the work is resumed. A change with a lookup is made once; one without is never made twice, and a person reviews
+//! it.
 //!
 //! All are killed first, one after the other; then their messages come again. `PROVE_LONG` waits for the queue's own visibility
 //! timeout; otherwise it is shortened.
@@ -103,7 +104,7 @@ async fn kill(stack: &Stack, company: &Company<'_>, case: &'static Case) -> Kill
         let path = format!("/api/applications/{}/actions", company.ours(row.id));
         let body = json!({"action": "move-stage", "stage": target.to_string()});
         let request = company.org.request(Method::POST, &path).header("idempotency-key", &key).json(&body);
-        // Whoever dies in the middle of a request promises nothing.
+        // A process that dies in the middle of a request promises nothing.
         assert!(!stack.send(request).await.status.is_success());
         (action, file)
     } else {
@@ -138,7 +139,7 @@ async fn kill(stack: &Stack, company: &Company<'_>, case: &'static Case) -> Kill
         patience("nobody passed the point").await;
     }
     if *point == "record.created" {
-        // Nobody sends this message but the sweep, and only when it is overdue.
+        // Only the sweep sends this message, and only when it is overdue.
         let old = time::now() - OVERDUE - SignedDuration::from_secs(60);
         let old = waiting_since(old, SignedDuration::ZERO).to_string();
         let pk = format!("ORG#{}#action", company.org.id());

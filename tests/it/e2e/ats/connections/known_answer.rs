@@ -1,4 +1,4 @@
-//! Signatures that somebody else computed, through the deployed gateway and function: what is verified is the body byte for byte,
+//! Signatures that other code computed, through the deployed gateway and function: the body is verified byte for byte,
 //! as it was sent.
 
 use reqwest::Method;

@@ -1,4 +1,4 @@
-//! Events whose bodies were kept are applied again, under ids of their own.
+//! Events whose bodies are stored are replayed, under ids of their own.
 
 use reqwest::Method;
 use serde_json::json;

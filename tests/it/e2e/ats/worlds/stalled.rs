@@ -1,5 +1,5 @@
-//! A connection whose worker is killed, and nobody helps: within two minutes it is shown that the run was interrupted, and the
-//! stack goes on by itself.
+//! A connection whose worker is killed, without any help: within two minutes the run is rendered as interrupted, and
+//! the stack resumes the pass by itself.
 
 use std::fs;
 use std::path::Path;

@@ -93,7 +93,7 @@ impl<'a> World<'a> {
         let mut secrets: Map<String, Value> = secrets.as_object().cloned().expect("credentials");
         if self.provider.has_webhooks() {
             secrets.insert("webhook_secret".to_owned(), SECRET.into());
-            // Made before there was somebody to tell.
+            // Made before there was a connection to report to.
             let _before = self.deliveries().await;
         }
         let body = json!({"id": self.connection, "provider": self.provider.id(), "login": login, "account": self.account,
@@ -147,7 +147,7 @@ impl<'a> World<'a> {
         Ended { provider, seed, truth, killed: deaths, lies, connection }
     }
 
-    /// The world goes on, and its webhooks arrive in any order, some twice.
+    /// The world is stepped, and its webhooks arrive in any order, some twice.
     async fn change(&mut self) {
         let seed = self.chance.draw();
         self.control("step", json!({"seed": seed, "count": CHANGES})).await;
@@ -219,7 +219,7 @@ impl<'a> World<'a> {
         self.end_lease(&sync).await;
     }
 
-    /// Ends a lease whose worker is dead, as its time would, unless it moved meanwhile; somebody else goes on.
+    /// Ends a lease whose worker is dead, as its time would, unless it moved meanwhile; another worker resumes.
     async fn end_lease(&mut self, sync: &Value) {
         let lease = &sync["lease_until"];
         if lease.is_number() && self.stack.end_lease((ORG, &self.connection), lease).await {
@@ -234,7 +234,7 @@ impl<'a> World<'a> {
         self.stack.send_message("sync", &job.to_string()).await;
     }
 
-    /// Waits until nothing is under way, asked for or waiting.
+    /// Waits until no run is active, requested or waiting.
     async fn rest(&mut self) {
         let mut watch = Watch::default();
         loop {
@@ -264,7 +264,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Where nothing moves, whoever was to move it is dead, or waits for the provider.
+    /// Where nothing moves, the worker is dead, or waits for the provider.
     async fn nudge(&mut self, watch: &mut Watch, sync: &Value) {
         if watch.since.is_none() || watch.last != *sync {
             *watch = Watch { last: sync.clone(), since: Some(Instant::now()) };
@@ -277,7 +277,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// What the runs say that is not so.
+    /// The statements of the runs that are not true.
     async fn lies(&self) -> Vec<String> {
         let runs = self.org.get(&self.path("/runs?limit=100")).await.body;
         let runs = runs["items"].as_array().cloned().expect("runs");
@@ -303,14 +303,14 @@ impl<'a> World<'a> {
     }
 }
 
-/// What a connection's sync was when it last moved.
+/// The sync state of a connection when it last moved.
 #[derive(Default)]
 struct Watch {
     last: Value,
     since: Option<Instant>,
 }
 
-/// Whether nobody is at work and nothing is under way or asked for.
+/// Whether no worker is active and no run is active or requested.
 fn idle(sync: &Value) -> bool {
     ["full", "incremental", "requested", "lease_until"].iter().all(|name| sync[*name].is_null())
 }
