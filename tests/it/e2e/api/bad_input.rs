@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::e2e::harness::claims::using;
+use crate::e2e::harness::claims::{Model, using};
 use crate::e2e::harness::stack::{Stack, run};
 
 fn good() -> Value {
@@ -26,7 +26,7 @@ fn with(pointer: &str, value: Value) -> Value {
 
 #[test]
 fn every_broken_rule_of_a_body_is_named() {
-    let _guard = using(&[]);
+    let _guard = using(&[Model]);
     run(async {
         let stack = Stack::open();
         let globex = stack.org("globex");

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 use futures::stream::{self, StreamExt as _};
 
-use crate::e2e::harness::claims::{REVIEW, using};
+use crate::e2e::harness::claims::{Mailer, Model, Relay, Webhooks, disturbing};
 use crate::e2e::harness::stack::{Org, PATIENCE, Stack, fresh_number, new_application, run};
 
 /// Webhooks of each kind of load.
@@ -43,7 +43,7 @@ fn print(load: &str, mut times: Vec<Duration>) {
 
 #[test]
 fn a_change_is_stored_soon_after_its_webhook() {
-    let _guard = using(&REVIEW);
+    let _guard = disturbing(&[Webhooks, Model], &[Mailer, Relay]);
     run(async {
         let stack = Stack::open();
         let globex = stack.org("globex");

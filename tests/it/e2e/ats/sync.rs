@@ -170,7 +170,7 @@ fn credentials_pages_and_outages_end_with_their_outcome() {
 
 #[test]
 fn messages_that_come_again_find_nothing_to_do() {
-    let _guard = disturbing(&[Simulator("bamboohr")], &[SyncWorker]);
+    let _guard = disturbing(&[Simulator("bamboohr"), SyncWorker], &[]);
     run(async {
         let stack = Stack::open();
         let org = stack.org(ORG);
