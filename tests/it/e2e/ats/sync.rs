@@ -21,7 +21,10 @@ async fn bamboohr(stack: &Stack, method: Method, path: &str, body: Option<Value>
 /// Asks for a run and waits for its end. Whatever parked the connection before is over.
 async fn poll(stack: &Stack, org: &Org<'_>, mode: &str) -> Value {
     let path = format!("/api/connections/{CONNECTION}");
-    let idle = |answer: &Answer| answer.body["sync"]["running"].is_null();
+    // A run ends a moment before its worker releases the connection.
+    let idle = |answer: &Answer| {
+        answer.body["sync"]["running"].is_null() && answer.body["sync"]["reason"] != "a run is at work"
+    };
     let before = org.until(&path, idle).await.body["sync"]["last_run"]["id"].clone();
     let key = (format!("ORG#{ORG}#sync"), CONNECTION);
     stack.set_text("control", (&key.0, key.1), "parked_until", "2026-01-01T00:00:00Z").await;
