@@ -24,6 +24,7 @@ use serde_json::json;
 use simulators::control::Control;
 use simulators::faults::{Matching, Spec};
 use simulators::lever;
+use simulators::lever::table::{Row, Table as Rows};
 use simulators::world::{Account as _, Chance, Clock};
 use store::records::key_of;
 use sync::ProviderAccess;
@@ -46,8 +47,11 @@ impl Fixture {
         let account = world.account("acme").expect("an account");
         account.grow(&mut Chance::new(7), 60);
         let is_pending = |state: &mut lever::state::State| {
-            let open = |of: &&lever::model::Opportunity| of.archived.is_none() && !of.confidential && of.stage != 5;
-            state.opportunities.values().find(open).map(|of| of.id.clone())
+            let open = |of: &&Row| {
+                let public = of.text("confidentiality") == Some("non-confidential");
+                public && of.get("archived").is_null() && of.text("stage") != Some(stage().0)
+            };
+            state.store.rows(Rows::Opportunities).values().find(open).map(|of| state.uuid(of.id))
         };
         let application = account.with(is_pending).expect("an opportunity");
         let simulator = lever::simulator_of(world);
@@ -109,7 +113,8 @@ impl Fixture {
 
     async fn submit(&self) -> ActionJob {
         let published = |state: &mut lever::state::State| {
-            state.postings.values().find(|posting| posting.state == "published").map(|posting| posting.id.clone())
+            let published = |posting: &&Row| posting.text("state") == Some("published");
+            state.store.rows(Rows::Postings).values().find(published).map(|posting| state.uuid(posting.id))
         };
         let job = self.account.with(published).expect("a posting");
         let email = "new.person@example.com".to_owned();
@@ -164,7 +169,7 @@ impl Fixture {
 
     fn notes(&self) -> usize {
         let id = &self.application;
-        self.account.with(|state| state.opportunities.get(id).map_or(0, |of| of.notes.len()))
+        self.account.with(|state| state.parts(state.number_of(id), Rows::Notes).count())
     }
 
     fn submitted(&self) -> usize {

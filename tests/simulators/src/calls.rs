@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn function_and_operation_are_read_from_the_headers_that_the_sdk_sends() {
+    fn function_and_operation_are_read_from_the_sdk_headers() {
         let mut headers = HeaderMap::new();
         assert_eq!((function(&headers), operation(&headers)), ("other".to_owned(), "unknown.unknown".to_owned()));
         headers.insert("user-agent", HeaderValue::from_static("aws-sdk-rust/1.3.9 os/linux lang/rust/1.94.1"));

@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_minute_of_a_clock_that_is_five_times_as_fast_takes_twelve_seconds() {
+    fn a_minute_of_a_clock_five_times_as_fast_is_twelve_seconds() {
         let scale = Scale { factor: 5, origin_ms: 1_000_000 };
         let at = |ms| Timestamp::from_millisecond(ms).map(|machine| scale.at(machine).as_millisecond()).ok();
         assert_eq!((at(1_000_000), at(1_012_000)), (Some(1_000_000), Some(1_060_000)));

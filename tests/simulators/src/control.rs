@@ -115,6 +115,14 @@ impl<S: Clone + Send + Sync + 'static> Controls<S> {
         self
     }
 
+    /// Adds a route without a body that does something, answered 204.
+    pub fn done(self, line: &'static str, run: impl Fn(&S) + Clone + Send + Sync + 'static) -> Self {
+        self.route(line, async move |State(state): State<S>| {
+            run(&state);
+            StatusCode::NO_CONTENT
+        })
+    }
+
     /// Adds the routes of another table.
     pub fn merge(mut self, other: Self) -> Self {
         self.router = self.router.merge(other.router);
@@ -142,50 +150,35 @@ impl Controls {
 pub fn routes(control: Arc<Control>) -> Controls {
     Controls::default()
         .route("GET /requests?limit=", list_requests)
-        .route("DELETE /requests", clear_requests)
-        .route("GET /faults", list_faults)
+        .done("DELETE /requests", |control: &Arc<Control>| control.journal().clear())
+        .route("GET /faults", async |State(control): Shared| Json(json!({"items": control.faults().list()})))
         .route("POST /faults", add_fault)
-        .route("DELETE /faults", clear_faults)
+        .done("DELETE /faults", |control: &Arc<Control>| control.faults().clear())
         .route("DELETE /faults/{id}", remove_fault)
-        .route("POST /reset", reset)
+        .done("POST /reset", |control: &Arc<Control>| {
+            control.faults().clear();
+            (control.reset)();
+            control.journal().clear();
+        })
         .with(control)
 }
 
-async fn list_requests(State(control): State<Arc<Control>>, Query(page): Query<Page>) -> Json<Value> {
-    let (count, items) = control.journal().newest(page.limit.unwrap_or(journal::KEPT));
+type Shared = State<Arc<Control>>;
+
+async fn list_requests(State(control): Shared, Query(page): Query<Page>) -> Json<Value> {
+    let (count, items) = control.journal().newest(page.limit.unwrap_or(journal::ENTRIES_MAX));
     Json(json!({"count": count, "items": items}))
 }
 
-async fn clear_requests(State(control): State<Arc<Control>>) -> StatusCode {
-    control.journal().clear();
-    StatusCode::NO_CONTENT
-}
-
-async fn list_faults(State(control): State<Arc<Control>>) -> Json<Value> {
-    Json(json!({"items": control.faults().list()}))
-}
-
-async fn add_fault(State(control): State<Arc<Control>>, body: Bytes) -> Result<Response, Refused> {
+async fn add_fault(State(control): Shared, body: Bytes) -> Result<Response, Refused> {
     let fault: Spec = parse(&body)?;
     fault.check().map_err(Refused)?;
     let id = control.faults().add(fault).map_err(Refused)?;
     Ok((StatusCode::CREATED, Json(json!({"id": id}))).into_response())
 }
 
-async fn clear_faults(State(control): State<Arc<Control>>) -> StatusCode {
-    control.faults().clear();
-    StatusCode::NO_CONTENT
-}
-
-async fn remove_fault(State(control): State<Arc<Control>>, Path(id): Path<u64>) -> StatusCode {
+async fn remove_fault(State(control): Shared, Path(id): Path<u64>) -> StatusCode {
     if control.faults().remove(id) { StatusCode::NO_CONTENT } else { StatusCode::NOT_FOUND }
-}
-
-async fn reset(State(control): State<Arc<Control>>) -> StatusCode {
-    control.faults().clear();
-    (control.reset)();
-    control.journal().clear();
-    StatusCode::NO_CONTENT
 }
 
 /// The layer around a provider's routes: writes the journal and lets the request meet its fault.
@@ -195,15 +188,8 @@ pub async fn observe(State(control): State<Arc<Control>>, request: Request, next
     let Ok(bytes) = to_bytes(body, BODY_MAX).await else {
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     };
-    let number = control.journal().push(Entry {
-        at,
-        method: parts.method.to_string(),
-        path: parts.uri.path().to_owned(),
-        query: parts.uri.query().map(journal::redacted_query),
-        headers: journal::redacted_headers(&parts.headers),
-        body: journal::body(&bytes),
-        status: None,
-    });
+    let address = (parts.uri.path(), parts.uri.query());
+    let number = control.journal().push(Entry::new(at, parts.method.as_str(), address, &parts.headers, &bytes));
     let target = parts.uri.path_and_query().map_or_else(String::new, ToString::to_string);
     let met = control.faults().meet(parts.method.as_str(), &target);
     if met.latency_ms > 0 {
@@ -246,7 +232,7 @@ async fn faulty(control: &Control, fault: Spec, request: Request, next: Next) ->
         }
     }
     let body = match fault.drop_after_bytes {
-        Some(kept) if kept < promised => broken_after(body.slice(..kept.min(body.len()))),
+        Some(sent) if sent < promised => broken_after(body.slice(..sent.min(body.len()))),
         Some(_) | None => Body::from(body),
     };
     (status, headers, body).into_response()

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Faults kept at once for a provider.
-pub const KEPT: usize = 1_000;
+pub const FAULTS_MAX: usize = 1_000;
 /// The longest latency that is accepted, in milliseconds.
 pub const LATENCY_MAX_MS: u64 = 600_000;
 /// One line for each field of [`Spec`], shown by `GET /_control`.
@@ -74,25 +74,19 @@ impl Spec {
     /// The sentence for the 400.
     pub fn check(&self) -> Result<(), String> {
         use axum::http::{HeaderName, HeaderValue};
-        if self.status.is_some_and(|status| !(200..=599).contains(&status)) {
-            return Err("status: must be 200 to 599".to_owned());
-        }
-        if self.times == Some(0) {
-            return Err("times: must be at least 1, or null for until cleared".to_owned());
-        }
-        if self.every == Some(0) {
-            return Err("every: must be at least 1".to_owned());
-        }
-        for (field, value) in [("latency_ms", self.latency_ms), ("answer_latency_ms", self.answer_latency_ms)] {
-            if value > LATENCY_MAX_MS {
-                return Err(format!("{field}: must be at most {LATENCY_MAX_MS}"));
-            }
-        }
-        if self.acts_first && self.status.is_none() && self.body.is_none() {
-            return Err("acts_first: needs status or body".to_owned());
-        }
-        if self.malformed && self.body.is_some() {
-            return Err("malformed: cannot be combined with body".to_owned());
+        let late = |ms: u64| ms > LATENCY_MAX_MS;
+        let answers = self.status.is_some() || self.body.is_some();
+        let wrong = [
+            (self.status.is_some_and(|status| !(200..=599).contains(&status)), "status: must be 200 to 599"),
+            (self.times == Some(0), "times: must be at least 1, or null for until cleared"),
+            (self.every == Some(0), "every: must be at least 1"),
+            (late(self.latency_ms), "latency_ms: must be at most 600000"),
+            (late(self.answer_latency_ms), "answer_latency_ms: must be at most 600000"),
+            (self.acts_first && !answers, "acts_first: needs status or body"),
+            (self.malformed && self.body.is_some(), "malformed: cannot be combined with body"),
+        ];
+        if let Some((_, reason)) = wrong.into_iter().find(|(wrong, _)| *wrong) {
+            return Err(reason.to_owned());
         }
         for (name, value) in &self.headers {
             if HeaderName::try_from(name).is_err() || HeaderValue::try_from(value).is_err() {
@@ -156,8 +150,8 @@ impl Faults {
     /// The sentence for the 400 when there are too many.
     pub fn add(&mut self, fault: Spec) -> Result<u64, String> {
         self.list.retain(|armed| armed.remaining != Some(0));
-        if self.list.len() >= KEPT {
-            return Err(format!("there are {KEPT} faults already"));
+        if self.list.len() >= FAULTS_MAX {
+            return Err(format!("there are {FAULTS_MAX} faults already"));
         }
         self.last_id += 1;
         let (remaining, skip) = (fault.times, fault.after);

@@ -56,6 +56,8 @@ pub struct Window {
 pub struct Counted {
     pub limit: u64,
     pub remaining: u64,
+    /// The length of the window, in milliseconds.
+    pub length_ms: i64,
     /// Milliseconds until the window ends, when there is no room in it.
     pub wait_ms: Option<i64>,
 }
@@ -78,7 +80,8 @@ impl Window {
             self.used += 1;
         }
         let wait_ms = refused.then(|| self.began + self.length_ms - now_ms);
-        Some(Counted { limit, remaining: limit.saturating_sub(self.used), wait_ms })
+        let (remaining, length_ms) = (limit.saturating_sub(self.used), self.length_ms);
+        Some(Counted { limit, remaining, length_ms, wait_ms })
     }
 }
 
@@ -196,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refresh_token_is_good_once_and_an_access_token_until_its_end() {
+    fn a_refresh_token_is_good_once_an_access_token_until_its_end() {
         let mut tokens = Tokens::default();
         tokens.allow("first", 10);
         assert!(tokens.redeem("first", 0) && !tokens.redeem("first", 0));

@@ -27,9 +27,10 @@ use serde_json::{Value, json};
 use crate::{
     control::{Control, Controls, Refused, lock, parse},
     simulator::Simulator,
+    wire::{given, with},
 };
-use request::Asked;
-use scenario::{Order, Scenario};
+use request::GenerateRequest;
+use scenario::{Scenario, ScenarioRequest};
 
 /// Models that answer, and the version that each reports: an alias reports its target.
 const MODELS: [(&str, &str); 12] = [
@@ -49,19 +50,19 @@ const MODELS: [(&str, &str); 12] = [
 
 #[derive(Default)]
 struct World {
-    order: Mutex<Order>,
+    order: Mutex<ScenarioRequest>,
     answers: AtomicU64,
 }
 
 impl World {
     /// The scenario of this request; one with a number of times goes back to `ok` after the last.
-    fn next_order(&self) -> Order {
+    fn next_scenario(&self) -> ScenarioRequest {
         let mut order = lock(&self.order);
         let now = order.clone();
         if let Some(left) = order.times.as_mut() {
             *left = left.saturating_sub(1);
             if *left == 0 {
-                *order = Order::default();
+                *order = ScenarioRequest::default();
             }
         }
         now
@@ -85,17 +86,17 @@ pub fn simulator() -> Simulator {
             .with(world),
         control: Control::new(
             |status| Some(Error::plain(status, "Simulated fault.").body),
-            move || *lock(&of_reset.order) = Order::default(),
+            move || *lock(&of_reset.order) = ScenarioRequest::default(),
         ),
     }
 }
 
-async fn show_scenario(State(world): State<Arc<World>>) -> Json<Order> {
+async fn show_scenario(State(world): State<Arc<World>>) -> Json<ScenarioRequest> {
     Json(lock(&world.order).clone())
 }
 
-async fn set_scenario(State(world): State<Arc<World>>, body: Bytes) -> Result<Json<Order>, Refused> {
-    let order: Order = parse(&body)?;
+async fn set_scenario(State(world): State<Arc<World>>, body: Bytes) -> Result<Json<ScenarioRequest>, Refused> {
+    let order: ScenarioRequest = parse(&body)?;
     if order.times == Some(0) {
         return Err(Refused("times: must be at least 1, or null for until changed".to_owned()));
     }
@@ -122,8 +123,8 @@ async fn generate(
             "models/{model} is not found for API version v1beta, or is not supported for generateContent."
         )));
     };
-    let asked = Asked::read(&body, model)?;
-    let order = world.next_order();
+    let request = GenerateRequest::read(&body, model)?;
+    let order = world.next_scenario();
     match order.name {
         Scenario::QuotaPerMinute | Scenario::QuotaPerDay => return Err(Error::quota(&order, model)),
         Scenario::Overloaded => {
@@ -137,12 +138,8 @@ async fn generate(
         | Scenario::UnknownFinishReason => {}
     }
     let number = world.answers.fetch_add(1, Ordering::Relaxed);
-    let mut answer = scenario::answer(order.name, &asked);
-    if let Some(fields) = answer.as_object_mut() {
-        fields.insert("modelVersion".to_owned(), json!(version));
-        fields.insert("responseId".to_owned(), json!(format!("sim{:016x}{number:06x}", asked.hash)));
-    }
-    Ok(Json(answer).into_response())
+    let ids = json!({"modelVersion": version, "responseId": format!("sim{:016x}{number:06x}", request.hash)});
+    Ok(Json(with(scenario::answer(order.name, &request), ids)).into_response())
 }
 
 /// A refusal in Google's envelope.
@@ -172,11 +169,8 @@ impl Error {
             504 => "DEADLINE_EXCEEDED",
             _ => "UNKNOWN",
         };
-        let mut error = json!({"code": status.as_u16(), "message": message, "status": name});
-        if let (Some(details), Some(fields)) = (details, error.as_object_mut()) {
-            fields.insert("details".to_owned(), details);
-        }
-        Self { status, body: json!({"error": error}) }
+        let error = json!({"code": status.as_u16(), "message": message, "status": name});
+        Self { status, body: json!({"error": with(error, given("details", details))}) }
     }
 
     fn plain(status: StatusCode, message: &str) -> Self {
@@ -219,7 +213,7 @@ impl Error {
         Self::new(StatusCode::BAD_REQUEST, message, Some(details))
     }
 
-    fn quota(order: &Order, model: &str) -> Self {
+    fn quota(order: &ScenarioRequest, model: &str) -> Self {
         let (period, value, delay) = match order.name {
             Scenario::QuotaPerDay => ("Day", "250", 22.0),
             _ => ("Minute", "2", 46.0),

@@ -14,6 +14,7 @@
 pub mod account;
 pub mod board;
 pub mod controls;
+pub mod gate;
 pub mod harvest;
 pub mod hiring;
 pub mod list;

@@ -9,9 +9,9 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 /// Requests kept; older ones are dropped but stay counted.
-pub const KEPT: usize = 5_000;
+pub const ENTRIES_MAX: usize = 5_000;
 /// Bytes of a body kept as it was; of a longer one only this much text is.
-pub const BODY_KEPT: usize = 64 * 1024;
+pub const BODY_TEXT_MAX: usize = 64 * 1024;
 
 #[rustfmt::skip]
 const CREDENTIAL_HEADERS: [&str; 7] = [
@@ -32,6 +32,20 @@ pub struct Entry {
     pub status: Option<u16>,
 }
 
+impl Entry {
+    /// A request to this path and query, as it came.
+    pub fn new(
+        at: Timestamp,
+        method: &str,
+        (path, query): (&str, Option<&str>),
+        headers: &HeaderMap,
+        bytes: &[u8],
+    ) -> Self {
+        let (method, path, query) = (method.to_owned(), path.to_owned(), query.map(redacted_query));
+        Self { at, method, path, query, headers: redacted_headers(headers), body: body(bytes), status: None }
+    }
+}
+
 #[derive(Debug, Default)]
 pub struct Journal {
     entries: VecDeque<Entry>,
@@ -41,7 +55,7 @@ pub struct Journal {
 impl Journal {
     /// Keeps an entry and returns its number, with which [`Journal::answered`] finds it again.
     pub fn push(&mut self, entry: Entry) -> u64 {
-        if self.entries.len() == KEPT {
+        if self.entries.len() == ENTRIES_MAX {
             self.entries.pop_front();
         }
         self.entries.push_back(entry);
@@ -112,8 +126,8 @@ pub fn body(bytes: &[u8]) -> Value {
     if bytes.is_empty() {
         return Value::Null;
     }
-    match bytes.get(..BODY_KEPT) {
-        Some(start) if bytes.len() > BODY_KEPT => {
+    match bytes.get(..BODY_TEXT_MAX) {
+        Some(start) if bytes.len() > BODY_TEXT_MAX => {
             Value::String(format!("{}… ({} bytes)", String::from_utf8_lossy(start), bytes.len()))
         }
         Some(_) | None => serde_json::from_slice(bytes)

@@ -13,12 +13,11 @@
 pub mod account;
 pub mod api;
 pub mod controls;
+pub mod error;
 pub mod gate;
-pub mod hiring;
 pub mod hook;
 pub mod intake;
 pub mod life;
-pub mod model;
 pub mod oauth;
 pub mod query;
 mod read;
@@ -34,7 +33,8 @@ use std::sync::Arc;
 
 use axum::{Router, routing::post};
 
-pub use account::{Company, Error, World};
+pub use account::{Company, World};
+pub use error::Error;
 
 use crate::{simulator::Simulator, world::Clock};
 

@@ -27,7 +27,7 @@
 //!
 //! | route | does |
 //! |---|---|
-//! | `GET`, `POST /_control/gemini/scenario` | which recorded shape is answered, [`gemini::scenario::Order`] |
+//! | `GET`, `POST /_control/gemini/scenario` | which recorded shape is answered, [`gemini::scenario::ScenarioRequest`] |
 //! | `GET`, `POST /_control/bamboohr/{account}/applications` | the true state; add or change one (merged by `id`) |
 //! | `DELETE /_control/bamboohr/{account}/applications/{id}` | removes one |
 //! | `POST /_control/bamboohr/{account}/page_size` | `{"page_size": n}`, 1 to 500, initially 20 |
@@ -35,8 +35,6 @@
 //! | `POST /_control/bamboohr/{account}/refusal` | `{"refusal": "429", "429-untold", "503" or "200"}`: how a request beyond the limit is refused, [`bamboohr::gate::Refusal`] |
 //! | `POST /_control/bamboohr/{account}/keys` | `{"keys": [..], "without_ats"?: [..]}` replaces the accepted API keys, and those that get a 403 |
 //! | `POST /_control/bamboohr/{account}/jobs` | `{"id"?, "title"?, "status"?}`: changes a job or adds one, `{"id"}` |
-//! | `POST /_control/bamboohr/{account}/grow`, `step` | `{"seed", "count"}`: adds objects until there are about so many, in pages of 50; makes so many changes and says them, `{"done": [..]}` |
-//! | `GET /_control/bamboohr/{account}/truth` | what a client should have, [`world::Truth`] |
 //! | `POST /_control/workday/{account}/rate_limit` | `{"per_second": n or null}`, initially 10 |
 //! | `POST /_control/workday/{account}/credentials` | `{"client_secret"?, "refresh_token"?, "password"?}` replaces those that are accepted |
 //! | `POST /_control/workday/{account}/expire` | every token that was given out is refused |
@@ -47,10 +45,10 @@
 //! | `POST /_control/greenhouse/{account}/revoke` | takes back tokens and credentials |
 //! | `POST /_control/greenhouse/{account}/authorize` | undoes that and makes the first refresh token worth a use again; `{"refresh_token"}` |
 //! | `POST /_control/greenhouse/{account}/limit` | `{"limit": n or null, "retry_after"?: bool}`: requests in each half minute, initially 150; whether a 429 says when to come back |
-//! | `POST /_control/greenhouse/{account}/deliveries` | `{"secret"}`: the webhooks of the changes since the last call, signed and not sent: `{"items": [{"headers", "body"}]}` |
-//! | `POST /_control/greenhouse/{account}/grow`, `step` | `{"seed", "count"}`: adds objects until there are about so many, which no webhook tells; makes so many changes and says them, `{"done": [..]}` |
-//! | `GET /_control/greenhouse/{account}/truth` | what a client should have, [`world::Truth`] |
-//! | `POST /_control/lever/deliver` | sends webhooks: those that wait or a given one, [`lever::send::Order`] |
+//! | `POST /_control/<ats>/{account}/deliveries` | `{"secret"}`: the webhooks of the changes since the last call, signed and not sent: `{"items": [{"headers", "body"}]}` |
+//! | `POST /_control/<ats>/{account}/grow`, `step` | `{"seed", "count"}`: adds objects until there are about so many, which no webhook reports; makes so many changes and says them, `{"done": [..]}` |
+//! | `GET /_control/<ats>/{account}/truth` | what a client should have, [`world::Truth`] |
+//! | `POST /_control/lever/deliver` | sends webhooks: those that wait or a given one, [`lever::send::DeliverRequest`] |
 //! | `GET /_control/lever/{account}/pending` | `{"pending": n}`: events that wait for delivery |
 //! | `POST /_control/lever/{account}/limit` | `{"per_second": n or null, "burst"?: n}`, initially 10 and 20 |
 //! | `POST /_control/lever/{account}/maintenance` | `{"on": bool}`: every request is answered 503 |
@@ -59,7 +57,7 @@
 //! | `DELETE /_control/<p>/mails` | forgets these |
 //! | `POST /_control/<p>/lag` | for all of these: `{"ms": n}`: accepted mails can be found by who asks the provider only so much later; initially 0 |
 //! | `POST /_control/<p>/outcomes` | for the same: `{"correlation", "event", "at"?}` with `deferred`, `delivered`, `bounced`, `refused` or `complained`: it happens to the newest accepted mail with that correlation, 201 with the event; `ses` and `gmail` tell nobody |
-//! | `POST /_control/<p>/deliver` | for `sendgrid`, `mailgun` and `brevo`: sends the events of a mail as webhooks, [`mail::events::Order`]; `{"statuses": [..], "errors": [..]}`, null where there was no answer |
+//! | `POST /_control/<p>/deliver` | for `sendgrid`, `mailgun` and `brevo`: sends the events of a mail as webhooks, [`mail::events::DeliverRequest`]; `{"statuses": [..], "errors": [..]}`, null where there was no answer |
 //! | `POST /_control/gmail/scope` | `{"readonly": bool}`: whether tokens may look for mails, initially true |
 //!
 //! On a port of its own stands no third party, but what counts the calls of the functions to AWS: [`calls`].

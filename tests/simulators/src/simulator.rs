@@ -7,6 +7,10 @@ use serde_json::Value;
 
 use crate::{
     control::{Control, Controls},
+    mail::{
+        events::{self, Format},
+        mailbox::{self, Mailbox},
+    },
     world::{Account, World},
 };
 
@@ -28,6 +32,25 @@ pub struct Simulator {
 pub(crate) type DefaultError = fn(StatusCode) -> Option<Value>;
 
 impl Simulator {
+    /// The simulator of a mail provider, which sends webhooks where they have a format.
+    pub fn of_mailbox(
+        (name, about): (&'static str, &'static str),
+        mailbox: Arc<Mailbox>,
+        wire: Router<Arc<Mailbox>>,
+        webhooks: Option<Format>,
+        default_error: DefaultError,
+    ) -> Self {
+        let of_reset = Arc::clone(&mailbox);
+        let controls = mailbox::controls(Arc::clone(&mailbox));
+        Self {
+            name,
+            about,
+            wire: wire.with_state(Arc::clone(&mailbox)),
+            controls: webhooks.into_iter().fold(controls, |all, format| all.merge(events::controls(&mailbox, format))),
+            control: Control::new(default_error, move || of_reset.clear()),
+        }
+    }
+
     /// The simulator of an ATS: its answers carry the date of the world's clock, and a reset forgets all accounts.
     pub fn of_world<A: Account>(
         (name, about): (&'static str, &'static str),

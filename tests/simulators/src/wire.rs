@@ -11,7 +11,8 @@ use axum::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
-use serde_json::Value;
+use serde::Serialize;
+use serde_json::{Value, json};
 use sha2::Sha256;
 use url::form_urlencoded;
 
@@ -139,13 +140,18 @@ pub fn with(mut object: Value, further: Value) -> Value {
     object
 }
 
+/// A field that is only there when it has a value.
+pub fn given(name: &str, value: Option<impl Serialize>) -> Value {
+    value.map_or_else(|| json!({}), |value| json!({name: value}))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use axum::http::HeaderValue;
 
     #[test]
-    fn the_fields_of_a_multipart_form_are_read_and_its_files_are_not() {
+    fn the_fields_of_a_multipart_form_are_read_without_files() {
         let body = "--xyz\r\nContent-Disposition: form-data; name=\"name\"\r\n\r\nAda L\r\n--xyz\r\nContent-Disposition: \
                     form-data; name=\"resume\"; filename=\"cv.pdf\"\r\nContent-Type: application/pdf\r\n\r\n%PDF\r\n--xyz--\r\n";
         let form = multipart(body.as_bytes(), "xyz");

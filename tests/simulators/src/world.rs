@@ -2,6 +2,8 @@
 //! client's copy is compared with.
 
 mod accounts;
+pub mod state;
+pub mod store;
 pub mod words;
 
 use std::collections::BTreeMap;
@@ -12,7 +14,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-pub use accounts::{ACCOUNTS_MAX, Account, World};
+pub use accounts::{ACCOUNTS_MAX, Account, Customer, Locked, World};
 
 use crate::clock;
 
@@ -159,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_seed_repeats_its_chance_and_a_set_clock_stands() {
+    fn a_seed_repeats_its_chance_and_a_set_clock_is_still() {
         let draw = |seed| {
             let mut chance = Chance::new(seed);
             [chance.below(10), chance.below(1_000), chance.below(0)]

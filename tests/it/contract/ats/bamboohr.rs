@@ -172,7 +172,7 @@ async fn a_row_that_moves_between_pages_is_looked_up() {
     let (bamboohr, acme) = bamboohr(400).await;
     acme.set_page_size(20);
     let ids: Vec<String> =
-        acme.with(|company| company.by_application().iter().map(|(_, id)| id.to_string()).take(21).collect());
+        acme.with(|company| company.ordered(|row| row.applied).iter().map(|(_, id)| id.to_string()).take(21).collect());
     let (deleted, moved) = (&ids[0], &ids[20]);
     let on = |page: &providers::ats::port::Page, id: &str| {
         page.observations.iter().any(|seen| key(seen) == format!("application/{id}"))

@@ -88,7 +88,7 @@ async fn a_refresh_token_is_replaced_and_the_old_one_is_revoked() {
     account.authorize();
     harness.secret("refresh_token", "local-greenhouse-refresh-acme");
     harness.sign_in().await.expect("authorised again");
-    account.revoke();
+    account.state().vendor.gate.revoke();
     assert!(matches!(harness.sign_in().await.map(|_| ()), Err(AtsError::Unauthorised(_))), "the client is withdrawn");
 }
 
@@ -195,7 +195,7 @@ async fn limits_are_obeyed_with_and_without_a_time() {
     assert_eq!(pauses, [None, None, Some(Duration::from_secs(21))]);
     let limited = |wait, stated| Err(AtsError::RateLimited { wait: Duration::from_secs(wait), stated });
     assert_eq!(harness.read("jobs").await, limited(20, true));
-    account.set_retry_after(false);
+    account.state().vendor.gate.retry_after = false;
     assert_eq!(harness.read("jobs").await, limited(21, false));
     harness.pass_time(Duration::from_secs(21));
     assert!(harness.read("jobs").await.is_ok());
@@ -300,7 +300,7 @@ async fn secrets_are_in_no_error_and_in_no_debug_text() {
     texts.push(format!("{grant:?}"));
     harness.sign_in().await.expect("signed in");
     texts.push(format!("{:?}", harness.ats.build_request(&harness.context(), "jobs").expect("a call")));
-    account.revoke();
+    account.state().vendor.gate.revoke();
     texts.push(format!("{:?}", harness.read("jobs").await));
     texts.push(format!("{:?}", harness.sign_in().await.map(|_| ())));
     for text in &texts {

@@ -121,7 +121,7 @@ async fn objects_are_looked_up_by_id_and_missing_ones_are_gone() {
     let interview = of(Kind::Interview)[0];
     let (gone, part) = interview.split_once('/').expect("an opportunity and an interview");
     let stays = of(Kind::Application).into_iter().find(|id| *id != gone).expect("another one");
-    acme.with(|state| state.delete_opportunity(gone));
+    acme.with(|state| state.delete_opportunity(state.number_of(gone)));
     let found = lever.look_up(Kind::Application, &[gone, stays]).await.expect("asked").expect("pages");
     let refs = [Kind::Candidate, Kind::Application].map(|kind| ObjectRef::new(kind, gone));
     assert_eq!(found.gone, refs.into());

@@ -240,7 +240,7 @@ async fn what_is_looked_up_is_there_or_gone() {
     assert!(look_up(&harness, Kind::Application, &["a"]).await.is_none(), "its id does not say whose it is");
     let wid = {
         let mut state = tenant.state();
-        let (number, at) = (state.people.open[0], state.stamp(0));
+        let (number, at) = (state.people.open[0], state.stamp());
         state.people.purge(at, number);
         state.person_wid(number)
     };

@@ -1,7 +1,5 @@
 //! One customer of BambooHR as tests hold it, and the world of all of them.
 
-use std::sync::Mutex;
-
 use axum::{
     Json,
     http::StatusCode,
@@ -10,72 +8,44 @@ use axum::{
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{
-    company::Company,
-    detail,
-    gate::{Error, Limit, Refusal},
-    job::JobStatus,
-    seed, step,
-};
+use super::{company::Company, detail, gate::Error, job::JobStatus, seed, step};
 use crate::{
-    control::lock,
     wire::{Call, basic},
-    world::{self, Chance, Clock, Truth, fields},
+    world::{self, Chance, Clock, Customer, Locked, Truth, fields},
 };
 
 pub type World = world::World<Account>;
 
-#[derive(Debug)]
-pub struct Account(Mutex<Company>);
+pub type Account = Locked<Company>;
 
 impl Account {
-    pub fn with<T>(&self, work: impl FnOnce(&mut Company) -> T) -> T {
-        work(&mut lock(&self.0))
-    }
-
     /// Requests of a minute, or no limit.
     pub fn set_limit(&self, per_minute: Option<u64>) {
-        self.with(|company| {
-            company.door.rate.limit = per_minute;
-            company.door.limit = None;
-        });
-    }
-
-    /// Refuses after so many requests, once.
-    pub fn exhaust(&self, limit: Limit) {
-        self.with(|company| company.door.limit = Some(limit));
-    }
-
-    pub fn set_refusal(&self, refusal: Refusal) {
-        self.with(|company| company.door.refusal = refusal);
+        let door = &mut self.state().door;
+        (door.rate.limit, door.limit) = (per_minute, None);
     }
 
     /// Rows of a page.
     pub fn set_page_size(&self, rows: usize) {
-        self.with(|company| company.page_size = rows.max(1));
-    }
-
-    /// The comments that were written, in order: number of the application and the text.
-    pub fn comments(&self) -> Vec<(u64, String)> {
-        self.with(|company| company.comments.clone())
+        self.state().page_size = rows.max(1);
     }
 }
 
-impl world::Account for Account {
+impl Customer for Company {
     fn open(name: &str, clock: &Clock) -> Self {
-        Self(Mutex::new(seed::company(name, clock)))
+        seed::company(name, clock)
     }
 
-    fn grow(&self, chance: &mut Chance, objects: usize) {
-        self.with(|company| step::grow(company, chance, objects));
+    fn grow(&mut self, chance: &mut Chance, objects: usize) {
+        step::grow(self, chance, objects);
     }
 
-    fn step(&self, chance: &mut Chance) -> String {
-        self.with(|company| step::step(company, chance))
+    fn step(&mut self, chance: &mut Chance) -> String {
+        world::state::step(self, chance, &step::CHANGES)
     }
 
     fn truth(&self) -> Truth {
-        self.with(|company| truth(company))
+        truth(self)
     }
 }
 
@@ -89,10 +59,11 @@ pub(super) fn allowed<T: Serialize>(
         return Error(StatusCode::NOT_FOUND, "Company not found").into_response();
     };
     let key = basic(&call.headers).map(|(key, _)| key);
-    account.with(|company| match company.door.enter(key.as_deref(), company.clock.now_ms()) {
+    let company = &mut *account.state();
+    match company.door.enter(key.as_deref(), company.clock.now_ms()) {
         Ok(()) => answer(company).map(Json).into_response(),
         Err(closed) => closed.into_response(),
-    })
+    }
 }
 
 /// What a client should have: jobs that were not deleted, applications and their applicants.
@@ -100,11 +71,11 @@ fn truth(company: &Company) -> Truth {
     let mut truth = Truth::new();
     for (id, job) in company.jobs().iter().filter(|(_, job)| job.status != JobStatus::Deleted) {
         let text = |pointer: &str| job.detail.pointer(pointer).cloned().unwrap_or_default();
-        let told = fields(json!({
+        let expected = fields(json!({
             "title": text("/title/label"), "status": job.status.word(), "provider_status": job.status.label(),
             "department": text("/department/label"), "location": text("/location/label"),
         }));
-        truth.insert(format!("job/{id}"), told);
+        truth.insert(format!("job/{id}"), expected);
     }
     for (id, row) in company.applications() {
         let text = |pointer: &str| row.detail.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
@@ -124,11 +95,11 @@ fn truth(company: &Company) -> Truth {
             Some(_) => "active",
             None => "unknown",
         };
-        let told = fields(json!({
+        let expected = fields(json!({
             "candidate": applicant, "job": row.job.to_string(), "status": word, "provider_status": label, "stage": label,
             "applied_at": row.applied.to_string(),
         }));
-        truth.insert(format!("application/{id}"), told);
+        truth.insert(format!("application/{id}"), expected);
     }
     truth
 }

@@ -77,17 +77,8 @@ impl Company {
         &self.applications
     }
 
-    /// Time of the last change and number of all applications, in this order.
-    pub fn by_update(&self) -> Vec<(Timestamp, u64)> {
-        self.ordered(|row| row.updated)
-    }
-
-    /// Time of coming in and number of all applications, in this order.
-    pub fn by_application(&self) -> Vec<(Timestamp, u64)> {
-        self.ordered(|row| row.applied)
-    }
-
-    fn ordered(&self, time: impl Fn(&Application) -> Timestamp) -> Vec<(Timestamp, u64)> {
+    /// A time and the number of all applications, in this order.
+    pub fn ordered(&self, time: impl Fn(&Application) -> Timestamp) -> Vec<(Timestamp, u64)> {
         let mut ordered: Vec<_> = self.applications.iter().map(|(id, row)| (time(row), *id)).collect();
         ordered.sort_unstable();
         ordered
@@ -174,7 +165,7 @@ impl Company {
     /// A sentence that names the field.
     pub fn merge(&mut self, mut change: Value) -> Result<(u64, bool), String> {
         let Some(fields) = change.as_object_mut() else { return Err(".: must be an object".to_owned()) };
-        let updated = told_time(fields)?;
+        let updated = time_of_change(fields)?;
         let id = match fields.get("id") {
             None => self.next_application,
             Some(id) => id.as_u64().filter(|id| *id > 0).ok_or("id: must be a positive integer")?,
@@ -204,7 +195,7 @@ impl Company {
     }
 }
 
-fn told_time(fields: &mut Map<String, Value>) -> Result<Option<Timestamp>, String> {
+fn time_of_change(fields: &mut Map<String, Value>) -> Result<Option<Timestamp>, String> {
     match fields.remove("lastUpdated") {
         None => Ok(None),
         Some(Value::String(text)) => text.parse().map(Some).map_err(|error| format!("lastUpdated: {error}")),
@@ -260,7 +251,7 @@ mod tests {
         }
         company.remove(last + 1);
         assert_eq!(company.number(), last + 2, "no number is given twice");
-        assert_eq!(company.by_update().len(), company.applications.len());
-        assert_eq!(company.by_application().len(), company.applications.len());
+        assert_eq!(company.ordered(|row| row.updated).len(), company.applications.len());
+        assert_eq!(company.ordered(|row| row.applied).len(), company.applications.len());
     }
 }

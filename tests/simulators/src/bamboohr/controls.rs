@@ -35,13 +35,8 @@ struct PageSize {
 #[serde(deny_unknown_fields)]
 struct RateLimit {
     remaining: Option<u64>,
-    #[serde(default = "two")]
-    retry_after_s: u32,
+    retry_after_s: Option<u32>,
     per_minute: Option<u64>,
-}
-
-const fn two() -> u32 {
-    2
 }
 
 #[derive(Deserialize)]
@@ -71,7 +66,7 @@ pub(super) fn controls() -> Controls<Arc<World>> {
     Controls::default()
         .show("GET /{account}/applications", |account: &Account| {
             account.with(|company| {
-                let items: Vec<Value> = company.applications().values().map(|row| shown(company, row)).collect();
+                let items: Vec<Value> = company.applications().values().map(|row| rendered(company, row)).collect();
                 Json(json!({"count": items.len(), "items": items}))
             })
         })
@@ -79,7 +74,7 @@ pub(super) fn controls() -> Controls<Arc<World>> {
             account.with(|company| {
                 let (id, created) = company.merge(change).map_err(Refused)?;
                 let status = if created { StatusCode::CREATED } else { StatusCode::OK };
-                Ok((status, Json(company.applications().get(&id).map(|row| shown(company, row)))))
+                Ok((status, Json(company.applications().get(&id).map(|row| rendered(company, row)))))
             })
         })
         .route("DELETE /{account}/applications/{id}", remove)
@@ -96,12 +91,13 @@ pub(super) fn controls() -> Controls<Arc<World>> {
         .set("POST /{account}/rate_limit", |account: &Account, limit: RateLimit| {
             let RateLimit { remaining, retry_after_s, per_minute } = limit;
             account.set_limit(per_minute);
-            let once = remaining.map(|remaining| Limit { remaining, retry_after_s, until: None });
+            let once =
+                remaining.map(|remaining| Limit { remaining, retry_after_s: retry_after_s.unwrap_or(2), until: None });
             account.with(|company| company.door.limit = once);
             Ok(())
         })
         .set("POST /{account}/refusal", |account: &Account, Refuse { refusal }| {
-            account.set_refusal(refusal);
+            account.state().door.refusal = refusal;
             Ok(())
         })
         .set("POST /{account}/keys", |account: &Account, Keys { keys, without_ats }| {
@@ -110,7 +106,7 @@ pub(super) fn controls() -> Controls<Arc<World>> {
         })
 }
 
-fn shown(company: &Company, application: &Application) -> Value {
+fn rendered(company: &Company, application: &Application) -> Value {
     with(company.detail(application), json!({"lastUpdated": application.updated}))
 }
 

@@ -53,15 +53,15 @@ pub enum Refusal {
 
 impl Refusal {
     pub fn answer(self, seconds: i64) -> Response {
-        let told = |status| {
+        let limited_for = |status| {
             let mut response = Error(status, "Limit exceeded").into_response();
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
             response
         };
         match self {
-            Self::TooManyRequests => told(StatusCode::TOO_MANY_REQUESTS),
+            Self::TooManyRequests => limited_for(StatusCode::TOO_MANY_REQUESTS),
             Self::Untold => Error(StatusCode::TOO_MANY_REQUESTS, "Limit exceeded").into_response(),
-            Self::Unavailable => told(StatusCode::SERVICE_UNAVAILABLE),
+            Self::Unavailable => limited_for(StatusCode::SERVICE_UNAVAILABLE),
             Self::InsideOfOk => {
                 axum::Json(json!({"error": {"code": 429, "message": "Rate limit exceeded"}})).into_response()
             }

@@ -119,8 +119,8 @@ impl Wanted {
 
     /// The rows that are kept, in order.
     fn rows<'a>(&self, company: &'a Company) -> Vec<&'a Application> {
-        let kept = company.applications().iter().filter(|(_, row)| self.keeps(company, row));
-        let mut rows: Vec<(&u64, &Application)> = kept.collect();
+        let matching = company.applications().iter().filter(|(_, row)| self.keeps(company, row));
+        let mut rows: Vec<(&u64, &Application)> = matching.collect();
         rows.sort_by(|(one, left), (other, right)| {
             let order = self.compare(company, left, right).then_with(|| one.cmp(other));
             if self.descending { order.reverse() } else { order }

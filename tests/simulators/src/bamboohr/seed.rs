@@ -10,7 +10,7 @@ use super::{
 };
 use crate::world::{
     Chance, Clock,
-    words::{FIRST_NAMES, LAST_NAMES},
+    words::{FIRST_NAMES, LAST_NAMES, ascii},
 };
 
 /// Applications of a new company: three pages of the initial size.
@@ -140,9 +140,4 @@ pub fn come(detail: &mut Value, company: &str, (first, last): (&str, &str), chan
     set(detail, "/applicant/email", format!("{}.{id}@{company}.example", ascii(last)));
     set(detail, "/applicant/source", chance.pick(&SOURCES));
     set(detail, "/applicant/phoneNumber", format!("+353 1 555 {:04}", chance.number(10_000)));
-}
-
-/// A name as it may stand in an address.
-fn ascii(name: &str) -> String {
-    name.to_lowercase().chars().filter(char::is_ascii_lowercase).collect()
 }

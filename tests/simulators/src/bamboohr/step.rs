@@ -11,6 +11,7 @@ use super::{
 };
 use crate::world::{
     Chance,
+    state::Change,
     words::{FIRST_NAMES, LAST_NAMES},
 };
 
@@ -31,7 +32,7 @@ pub fn grow(company: &mut Company, chance: &mut Chance, objects: usize) {
     for _ in 0..missing / APPLICATIONS_OF_A_JOB {
         create_job(company, chance);
     }
-    let jobs: Vec<u64> = company.jobs().keys().copied().filter(|id| company.job(*id).is_some()).collect();
+    let jobs = jobs(company);
     while objects_now(company) < objects {
         let ago = SignedDuration::from_secs(i64::try_from(chance.below(GROWN_DAYS * 86_400)).unwrap_or(0));
         let Some(id) = create_application(company, chance, &jobs, ago) else { return };
@@ -42,69 +43,69 @@ pub fn grow(company: &mut Company, chance: &mut Chance, objects: usize) {
     }
 }
 
-/// Changes something, and says what.
-pub fn step(company: &mut Company, chance: &mut Chance) -> String {
-    let dice = chance.below(100);
-    let Some(id) = some_application(company, chance).filter(|_| dice >= 15) else {
-        let jobs: Vec<u64> = company.jobs().keys().copied().filter(|id| company.job(*id).is_some()).collect();
-        return match create_application(company, chance, &jobs, SignedDuration::ZERO) {
-            Some(id) => format!("application {id} came in"),
-            None => format!("job {} was created", create_job(company, chance)),
-        };
-    };
-    match dice {
-        15..50 => {
-            let status = status(chance);
-            company.move_to(id, status);
-            format!("application {id} moved to status {status}")
-        }
-        50..62 => {
-            let (first, last) = (chance.pick(&FIRST_NAMES), chance.pick(&LAST_NAMES));
-            change(company, id, &[("/applicant/firstName", json!(first)), ("/applicant/lastName", json!(last))]);
-            format!("the applicant of application {id} has another name")
-        }
-        62..70 => {
-            let email = chance.percent(90).then(|| format!("person.{id}.{}@mail.example", chance.below(1_000)));
-            change(company, id, &[("/applicant/email", json!(email))]);
-            format!("the applicant of application {id} has another address")
-        }
-        70..78 => {
-            let rating = chance.percent(80).then(|| 1 + chance.below(5));
-            change(company, id, &[("/rating", json!(rating))]);
-            format!("application {id} was rated")
-        }
-        78..88 => {
-            company.remove(id);
-            format!("application {id} was deleted")
-        }
-        88..91 => format!("job {} was created", create_job(company, chance)),
-        _ => change_job(company, chance, dice),
-    }
+/// The kinds of change with their weights; about a tenth of them deletes.
+pub const CHANGES: [(usize, (&str, Change<Company>)); 9] = [
+    (15, ("application came in", come_in)),
+    (35, ("application moved", move_on)),
+    (12, ("applicant renamed", rename)),
+    (8, ("applicant has another address", readdress)),
+    (8, ("application rated", rate)),
+    (10, ("application deleted", delete)),
+    (3, ("job created", |company, chance| Some(create_job(company, chance)))),
+    (4, ("job has another title", retitle)),
+    (5, ("job has another status", change_status)),
+];
+
+/// The jobs that were not deleted.
+fn jobs(company: &Company) -> Vec<u64> {
+    company.jobs().keys().copied().filter(|id| company.job(*id).is_some()).collect()
 }
 
-fn change_job(company: &mut Company, chance: &mut Chance, dice: usize) -> String {
-    let jobs: Vec<u64> = company.jobs().keys().copied().filter(|id| company.job(*id).is_some()).collect();
-    let Some(id) = chance.of(&jobs).copied() else { return format!("job {} was created", create_job(company, chance)) };
-    match dice {
-        91..95 => {
-            let title = chance.of(&JOBS).map_or("", |job| job.0);
-            let title = format!("{title} {}", chance.below(1_000));
-            company.change_job(id, |job| job.retitle(&title));
-            format!("job {id} has another title")
-        }
-        // The last job stays, so that there is something to apply to.
-        99 if jobs.len() > 1 => {
-            company.change_job(id, |job| job.status = JobStatus::Deleted);
-            format!("job {id} was deleted")
-        }
-        _ => {
-            let stays =
-                JobStatus::ALL.map(|status| if status == JobStatus::Deleted { JobStatus::Open } else { status });
-            let status = chance.of(&stays).copied().unwrap_or(JobStatus::Open);
-            company.change_job(id, |job| job.status = status);
-            format!("job {id} is {}", status.label())
-        }
-    }
+fn come_in(company: &mut Company, chance: &mut Chance) -> Option<u64> {
+    let jobs = jobs(company);
+    create_application(company, chance, &jobs, SignedDuration::ZERO)
+}
+
+fn move_on(company: &mut Company, chance: &mut Chance) -> Option<u64> {
+    let id = some_application(company, chance)?;
+    company.move_to(id, status(chance)).then_some(id)
+}
+
+fn delete(company: &mut Company, chance: &mut Chance) -> Option<u64> {
+    let id = some_application(company, chance)?;
+    company.remove(id).map(|_| id)
+}
+
+fn rename(company: &mut Company, chance: &mut Chance) -> Option<u64> {
+    let (first, last) = (json!(chance.pick(&FIRST_NAMES)), json!(chance.pick(&LAST_NAMES)));
+    change(company, chance, |_, _| vec![("/applicant/firstName", first), ("/applicant/lastName", last)])
+}
+
+fn readdress(company: &mut Company, chance: &mut Chance) -> Option<u64> {
+    change(company, chance, |id, chance| {
+        let email = chance.percent(90).then(|| format!("person.{id}.{}@mail.example", chance.below(1_000)));
+        vec![("/applicant/email", json!(email))]
+    })
+}
+
+fn rate(company: &mut Company, chance: &mut Chance) -> Option<u64> {
+    let rating = chance.percent(80).then(|| 1 + chance.below(5));
+    change(company, chance, |_, _| vec![("/rating", json!(rating))])
+}
+
+fn retitle(company: &mut Company, chance: &mut Chance) -> Option<u64> {
+    let id = *chance.of(&jobs(company))?;
+    let title = format!("{} {}", chance.pick(&JOBS).0, chance.below(1_000));
+    company.change_job(id, |job| job.retitle(&title)).then_some(id)
+}
+
+fn change_status(company: &mut Company, chance: &mut Chance) -> Option<u64> {
+    let jobs = jobs(company);
+    let (id, status) = (*chance.of(&jobs)?, *chance.of(&JobStatus::ALL)?);
+    // The last job stays, so that there is something to apply to.
+    let stays = jobs.len() == 1 || chance.percent(20);
+    let status = if status == JobStatus::Deleted && stays { JobStatus::Open } else { status };
+    company.change_job(id, |job| job.status = status).then_some(id)
 }
 
 fn some_application(company: &Company, chance: &mut Chance) -> Option<u64> {
@@ -114,8 +115,17 @@ fn some_application(company: &Company, chance: &mut Chance) -> Option<u64> {
     company.applications().range(from..).next().map(|(id, _)| *id)
 }
 
-fn change(company: &mut Company, id: u64, values: &[(&str, Value)]) {
-    company.change(id, |detail| values.iter().for_each(|(pointer, value)| detail::set(detail, pointer, value)));
+/// Sets fields of any application.
+fn change(
+    company: &mut Company,
+    chance: &mut Chance,
+    fields: impl FnOnce(u64, &mut Chance) -> Vec<(&'static str, Value)>,
+) -> Option<u64> {
+    let id = some_application(company, chance)?;
+    let fields = fields(id, chance);
+    company
+        .change(id, |detail| fields.iter().for_each(|(pointer, value)| detail::set(detail, pointer, value)))
+        .then_some(id)
 }
 
 fn status(chance: &mut Chance) -> u64 {

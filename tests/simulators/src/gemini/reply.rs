@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{request::Asked, schema};
+use super::{request::GenerateRequest, schema};
 
 /// Below this depth only required properties are made, so that a schema that refers to itself ends.
 const DEPTH_OPTIONAL: usize = 8;
@@ -29,12 +29,12 @@ const STEPS: [&str; 4] = [
 ];
 
 /// The whole text of the answer; the same for the same request.
-pub fn text(asked: &Asked) -> String {
-    let facts = facts(&asked.prompt);
-    match &asked.schema {
-        None => summary(&facts, &asked.prompt),
+pub fn text(request: &GenerateRequest) -> String {
+    let facts = facts(&request.prompt);
+    match &request.schema {
+        None => summary(&facts, &request.prompt),
         Some(schema) => {
-            let maker = Maker { facts, root: schema, prompt: &asked.prompt, hash: asked.hash };
+            let maker = Maker { facts, root: schema, prompt: &request.prompt, hash: request.hash };
             maker.value(schema, Spot { property: "answer", index: 0, depth: 0 }).to_string()
         }
     }
@@ -209,7 +209,7 @@ fn summary(facts: &[(String, String)], prompt: &str) -> String {
     format!("Simulated summary. {}.", parts.join("; "))
 }
 
-/// The `label: value` lines of a prompt (also those of printed JSON), the telling ones first.
+/// The `label: value` lines of a prompt (also those of printed JSON), the ranked ones first.
 fn facts(prompt: &str) -> Vec<(String, String)> {
     let clean =
         |text: &str| text.trim_matches(|sign: char| sign.is_whitespace() || "\"',-*#•`{}[]".contains(sign)).to_owned();
@@ -227,10 +227,10 @@ fn facts(prompt: &str) -> Vec<(String, String)> {
         })
         .take(24)
         .collect();
-    let telling = ["name", "job", "title", "role", "stage", "source", "company"];
+    let ranked = ["name", "job", "title", "role", "stage", "source", "company"];
     facts.sort_by_key(|(label, _)| {
         let label = label.to_lowercase();
-        telling.iter().position(|word| label.contains(word)).unwrap_or(telling.len())
+        ranked.iter().position(|word| label.contains(word)).unwrap_or(ranked.len())
     });
     facts
 }

@@ -21,7 +21,7 @@ const OUTPUT_TOKENS_MAX: u64 = 65_536;
 
 /// A request that the API would answer.
 #[derive(Debug, Clone)]
-pub struct Asked {
+pub struct GenerateRequest {
     /// The instruction and all contents: what is counted as prompt tokens.
     pub text: String,
     /// The contents alone: where the facts are.
@@ -34,7 +34,7 @@ pub struct Asked {
     pub hash: u64,
 }
 
-impl Asked {
+impl GenerateRequest {
     /// Reads a body.
     ///
     /// # Errors

@@ -3,12 +3,13 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{reply, request::Asked};
+use super::{reply, request::GenerateRequest};
+use crate::wire::{given, with};
 
 /// Body of `POST /_control/gemini/scenario`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Order {
+pub struct ScenarioRequest {
     pub name: Scenario,
     /// Requests until it is `ok` again; none means until changed.
     #[serde(default)]
@@ -62,22 +63,14 @@ pub fn tokens(text: &str) -> u64 {
 }
 
 fn usage(prompt: u64, candidates: Option<u64>, thoughts: u64) -> Value {
-    let mut usage = json!({
-        "promptTokenCount": prompt,
-        "totalTokenCount": prompt + candidates.unwrap_or(0) + thoughts,
-        "promptTokensDetails": [{"modality": "TEXT", "tokenCount": prompt}],
+    let details = |count: u64| json!([{"modality": "TEXT", "tokenCount": count}]);
+    let usage = json!({
+        "promptTokenCount": prompt, "totalTokenCount": prompt + candidates.unwrap_or(0) + thoughts,
+        "promptTokensDetails": details(prompt),
     });
-    if let Some(fields) = usage.as_object_mut() {
-        if let Some(candidates) = candidates {
-            fields.insert("candidatesTokenCount".to_owned(), json!(candidates));
-            fields
-                .insert("candidatesTokensDetails".to_owned(), json!([{"modality": "TEXT", "tokenCount": candidates}]));
-        }
-        if thoughts > 0 {
-            fields.insert("thoughtsTokenCount".to_owned(), json!(thoughts));
-        }
-    }
-    usage
+    let usage = with(usage, given("candidatesTokenCount", candidates));
+    let usage = with(usage, given("candidatesTokensDetails", candidates.map(details)));
+    with(usage, given("thoughtsTokenCount", Some(thoughts).filter(|count| *count > 0)))
 }
 
 fn candidate(text: &str, finish: &str, high: Option<&str>) -> Value {
@@ -90,9 +83,9 @@ fn candidate(text: &str, finish: &str, high: Option<&str>) -> Value {
 }
 
 /// The body of a 200, without model version and response id. The quota and overload scenarios never come here.
-pub fn answer(scenario: Scenario, asked: &Asked) -> Value {
-    let prompt = tokens(&asked.text);
-    let thoughts = if asked.thinks { 20 + asked.hash % 40 } else { 0 };
+pub fn answer(scenario: Scenario, request: &GenerateRequest) -> Value {
+    let prompt = tokens(&request.text);
+    let thoughts = if request.thinks { 20 + request.hash % 40 } else { 0 };
     match scenario {
         Scenario::PromptBlocked => json!({
             "promptFeedback": {"blockReason": "SAFETY", "safetyRatings": ratings(Some("HARM_CATEGORY_HATE_SPEECH"))},
@@ -107,25 +100,25 @@ pub fn answer(scenario: Scenario, asked: &Asked) -> Value {
         }
         Scenario::MaxTokensEmpty => json!({
             "candidates": [{"content": {"role": "model"}, "finishReason": "MAX_TOKENS", "index": 0}],
-            "usageMetadata": usage(prompt, None, asked.max_output_tokens.unwrap_or(1_024)),
+            "usageMetadata": usage(prompt, None, request.max_output_tokens.unwrap_or(1_024)),
         }),
         Scenario::UnknownFinishReason => {
-            let text = reply::text(asked);
+            let text = reply::text(request);
             json!({
                 "candidates": [candidate(&text, "REASON_OF_NEXT_YEAR", None)],
                 "usageMetadata": usage(prompt, Some(tokens(&text)), thoughts),
             })
         }
         Scenario::Ok | Scenario::QuotaPerMinute | Scenario::QuotaPerDay | Scenario::Overloaded => {
-            ordinary(asked, prompt, thoughts)
+            ordinary(request, prompt, thoughts)
         }
     }
 }
 
 /// The budget covers thoughts and text, as it does at Google: what does not fit is cut off and said so.
-fn ordinary(asked: &Asked, prompt: u64, thoughts: u64) -> Value {
-    let text = reply::text(asked);
-    let budget = asked.max_output_tokens.unwrap_or(u64::MAX);
+fn ordinary(request: &GenerateRequest, prompt: u64, thoughts: u64) -> Value {
+    let text = reply::text(request);
+    let budget = request.max_output_tokens.unwrap_or(u64::MAX);
     if thoughts + tokens(&text) <= budget {
         return json!({
             "candidates": [candidate(&text, "STOP", None)],

@@ -13,7 +13,7 @@ use axum::{
 };
 use serde_json::json;
 
-use super::account::World;
+use super::{account::World, seed};
 use crate::wire::{Call, basic, form};
 
 fn refused(status: StatusCode, error: &str) -> Response {
@@ -34,7 +34,8 @@ pub async fn apply(Held(world): Held<Arc<World>>, call: Call) -> Response {
         let missing: Vec<&str> = missing.collect();
         return refused(StatusCode::UNPROCESSABLE_ENTITY, &format!("Invalid attributes: {}", missing.join(",")));
     };
-    match account.with(|state| state.apply_on_board(post, first, last, mail, field("phone"))) {
+    let person = seed::candidate(first, last, Some(mail), field("phone"));
+    match account.state().apply_on_board(post, person) {
         Some(_) => Json(json!({"success": "Candidate saved successfully"})).into_response(),
         None => refused(StatusCode::NOT_FOUND, "Job not found"),
     }

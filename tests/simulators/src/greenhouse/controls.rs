@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{Json, http::StatusCode};
+use axum::Json;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -13,29 +13,18 @@ use crate::control::Controls;
 #[serde(deny_unknown_fields)]
 struct Limit {
     limit: Option<u64>,
-    #[serde(default = "yes")]
-    retry_after: bool,
-}
-
-const fn yes() -> bool {
-    true
+    retry_after: Option<bool>,
 }
 
 /// The table of these routes.
 pub(super) fn controls() -> Controls<Arc<World>> {
     Controls::default()
-        .show("POST /{account}/expire", |account: &Account| {
-            account.expire_tokens();
-            StatusCode::NO_CONTENT
-        })
-        .show("POST /{account}/revoke", |account: &Account| {
-            account.revoke();
-            StatusCode::NO_CONTENT
-        })
+        .act("POST /{account}/expire", Account::expire_tokens)
+        .act("POST /{account}/revoke", |account: &Account| account.state().vendor.gate.revoke())
         .show("POST /{account}/authorize", |account: &Account| Json(json!({"refresh_token": account.authorize()})))
         .set("POST /{account}/limit", |account: &Account, Limit { limit, retry_after }| {
-            account.set_limit(limit);
-            account.set_retry_after(retry_after);
+            let gate = &mut account.state().vendor.gate;
+            (gate.harvest.limit, gate.retry_after) = (limit, retry_after.unwrap_or(true));
             Ok(())
         })
 }

@@ -15,11 +15,16 @@ use axum::{
 use serde_json::{Value, json};
 
 use super::{
-    account::{Account, World, account_of},
+    account::World,
+    gate::account_of,
     list::{Unprocessable, Wanted},
+    state::State,
     table::Table,
 };
-use crate::wire::{Call, bearer};
+use crate::{
+    gate::Counted,
+    wire::{Call, bearer},
+};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json;charset=utf-8");
 
@@ -45,22 +50,23 @@ impl IntoResponse for Unprocessable {
 }
 
 /// Lets a request in that has a token and room in the window, and writes the headers of the limit.
-pub fn admitted(world: &World, headers: &HeaderMap, answer: impl FnOnce(&Account, &str) -> Response) -> Response {
+pub fn admitted(world: &World, headers: &HeaderMap, answer: impl FnOnce(&mut State, &str) -> Response) -> Response {
     let unauthorized = || refused(StatusCode::UNAUTHORIZED, "Unauthorized", vec![json!("Token could not be decoded.")]);
     let Some(token) = bearer(headers) else { return unauthorized() };
     let Some(account) = account_of(token).and_then(|name| world.existing(name)) else { return unauthorized() };
-    let now_ms = account.now_ms();
-    let Some(admin) = account.gate().tokens.check(token, now_ms) else { return unauthorized() };
-    let counted = account.gate().count(now_ms);
-    let request_id = request_id(token, now_ms, counted.map_or(0, |(counted, _)| counted.remaining));
-    let mut response = if counted.is_some_and(|(counted, _)| counted.refused()) {
+    let state = &mut *account.state();
+    let now_ms = state.now_ms();
+    let Some(admin) = state.vendor.gate.tokens.check(token, now_ms) else { return unauthorized() };
+    let counted = state.vendor.gate.harvest.count(now_ms);
+    let request_id = request_id(token, now_ms, counted.map_or(0, |counted| counted.remaining));
+    let mut response = if counted.is_some_and(Counted::refused) {
         refused(StatusCode::TOO_MANY_REQUESTS, "Too Many Requests", vec![json!("Rate limit exceeded")])
     } else if admin {
-        answer(&account, &request_id)
+        answer(state, &request_id)
     } else {
         refused(StatusCode::FORBIDDEN, "Forbidden", vec![json!("The user is not a site admin.")])
     };
-    account.gate().write(counted, now_ms, &mut response);
+    state.vendor.gate.write(counted, now_ms, &mut response);
     if let Ok(value) = HeaderValue::try_from(request_id) {
         response.headers_mut().insert("x-request-id", value);
     }
@@ -76,12 +82,12 @@ fn request_id(token: &str, now_ms: i64, remaining: u64) -> String {
 async fn list(Held(world): Held<Arc<World>>, call: Call) -> Response {
     let path = call.at(0);
     let Some(table) = Table::named(path) else { return not_found() };
-    admitted(&world, &call.headers, |account, request_id| {
+    admitted(&world, &call.headers, |state, request_id| {
         let wanted = match Wanted::read(table, &call.query) {
             Ok(wanted) => wanted,
             Err(refused) => return refused.into_response(),
         };
-        let (body, next) = account.with(|state| wanted.page(&state.store, table, request_id));
+        let (body, next) = wanted.page(&state.store, table, request_id);
         let link = next.map_or_else(String::new, |cursor| {
             let cursor = cursor.replace('=', "%3D");
             format!("<http://{}/greenhouse/harvest/v3/{path}?cursor={cursor}>; rel=\"next\"", call.host())

@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 
 use super::{
-    seed,
     state::State,
     table::{Row, Table, time},
     webhook,
@@ -15,16 +14,17 @@ impl State {
     pub fn apply(&mut self, candidate: u64, job: u64, post: Option<u64>) -> Option<u64> {
         let stage = self.stages(job).first().copied()?;
         self.store.row(Table::Candidates, candidate)?;
-        let id = self.add_application(candidate, Some(job), post, false, Vec::new());
+        let id = self.add_application(json!({"candidate_id": candidate, "job_id": job, "job_post_id": post}));
         self.enter(id, stage);
-        self.tell("new_candidate_application", |state| webhook::application(state, id));
+        self.record_event("new_candidate_application", |state| webhook::application(state, id));
         Some(id)
     }
 
     /// Somebody is considered for jobs without having applied.
     pub fn consider(&mut self, candidate: u64, jobs: Vec<u64>) -> u64 {
-        let id = self.add_application(candidate, None, None, true, jobs);
-        self.tell("new_prospect_application", |state| webhook::application(state, id));
+        let id =
+            self.add_application(json!({"candidate_id": candidate, "prospect": true, "prospective_job_ids": jobs}));
+        self.record_event("new_prospect_application", |state| webhook::application(state, id));
         id
     }
 
@@ -35,34 +35,26 @@ impl State {
         self.apply(candidate, job, None)
     }
 
-    fn add_application(
-        &mut self,
-        candidate: u64,
-        job: Option<u64>,
-        post: Option<u64>,
-        prospect: bool,
-        prospective: Vec<u64>,
-    ) -> u64 {
+    fn add_application(&mut self, fields: Value) -> u64 {
         let source = self.store.rows(Table::Sources).keys().next().copied();
-        self.add(
-            Table::Applications,
-            json!({
-                "candidate_id": candidate, "job_id": job, "job_post_id": post, "source_id": source, "prospect": prospect,
-                "prospective_job_ids": prospective,
-            }),
-        )
+        self.add(Table::Applications, with(fields, json!({"source_id": source})))
     }
 
     /// The active stages of a job in their order.
     pub fn stages(&self, job: u64) -> Vec<u64> {
-        let rows = self.store.of(Table::Jobs, job, Table::JobInterviewStages).into_iter();
+        let rows = self.store.children(Table::Jobs, job, Table::JobInterviewStages);
         let mut stages: Vec<(u64, u64)> = rows
-            .filter_map(|id| self.store.row(Table::JobInterviewStages, id))
             .filter(|row| row.is("active"))
             .map(|row| (row.number("sort_order").unwrap_or_default(), row.id))
             .collect();
         stages.sort_unstable();
         stages.into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// The openings of a job that are not filled.
+    pub fn open_openings(&self, job: u64) -> Vec<u64> {
+        let openings = self.store.children(Table::Jobs, job, Table::Openings);
+        openings.filter(|row| row.is("open")).map(|row| row.id).collect()
     }
 
     fn enter(&mut self, application: u64, stage: u64) {
@@ -109,7 +101,7 @@ impl State {
     /// An active application goes to another stage of its job.
     pub fn move_to(&mut self, application: u64, stage: u64) {
         self.enter(application, stage);
-        self.tell("candidate_stage_change", |state| webhook::application(state, application));
+        self.record_event("candidate_stage_change", |state| webhook::application(state, application));
     }
 
     /// An active application goes to the first stage of another job.
@@ -126,16 +118,14 @@ impl State {
         self.end(application, "rejected", now.clone());
         let details = json!({"application_id": application, "rejection_reason_id": reason, "rejected_at": now});
         self.add(Table::RejectionDetails, details);
-        self.tell("reject_candidate", |state| webhook::application(state, application));
+        self.record_event("reject_candidate", |state| webhook::application(state, application));
     }
 
     /// A rejected application is active again.
     pub fn unreject(&mut self, application: u64) {
-        for details in self.store.of(Table::Applications, application, Table::RejectionDetails) {
-            self.store.remove(Table::RejectionDetails, details);
-        }
+        self.store.remove_children(Table::Applications, application, &[Table::RejectionDetails]);
         self.resume(application);
-        self.tell("unreject_candidate", |state| webhook::application(state, application));
+        self.record_event("unreject_candidate", |state| webhook::application(state, application));
     }
 
     /// An active application is hired and fills this opening; the last one closes the job.
@@ -143,13 +133,9 @@ impl State {
         let now = time(self.now_ms());
         self.end(application, "hired", Value::Null);
         self.set(Table::Openings, opening, json!({"open": false, "closed_at": now, "application_id": application}));
-        self.tell("hire_candidate", |state| webhook::hired(state, application, opening));
+        self.record_event("hire_candidate", |state| webhook::hired(state, application, opening));
         let job = self.store.row(Table::Openings, opening).and_then(|row| row.number("job_id"));
-        let open = |state: &Self, job| {
-            let ids = state.store.of(Table::Jobs, job, Table::Openings);
-            ids.into_iter().any(|id| state.store.row(Table::Openings, id).is_some_and(|row| row.is("open")))
-        };
-        if let Some(job) = job.filter(|job| !open(self, *job)) {
+        if let Some(job) = job.filter(|job| self.open_openings(*job).is_empty()) {
             self.set_job_status(job, "closed");
         }
     }
@@ -160,7 +146,7 @@ impl State {
         for opening in self.store.of(Table::Applications, application, Table::Openings) {
             self.set(Table::Openings, opening, json!({"open": true, "closed_at": null, "application_id": null}));
         }
-        self.tell("unhire_candidate", |state| webhook::application(state, application));
+        self.record_event("unhire_candidate", |state| webhook::application(state, application));
         let job = self.store.row(Table::Applications, application).and_then(|row| row.number("job_id"));
         let closed = |job: &Row| job.text("status") == Some("closed");
         if let Some(job) = job.filter(|job| self.store.row(Table::Jobs, *job).is_some_and(closed)) {
@@ -169,35 +155,31 @@ impl State {
     }
 
     /// Changes an application, which the webhook `application_updated` tells.
-    pub fn update_application(&mut self, application: u64, work: impl FnOnce(&mut Row)) {
-        self.change(Table::Applications, application, work);
-        self.tell("application_updated", |state| webhook::application(state, application));
+    pub fn update_application(&mut self, application: u64, fields: Value) {
+        self.set(Table::Applications, application, fields);
+        self.record_event("application_updated", |state| webhook::application(state, application));
     }
 
-    pub fn update_candidate(&mut self, candidate: u64, work: impl FnOnce(&mut Row)) {
-        self.change(Table::Candidates, candidate, work);
-        self.tell("update_candidate", |state| webhook::candidate_alone(state, candidate));
+    pub fn update_candidate(&mut self, candidate: u64, fields: Value) {
+        self.set(Table::Candidates, candidate, fields);
+        self.record_event("update_candidate", |state| webhook::candidate_alone(state, candidate));
     }
 
     /// Forgets who somebody is.
     pub fn anonymize(&mut self, candidate: u64) -> bool {
-        let nobody = json!({"first_name": "Anonymized", "last_name": null, "title": null});
-        self.set(Table::Candidates, candidate, with(nobody, json!({"email_addresses": [], "phone_numbers": []})));
+        let anonymous = json!({"first_name": "Anonymized", "last_name": null, "title": null});
+        self.set(Table::Candidates, candidate, with(anonymous, json!({"email_addresses": [], "phone_numbers": []})));
         let fields = ["full_name", "current_title", "email_addresses", "phone_numbers"];
-        self.tell("candidate_anonymized", |_| json!({"candidate_id": candidate, "anonymized_fields": fields}));
+        self.record_event("candidate_anonymized", |_| json!({"candidate_id": candidate, "anonymized_fields": fields}));
         true
     }
 
     /// Takes out an application and all that hangs on it.
     fn drop_application(&mut self, application: u64) -> Option<Row> {
         let row = self.store.remove(Table::Applications, application)?;
-        for table in
-            [Table::ApplicationStages, Table::Interviews, Table::Offers, Table::Scorecards, Table::RejectionDetails]
-        {
-            for id in self.store.of(Table::Applications, application, table) {
-                self.store.remove(table, id);
-            }
-        }
+        let tables =
+            [Table::ApplicationStages, Table::Interviews, Table::Offers, Table::Scorecards, Table::RejectionDetails];
+        self.store.remove_children(Table::Applications, application, &tables);
         for opening in self.store.of(Table::Applications, application, Table::Openings) {
             self.set(Table::Openings, opening, json!({"application_id": null}));
         }
@@ -207,7 +189,7 @@ impl State {
     /// Deletes an application; no other webhook tells of what hung on it.
     pub fn delete_application(&mut self, application: u64) -> bool {
         let Some(row) = self.drop_application(application) else { return false };
-        self.tell("delete_application", |_| webhook::deleted_application(&row));
+        self.record_event("delete_application", |_| webhook::deleted_application(&row));
         true
     }
 
@@ -217,12 +199,10 @@ impl State {
         for application in &applications {
             self.drop_application(*application);
         }
-        for note in self.store.of(Table::Candidates, candidate, Table::Notes) {
-            self.store.remove(Table::Notes, note);
-        }
+        self.store.remove_children(Table::Candidates, candidate, &[Table::Notes]);
         let Some(row) = self.store.remove(Table::Candidates, candidate) else { return false };
         let person = with(webhook::person(&row), json!({"deleted_application_ids": applications}));
-        self.tell("delete_candidate", |_| json!({"person": person}));
+        self.record_event("delete_candidate", |_| json!({"person": person}));
         true
     }
 
@@ -238,21 +218,14 @@ impl State {
         }
         let Some(row) = self.store.remove(Table::Candidates, gone) else { return false };
         let person = with(webhook::person(&row), json!({"new_candidate_id": survivor}));
-        self.tell("merge_candidate", |_| json!({"person": person}));
+        self.record_event("merge_candidate", |_| json!({"person": person}));
         true
     }
 
-    /// Somebody applies on the job board.
-    pub fn apply_on_board(
-        &mut self,
-        post: u64,
-        first: &str,
-        last: &str,
-        mail: &str,
-        phone: Option<&str>,
-    ) -> Option<u64> {
+    /// A person with these fields applies on the job board.
+    pub fn apply_on_board(&mut self, post: u64, person: Value) -> Option<u64> {
         let job = self.store.row(Table::JobPosts, post).filter(|row| row.is("live"))?.number("job_id")?;
-        let candidate = self.add(Table::Candidates, seed::candidate(first, last, Some(mail), phone));
+        let candidate = self.add(Table::Candidates, person);
         self.apply(candidate, job, Some(post))
     }
 }

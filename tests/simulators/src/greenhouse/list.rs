@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use url::form_urlencoded;
 
-use super::table::{Row, Shown, Store, Table};
+use super::table::{Kind as _, Listed, Row, Table};
+use crate::world::store::Store;
 
 const PER_PAGE: usize = 100;
 const PER_PAGE_MAX: usize = 500;
@@ -145,11 +146,11 @@ impl Wanted {
         if let Some(address) = text("email").filter(|_| table == Table::Candidates) {
             self.filters.push(Filter::Address(address.to_lowercase()));
         }
-        let asked = |name: &str| text(name) == Some("true");
+        let flag = |name: &str| text(name) == Some("true");
         match table {
             Table::JobPosts if text("active").is_none() => self.filters.push(Filter::Is("active", json!(true))),
-            Table::Users if !asked("show_service_accounts") => self.filters.push(Filter::Without("_service")),
-            Table::RejectionReasons if !asked("include_defaults") => self.filters.push(Filter::Without("_builtin")),
+            Table::Users if !flag("show_service_accounts") => self.filters.push(Filter::Without("_service")),
+            Table::RejectionReasons if !flag("include_defaults") => self.filters.push(Filter::Without("_builtin")),
             _ => {}
         }
         Ok(())
@@ -181,7 +182,7 @@ impl Wanted {
     }
 
     /// The page as JSON, and the cursor of the next one when there is one.
-    pub fn page(&self, store: &Store, table: Table, request_id: &str) -> (String, Option<String>) {
+    pub fn page(&self, store: &Store<Table>, table: Table, request_id: &str) -> (String, Option<String>) {
         let from = self.from.unwrap_or(u64::MAX);
         let chosen = self.chosen(store, table);
         let mut rows: Box<dyn Iterator<Item = &Row>> = match &chosen {
@@ -195,13 +196,13 @@ impl Wanted {
                 next = Some(self.cursor(row.id, request_id));
                 break;
             }
-            page.push(Shown(row, self.fields.as_deref()));
+            page.push(Listed(row, self.fields.as_deref()));
         }
         (serde_json::to_string(&page).unwrap_or_default(), next)
     }
 
     /// The ids of which only some are wanted, lowest first, where a filter names them or what they refer to.
-    fn chosen(&self, store: &Store, table: Table) -> Option<Vec<u64>> {
+    fn chosen(&self, store: &Store<Table>, table: Table) -> Option<Vec<u64>> {
         self.filters.iter().find_map(|filter| {
             let mut ids = match filter {
                 Filter::Ids(ids) => ids.clone(),

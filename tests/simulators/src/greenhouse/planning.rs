@@ -17,13 +17,13 @@ pub const RATINGS: [&str; 6] = ["definitely_not", "no", "mixed", "yes", "strong_
 impl State {
     pub fn new_job(&mut self, chance: &mut Chance, status: &str) -> u64 {
         let job = seed::job(self, chance, status);
-        self.tell("job_created", |state| json!({"job": webhook::job(state, job)}));
+        self.record_event("job_created", |state| json!({"job": webhook::job(state, job)}));
         job
     }
 
     pub fn update_job(&mut self, job: u64, fields: Value) {
         self.set(Table::Jobs, job, fields);
-        self.tell("job_updated", |state| json!({"job": webhook::job(state, job)}));
+        self.record_event("job_updated", |state| json!({"job": webhook::job(state, job)}));
     }
 
     /// Opens or closes a job; opening a draft is told as its approval as well.
@@ -34,7 +34,7 @@ impl State {
         let opened = if draft { json!({"opened_at": now}) } else { json!({}) };
         self.update_job(job, with(json!({"status": status, "closed_at": closed}), opened));
         if draft && status == "open" {
-            self.tell(
+            self.record_event(
                 "job_approved",
                 |state| json!({"approval_flow": {"approval_flow_type": "open_job"}, "job": webhook::job(state, job)}),
             );
@@ -49,12 +49,8 @@ impl State {
             return false;
         }
         let Some(row) = self.store.remove(Table::Jobs, job) else { return false };
-        for table in tables {
-            for id in self.store.of(Table::Jobs, job, table) {
-                self.store.remove(table, id);
-            }
-        }
-        self.tell("job_deleted", |_| json!({"job": {"id": job, "name": row.get("name")}}));
+        self.store.remove_children(Table::Jobs, job, &tables);
+        self.record_event("job_deleted", |_| json!({"job": {"id": job, "name": row.get("name")}}));
         true
     }
 
@@ -68,7 +64,7 @@ impl State {
             return false;
         }
         self.set(Table::JobInterviewStages, stage, json!({"active": false}));
-        self.tell("job_interview_stage_deleted", |state| {
+        self.record_event("job_interview_stage_deleted", |state| {
             let row = state.store.row(Table::JobInterviewStages, stage);
             json!({"job_interview_stage": row.map(|row| {
                 let times = json!({"created_at": time(row.created), "updated_at": time(row.updated), "active": true});
@@ -81,19 +77,19 @@ impl State {
     /// A new post of a job.
     pub fn new_post(&mut self, job: u64, title: &str, live: bool) -> u64 {
         let post = seed::post(self, job, title, live);
-        self.tell("job_post_created", |state| webhook::post(state, post));
+        self.record_event("job_post_created", |state| webhook::post(state, post));
         post
     }
 
     pub fn update_post(&mut self, post: u64, fields: Value) {
         self.set(Table::JobPosts, post, fields);
-        self.tell("job_post_updated", |state| webhook::post(state, post));
+        self.record_event("job_post_updated", |state| webhook::post(state, post));
     }
 
     /// Deletes a post: it is told only to who asks for those that are not active.
     pub fn delete_post(&mut self, post: u64) {
         self.set(Table::JobPosts, post, json!({"active": false, "live": false}));
-        self.tell("job_post_deleted", |state| json!({"job_post": webhook::post(state, post)}));
+        self.record_event("job_post_deleted", |state| json!({"job_post": webhook::post(state, post)}));
     }
 
     /// Schedules an interview of an active application in the stage that it is in. No webhook tells it.
@@ -112,11 +108,11 @@ impl State {
     }
 
     pub fn delete_interview(&mut self, interview: u64) -> bool {
-        let gone = self.store.remove(Table::Interviews, interview).is_some();
-        if gone {
-            self.tell("interview_deleted", |_| json!({"interview": {"id": interview}}));
+        if self.store.remove(Table::Interviews, interview).is_none() {
+            return false;
         }
-        gone
+        self.record_event("interview_deleted", |_| json!({"interview": {"id": interview}}));
+        true
     }
 
     /// Begins a scorecard for an interview. No webhook tells it.
@@ -137,7 +133,7 @@ impl State {
 
     pub fn delete_scorecard(&mut self, scorecard: u64) -> bool {
         let Some(row) = self.store.remove(Table::Scorecards, scorecard) else { return false };
-        self.tell("scorecard_deleted", |state| {
+        self.record_event("scorecard_deleted", |state| {
             let application = state.store.parent(&row, "application_id", Table::Applications);
             let card = json!({
                 "candidate_id": application.map(|row| row.get("candidate_id")), "created_at": time(row.created),
@@ -152,35 +148,33 @@ impl State {
     pub fn offer(&mut self, application: u64, in_days: i64) -> Option<u64> {
         let row = self.store.row(Table::Applications, application)?;
         let (job, candidate) = (row.number("job_id")?, row.number("candidate_id")?);
-        let earlier = self.store.of(Table::Applications, application, Table::Offers);
+        let earlier = self.store.children(Table::Applications, application, Table::Offers);
+        let earlier: Vec<(u64, Value)> = earlier.map(|row| (row.id, row.get("status").clone())).collect();
         let version = earlier.len() + 1;
-        for offer in earlier {
-            let current = self.store.row(Table::Offers, offer).and_then(|row| row.text("status"));
-            if current != Some("Deprecated") {
-                self.update_offer(offer, json!({"status": "Deprecated"}));
-            }
+        for offer in earlier.iter().filter(|(_, status)| status != "Deprecated").map(|(id, _)| *id) {
+            self.update_offer(offer, json!({"status": "Deprecated"}));
         }
         let starts = if in_days == 0 { Value::Null } else { date(self.now_ms() + in_days * DAY_MS) };
         let of = json!({"application_id": application, "job_id": job, "candidate_id": candidate});
         let offer = self.add(Table::Offers, with(of, json!({"version": version, "starts_on": starts})));
-        self.tell("offer_created", |state| webhook::offer(state, offer));
+        self.record_event("offer_created", |state| webhook::offer(state, offer));
         Some(offer)
     }
 
     pub fn update_offer(&mut self, offer: u64, fields: Value) {
         self.set(Table::Offers, offer, fields);
-        self.tell("offer_updated", |state| webhook::offer(state, offer));
+        self.record_event("offer_updated", |state| webhook::offer(state, offer));
     }
 
     /// Approves an offer, which changes nothing that the lists tell but its time.
     pub fn approve_offer(&mut self, offer: u64) {
         self.set(Table::Offers, offer, json!({}));
-        self.tell("offer_approved", |state| webhook::offer(state, offer));
+        self.record_event("offer_approved", |state| webhook::offer(state, offer));
     }
 
     pub fn delete_offer(&mut self, offer: u64) -> bool {
         let Some(row) = self.store.remove(Table::Offers, offer) else { return false };
-        self.tell("offer_deleted", |_| webhook::deleted_offer(&row));
+        self.record_event("offer_deleted", |_| webhook::deleted_offer(&row));
         true
     }
 
@@ -193,9 +187,9 @@ impl State {
         let unit = with(row.part("name parent_id external_id"), json!({"child_ids": []}));
         if table == Table::Offices {
             let located = with(unit, json!({"location": {"name": row.get("location")}}));
-            self.tell("office_deleted", |_| json!({"office": located}));
+            self.record_event("office_deleted", |_| json!({"office": located}));
         } else {
-            self.tell("department_deleted", |_| json!({"department": unit}));
+            self.record_event("department_deleted", |_| json!({"department": unit}));
         }
         true
     }

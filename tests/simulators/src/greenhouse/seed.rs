@@ -3,26 +3,19 @@
 use serde_json::{Value, json};
 
 use super::{
-    state::{State, spread},
+    state::State,
     table::{Table, time},
 };
 use crate::{
     wire::with,
     world::{
-        Chance, Clock,
+        Chance,
         words::{COMPANIES, FIRST_NAMES, LAST_NAMES, TITLES},
     },
 };
 
 const STAGES: [&str; 5] = ["Application Review", "Phone Screen", "Technical Interview", "On-site & Dinner", "Offer"];
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
-
-/// An account with its first users, departments, offices and jobs.
-pub fn account(name: &str, clock: Clock) -> State {
-    let mut state = State::empty(name, clock);
-    state.in_the_past(1_000, |state| organization(state, &mut Chance::new(spread(name))));
-    state
-}
 
 /// The first users, departments, offices, reasons, sources and jobs. The user `1` is the site admin that tokens act for.
 pub fn organization(state: &mut State, chance: &mut Chance) {
@@ -70,8 +63,8 @@ pub fn office(state: &mut State, name: &str, location: Option<&str>, parent: Opt
 
 /// A new job with its plan of interviews, openings and, when it is open, a live post.
 pub fn job(state: &mut State, chance: &mut Chance, status: &str) -> u64 {
-    let department = state.store.pick(Table::Departments, chance).map(|row| row.id).filter(|_| chance.percent(90));
-    let office = state.store.pick(Table::Offices, chance).map(|row| row.id).filter(|_| chance.percent(90));
+    let department = state.any(Table::Departments, chance).filter(|_| chance.percent(90));
+    let office = state.any(Table::Offices, chance).filter(|_| chance.percent(90));
     let name = chance.pick(&TITLES);
     let opened = if status == "draft" { Value::Null } else { time(state.now_ms() - 20 * DAY_MS) };
     let id = state.add(

@@ -8,9 +8,9 @@ use std::{
     time::Duration,
 };
 
-use axum::{Json, http::HeaderMap};
+use axum::Json;
 use bytes::Bytes;
-use futures::{StreamExt, stream};
+use futures::{FutureExt, StreamExt, stream};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -18,8 +18,7 @@ use super::signature::{escape, new_event_id, sign};
 use crate::{
     clock,
     control::{Control, Refused, parse},
-    journal::{self, Entry},
-    sender::{Attempt, Receiver, check_times},
+    sender::{Receiver, check_times, once},
     wire::with,
     world,
 };
@@ -62,17 +61,9 @@ pub struct Delivery {
     /// Up to seven attempts until a 200, with the documented pauses.
     #[serde(default)]
     pub retry: bool,
-    /// Factor on the pauses of 1, 15, 60, 120, 240 and 480 minutes.
-    #[serde(default = "ten_thousandth")]
-    pub retry_scale: f64,
-}
-
-const fn once() -> u64 {
-    1
-}
-
-const fn ten_thousandth() -> f64 {
-    0.0001
+    /// Factor on the pauses of 1, 15, 60, 120, 240 and 480 minutes, 0.0001 when absent.
+    #[serde(default)]
+    pub retry_scale: Option<f64>,
 }
 
 /// Sends all deliveries; answers the signature and the attempts, in the order in which they ended.
@@ -100,53 +91,17 @@ pub async fn deliver(control: Arc<Control>, body: Bytes) -> Result<Json<Value>, 
     }
     let headers = [("signature", signature.clone()), ("greenhouse-event-id", event_id.clone())];
     let delivery = world::Delivery::json(&headers, body);
-    let pauses = if order.retry { pauses(order.retry_scale)? } else { Vec::new() };
+    let pauses = if order.retry { pauses(order.retry_scale.unwrap_or(0.0001))? } else { Vec::new() };
     let at_once = if order.concurrently { usize::try_from(order.times).unwrap_or(usize::MAX) } else { 1 };
-    let deliveries =
-        stream::iter(1..=order.times).map(|number| attempts(&control, &receiver, &delivery, &pauses, number));
+    let deliveries = stream::iter(1..=order.times).map(|number| {
+        let sent = receiver.send_until((&delivery, Some(&control)), &pauses, |status| status == 200);
+        sent.map(move |attempts| {
+            let said = |(attempt, _, done)| with(json!({"delivery": number, "attempt": attempt}), json!(done));
+            attempts.into_iter().map(said).collect()
+        })
+    });
     let responses: Vec<Vec<Value>> = deliveries.buffer_unordered(at_once).collect().await;
     Ok(Json(json!({"event_id": event_id, "signature": signature, "responses": responses.concat()})))
-}
-
-async fn attempts(
-    control: &Control,
-    receiver: &Receiver,
-    delivery: &world::Delivery,
-    pauses: &[Duration],
-    number: u64,
-) -> Vec<Value> {
-    let mut attempts = Vec::new();
-    let mut pauses = pauses.iter();
-    loop {
-        let done = attempt(control, receiver, delivery).await;
-        let accepted = done.status == Some(200);
-        attempts.push(with(json!({"delivery": number, "attempt": attempts.len() + 1}), json!(done)));
-        match pauses.next() {
-            Some(pause) if !accepted => clock::sleep(*pause).await,
-            Some(_) | None => return attempts,
-        }
-    }
-}
-
-/// One attempt, which the journal lists.
-async fn attempt(control: &Control, receiver: &Receiver, delivery: &world::Delivery) -> Attempt {
-    let at = clock::now();
-    let headers: HeaderMap =
-        delivery.headers.iter().filter_map(|(name, value)| Some((name.parse().ok()?, value.parse().ok()?))).collect();
-    let number = control.journal().push(Entry {
-        at,
-        method: "POST".to_owned(),
-        path: receiver.url.path().to_owned(),
-        query: receiver.url.query().map(journal::redacted_query),
-        headers: journal::redacted_headers(&headers),
-        body: journal::body(&delivery.body),
-        status: None,
-    });
-    let done = receiver.send(delivery).await;
-    if let Some(status) = done.status {
-        control.journal().answered(number, at, status);
-    }
-    done
 }
 
 fn pauses(scale: f64) -> Result<Vec<Duration>, Refused> {

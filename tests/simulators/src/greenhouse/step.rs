@@ -8,13 +8,14 @@ use super::{
     state::State,
     table::{Row, Table},
 };
-use crate::world::{Chance, words::TITLES};
-
-/// Tries one kind of change; answers what it changed, or none when there was nothing to do it with.
-type Change = fn(&mut State, &mut Chance) -> Option<u64>;
+use crate::world::{
+    Chance,
+    state::{Change, happen},
+    words::TITLES,
+};
 
 /// The kinds of change with their weights; about a tenth of them deletes.
-const CHANGES: [(usize, (&str, Change)); 32] = [
+pub const CHANGES: [(usize, (&str, Change<State>)); 32] = [
     (14, ("candidate updated", update_candidate)),
     (7, ("application updated", update_application)),
     (15, ("application moved", move_application)),
@@ -43,20 +44,23 @@ const CHANGES: [(usize, (&str, Change)); 32] = [
     (1, ("post created", new_post)),
     (1, ("opening created", new_opening)),
     (2, ("organization changed", change_organization)),
-    (2, ("application deleted", |state, chance| delete(state, chance, Table::Applications, State::delete_application))),
-    (2, ("candidate deleted", |state, chance| delete(state, chance, Table::Candidates, State::delete_candidate))),
+    (
+        2,
+        ("application deleted", |state, chance| state.with_any(Table::Applications, chance, State::delete_application)),
+    ),
+    (2, ("candidate deleted", |state, chance| state.with_any(Table::Candidates, chance, State::delete_candidate))),
     (1, ("candidate merged", merge)),
-    (1, ("candidate anonymized", |state, chance| delete(state, chance, Table::Candidates, State::anonymize))),
-    (1, ("interview deleted", |state, chance| delete(state, chance, Table::Interviews, State::delete_interview))),
-    (1, ("scorecard deleted", |state, chance| delete(state, chance, Table::Scorecards, State::delete_scorecard))),
-    (1, ("offer deleted", |state, chance| delete(state, chance, Table::Offers, State::delete_offer))),
+    (1, ("candidate anonymized", |state, chance| state.with_any(Table::Candidates, chance, State::anonymize))),
+    (1, ("interview deleted", |state, chance| state.with_any(Table::Interviews, chance, State::delete_interview))),
+    (1, ("scorecard deleted", |state, chance| state.with_any(Table::Scorecards, chance, State::delete_scorecard))),
+    (1, ("offer deleted", |state, chance| state.with_any(Table::Offers, chance, State::delete_offer))),
     (1, ("job, stage or post deleted", delete_of_job)),
     (1, ("unit deleted", delete_unit)),
     (1, ("application transferred", transfer)),
 ];
 
 /// What happens to a newcomer of the past, in percent.
-const GROWTH: [(usize, Change); 10] = [
+const GROWTH: [(usize, Change<State>); 10] = [
     (12, apply_again),
     (4, prospect),
     (60, move_application),
@@ -68,14 +72,6 @@ const GROWTH: [(usize, Change); 10] = [
     (12, offer),
     (6, change_offer),
 ];
-
-pub fn step(state: &mut State, chance: &mut Chance) -> String {
-    let (what, change) = chance.weighted(&CHANGES).copied().unwrap_or(("candidate applied", newcomer));
-    let others: [(&str, Change); 3] =
-        [(what, change), ("candidate updated", update_candidate), ("candidate applied", newcomer)];
-    let done = others.into_iter().find_map(|(what, change)| Some(format!("{what} {}", change(state, chance)?)));
-    done.unwrap_or_default()
-}
 
 /// How many objects there are of the kinds that a client knows.
 pub fn objects(state: &State) -> usize {
@@ -94,11 +90,7 @@ pub fn grow(state: &mut State, chance: &mut Chance, wanted: usize) {
             if newcomer(state, chance).is_none() {
                 state.new_job(chance, "open");
             }
-            for (percent, change) in GROWTH {
-                if chance.percent(percent) {
-                    change(state, chance);
-                }
-            }
+            happen(state, chance, &GROWTH);
         }
     });
 }
@@ -110,31 +102,25 @@ fn pick_active(state: &State, chance: &mut Chance) -> Option<(u64, u64)> {
 }
 
 fn pick_status(state: &State, chance: &mut Chance, table: Table, status: &str) -> Option<u64> {
-    state.store.pick_where(table, chance, |row| row.text("status") == Some(status)).map(|row| row.id)
-}
-
-/// Lets `delete` do its work on any row.
-fn delete(state: &mut State, chance: &mut Chance, table: Table, delete: fn(&mut State, u64) -> bool) -> Option<u64> {
-    let id = state.store.pick(table, chance)?.id;
-    delete(state, id).then_some(id)
+    state.any_where(table, chance, |row| row.text("status") == Some(status))
 }
 
 fn update_candidate(state: &mut State, chance: &mut Chance) -> Option<u64> {
-    let id = state.store.pick(Table::Candidates, chance)?.id;
-    let (field, value) = match chance.below(4) {
-        0 => ("title", json!(chance.pick(&TITLES))),
-        1 => ("company", json!(format!("Company {} & Co", chance.below(500)))),
-        2 => ("phone_numbers", json!([{"value": format!("+48 22 {:07}", chance.below(9_999_999)), "type": "mobile"}])),
-        _ => ("email_addresses", json!([{"value": format!("new.{}@example.com", chance.draw()), "type": "personal"}])),
+    let id = state.any(Table::Candidates, chance)?;
+    let fields = match chance.below(4) {
+        0 => json!({"title": chance.pick(&TITLES)}),
+        1 => json!({"company": format!("Company {} & Co", chance.below(500))}),
+        2 => json!({"phone_numbers": [{"value": format!("+48 22 {:07}", chance.below(9_999_999)), "type": "mobile"}]}),
+        _ => json!({"email_addresses": [{"value": format!("new.{}@example.com", chance.draw()), "type": "personal"}]}),
     };
-    state.update_candidate(id, |row| row.set(field, value));
+    state.update_candidate(id, fields);
     Some(id)
 }
 
 fn update_application(state: &mut State, chance: &mut Chance) -> Option<u64> {
-    let id = state.store.pick(Table::Applications, chance)?.id;
+    let id = state.any(Table::Applications, chance)?;
     let address = format!("{} Mill Lane", chance.below(900));
-    state.update_application(id, |row| row.set("location_address", address));
+    state.update_application(id, json!({"location_address": address}));
     Some(id)
 }
 
@@ -161,36 +147,34 @@ fn newcomer(state: &mut State, chance: &mut Chance) -> Option<u64> {
 
 fn apply_again(state: &mut State, chance: &mut Chance) -> Option<u64> {
     let job = pick_status(state, chance, Table::Jobs, "open")?;
-    let candidate = state.store.pick(Table::Candidates, chance)?.id;
+    let candidate = state.any(Table::Candidates, chance)?;
     state.apply(candidate, job, None)
 }
 
 fn prospect(state: &mut State, chance: &mut Chance) -> Option<u64> {
-    let job = state.store.pick(Table::Jobs, chance)?.id;
-    let candidate = state.store.pick(Table::Candidates, chance)?.id;
+    let job = state.any(Table::Jobs, chance)?;
+    let candidate = state.any(Table::Candidates, chance)?;
     Some(state.consider(candidate, vec![job]))
 }
 
 fn convert(state: &mut State, chance: &mut Chance) -> Option<u64> {
     let open = |row: &Row| row.is("prospect") && row.text("status") == Some("in_process");
-    let prospect = state.store.pick_where(Table::Applications, chance, open)?.id;
+    let prospect = state.any_where(Table::Applications, chance, open)?;
     let job = pick_status(state, chance, Table::Jobs, "open")?;
     state.convert(prospect, job)
 }
 
 fn reject(state: &mut State, chance: &mut Chance) -> Option<u64> {
     let (id, _) = pick_active(state, chance)?;
-    let reason = state.store.pick(Table::RejectionReasons, chance)?.id;
+    let reason = state.any(Table::RejectionReasons, chance)?;
     state.reject(id, reason);
     Some(id)
 }
 
 fn hire(state: &mut State, chance: &mut Chance) -> Option<u64> {
     let (id, job) = pick_active(state, chance)?;
-    let openings = state.store.of(Table::Jobs, job, Table::Openings).into_iter();
-    let open: Vec<u64> =
-        openings.filter(|id| state.store.row(Table::Openings, *id).is_some_and(|row| row.is("open"))).collect();
-    state.hire(id, *chance.of(&open)?);
+    let opening = *chance.of(&state.open_openings(job))?;
+    state.hire(id, opening);
     Some(id)
 }
 
@@ -208,7 +192,7 @@ fn schedule(state: &mut State, chance: &mut Chance) -> Option<u64> {
 }
 
 fn hold_interview(state: &mut State, chance: &mut Chance) -> Option<u64> {
-    let id = state.store.pick(Table::Interviews, chance)?.id;
+    let id = state.any(Table::Interviews, chance)?;
     let words = ["scheduled", "awaiting_feedback", "complete", "collect_feedback", "skipped"];
     let status = chance.pick(&words);
     state.set(Table::Interviews, id, json!({"status": status}));
@@ -216,13 +200,13 @@ fn hold_interview(state: &mut State, chance: &mut Chance) -> Option<u64> {
 }
 
 fn score(state: &mut State, chance: &mut Chance) -> Option<u64> {
-    let draft = state.store.pick(Table::Scorecards, chance).map(|row| row.id).filter(|_| chance.percent(50));
+    let draft = state.any(Table::Scorecards, chance).filter(|_| chance.percent(50));
     if let Some(id) = draft {
         let rating = chance.pick(&RATINGS);
         state.submit_scorecard(id, rating);
         return Some(id);
     }
-    let interview = state.store.pick(Table::Interviews, chance)?.id;
+    let interview = state.any(Table::Interviews, chance)?;
     state.begin_scorecard(interview)
 }
 
@@ -251,11 +235,11 @@ fn update_job(state: &mut State, chance: &mut Chance) -> Option<u64> {
     match chance.below(5) {
         0 if draft => state.set_job_status(id, "open"),
         0 | 1 => {
-            let department = state.store.pick(Table::Departments, chance).map(|row| row.id);
+            let department = state.any(Table::Departments, chance);
             state.update_job(id, json!({"department_id": department}));
         }
         2 => {
-            let office = state.store.pick(Table::Offices, chance).map(|row| row.id);
+            let office = state.any(Table::Offices, chance);
             state.update_job(id, json!({"office_ids": office.into_iter().collect::<Vec<_>>()}));
         }
         _ => {
@@ -275,7 +259,7 @@ fn update_post(state: &mut State, chance: &mut Chance) -> Option<u64> {
 }
 
 fn new_post(state: &mut State, chance: &mut Chance) -> Option<u64> {
-    let job = state.store.pick(Table::Jobs, chance)?.id;
+    let job = state.any(Table::Jobs, chance)?;
     let title = chance.pick(&TITLES);
     Some(state.new_post(job, title, true))
 }
@@ -296,16 +280,13 @@ fn change_organization(state: &mut State, chance: &mut Chance) -> Option<u64> {
             Some(state.add(Table::Users, fields))
         }
         3 => {
-            let id = state.store.pick_where(Table::Users, chance, |row| row.id != 1)?.id;
-            state.change(Table::Users, id, |row| {
-                let now = !row.is("deactivated");
-                row.set("deactivated", now);
-            });
+            let id = state.any_where(Table::Users, chance, |row| row.id != 1)?;
+            state.change(Table::Users, id, |row| row.set("deactivated", !row.is("deactivated")));
             Some(id)
         }
         _ => {
             let table = if number.is_multiple_of(2) { Table::Departments } else { Table::Offices };
-            let id = state.store.pick(table, chance)?.id;
+            let id = state.any(table, chance)?;
             state.set(table, id, json!({"name": format!("Renamed {number} & more")}));
             Some(id)
         }
@@ -313,23 +294,23 @@ fn change_organization(state: &mut State, chance: &mut Chance) -> Option<u64> {
 }
 
 fn merge(state: &mut State, chance: &mut Chance) -> Option<u64> {
-    let gone = state.store.pick(Table::Candidates, chance)?.id;
-    let survivor = state.store.pick_where(Table::Candidates, chance, |row| row.id != gone)?.id;
+    let gone = state.any(Table::Candidates, chance)?;
+    let survivor = state.any_where(Table::Candidates, chance, |row| row.id != gone)?;
     state.merge(gone, survivor).then_some(gone)
 }
 
 fn delete_of_job(state: &mut State, chance: &mut Chance) -> Option<u64> {
     match chance.below(3) {
         0 => {
-            let id = state.store.pick_where(Table::Jobs, chance, |row| row.text("status") == Some("draft"))?.id;
+            let id = state.any_where(Table::Jobs, chance, |row| row.text("status") == Some("draft"))?;
             state.delete_job(id).then_some(id)
         }
         1 => {
-            let id = state.store.pick_where(Table::JobInterviewStages, chance, |row| row.is("active"))?.id;
+            let id = state.any_where(Table::JobInterviewStages, chance, |row| row.is("active"))?;
             state.delete_stage(id).then_some(id)
         }
         _ => {
-            let id = state.store.pick_where(Table::JobPosts, chance, |row| row.is("active"))?.id;
+            let id = state.any_where(Table::JobPosts, chance, |row| row.is("active"))?;
             state.delete_post(id);
             Some(id)
         }
@@ -339,6 +320,6 @@ fn delete_of_job(state: &mut State, chance: &mut Chance) -> Option<u64> {
 fn delete_unit(state: &mut State, chance: &mut Chance) -> Option<u64> {
     let table = if chance.percent(50) { Table::Departments } else { Table::Offices };
     let free = |row: &Row| !state.store.has(table, row.id, Table::Jobs) && !state.store.has(table, row.id, table);
-    let id = state.store.pick_where(table, chance, free)?.id;
+    let id = state.any_where(table, chance, free)?;
     state.delete_unit(table, id).then_some(id)
 }

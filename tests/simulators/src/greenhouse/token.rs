@@ -15,11 +15,11 @@ use axum::{
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::{
-    account::{Account, World},
-    table::Table,
+use super::{account::World, state::State, table::Table};
+use crate::{
+    gate::Counted,
+    wire::{basic, urlencoded},
 };
-use crate::wire::{basic, urlencoded};
 
 const GRANTS: &str =
     "authorization_code, refresh_token, client_credentials, urn:ietf:params:oauth:grant-type:token-exchange";
@@ -44,46 +44,39 @@ pub async fn token(Held(world): Held<Arc<World>>, headers: HeaderMap, body: Byte
         return invalid_client();
     }
     let Some(account) = world.account(name) else { return invalid_client() };
-    let now_ms = account.now_ms();
-    let (counted, revoked) = {
-        let mut gate = account.gate();
-        (gate.count_token(now_ms), gate.tokens.revoked)
-    };
-    let mut response = if counted.is_some_and(|(counted, _)| counted.refused()) {
+    let state = &mut *account.state();
+    let (now_ms, revoked) = (state.now_ms(), state.vendor.gate.tokens.revoked);
+    let counted = state.vendor.gate.token.count(now_ms);
+    let mut response = if counted.is_some_and(Counted::refused) {
         refused(StatusCode::TOO_MANY_REQUESTS, json!({"message": "Rate limit exceeded"}))
     } else if revoked {
         invalid_client()
     } else {
-        granted(&account, &body, now_ms)
+        granted(state, &body, now_ms)
     };
-    account.gate().write(counted, now_ms, &mut response);
+    state.vendor.gate.write(counted, now_ms, &mut response);
     response
 }
 
-fn granted(account: &Account, body: &[u8], now_ms: i64) -> Response {
+fn granted(state: &mut State, body: &[u8], now_ms: i64) -> Response {
     let form = urlencoded(body);
     let field = |name: &str| form.get(name).map(String::as_str).unwrap_or_default();
-    let answer = match field("grant_type") {
-        "" => {
-            let message = "Must include `grant_type` parameter in /token request";
-            return refused(StatusCode::BAD_REQUEST, json!({"message": message}));
-        }
-        "client_credentials" => admin(account, field("sub")).map(|admin| account.gate().issue(now_ms, admin)),
-        "refresh_token" => account.gate().rotate(field("refresh_token"), now_ms),
-        "authorization_code" => None,
-        other => {
-            let message = format!("grant_type={other} is invalid, please use one of: {GRANTS}");
-            return refused(StatusCode::BAD_REQUEST, json!({"message": message}));
-        }
+    let granted = match field("grant_type") {
+        "" => Err(json!({"message": "Must include `grant_type` parameter in /token request"})),
+        "client_credentials" => Ok(admin(state, field("sub")).map(|admin| state.vendor.gate.issue(now_ms, admin))),
+        "refresh_token" => Ok(state.vendor.gate.rotate(field("refresh_token"), now_ms)),
+        "authorization_code" => Ok(None),
+        other => Err(json!({"message": format!("grant_type={other} is invalid, please use one of: {GRANTS}")})),
     };
-    match answer {
-        Some(answer) => Json(answer).into_response(),
-        None => refused(StatusCode::BAD_REQUEST, json!({"error": "invalid_grant"})),
+    match granted {
+        Ok(Some(answer)) => Json(answer).into_response(),
+        Ok(None) => refused(StatusCode::BAD_REQUEST, json!({"error": "invalid_grant"})),
+        Err(body) => refused(StatusCode::BAD_REQUEST, body),
     }
 }
 
 /// Whether this user is a site admin; nothing for who is no user.
-fn admin(account: &Account, sub: &str) -> Option<bool> {
-    let id: u64 = sub.parse().ok()?;
-    account.with(|state| state.store.row(Table::Users, id).map(|row| row.is("site_admin") && !row.is("deactivated")))
+fn admin(state: &State, sub: &str) -> Option<bool> {
+    let user = state.store.row(Table::Users, sub.parse().ok()?);
+    user.map(|row| row.is("site_admin") && !row.is("deactivated"))
 }

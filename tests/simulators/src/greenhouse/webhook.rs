@@ -67,8 +67,7 @@ fn fields_of_application(state: &State, id: u64) -> Value {
 }
 
 fn rejection_reason(state: &State, application: u64) -> Value {
-    let details = state.store.of(Table::Applications, application, Table::RejectionDetails);
-    let details = details.first().and_then(|id| state.store.row(Table::RejectionDetails, *id));
+    let details = state.store.children(Table::Applications, application, Table::RejectionDetails).next();
     let reason = details.and_then(|row| state.store.parent(row, "rejection_reason_id", Table::RejectionReasons));
     reason.map_or(Value::Null, |row| row.part("name type"))
 }
@@ -77,14 +76,14 @@ fn stage(state: &State, application: &Row, candidate: u64) -> Value {
     let Some(stage) = state.store.parent(application, "_held_stage", Table::JobInterviewStages) else {
         return Value::Null;
     };
-    let planned = state.store.of(Table::JobInterviewStages, stage.id, Table::JobInterviews).into_iter();
+    let planned = state.store.children(Table::JobInterviewStages, stage.id, Table::JobInterviews);
     let interviews: Vec<Value> = planned
-        .filter_map(|id| state.store.row(Table::JobInterviews, id))
         .map(|row| {
+            let questions = json!([{"id": row.id, "question": "What would you ask first?"}]);
             let path = format!("guides/{}/people/{candidate}?application_id={}", row.id, application.id);
             json!({
                 "id": row.id, "name": row.get("name"), "status": "to_be_scheduled", "interviewers": [],
-                "interview_kit": {"url": url(&path), "content": "<p>Ask & listen.</p>", "questions": []},
+                "interview_kit": {"url": url(&path), "content": "<p>Ask & listen.</p>", "questions": questions},
             })
         })
         .collect();
@@ -100,7 +99,11 @@ fn candidate(state: &State, id: u64) -> Value {
     );
     let further = json!({
         "created_at": seconds(row.created), "external_id": null, "photo_url": null, "url": url(&format!("people/{id}")),
-        "educations": [], "employments": [], "recruiter": user(state, Some(1)), "coordinator": null,
+        "educations": [{
+            "school_name": "Technical University", "degree": "Master's Degree", "discipline": "Computer Science",
+            "start_date": "2012-09-01", "end_date": "2017-06-30",
+        }],
+        "employments": [], "recruiter": user(state, Some(1)), "coordinator": null,
         "attachments": [{"filename": "resume.pdf", "url": resume, "type": "resume"}],
         "custom_fields": {"expected_salary": custom_field("Expected salary")},
     });
@@ -144,8 +147,7 @@ pub fn job(state: &State, id: u64) -> Value {
 /// `application` of `hire_candidate`, with the opening and the offer that led to it.
 pub fn hired(state: &State, id: u64, opening: u64) -> Value {
     let fields = fields_of_application(state, id);
-    let offers = state.store.of(Table::Applications, id, Table::Offers);
-    let offer = offers.last().and_then(|id| state.store.row(Table::Offers, *id)).map(|row| {
+    let offer = state.store.children(Table::Applications, id, Table::Offers).next_back().map(|row| {
         let further = json!({
             "created_at": seconds(row.created), "resolved_at": whole(row.get("resolved_at")),
             "custom_fields": {"salary": custom_field("Salary")},

@@ -20,7 +20,7 @@ use super::{
     harvest::{admitted, not_found},
     list::Unprocessable,
     state::State,
-    table::{Row, Shown, Table},
+    table::{Listed, Row, Table},
 };
 use crate::wire::Call;
 
@@ -60,14 +60,10 @@ async fn act(Held(world): Held<Arc<World>>, call: Call) -> Response {
         "hire" => hire,
         _ => return not_found(),
     };
-    admitted(&world, &call.headers, |account, _| {
-        account.with(|state| {
-            let Some(application) = state.store.row(Table::Applications, id).cloned() else { return not_found() };
-            match read(&call.body).and_then(|body| act(state, &application, &body)) {
-                Ok(()) => StatusCode::NO_CONTENT.into_response(),
-                Err(refused) => refused.into_response(),
-            }
-        })
+    admitted(&world, &call.headers, |state, _| {
+        let Some(application) = state.store.row(Table::Applications, id).cloned() else { return not_found() };
+        let done = read(&call.body).and_then(|body| act(state, &application, &body));
+        done.map(|()| StatusCode::NO_CONTENT).into_response()
     })
 }
 
@@ -120,9 +116,7 @@ fn unreject(state: &mut State, application: &Row, _: &Body) -> Done {
 /// Which opening is filled must be said when there are several.
 fn hire(state: &mut State, application: &Row, body: &Body) -> Done {
     in_process(application)?;
-    let openings = state.store.of(Table::Jobs, application.number("job_id").unwrap_or_default(), Table::Openings);
-    let is_open = |id: &u64| state.store.row(Table::Openings, *id).is_some_and(|row| row.is("open"));
-    let open: Vec<u64> = openings.into_iter().filter(is_open).collect();
+    let open = state.open_openings(application.number("job_id").unwrap_or_default());
     let opening = match (number(body, "opening_id"), open.as_slice()) {
         (Some(wanted), open) if open.contains(&wanted) => wanted,
         (None, [only]) => *only,
@@ -143,29 +137,22 @@ async fn update(Held(world): Held<Arc<World>>, call: Call) -> Response {
     if call.at(0) != Table::Candidates.path() {
         return not_found();
     }
-    admitted(&world, &call.headers, |account, _| {
-        let body = match read(&call.body) {
+    admitted(&world, &call.headers, |state, _| {
+        let mut body = match read(&call.body) {
             Ok(body) => body,
             Err(refused) => return refused.into_response(),
         };
-        account.with(|state| {
-            if state.store.row(Table::Candidates, id).is_none() {
-                return not_found();
-            }
-            state.update_candidate(id, |row| {
-                for field in FIELDS {
-                    if let Some(value) = body.get(field) {
-                        row.set(field, value.clone());
-                    }
-                }
-            });
-            shown(state, Table::Candidates, id, StatusCode::OK)
-        })
+        if state.store.row(Table::Candidates, id).is_none() {
+            return not_found();
+        }
+        body.retain(|field, _| FIELDS.contains(&field.as_str()));
+        state.update_candidate(id, Value::Object(body));
+        listed(state, Table::Candidates, id, StatusCode::OK)
     })
 }
 
-fn shown(state: &State, table: Table, id: u64, status: StatusCode) -> Response {
-    state.store.row(table, id).map_or_else(not_found, |row| (status, Json(json!(Shown(row, None)))).into_response())
+fn listed(state: &State, table: Table, id: u64, status: StatusCode) -> Response {
+    state.store.row(table, id).map_or_else(not_found, |row| (status, Json(json!(Listed(row, None)))).into_response())
 }
 
 /// `DELETE /candidates/{id}` and `/applications/{id}`.
@@ -176,8 +163,8 @@ async fn delete(Held(world): Held<Arc<World>>, call: Call) -> Response {
         "applications" => State::delete_application,
         _ => return not_found(),
     };
-    admitted(&world, &call.headers, |account, _| {
-        if account.with(|state| delete(state, id)) { StatusCode::NO_CONTENT.into_response() } else { not_found() }
+    admitted(&world, &call.headers, |state, _| {
+        if delete(state, id) { StatusCode::NO_CONTENT.into_response() } else { not_found() }
     })
 }
 
@@ -186,11 +173,9 @@ async fn create(Held(world): Held<Arc<World>>, call: Call) -> Response {
     if call.at(0) != Table::Notes.path() {
         return not_found();
     }
-    admitted(&world, &call.headers, |account, _| {
-        account.with(|state| match read(&call.body).and_then(|body| note(state, &body)) {
-            Ok(id) => shown(state, Table::Notes, id, StatusCode::CREATED),
-            Err(refused) => refused.into_response(),
-        })
+    admitted(&world, &call.headers, |state, _| match read(&call.body).and_then(|body| note(state, &body)) {
+        Ok(id) => listed(state, Table::Notes, id, StatusCode::CREATED),
+        Err(refused) => refused.into_response(),
     })
 }
 

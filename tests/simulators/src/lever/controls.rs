@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{
     account::{Company, World},
-    send::{self, Order},
+    send::{self, DeliverRequest},
 };
 use crate::control::{Controls, Refused, parse};
 
@@ -50,11 +50,11 @@ pub(super) fn controls() -> Controls<Arc<World>> {
             Ok(())
         })
         .set("POST /{account}/maintenance", |company: &Company, Maintenance { on }| {
-            company.set_maintenance(on);
+            company.state().vendor.gate.maintenance = on;
             Ok(())
         })
         .set("POST /{account}/access", |company: &Company, Access { revoked, expired }| {
-            company.set_revoked(revoked);
+            company.state().vendor.gate.tokens.revoked = revoked;
             if expired {
                 company.expire_tokens();
             }
@@ -63,7 +63,7 @@ pub(super) fn controls() -> Controls<Arc<World>> {
 }
 
 async fn deliver(State(world): State<Arc<World>>, body: Bytes) -> Result<Json<Value>, Refused> {
-    let order: Order = parse(&body)?;
+    let order: DeliverRequest = parse(&body)?;
     let attempts = send::send(&*world.controlled(&order.account)?, &order).await?;
     Ok(Json(json!({"responses": attempts})))
 }

@@ -8,15 +8,16 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     account::World,
-    model::{Application, Contact, Opportunity},
-    seed::APPLICANT,
+    life::of_posting,
+    seed::{APPLICANT, STAGES},
     state::State,
+    table::{Row, Table},
 };
-use crate::wire::{Call, Refusal, form, urlencoded};
+use crate::wire::{Call, Refusal, form, urlencoded, with};
 
 fn wrong(status: StatusCode, error: &str) -> Refusal {
     Refusal(status, json!({"ok": false, "error": error}))
@@ -33,19 +34,19 @@ pub(super) async fn apply(Shared(world): Shared<Arc<World>>, call: Call) -> Resp
         let form =
             form(&call.headers, &call.body).ok_or_else(|| wrong(StatusCode::BAD_REQUEST, "The body cannot be read"))?;
         company.with(|state| {
-            let now = state.now();
-            if !state.gate.intake.take(now) {
+            let now = state.now_ms();
+            if !state.vendor.gate.intake.take(now) {
                 return Err(wrong(StatusCode::TOO_MANY_REQUESTS, "Too many requests"));
             }
-            let found = state.postings.get(posting);
-            let found = found.filter(|posting| posting.state == "published" && !posting.confidential);
-            let title = found.map(|posting| posting.text.clone()).ok_or_else(missing)?;
+            let public = |row: &&Row| {
+                row.text("state") == Some("published") && row.text("confidentiality") == Some("non-confidential")
+            };
+            let posting = state.find(Table::Postings, posting).filter(public).ok_or_else(missing)?.id;
             let field = |name: &str| form.get(name).filter(|value| !value.is_empty()).cloned();
             let name = field("name").ok_or_else(|| wrong(StatusCode::BAD_REQUEST, "Missing required field: name"))?;
             let email = field("email").filter(|email| email.contains('@'));
             let email = email.ok_or_else(|| wrong(StatusCode::BAD_REQUEST, "Missing required field: email"))?;
-            let id = applied(state, posting, &title, (name, email), &field);
-            Ok(Json(json!({"ok": true, "applicationId": id})))
+            Ok(Json(json!({"ok": true, "applicationId": applied(state, posting, (name, email), &field)})))
         })
     };
     applied().into_response()
@@ -54,42 +55,29 @@ pub(super) async fn apply(Shared(world): Shared<Arc<World>>, call: Call) -> Resp
 /// Adds the application; the person is found again by the address, and so is an open opportunity for the same posting.
 fn applied(
     state: &mut State,
-    posting: &str,
-    title: &str,
+    posting: u64,
     (name, email): (String, String),
     field: &dyn Fn(&str) -> Option<String>,
 ) -> String {
-    let known = state.contact_of(&email).map(|contact| contact.id.clone());
-    let contact = known.unwrap_or_else(|| {
-        let phones = field("phone").map(|phone| ("other", phone)).into_iter().collect();
-        let emails = vec![email];
+    let contact = state.contact_of(&email).unwrap_or_else(|| {
+        let phones: Vec<Value> =
+            field("phone").map(|phone| json!({"type": "other", "value": phone})).into_iter().collect();
         let headline = field("org").unwrap_or_default();
-        state.add_contact(Contact { name, headline, emails, phones, ..Contact::default() }, false)
+        state.add_contact(json!({"name": name, "headline": headline, "emails": [email], "phones": phones}))
     });
-    let opportunities = state.contacts.get(&contact).map(|contact| contact.opportunities.clone()).unwrap_or_default();
-    let open = opportunities
-        .iter()
-        .filter_map(|id| state.opportunities.get(id))
-        .find(|of| of.archived.is_none() && of.applications.iter().any(|application| application.posting == posting));
-    if let Some(application) = open.and_then(|of| of.applications.first()) {
-        return application.id.clone();
+    let opportunities = state.store.of(Table::Contacts, contact, Table::Opportunities).into_iter();
+    let open = |id: &u64| state.store.row(Table::Opportunities, *id).is_some_and(|row| row.get("archived").is_null());
+    let mut applications = opportunities.filter(open).flat_map(|id| state.parts(id, Table::Applications));
+    let known = applications.find(|row| row.number("_posting") == Some(posting)).map(|row| state.uuid(row.id));
+    drop(applications);
+    if let Some(application) = known {
+        return application;
     }
-    let (owner, confidential) =
-        state.postings.get(posting).map(|posting| (posting.owner.clone(), posting.confidential)).unwrap_or_default();
-    let sources = vec![field("source").unwrap_or_else(|| "Job site".to_owned())];
-    let opportunity = Opportunity {
-        contact,
-        stage: APPLICANT,
-        owner,
-        confidential,
-        origin: "applied",
-        sources,
-        tags: vec![title.to_owned()],
-        ..Opportunity::default()
-    };
-    let id = state.add_opportunity(opportunity, false);
-    let (comments, company) = (field("comments"), field("org"));
-    let posting = posting.to_owned();
-    let make = |id, created| Application { id, kind: "posting", posting, created, comments, company };
-    state.add_application(&id, make).unwrap_or_default()
+    let owner = state.store.row(Table::Postings, posting).map(|row| row.get("owner").clone());
+    let opportunity = json!({
+        "stage": STAGES.get(APPLICANT).map(|(id, _)| *id), "owner": owner, "origin": "applied",
+        "sources": [field("source").unwrap_or_else(|| "Job site".to_owned())],
+    });
+    let id = state.add_opportunity(contact, with(opportunity, of_posting(state, Some(posting))));
+    state.add_application(id, posting, json!({"comments": field("comments"), "company": field("org")}))
 }

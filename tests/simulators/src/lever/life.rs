@@ -1,321 +1,292 @@
 //! How an account grows and what happens in it by chance.
 
+use serde_json::{Value, json};
+
 use super::{
-    model::{Application, Archived, Contact, Interview, Offer, Opportunity, Posting, StageChange},
     seed::{
         APPLICANT, COMMITMENTS, HIRED, LEAD, LOCATIONS, OFFER_STATES, ORIGINS, REASONS, SOURCES, STAGES, STATES, TEAMS,
     },
     state::State,
+    table::{Row, Table},
 };
-use crate::world::{
-    Chance,
-    words::{COMPANIES, FIRST_NAMES, LAST_NAMES, TITLES},
+use crate::{
+    wire::with,
+    world::{
+        Chance,
+        state::{Change, happen},
+        words::{COMPANIES, FIRST_NAMES, LAST_NAMES, TITLES},
+    },
 };
 
-const HOUR_MS: i64 = 3_600_000;
-const DAY_MS: i64 = 24 * HOUR_MS;
-/// How far back the first growth of an account goes.
-const PAST_MS: i64 = 400 * DAY_MS;
+const DAY_MS: i64 = 24 * 3_600_000;
+
+/// The kinds of change with their weights; about a tenth of them deletes.
+pub const CHANGES: [(usize, (&str, Change<State>)); 18] = [
+    (10, ("opportunity of a new person", newcomer)),
+    (17, ("contact changed", change_contact)),
+    (22, ("moved", move_stage)),
+    (8, ("posting changed", change_posting)),
+    (9, ("archived", |state, chance| archive(state, chance, HIRED))),
+    (4, ("hired", hire)),
+    (5, ("taken back", take_back)),
+    (3, ("opportunity of the same person", again)),
+    (5, ("interview added", add_interview)),
+    (3, ("interview changed", change_interview)),
+    (3, ("offer added or changed", change_offer)),
+    (1, ("posting added", |state, chance| Some(add_posting(state, chance)))),
+    (1, ("user added or changed", change_user)),
+    (1, ("contact merged", merge)),
+    (
+        5,
+        ("opportunity deleted", |state, chance| {
+            state.with_any(Table::Opportunities, chance, State::delete_opportunity)
+        }),
+    ),
+    (
+        2,
+        ("application deleted", |state, chance| {
+            state.with_any(Table::Opportunities, chance, State::delete_application)
+        }),
+    ),
+    (2, ("interview deleted", |state, chance| state.with_any(Table::Interviews, chance, State::delete_interview))),
+    (1, ("posting deleted", |state, chance| state.with_any(Table::Postings, chance, State::delete_posting))),
+];
+
+/// What else happens while an account grows, in percent.
+const GROWTH: [(usize, Change<State>); 5] = [
+    (8, |state, chance| Some(state.add_user(&person(chance)))),
+    (12, |state, chance| Some(add_posting(state, chance))),
+    (3, again),
+    (60, move_stage),
+    (35, |state, chance| archive(state, chance, REASONS.len())),
+];
+
+/// Adds objects until there are about so many. What a client has not seen yet may have happened long ago.
+pub(super) fn grow(state: &mut State, chance: &mut Chance, wanted: usize) {
+    let objects = |state: &State| {
+        let count = |table| state.store.rows(table).len();
+        let parts = [Table::Interviews, Table::Offers, Table::Users, Table::Postings];
+        2 * count(Table::Opportunities) + parts.map(count).iter().sum::<usize>()
+    };
+    let missing = wanted.saturating_sub(objects(state));
+    let mut work = |state: &mut State| {
+        while objects(state) < wanted {
+            if state.store.rows(Table::Postings).len() < 3 {
+                add_posting(state, chance);
+                continue;
+            }
+            let of = newcomer(state, chance).unwrap_or_default();
+            happen(state, chance, &GROWTH);
+            for _ in 0..chance.below(7) {
+                let interview = interview(state, chance, of);
+                state.add_interview(of, interview);
+            }
+            if chance.percent(20) {
+                add_offer(state, chance, of);
+            }
+            let old = state.is_past() && chance.percent(20);
+            if let Some(row) = state.store.row_mut(Table::Opportunities, of).filter(|_| old) {
+                row.set("_unstamped", true);
+            }
+        }
+    };
+    if state.vendor.served { work(state) } else { state.in_the_past(missing * 4, work) }
+}
 
 fn owner(state: &State, chance: &mut Chance) -> String {
-    state.users.any(chance).unwrap_or_default()
+    state.any(Table::Users, chance).map(|user| state.uuid(user)).unwrap_or_default()
 }
 
 fn person(chance: &mut Chance) -> String {
     format!("{} {}", chance.pick(&FIRST_NAMES), chance.pick(&LAST_NAMES))
 }
 
-fn phone(chance: &mut Chance) -> (&'static str, String) {
-    (chance.pick(&["mobile", "home", "other"]), format!("+1 555 {:07}", chance.below(10_000_000)))
+fn phones(chance: &mut Chance) -> Value {
+    let (kind, number) = (chance.pick(&["mobile", "home", "other"]), chance.below(10_000_000));
+    json!([{"type": kind, "value": format!("+1 555 {number:07}")}])
 }
 
-fn contact(state: &mut State, chance: &mut Chance) -> Contact {
+fn newcomer(state: &mut State, chance: &mut Chance) -> Option<u64> {
     let number = state.hex(8);
     let emails = match chance.below(20) {
-        0 => Vec::new(),
-        1 => vec![format!("Person.{number}@{}.example", state.name), format!("p{number}@mail.example")],
-        _ => vec![format!("person.{number}@{}.example", state.name)],
+        0 => json!([]),
+        1 => json!([format!("Person.{number}@{}.example", state.name), format!("p{number}@mail.example")]),
+        _ => json!([format!("person.{number}@{}.example", state.name)]),
     };
-    Contact {
-        name: person(chance),
-        headline: chance.pick(&COMPANIES).to_owned(),
-        location: chance.pick(&LOCATIONS).unwrap_or_default().to_owned(),
-        emails,
-        phones: if chance.percent(80) { vec![phone(chance)] } else { Vec::new() },
-        ..Contact::default()
-    }
+    let contact = state.add_contact(json!({
+        "name": person(chance), "headline": chance.pick(&COMPANIES), "emails": emails,
+        "location": chance.pick(&LOCATIONS).unwrap_or_default(),
+        "phones": if chance.percent(80) { phones(chance) } else { json!([]) },
+    }));
+    Some(begin(state, chance, contact))
 }
 
-fn add_posting(state: &mut State, chance: &mut Chance, at: Option<i64>) -> String {
-    let (department, team) = chance.pick(&TEAMS);
-    let posting = Posting {
-        text: chance.pick(&TITLES).to_owned(),
-        state: if chance.percent(60) { "published" } else { chance.pick(&STATES) },
-        owner: owner(state, chance),
-        department,
-        team,
-        location: chance.pick(&LOCATIONS),
-        commitment: chance.pick(&COMMITMENTS),
-        confidential: chance.percent(12),
-        ..Posting::default()
-    };
-    state.add_posting(posting, at)
-}
-
-/// An opportunity that has only begun, and the posting that it is for.
-fn begun(state: &State, chance: &mut Chance, contact: String) -> (Opportunity, Option<String>) {
-    let posting = if chance.percent(88) { state.postings.any(chance) } else { None };
-    let found = posting.as_ref().and_then(|id| state.postings.get(id));
-    let origin = if found.is_some() { chance.pick(&ORIGINS) } else { "sourced" };
+/// Makes an opportunity for a person, mostly with an application for a posting.
+fn begin(state: &mut State, chance: &mut Chance, contact: u64) -> u64 {
+    let posting = state.any(Table::Postings, chance).filter(|_| chance.percent(88));
+    let origin = if posting.is_some() { chance.pick(&ORIGINS) } else { "sourced" };
     let stage = if origin == "applied" { APPLICANT } else { LEAD };
-    let tags = found.map(|posting| posting.text.clone()).into_iter().collect();
-    let sources = vec![chance.pick(&SOURCES).to_owned()];
-    let confidential = found.is_some_and(|posting| posting.confidential);
-    let owner = owner(state, chance);
-    (Opportunity { contact, stage, owner, confidential, origin, sources, tags, ..Opportunity::default() }, posting)
-}
-
-fn kind(origin: &str) -> &'static str {
-    match origin {
-        "applied" => "posting",
-        "referred" => "referral",
-        _ => "user",
-    }
-}
-
-fn company(chance: &mut Chance) -> Option<String> {
-    Some(chance.pick(&COMPANIES).to_owned()).filter(|company| !company.is_empty())
-}
-
-fn begin(state: &mut State, chance: &mut Chance, contact: String) -> String {
-    let (opportunity, posting) = begun(state, chance, contact);
-    let origin = opportunity.origin;
-    let id = state.add_opportunity(opportunity, false);
+    let opportunity = json!({
+        "stage": STAGES.get(stage).map(|(id, _)| *id), "owner": owner(state, chance), "origin": origin,
+        "sources": [chance.pick(&SOURCES)],
+    });
+    let id = state.add_opportunity(contact, with(opportunity, of_posting(state, posting)));
     if let Some(posting) = posting {
-        let company = company(chance);
-        let kind = kind(origin);
-        state.add_application(&id, |id, created| Application { id, kind, posting, created, comments: None, company });
+        let kind = match origin {
+            "applied" => "posting",
+            "referred" => "referral",
+            _ => "user",
+        };
+        let company = Some(chance.pick(&COMPANIES)).filter(|company| !company.is_empty());
+        state.add_application(id, posting, json!({"type": kind, "company": company}));
     }
     id
 }
 
-/// One that began long ago and went some way since.
-fn remembered(state: &mut State, chance: &mut Chance, contact: String, now: i64) -> String {
-    let (mut opportunity, posting) = begun(state, chance, contact);
-    let created = chance.between(now - PAST_MS, now - 2 * HOUR_MS);
-    let last = chance.between(created, now - HOUR_MS);
-    let mut at = created;
-    opportunity.stage_changes.push(StageChange { stage: opportunity.stage, at, user: None });
-    for _ in 0..chance.below(4) {
-        at = chance.between(at, last);
-        opportunity.stage = chance.below(STAGES.len());
-        let user = Some(opportunity.owner.clone());
-        opportunity.stage_changes.push(StageChange { stage: opportunity.stage, at, user });
-    }
-    opportunity.advanced = at;
-    if chance.percent(35) {
-        opportunity.archived = Some(Archived { reason: chance.below(REASONS.len()), at: last });
-    }
-    if let Some(posting) = posting {
-        let (id, kind, company) = (state.id(), kind(opportunity.origin), company(chance));
-        opportunity.applications.push(Application { id, kind, posting, created, comments: None, company });
-    }
-    (opportunity.created, opportunity.interacted) = (created, last);
-    opportunity.updated = if chance.percent(20) { None } else { Some(last) };
-    state.add_opportunity(opportunity, true)
+/// What an opportunity has from its posting.
+pub(super) fn of_posting(state: &State, posting: Option<u64>) -> Value {
+    let posting = posting.and_then(|id| state.store.row(Table::Postings, id));
+    posting.map_or_else(
+        || json!({}),
+        |row| json!({"tags": [row.get("text")], "confidentiality": row.get("confidentiality")}),
+    )
 }
 
-fn interview(state: &mut State, chance: &mut Chance, id: &str, created: i64) -> Interview {
-    let panel = state.id();
-    let stage = state.opportunities.get(id).map_or(LEAD, |opportunity| opportunity.stage);
-    Interview {
-        panel,
-        subject: format!(
-            "{} - {}",
-            chance.pick(&["Phone interview", "On-site interview", "Culture fit"]),
-            person(chance)
-        ),
-        interviewer: owner(state, chance),
-        stage,
-        created,
-        date: chance.between(created, created + 14 * DAY_MS) / 1_800_000 * 1_800_000,
-        duration: chance.pick(&[30, 45, 60]),
-        ..Interview::default()
-    }
+fn again(state: &mut State, chance: &mut Chance) -> Option<u64> {
+    let contact = state.any(Table::Contacts, chance)?;
+    Some(begin(state, chance, contact))
 }
 
-fn offer(state: &State, chance: &mut Chance, id: &str, created: i64) -> Offer {
-    let opportunity = state.opportunities.get(id);
-    Offer {
-        posting: opportunity.and_then(|it| it.applications.first()).map(|application| application.posting.clone()),
-        created,
-        status: chance.pick(&OFFER_STATES),
-        creator: owner(state, chance),
-        starts: chance.percent(70).then(|| (created / DAY_MS + 30) * DAY_MS),
-        ..Offer::default()
-    }
+/// Lets the person of an opportunity be the same as that of another one.
+fn merge(state: &mut State, chance: &mut Chance) -> Option<u64> {
+    let (from, into) = (state.any(Table::Contacts, chance)?, state.any(Table::Contacts, chance)?);
+    state.merge_contacts(from, into).then_some(into)
 }
 
-fn objects(state: &State) -> usize {
-    let parts: usize = state.opportunities.values().map(|of| 2 + of.interviews.len() + of.offers.len()).sum();
-    parts + state.users.len() + state.postings.len()
+fn move_stage(state: &mut State, chance: &mut Chance) -> Option<u64> {
+    let id = state.any(Table::Opportunities, chance)?;
+    state.move_stage(id, chance.below(STAGES.len()), None).then_some(id)
 }
 
-/// Adds objects until there are about so many. What a client has not seen yet may have happened long ago.
-pub(super) fn grow(state: &mut State, chance: &mut Chance, wanted: usize) {
-    let (past, now) = (!state.served, state.now());
-    let mut count = objects(state);
-    while count < wanted {
-        count += 2;
-        if state.postings.len() < 3 || chance.percent(12) {
-            let at = past.then(|| chance.between(now - PAST_MS, now - HOUR_MS));
-            add_posting(state, chance, at);
-            count -= 1;
-            continue;
-        }
-        if chance.percent(8) {
-            state.add_user(&person(chance));
-            count -= 1;
-            continue;
-        }
-        let made = contact(state, chance);
-        let contact = state.add_contact(made, past);
-        let id = if past { remembered(state, chance, contact, now) } else { begin(state, chance, contact) };
-        let created = state.opportunities.get(&id).map_or(now, |opportunity| opportunity.created);
-        for _ in 0..chance.below(7) {
-            let made = interview(state, chance, &id, created);
-            state.add_interview(&id, made, past);
-            count += 1;
-        }
-        if chance.percent(20) {
-            let made = offer(state, chance, &id, created);
-            state.add_offer(&id, made, past);
-            count += 1;
-        }
-    }
+/// Ends an opportunity for one of the first reasons.
+fn archive(state: &mut State, chance: &mut Chance, reasons: usize) -> Option<u64> {
+    let reason = chance.below(reasons);
+    end(state, chance, false, Some(reason))
 }
 
-fn change_contact(state: &mut State, chance: &mut Chance, id: &str) -> Option<String> {
-    let contact = state.opportunities.get(id)?.contact.clone();
-    let (what, number) = (chance.below(4), state.hex(8));
-    let (name, phone, headline) = (person(chance), phone(chance), chance.pick(&COMPANIES));
-    let email = format!("moved.{number}@{}.example", state.name);
-    state.change_contact(&contact, |contact| match what {
-        0 => contact.name = name,
-        1 => contact.phones = vec![phone],
-        2 => headline.clone_into(&mut contact.headline),
-        _ => contact.emails = vec![email],
-    });
-    Some(format!("contact {contact} changed"))
+fn hire(state: &mut State, chance: &mut Chance) -> Option<u64> {
+    end(state, chance, false, Some(HIRED))
 }
 
-fn change_posting(state: &mut State, chance: &mut Chance) -> Option<String> {
-    let id = state.postings.any(chance)?;
-    let (what, text, status) = (chance.below(3), chance.pick(&TITLES), chance.pick(&STATES));
-    let ((department, team), location) = (chance.pick(&TEAMS), chance.pick(&LOCATIONS));
-    state.change_posting(&id, |posting| match what {
-        0 => format!("{text} ({location:?})").clone_into(&mut posting.text),
-        1 => posting.state = status,
-        _ => (posting.department, posting.team, posting.location) = (department, team, location),
-    });
-    Some(format!("posting {id} changed"))
+fn take_back(state: &mut State, chance: &mut Chance) -> Option<u64> {
+    end(state, chance, true, None)
 }
 
-fn change_interview(state: &mut State, chance: &mut Chance, id: &str) -> Option<String> {
-    let count = state.opportunities.get(id)?.interviews.len();
-    let (position, what, form) = (chance.below(count), chance.below(3), state.id());
-    let changed = state.change_interview(id, position, |interview, at| match what {
-        0 => interview.date += DAY_MS,
-        1 => interview.canceled = Some(at),
-        _ => interview.feedback.push(form),
-    });
-    changed.then(|| format!("interview {position} of {id} changed"))
+fn end(state: &mut State, chance: &mut Chance, archived: bool, reason: Option<usize>) -> Option<u64> {
+    let id = state.any_where(Table::Opportunities, chance, |row| row.get("archived").is_null() != archived)?;
+    state.archive(id, reason).then_some(id)
 }
 
-fn change_offer(state: &mut State, chance: &mut Chance, id: &str, now: i64) -> Option<String> {
-    let count = state.opportunities.get(id)?.offers.len();
-    if count == 0 {
-        let made = offer(state, chance, id, now);
-        state.add_offer(id, made, false);
-        return Some(format!("offer of {id} added"));
-    }
-    let (position, status) = (chance.below(count), chance.pick(&OFFER_STATES));
-    let changed = state.change_offer(id, position, |offer, at| {
-        offer.status = status;
-        offer.sent = matches!(status, "sent" | "opened" | "signed" | "denied").then_some(at);
-    });
-    changed.then(|| format!("offer {position} of {id} {status}"))
-}
-
-fn change_user(state: &mut State, chance: &mut Chance, now: i64) -> String {
-    let name = person(chance);
-    let what = chance.below(3);
-    if what == 0 {
-        return format!("user {} added", state.add_user(&name));
-    }
-    let id = owner(state, chance);
-    if let Some(user) = state.users.get_mut(&id) {
-        if what == 1 {
-            user.name = name;
-        } else {
-            user.deactivated = if user.deactivated.is_some() { None } else { Some(now) };
-        }
-    }
-    format!("user {id} changed")
-}
-
-/// Makes another opportunity for the person of this one, or lets the person of another one be the same person.
-fn again(state: &mut State, chance: &mut Chance, id: &str, merge: bool) -> Option<String> {
-    let contact = state.opportunities.get(id)?.contact.clone();
-    if !merge {
-        return Some(format!("opportunity {} for the same person", begin(state, chance, contact)));
-    }
-    let other = state.opportunities.any(chance)?;
-    let other = state.opportunities.get(&other)?.contact.clone();
-    state.merge_contacts(&other, &contact);
-    Some(format!("contact {other} merged into {contact}"))
-}
-
-/// One change; says what it was.
-pub(super) fn step(state: &mut State, chance: &mut Chance) -> String {
-    let now = state.now();
-    let id = state.opportunities.any(chance).unwrap_or_default();
-    let rejected = chance.below(HIRED);
-    let archived = state.opportunities.get(&id).is_some_and(|opportunity| opportunity.archived.is_some());
-    let said = |done: bool, what: String| done.then_some(what);
-    let done = match chance.below(100) {
-        0..=16 => change_contact(state, chance, &id),
-        17..=38 => {
-            let stage = chance.below(STAGES.len());
-            said(state.move_stage(&id, stage, None), format!("{id} moved to {stage}"))
-        }
-        39..=46 => change_posting(state, chance),
-        47..=54 if !archived => said(state.archive(&id, Some(rejected)), format!("{id} archived {rejected}")),
-        55..=58 if !archived => said(state.archive(&id, Some(HIRED)), format!("{id} hired")),
-        47..=61 if archived => said(state.archive(&id, None), format!("{id} taken back")),
-        72..=74 => again(state, chance, &id, false),
-        75..=79 => state.opportunities.get(&id).is_some().then(|| {
-            let made = interview(state, chance, &id, now);
-            state.add_interview(&id, made, false);
-            format!("interview of {id} added")
-        }),
-        80..=82 => change_interview(state, chance, &id),
-        83..=85 => change_offer(state, chance, &id, now),
-        86 => Some(format!("posting {} added", add_posting(state, chance, None))),
-        87 => Some(change_user(state, chance, now)),
-        88 => again(state, chance, &id, true),
-        90..=94 => said(state.delete_opportunity(&id), format!("{id} deleted")),
-        95..=96 => said(state.delete_application(&id), format!("application of {id} deleted")),
-        97..=98 => said(state.delete_interview(&id, 0), format!("interview of {id} deleted")),
-        99 => {
-            let posting = state.postings.any(chance).unwrap_or_default();
-            said(state.delete_posting(&posting), format!("posting {posting} deleted"))
-        }
-        _ => None,
+fn change_contact(state: &mut State, chance: &mut Chance) -> Option<u64> {
+    let opportunity = state.store.pick(Table::Opportunities, chance)?;
+    let contact = opportunity.number("_contact")?;
+    let fields = match chance.below(4) {
+        0 => json!({"name": person(chance)}),
+        1 => json!({"phones": phones(chance)}),
+        2 => json!({"headline": chance.pick(&COMPANIES)}),
+        _ => json!({"emails": [format!("moved.{}@{}.example", state.hex(8), state.name)]}),
     };
-    done.unwrap_or_else(|| {
-        let made = contact(state, chance);
-        let contact = state.add_contact(made, false);
-        format!("opportunity {} of a new person", begin(state, chance, contact))
+    state.change_contact(contact, fields);
+    Some(contact)
+}
+
+fn categories(chance: &mut Chance) -> Value {
+    let ((department, team), location) = (chance.pick(&TEAMS), chance.pick(&LOCATIONS));
+    json!({
+        "commitment": chance.pick(&COMMITMENTS), "department": department, "level": null, "location": location,
+        "team": team, "allLocations": location.into_iter().collect::<Vec<_>>(),
     })
+}
+
+fn add_posting(state: &mut State, chance: &mut Chance) -> u64 {
+    let owner = owner(state, chance);
+    let posting = json!({
+        "text": chance.pick(&TITLES), "state": if chance.percent(60) { "published" } else { chance.pick(&STATES) },
+        "user": owner, "owner": owner, "followers": [owner], "categories": categories(chance),
+        "confidentiality": if chance.percent(12) { "confidential" } else { "non-confidential" },
+    });
+    state.add(Table::Postings, posting)
+}
+
+fn change_posting(state: &mut State, chance: &mut Chance) -> Option<u64> {
+    let id = state.any(Table::Postings, chance)?;
+    let fields = match chance.below(3) {
+        0 => json!({"text": format!("{} ({:?})", chance.pick(&TITLES), chance.pick(&LOCATIONS))}),
+        1 => json!({"state": chance.pick(&STATES)}),
+        _ => json!({"categories": categories(chance)}),
+    };
+    state.set(Table::Postings, id, fields).then_some(id)
+}
+
+fn interview(state: &mut State, chance: &mut Chance, id: u64) -> Value {
+    let stage = state.store.row(Table::Opportunities, id).map(|row| row.get("stage").clone());
+    let kind = chance.pick(&["Phone interview", "On-site interview", "Culture fit"]);
+    let created = if state.is_past() { state.last_ms() } else { state.now_ms() };
+    json!({
+        "panel": state.fresh_id(), "subject": format!("{kind} - {}", person(chance)), "_interviewer": owner(state, chance),
+        "stage": stage, "date": chance.between(created, created + 14 * DAY_MS) / 1_800_000 * 1_800_000,
+        "duration": chance.pick(&[30, 45, 60]),
+    })
+}
+
+fn add_interview(state: &mut State, chance: &mut Chance) -> Option<u64> {
+    let id = state.any(Table::Opportunities, chance)?;
+    let interview = interview(state, chance, id);
+    Some(state.add_interview(id, interview))
+}
+
+fn change_interview(state: &mut State, chance: &mut Chance) -> Option<u64> {
+    let id = state.any(Table::Interviews, chance)?;
+    let (what, form) = (chance.below(3), state.fresh_id());
+    state.change_interview(id, |row: &mut Row| match what {
+        0 => row.set("date", row.get("date").as_i64().unwrap_or_default() + DAY_MS),
+        1 => row.set("canceledAt", row.updated),
+        _ => row.push("feedbackForms", json!(form)),
+    });
+    Some(id)
+}
+
+fn add_offer(state: &mut State, chance: &mut Chance, id: u64) -> u64 {
+    let posting = state.parts(id, Table::Applications).next().map(|row| row.get("posting").clone());
+    let starts = chance.percent(70).then(|| (state.last_ms() / DAY_MS + 30) * DAY_MS);
+    let status = chance.pick(&OFFER_STATES);
+    let offer = json!({"posting": posting, "status": status, "creator": owner(state, chance), "_starts": starts});
+    state.add_part(Table::Offers, id, offer)
+}
+
+/// Changes the newest offer of an opportunity, or makes the first one.
+fn change_offer(state: &mut State, chance: &mut Chance) -> Option<u64> {
+    let id = state.any(Table::Opportunities, chance)?;
+    let Some(offer) = state.parts(id, Table::Offers).next_back().map(|row| row.id) else {
+        return Some(add_offer(state, chance, id));
+    };
+    let status = chance.pick(&OFFER_STATES);
+    state.change(Table::Offers, offer, |row| {
+        let sent = matches!(status, "sent" | "opened" | "signed" | "denied").then_some(row.updated);
+        row.merge(json!({"status": status, "sentAt": sent}));
+    });
+    Some(offer)
+}
+
+fn change_user(state: &mut State, chance: &mut Chance) -> Option<u64> {
+    let (name, what) = (person(chance), chance.below(3));
+    if what == 0 {
+        return Some(state.add_user(&name));
+    }
+    let id = state.any(Table::Users, chance)?;
+    state.change(Table::Users, id, |row| match what {
+        1 => row.set("name", name),
+        _ => row.set("deactivatedAt", row.get("deactivatedAt").is_null().then_some(row.updated)),
+    });
+    Some(id)
 }

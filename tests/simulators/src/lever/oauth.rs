@@ -13,6 +13,7 @@ fn wrong(status: StatusCode, error: &str, description: &str) -> Refusal {
     Refusal(status, json!({"error": error, "error_description": description}))
 }
 
+/// `POST /auth/oauth/token`: refresh tokens that are good once.
 pub(super) async fn token(Shared(world): Shared<Arc<World>>, bytes: Bytes) -> Result<Json<Value>, Refusal> {
     let form = urlencoded(&bytes);
     let field = |name: &str| form.get(name).map(String::as_str).unwrap_or_default();
@@ -27,10 +28,7 @@ pub(super) async fn token(Shared(world): Shared<Arc<World>>, bytes: Bytes) -> Re
         return Err(wrong(StatusCode::UNAUTHORIZED, "access_denied", "Unauthorized"));
     }
     let company = world.account(name).ok_or_else(unknown)?;
-    let traded = company.with(|state| {
-        let now = state.now();
-        state.gate.trade(field("refresh_token"), name, now)
-    });
+    let traded = company.with(|state| state.vendor.gate.trade(field("refresh_token"), state.now_ms()));
     let (access, refresh, lifetime) = traded.ok_or_else(unknown)?;
     Ok(Json(json!({
         "access_token": access,

@@ -3,7 +3,11 @@
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
-use super::account::Error;
+use super::{
+    error::Error,
+    state::State,
+    table::{Row, Table},
+};
 
 const LIMIT: usize = 100;
 
@@ -109,29 +113,41 @@ impl Query {
     ///
     /// # Errors
     /// 400 with the name of the parameter.
-    pub fn confidentiality(&self) -> Result<impl Fn(bool) -> bool + use<>, Error> {
-        let (open, confidential) = match self.one("confidentiality") {
-            None | Some("non-confidential") => (true, false),
-            Some("confidential") => (false, true),
-            Some("all") => (true, true),
-            Some(_) => {
-                return Err(Error::bad("confidentiality: must be non-confidential, confidential or all".to_owned()));
-            }
+    pub fn confidentiality(&self) -> Result<impl Fn(&Row) -> bool + use<>, Error> {
+        let wanted = match self.one("confidentiality") {
+            None | Some("non-confidential") => Some("non-confidential"),
+            Some("confidential") => Some("confidential"),
+            Some("all") => None,
+            Some(_) => return Err(Error::bad("confidentiality: must be non-confidential, confidential or all")),
         };
-        Ok(move |is| if is { confidential } else { open })
+        Ok(move |row: &Row| wanted.is_none() || row.text("confidentiality") == wanted)
     }
 
-    /// One page of rows that begin at the offset, have passed the filters and are in the order of the list.
-    pub fn page<'a, T>(&self, mut rows: impl Iterator<Item = (i64, &'a str, T)>, show: impl Fn(T) -> Value) -> Value {
+    /// One page of the rows of a table, the newest first, of those that have passed the filter.
+    pub fn rows(
+        &self,
+        state: &State,
+        table: Table,
+        wanted: impl Fn(&Row) -> bool,
+        show: impl Fn(&Row) -> Value,
+    ) -> Value {
+        // A place stays one after its row is gone.
+        let newer = |row: &&Row| self.offset.as_ref().is_some_and(|(at, _)| row.created > *at);
+        let rows = state.store.rows(table).values().rev().skip_while(newer).filter(|row| wanted(row));
+        self.page(rows.map(|row| (row.created, state.uuid(row.id), row)), show)
+    }
+
+    /// One page of rows that begin at the offset and are in the order of the list.
+    fn page<T>(&self, mut rows: impl Iterator<Item = (i64, String, T)>, show: impl Fn(T) -> Value) -> Value {
         let data: Vec<Value> = rows.by_ref().take(self.limit).map(|(_, _, row)| show(row)).collect();
         match rows.next() {
             None => json!({"data": data, "hasNext": false}),
-            Some((at, id, _)) => json!({"data": data, "hasNext": true, "next": token(at, id)}),
+            Some((at, id, _)) => json!({"data": data, "hasNext": true, "next": token(at, &id)}),
         }
     }
 
     /// A page of a short list, from its rows in their order with distinct times from the highest on.
-    pub fn short<'a, T>(&self, rows: impl Iterator<Item = (i64, &'a str, T)>, show: impl Fn(T) -> Value) -> Value {
+    pub fn short<T>(&self, rows: impl Iterator<Item = (i64, String, T)>, show: impl Fn(T) -> Value) -> Value {
         let from = self.offset.as_ref();
         self.page(rows.skip_while(|(at, id, _)| from.is_some_and(|from| from.0 != *at || from.1 != *id)), show)
     }

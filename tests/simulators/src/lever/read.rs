@@ -7,12 +7,12 @@ use axum::{
 use serde_json::{Value, json};
 
 use super::{
-    account::Error,
-    model::{Gone, Opportunity},
+    error::Error,
     query::{Query, Span},
     render,
     seed::{REASONS, STAGES},
     state::State,
+    table::{Row, Table},
 };
 use crate::wire::{Call, with};
 
@@ -39,133 +39,133 @@ fn one(found: Option<Value>, what: &str) -> Answer {
     list(json!({"data": found.ok_or_else(|| Error::missing(what))?}))
 }
 
-fn wanted(query: &Query) -> Result<impl Fn(&State, &Opportunity) -> bool, Error> {
+/// Whether a field is the one that is wanted.
+fn is(field: Option<&str>) -> impl Fn(&str) -> bool {
+    move |wanted| field == Some(wanted)
+}
+
+fn wanted(query: &Query) -> Result<impl Fn(&State, &Row) -> bool, Error> {
     let confidential = query.confidentiality()?;
     let (created, updated) = (query.span("created_at")?, query.span("updated_at")?);
     let (advanced, archived_at) = (query.span("advanced_at")?, query.span("archived_at")?);
     let archived = query.flag("archived")?;
     let snoozed = query.flag("snoozed")?;
-    let stage = |id: usize| STAGES.get(id).map_or("", |stage| stage.0);
-    let reason = |id: usize| REASONS.get(id).map_or("", |reason| reason.0);
-    Ok(move |state: &State, of: &Opportunity| {
-        let person = state.contacts.get(&of.contact);
-        let posting = of.applications.first().map(|application| application.posting.as_str());
-        confidential(of.confidential)
+    Ok(move |state: &State, of: &Row| {
+        let person = state.store.parent(of, "_contact", Table::Contacts);
+        let posting =
+            state.parts(of.id, Table::Applications).next().and_then(|application| application.text("posting"));
+        let end = of.get("archived");
+        let time = |value: Option<&Value>| value.and_then(Value::as_i64);
+        confidential(of)
             && created.holds(Some(of.created))
-            && updated.holds(of.updated)
-            && advanced.holds(Some(of.advanced))
-            && archived_at.holds(of.archived.map(|archived| archived.at))
-            && archived.is_none_or(|wanted| of.archived.is_some() == wanted)
+            && updated.holds(render::updated(of))
+            && advanced.holds(time(Some(of.get("lastAdvancedAt"))))
+            && archived_at.holds(time(end.get("archivedAt")))
+            && archived.is_none_or(|wanted| end.is_null() != wanted)
             && snoozed != Some(true)
-            && query.any("stage_id", |id| id == stage(of.stage))
-            && query.any("posting_id", |id| posting == Some(id))
-            && query.any("contact_id", |id| id == of.contact)
-            && query.any("archive_reason_id", |id| of.archived.is_some_and(|archived| reason(archived.reason) == id))
-            && query.any("tag", |tag| of.tags.iter().any(|known| known == tag))
-            && query.any("source", |source| of.sources.iter().any(|known| known == source))
-            && query.any("origin", |origin| origin == of.origin)
+            && query.any("stage_id", is(of.text("stage")))
+            && query.any("posting_id", is(posting))
+            && query.any("contact_id", is(of.text("contact")))
+            && query.any("archive_reason_id", is(end.get("reason").and_then(Value::as_str)))
+            && query.any("tag", |tag| of.texts("tags").any(|known| known == tag))
+            && query.any("source", |source| of.texts("sources").any(|known| known == source))
+            && query.any("origin", is(of.text("origin")))
             && query.any("email", |email| {
-                person.is_some_and(|person| person.emails.iter().any(|known| known.eq_ignore_ascii_case(email)))
+                person.is_some_and(|person| person.texts("emails").any(|known| known.eq_ignore_ascii_case(email)))
             })
-            && query.any("location", |location| {
-                posting.and_then(|id| state.postings.get(id)).and_then(|posting| posting.location) == Some(location)
-            })
+            && query.any("location", is(render::location(state, of).and_then(Value::as_str)))
     })
 }
 
 pub(super) fn opportunities(state: &mut State, _: &Call, query: &Query) -> Answer {
     let wanted = wanted(query)?;
     let state = &*state;
-    let rows = state.opportunities.from(query.offset.as_ref()).filter(|(_, _, of)| wanted(state, of));
-    list(query.page(rows, |of| render::opportunity(state, of, query)))
+    let show = |row: &Row| render::opportunity(state, row, query);
+    list(query.rows(state, Table::Opportunities, |row| wanted(state, row), show))
 }
 
 pub(super) fn opportunity(state: &mut State, call: &Call, query: &Query) -> Answer {
-    one(state.opportunities.get(call.at(0)).map(|of| render::opportunity(state, of, query)), "Opportunity")
+    let row = state.find(Table::Opportunities, call.at(0));
+    one(row.map(|row| render::opportunity(state, row, query)), "Opportunity")
 }
 
-/// A list of one opportunity, the newest first.
-fn part_of<'a, T: 'a>(
-    (state, call, query): (&'a State, &Call, &Query),
-    rows: impl Fn(&'a Opportunity) -> &'a [T],
-    key: impl Fn(&'a T) -> (i64, &'a str),
-    show: impl Fn(&'a State, &'a Opportunity, &'a T) -> Value,
+/// A list of the parts of one opportunity, the newest first.
+fn parts(
+    (state, call, query): (&State, &Call, &Query),
+    table: Table,
+    show: impl Fn(&State, &Row, &Row) -> Value,
 ) -> Answer {
-    let of = state.opportunities.get(call.at(0)).ok_or_else(|| Error::missing("Opportunity"))?;
-    let rows = rows(of).iter().rev().map(|row| {
-        let (at, id) = key(row);
-        (at, id, row)
-    });
+    let of = state.find(Table::Opportunities, call.at(0)).ok_or_else(|| Error::missing("Opportunity"))?;
+    let rows = state.parts(of.id, table).rev().map(|row| (row.created, state.uuid(row.id), row));
     list(query.short(rows, |row| show(state, of, row)))
 }
 
+/// A part of an opportunity, with what it is asked for with.
+fn part<'a>(state: &'a State, call: &Call, table: Table) -> Option<(&'a Row, &'a Row)> {
+    let row = state.find(table, call.at(1))?;
+    let of = state.store.parent(row, "_opportunity", Table::Opportunities)?;
+    (state.uuid(of.id) == call.at(0)).then_some((of, row))
+}
+
 pub(super) fn interviews(state: &mut State, call: &Call, query: &Query) -> Answer {
-    part_of((state, call, query), |of| &of.interviews, |one| (one.created, one.id.as_str()), render::interview)
+    parts((state, call, query), Table::Interviews, render::interview)
 }
 
 /// Unlike in a list, one that is asked for alone names its opportunity.
 pub(super) fn interview(state: &mut State, call: &Call, _: &Query) -> Answer {
-    let of = state.opportunities.get(call.at(0)).ok_or_else(|| Error::missing("Interview"))?;
-    let found = of.interviews.iter().find(|one| one.id == call.at(1));
-    one(found.map(|one| with(render::interview(state, of, one), json!({"opportunityId": of.id}))), "Interview")
+    let found = part(state, call, Table::Interviews);
+    let rendered = found.map(|(of, row)| with(render::interview(state, of, row), json!({"opportunityId": call.at(0)})));
+    one(rendered, "Interview")
 }
 
 pub(super) fn offers(state: &mut State, call: &Call, query: &Query) -> Answer {
-    part_of((state, call, query), |of| &of.offers, |one| (one.created, one.id.as_str()), render::offer)
+    parts((state, call, query), Table::Offers, render::offer)
 }
 
 pub(super) fn applications(state: &mut State, call: &Call, query: &Query) -> Answer {
-    part_of((state, call, query), |of| &of.applications, |one| (one.created, one.id.as_str()), render::application)
+    parts((state, call, query), Table::Applications, render::application)
 }
 
 pub(super) fn application(state: &mut State, call: &Call, _: &Query) -> Answer {
-    let of = state.opportunities.get(call.at(0)).ok_or_else(|| Error::missing("Application"))?;
-    let found = of.applications.iter().find(|one| one.id == call.at(1));
-    one(found.map(|one| render::application(state, of, one)), "Application")
+    let found = part(state, call, Table::Applications);
+    one(found.map(|(of, row)| render::application(state, of, row)), "Application")
 }
 
 pub(super) fn notes(state: &mut State, call: &Call, query: &Query) -> Answer {
-    let key = |note: &Value| note.get("createdAt").and_then(Value::as_i64).unwrap_or_default();
-    part_of(
-        (state, call, query),
-        |of| &of.notes,
-        |note| (key(note), note.get("id").and_then(Value::as_str).unwrap_or_default()),
-        |_, _, note| note.clone(),
-    )
+    parts((state, call, query), Table::Notes, |state, _, row| render::note(state, row))
 }
 
 pub(super) fn postings(state: &mut State, _: &Call, query: &Query) -> Answer {
     let (confidential, updated) = (query.confidentiality()?, query.span("updated_at")?);
-    let rows = state.postings.from(query.offset.as_ref()).filter(|(_, _, posting)| {
-        confidential(posting.confidential)
-            && updated.holds(Some(posting.updated))
-            && query.any("state", |wanted| wanted == posting.state)
-            && query.any("team", |wanted| wanted == posting.team)
-            && query.any("department", |wanted| posting.department == Some(wanted))
-            && query.any("location", |wanted| posting.location == Some(wanted))
-    });
-    list(query.page(rows, |posting| render::posting(&state.name, posting)))
+    let wanted = |row: &Row| {
+        let category = |name: &str| query.any(name, |wanted| row.get("categories").get(name) == Some(&json!(wanted)));
+        confidential(row)
+            && updated.holds(Some(row.updated))
+            && query.any("state", |wanted| row.text("state") == Some(wanted))
+            && ["team", "department", "location"].into_iter().all(category)
+    };
+    list(query.rows(state, Table::Postings, wanted, |row| render::posting(state, row)))
 }
 
 pub(super) fn posting(state: &mut State, call: &Call, _: &Query) -> Answer {
-    one(state.postings.get(call.at(0)).map(|posting| render::posting(&state.name, posting)), "Posting")
+    one(state.find(Table::Postings, call.at(0)).map(|row| render::posting(state, row)), "Posting")
 }
 
 pub(super) fn users(state: &mut State, _: &Call, query: &Query) -> Answer {
     let all = query.flag("includeDeactivated")?.unwrap_or(false);
-    let rows = state
-        .users
-        .from(query.offset.as_ref())
-        .filter(|(_, _, user)| (all || user.deactivated.is_none()) && query.any("email", |email| email == user.email));
-    list(query.page(rows, render::user))
+    let wanted = |row: &Row| {
+        let email = query.any("email", |email| row.text("email") == Some(email));
+        email && (all || row.get("deactivatedAt").is_null())
+    };
+    list(query.rows(state, Table::Users, wanted, |row| render::user(state, row)))
 }
 
 pub(super) fn user(state: &mut State, call: &Call, _: &Query) -> Answer {
-    one(state.users.get(call.at(0)).map(render::user), "User")
+    one(state.find(Table::Users, call.at(0)).map(|row| render::user(state, row)), "User")
 }
 
 pub(super) fn stages(_: &mut State, _: &Call, query: &Query) -> Answer {
-    let rows = (0_i64..).zip(STAGES).enumerate().map(|(stage, (at, (id, _)))| (at, id, stage));
+    let rows = (0_i64..).zip(STAGES).enumerate().map(|(stage, (at, (id, _)))| (at, id.to_owned(), stage));
     list(query.short(rows, render::stage))
 }
 
@@ -174,18 +174,18 @@ pub(super) fn reasons(_: &mut State, _: &Call, query: &Query) -> Answer {
         .zip(REASONS)
         .enumerate()
         .filter(|(_, (_, reason))| query.any("type", |wanted| wanted == reason.3))
-        .map(|(reason, (at, (id, ..)))| (at, id, reason));
+        .map(|(reason, (at, (id, ..)))| (at, id.to_owned(), reason));
     list(query.short(rows, render::reason))
 }
 
 pub(super) fn deleted_opportunities(state: &mut State, _: &Call, query: &Query) -> Answer {
-    deleted(&state.deleted_opportunities, query, query.span("deleted_at")?)
+    deleted(state, Table::Opportunities, query, query.span("deleted_at")?)
 }
 
 pub(super) fn deleted_postings(state: &mut State, _: &Call, query: &Query) -> Answer {
     let span = query.span("deleted_at")?;
-    narrow(span, state.now())?;
-    deleted(&state.deleted_postings, query, span)
+    narrow(span, state.now_ms())?;
+    deleted(state, Table::Postings, query, span)
 }
 
 pub(super) fn deleted_applications(state: &mut State, _: &Call, query: &Query) -> Answer {
@@ -193,13 +193,13 @@ pub(super) fn deleted_applications(state: &mut State, _: &Call, query: &Query) -
     if span.from.is_none() || span.until.is_none() {
         return Err(Error::bad("deleted_at_start and deleted_at_end are required"));
     }
-    narrow(span, state.now())?;
-    deleted(&state.deleted_applications, query, span)
+    narrow(span, state.now_ms())?;
+    deleted(state, Table::Applications, query, span)
 }
 
-fn deleted(rows: &[Gone], query: &Query, span: Span) -> Answer {
-    let rows = rows.iter().rev().map(|gone| (gone.at, gone.id.as_str(), gone));
-    list(query.short(rows.filter(|(at, ..)| span.holds(Some(*at))), render::gone))
+fn deleted(state: &State, table: Table, query: &Query, span: Span) -> Answer {
+    let of_table = state.vendor.deleted.iter().rev().filter(|one| one.table == table && span.holds(Some(one.at)));
+    list(query.short(of_table.map(|one| (one.at, state.uuid(one.row.id), one)), |one| render::deleted(state, one)))
 }
 
 /// Refuses a window of deleted objects that is wider than 30 days.

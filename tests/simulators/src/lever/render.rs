@@ -3,19 +3,20 @@
 use serde_json::{Value, json};
 
 use super::{
-    model::{Application, Contact, Gone, Hook, Interview, Offer, Opportunity, Posting, StageChange, User},
     query::Query,
     seed::{REASONS, STAGES},
-    state::{State, archived},
+    state::{State, Tombstone},
+    table::{Row, Table},
 };
-use crate::wire::with;
+use crate::wire::{given, with};
 
-pub(super) fn user(user: &User) -> Value {
-    json!({
-        "id": user.id, "name": user.name, "username": user.email.split('@').next(), "email": user.email,
-        "accessRole": "super admin", "photo": null, "createdAt": user.created, "deactivatedAt": user.deactivated,
-        "externalDirectoryId": null, "linkedContactIds": null, "jobTitle": null, "managerId": null,
-    })
+/// A row with its id and the time of its creation.
+fn created(state: &State, row: &Row, further: Value) -> Value {
+    with(row.with(json!({"id": state.uuid(row.id), "createdAt": row.created})), further)
+}
+
+pub(super) fn user(state: &State, row: &Row) -> Value {
+    created(state, row, json!({}))
 }
 
 pub(super) fn stage(stage: usize) -> Value {
@@ -28,168 +29,125 @@ pub(super) fn reason(reason: usize) -> Value {
         .map_or(Value::Null, |(id, text, status, kind)| json!({"id": id, "text": text, "status": status, "type": kind}))
 }
 
-fn stage_id(stage: usize) -> Value {
-    json!(STAGES.get(stage).map(|(id, _)| *id))
+/// When an opportunity changed last; old ones that did not change since Lever keeps this have no such time.
+pub(super) fn updated(row: &Row) -> Option<i64> {
+    (!row.is("_unstamped")).then_some(row.updated)
 }
 
-fn confidentiality(confidential: bool) -> &'static str {
-    if confidential { "confidential" } else { "non-confidential" }
-}
-
-pub(super) fn posting(site: &str, posting: &Posting) -> Value {
-    let show = format!("https://jobs.lever.co/{site}/{}", posting.id);
-    let urls = matches!(posting.state, "published" | "internal" | "closed").then(
-        || json!({"list": format!("https://jobs.lever.co/{site}"), "show": show, "apply": format!("{show}/apply")}),
-    );
-    json!({
-        "id": posting.id, "text": posting.text, "state": posting.state, "distributionChannels": null,
-        "user": posting.owner, "owner": posting.owner, "hiringManager": null,
-        "categories": {
-            "commitment": posting.commitment, "department": posting.department, "level": null,
-            "location": posting.location, "team": posting.team,
-            "allLocations": posting.location.into_iter().collect::<Vec<_>>(),
-        },
-        "tags": [],
+pub(super) fn posting(state: &State, row: &Row) -> Value {
+    let list = format!("https://jobs.lever.co/{}", state.name);
+    let (show, text) = (format!("{list}/{}", state.uuid(row.id)), row.text("text").unwrap_or_default());
+    let public = matches!(row.text("state"), Some("published" | "internal" | "closed"));
+    let further = json!({
+        "updatedAt": row.updated,
         "content": {
-            "description": format!("We look for: {}\n", posting.text),
-            "descriptionHtml": format!("<div>We look for: {}</div>", posting.text),
+            "description": format!("We look for: {text}\n"), "descriptionHtml": format!("<div>We look for: {text}</div>"),
             "lists": [], "closing": "", "closingHtml": "",
         },
-        "country": "US", "followers": [posting.owner], "reqCode": null, "requisitionCodes": [], "urls": urls,
-        "confidentiality": confidentiality(posting.confidential),
-        "createdAt": posting.created, "updatedAt": posting.updated, "workplaceType": "unspecified",
-        "transcribeInterviews": false, "screening": {"enabled": false},
-    })
+        "urls": public.then(|| json!({"list": list, "show": show, "apply": format!("{show}/apply")})),
+    });
+    created(state, row, further)
 }
 
-fn phones(contact: &Contact) -> Vec<Value> {
-    contact.phones.iter().map(|(kind, value)| json!({"type": kind, "value": value})).collect()
+fn contact(state: &State, row: &Row) -> Value {
+    row.with(json!({"id": state.uuid(row.id), "location": {"name": row.get("location")}}))
 }
 
-pub(super) fn contact(contact: &Contact) -> Value {
-    json!({
-        "id": contact.id, "name": contact.name, "headline": contact.headline, "isAnonymized": false,
-        "location": {"name": contact.location}, "emails": contact.emails, "phones": phones(contact),
-    })
+pub(super) fn application(state: &State, of: &Row, row: &Row) -> Value {
+    let applied = row.text("type") == Some("posting");
+    let person = state.store.parent(of, "_contact", Table::Contacts).filter(|_| applied);
+    let first = |list: &str| person.and_then(|person| person.get(list).get(0));
+    let phone = first("phones").map(|phone| json!({"type": null, "value": phone.get("value")}));
+    let posting = state.store.parent(row, "_posting", Table::Postings);
+    let further = json!({
+        "postingOwner": posting.map(|posting| posting.get("owner")), "name": person.map(|person| person.get("name")),
+        "phone": phone, "email": first("emails"), "user": if applied { &Value::Null } else { of.get("owner") },
+        "archived": of.get("archived"),
+    });
+    created(state, row, further)
 }
 
-fn change(change: &StageChange) -> Value {
-    let shown = json!({"toStageId": stage_id(change.stage), "toStageIndex": change.stage, "updatedAt": change.at});
-    match &change.user {
-        Some(user) => with(shown, json!({"userId": user})),
-        None => shown,
-    }
-}
-
-pub(super) fn application(state: &State, of: &Opportunity, application: &Application) -> Value {
-    let person = state.contacts.get(&of.contact).filter(|_| application.kind == "posting");
-    let owner = state.postings.get(&application.posting).map(|posting| &posting.owner);
-    json!({
-        "id": application.id, "type": application.kind, "candidateId": of.id, "opportunityId": of.id,
-        "posting": application.posting, "postingHiringManager": null, "postingOwner": owner,
-        "name": person.map(|person| &person.name), "company": application.company,
-        "phone": person.and_then(|person| person.phones.first()).map(|(_, value)| json!({"type": null, "value": value})),
-        "email": person.and_then(|person| person.emails.first()),
-        "links": [], "comments": application.comments, "user": if person.is_some() { None } else { Some(&of.owner) },
-        "customQuestions": [], "createdAt": application.created, "archived": archived(of.archived),
-        "requisitionForHire": null, "ipAddress": null, "referer": null, "userAgent": null, "acceptLanguage": null,
-        "timezone": null,
-    })
-}
-
-pub(super) fn opportunity(state: &State, of: &Opportunity, query: &Query) -> Value {
-    let person = state.contacts.get(&of.contact);
-    let someone = |what: &str, id: &str| {
-        let found = if query.expands(what) { state.users.get(id).map(user) } else { None };
-        found.unwrap_or_else(|| json!(id))
+pub(super) fn opportunity(state: &State, row: &Row, query: &Query) -> Value {
+    let person = state.store.parent(row, "_contact", Table::Contacts);
+    let of_person = |name: &str| person.map(|person| person.get(name));
+    let someone = |what: &str| {
+        let owner = row.get("owner");
+        let found = owner.as_str().filter(|_| query.expands(what)).and_then(|id| state.find(Table::Users, id));
+        found.map_or_else(|| owner.clone(), |found| user(state, found))
     };
-    let applications: Vec<Value> = of
-        .applications
-        .iter()
-        .map(|one| if query.expands("applications") { application(state, of, one) } else { json!(one.id) })
-        .collect();
-    let show = format!("https://hire.lever.co/candidates/{}", of.id);
-    let shown = json!({
-        "id": of.id,
-        "name": person.map(|person| &person.name),
-        "contact": if query.expands("contact") { person.map(contact) } else { Some(json!(of.contact)) },
-        "headline": person.map(|person| &person.headline),
-        "stage": if query.expands("stage") { stage(of.stage) } else { stage_id(of.stage) },
-        "confidentiality": confidentiality(of.confidential),
-        "location": person.map(|person| &person.location),
-        "phones": person.map(phones), "emails": person.map(|person| &person.emails), "links": [],
-        "archived": archived(of.archived), "tags": of.tags, "sources": of.sources,
-        "stageChanges": of.stage_changes.iter().map(change).collect::<Vec<_>>(),
-        "origin": of.origin, "sourcedBy": someone("sourcedBy", &of.owner), "owner": someone("owner", &of.owner),
-        "followers": [someone("followers", &of.owner)], "applications": applications,
-        "createdAt": of.created, "updatedAt": of.updated, "lastInteractionAt": of.interacted,
-        "lastAdvancedAt": of.advanced, "snoozedUntil": null,
-        "urls": {"list": "https://hire.lever.co/candidates", "show": show},
-        "isAnonymized": false, "dataProtection": null,
+    let shown = |one: &Row| match query.expands("applications") {
+        true => application(state, row, one),
+        false => json!(state.uuid(one.id)),
+    };
+    let applications: Vec<Value> = state.parts(row.id, Table::Applications).map(shown).collect();
+    let number = STAGES.iter().position(|(id, _)| row.text("stage") == Some(id)).filter(|_| query.expands("stage"));
+    let further = json!({
+        "updatedAt": updated(row), "name": of_person("name"), "headline": of_person("headline"),
+        "location": of_person("location"), "phones": of_person("phones"), "emails": of_person("emails"),
+        "contact": person.filter(|_| query.expands("contact")).map_or_else(|| row.get("contact").clone(), |one| contact(state, one)),
+        "stage": number.map_or_else(|| row.get("stage").clone(), stage),
+        "sourcedBy": someone("sourcedBy"), "owner": someone("owner"), "followers": [someone("followers")],
+        "applications": applications,
+        "urls": {
+            "list": "https://hire.lever.co/candidates",
+            "show": format!("https://hire.lever.co/candidates/{}", state.uuid(row.id)),
+        },
     });
     // Absent for an opportunity without a posting.
-    match of.applications.first().and_then(|one| state.postings.get(&one.posting)) {
-        Some(posting) => with(shown, json!({"opportunityLocation": posting.location.unwrap_or("unspecified")})),
-        None => shown,
-    }
+    let location = location(state, row).map(|location| location.as_str().unwrap_or("unspecified"));
+    with(created(state, row, further), given("opportunityLocation", location))
 }
 
-pub(super) fn interview(state: &State, of: &Opportunity, interview: &Interview) -> Value {
-    let interviewers: Vec<Value> = state
-        .users
-        .get(&interview.interviewer)
-        .map(|user| json!({"id": user.id, "name": user.name, "email": user.email, "feedbackTemplate": "no-feedback"}))
-        .into_iter()
-        .collect();
-    json!({
-        "id": interview.id, "panel": interview.panel, "subject": interview.subject, "note": "",
-        "interviewers": interviewers, "timezone": "America/Los_Angeles", "createdAt": interview.created,
-        "date": interview.date, "duration": interview.duration, "location": null, "feedbackTemplate": null,
-        "feedbackForms": interview.feedback, "feedbackReminder": "daily", "user": of.owner,
-        "stage": stage_id(interview.stage), "canceledAt": interview.canceled,
-        "postings": of.applications.iter().map(|one| &one.posting).collect::<Vec<_>>(), "gcalEventUrl": null,
-    })
+/// The location of the posting that an opportunity is for.
+pub(super) fn location<'a>(state: &'a State, of: &Row) -> Option<&'a Value> {
+    let application = state.parts(of.id, Table::Applications).next()?;
+    state.store.parent(application, "_posting", Table::Postings)?.get("categories").get("location")
 }
 
-pub(super) fn offer(state: &State, of: &Opportunity, offer: &Offer) -> Value {
-    let person = state.contacts.get(&of.contact);
-    let posting = offer.posting.as_ref().and_then(|id| state.postings.get(id));
+pub(super) fn interview(state: &State, of: &Row, row: &Row) -> Value {
+    let user = row.text("_interviewer").and_then(|id| state.find(Table::Users, id));
+    let interviewer = user.map(|user| {
+        with(user.part("name email"), json!({"id": state.uuid(user.id), "feedbackTemplate": "no-feedback"}))
+    });
+    let postings: Vec<&Value> = state.parts(of.id, Table::Applications).map(|one| one.get("posting")).collect();
+    let interviewers: Vec<Value> = interviewer.into_iter().collect();
+    created(state, row, json!({"interviewers": interviewers, "user": of.get("owner"), "postings": postings}))
+}
+
+pub(super) fn offer(state: &State, of: &Row, row: &Row) -> Value {
+    let person = state.store.parent(of, "_contact", Table::Contacts);
+    let posting = row.text("posting").and_then(|id| state.find(Table::Postings, id));
+    let name = person.map(|person| person.get("name"));
     let field =
         |text: &str, identifier: &str, value: Value| json!({"text": text, "identifier": identifier, "value": value});
-    let candidate = json!({"role": "candidate", "name": person.map(|it| &it.name), "email": person.and_then(|it| it.emails.first())});
-    json!({
-        "id": offer.id, "posting": offer.posting, "createdAt": offer.created, "status": offer.status,
-        "creator": offer.creator,
+    let further = json!({
         "fields": [
-            field("Job title", "job_title", json!(posting.map(|posting| &posting.text))),
-            field("Candidate name", "candidate_name", json!(person.map(|person| &person.name))),
+            field("Job title", "job_title", json!(posting.map(|posting| posting.get("text")))),
+            field("Candidate name", "candidate_name", json!(name)),
             field("Offered compensation amount", "salary_amount", json!(5_000)),
-            field("Anticipated start date", "anticipated_start_date", json!(offer.starts)),
+            field("Anticipated start date", "anticipated_start_date", row.get("_starts").clone()),
         ],
-        "signatures": {"candidate": candidate},
-        "approved": null, "approvedAt": offer.approved, "sentAt": offer.sent, "sentDocument": null, "signedDocument": null,
-    })
+        "signatures": {
+            "candidate": {"role": "candidate", "name": name, "email": person.and_then(|person| person.get("emails").get(0))},
+        },
+    });
+    created(state, row, further)
 }
 
-pub(super) fn gone(gone: &Gone) -> Value {
-    let shown = json!({"id": gone.id, "deletedAt": gone.at});
-    match &gone.opportunity {
-        Some(opportunity) => with(shown, json!({"opportunityId": opportunity, "postingId": gone.posting})),
-        None => shown,
-    }
+pub(super) fn note(state: &State, row: &Row) -> Value {
+    created(state, row, json!({"completedAt": row.created, "noteId": state.uuid(row.id)}))
+}
+
+pub(super) fn deleted(state: &State, Tombstone { table, at, row }: &Tombstone) -> Value {
+    let ends = json!({"opportunityId": row.get("opportunityId"), "postingId": row.get("posting")});
+    let further = if *table == Table::Applications { ends } else { json!({}) };
+    with(json!({"id": state.uuid(row.id), "deletedAt": at}), further)
 }
 
 /// A webhook; the signature token is shown when it is created and never again.
-pub(super) fn hook(hook: &Hook, secret: bool) -> Value {
-    let mut configuration = json!({});
-    if let Some(origins) = &hook.origins {
-        configuration = with(configuration, json!({"conditions": {"origins": origins}}));
-    }
-    if secret {
-        configuration = with(configuration, json!({"signatureToken": hook.signature_token}));
-    }
-    json!({
-        "id": hook.id, "event": hook.event, "url": hook.url, "configuration": configuration,
-        "createdAt": hook.created, "updatedAt": hook.created,
-    })
+pub(super) fn hook(state: &State, row: &Row, secret: bool) -> Value {
+    let origins = Some(row.get("_origins")).filter(|origins| !origins.is_null());
+    let conditions = given("conditions", origins.map(|origins| json!({"origins": origins})));
+    let configuration = with(conditions, given("signatureToken", secret.then(|| row.get("_token"))));
+    created(state, row, json!({"configuration": configuration, "updatedAt": row.created}))
 }

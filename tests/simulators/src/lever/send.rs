@@ -8,13 +8,12 @@ use serde_json::{Value, json};
 use super::{
     account::Company,
     hook::{EVENTS, delivery, sign},
-    model::Event,
-    state::State,
+    state::{Event, State},
+    table::{Row, Table},
 };
 use crate::{
-    clock,
     control::Refused,
-    sender::{Receiver, check_times},
+    sender::{Receiver, check_times, once},
     wire::with,
     world::Delivery,
 };
@@ -26,7 +25,7 @@ const DAY_S: i64 = 86_400;
 /// Body of `POST /_control/lever/deliver`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Order {
+pub struct DeliverRequest {
     pub account: String,
     /// `http` or `https` on this machine; when absent, the URLs of the webhooks that were created over the API.
     #[serde(default)]
@@ -42,9 +41,9 @@ pub struct Order {
     pub data: Option<Value>,
     #[serde(default)]
     pub variant: Variant,
-    /// With `stale`: how old.
-    #[serde(default = "day")]
-    pub age_s: i64,
+    /// With `stale`: how old, a day when absent.
+    #[serde(default)]
+    pub age_s: Option<i64>,
     /// How often the very same delivery is sent, 1 to 1,000.
     #[serde(default = "once")]
     pub times: u64,
@@ -78,30 +77,28 @@ pub enum Variant {
     Forged,
 }
 
-const fn once() -> u64 {
-    1
-}
-
-const fn day() -> i64 {
-    DAY_S
-}
-
 struct Letter {
     event: String,
     url: String,
     delivery: Delivery,
 }
 
-fn letter(state: &mut State, order: &Order, event: &Event, secret: &str, url: &str) -> Result<Letter, Refused> {
+fn letter(
+    state: &mut State,
+    order: &DeliverRequest,
+    event: &Event,
+    secret: &str,
+    url: &str,
+) -> Result<Letter, Refused> {
     let at = match order.variant {
-        Variant::Stale => event.at.saturating_sub(order.age_s.saturating_mul(1_000)),
+        Variant::Stale => event.at.saturating_sub(order.age_s.unwrap_or(DAY_S).saturating_mul(1_000)),
         _ => event.at,
     };
     let key = if order.variant == Variant::Forged { "not-the-signature-token" } else { secret };
     let signed = (event.token.clone(), at, sign(key, &event.token, at));
     let (token, at, signature) = match order.variant {
         Variant::Replayed => {
-            state.last_sent.clone().ok_or_else(|| Refused("variant: nothing was sent before".to_owned()))?
+            state.vendor.last_sent.clone().ok_or_else(|| Refused("variant: nothing was sent before".to_owned()))?
         }
         _ => signed,
     };
@@ -113,11 +110,11 @@ fn letter(state: &mut State, order: &Order, event: &Event, secret: &str, url: &s
     let name = if order.variant == Variant::Test { "candidateHired" } else { event.name };
     let proof = (order.variant != Variant::Unsigned).then_some((token.as_str(), signature.as_str()));
     let delivery = delivery(name, &data, at, proof);
-    state.last_sent = Some((token, at, signature));
+    state.vendor.last_sent = Some((token, at, signature));
     Ok(Letter { event: name.to_owned(), url: url.to_owned(), delivery })
 }
 
-fn letters(state: &mut State, order: &Order) -> Result<Vec<Letter>, Refused> {
+fn letters(state: &mut State, order: &DeliverRequest) -> Result<Vec<Letter>, Refused> {
     let events = match (&order.event, order.variant) {
         (None, Variant::Test) => vec![made(state, "candidateHired", json!({}))],
         (None, _) => state.events.drain(..).collect(),
@@ -129,21 +126,15 @@ fn letters(state: &mut State, order: &Order) -> Result<Vec<Letter>, Refused> {
     };
     let mut letters = Vec::new();
     for event in &events {
-        let mut to: Vec<(String, String)> = Vec::new();
-        match (&order.secret, &order.url) {
-            (Some(secret), Some(url)) => to.push((secret.clone(), url.clone())),
+        let to: Vec<(String, String)> = match (&order.secret, &order.url) {
+            (Some(secret), Some(url)) => vec![(secret.clone(), url.clone())],
             (Some(_), None) => return Err(Refused("url: is required with a secret".to_owned())),
             (None, url) => {
-                for hook in state.hooks.iter().filter(|hook| hook.event == event.name) {
-                    let fits = |origins: &Vec<String>| {
-                        event.origin.is_none_or(|origin| origins.iter().any(|wanted| wanted == origin))
-                    };
-                    if hook.origins.as_ref().is_none_or(fits) {
-                        to.push((hook.signature_token.clone(), url.clone().unwrap_or_else(|| hook.url.clone())));
-                    }
-                }
+                let hooks = state.store.rows(Table::Webhooks).values().filter(|row| wants(row, event));
+                let text = |row: &Row, name| row.text(name).unwrap_or_default().to_owned();
+                hooks.map(|row| (text(row, "_token"), url.clone().unwrap_or_else(|| text(row, "url")))).collect()
             }
-        }
+        };
         for (secret, url) in to {
             letters.push(letter(state, order, event, &secret, &url)?);
         }
@@ -151,8 +142,15 @@ fn letters(state: &mut State, order: &Order) -> Result<Vec<Letter>, Refused> {
     Ok(letters)
 }
 
+/// Whether a webhook was created for an event, and for the origin of its opportunity.
+fn wants(hook: &Row, event: &Event) -> bool {
+    let origin = event.origin.as_deref().filter(|_| !hook.get("_origins").is_null());
+    hook.text("event") == Some(event.name)
+        && origin.is_none_or(|origin| hook.texts("_origins").any(|one| one == origin))
+}
+
 fn made(state: &mut State, name: &'static str, data: Value) -> Event {
-    let (at, token) = (state.now(), state.hex(48));
+    let (at, token) = (state.now_ms(), state.hex(48));
     Event { name, at, origin: None, token, data }
 }
 
@@ -160,24 +158,20 @@ fn made(state: &mut State, name: &'static str, data: Value) -> Event {
 ///
 /// # Errors
 /// The order cannot be done; the sentence names the field.
-pub async fn send(company: &Company, order: &Order) -> Result<Vec<Value>, Refused> {
+pub async fn send(company: &Company, order: &DeliverRequest) -> Result<Vec<Value>, Refused> {
     check_times(order.times)?;
     let mut attempts = Vec::new();
+    let pause = |number| order.retry_ms.saturating_mul(2_u64.saturating_pow(number)).min(60_000);
+    let pauses = (0..RETRIES).filter(|_| order.retry).map(|number| Duration::from_millis(pause(number)));
+    let pauses: Vec<Duration> = pauses.collect();
     for Letter { event, url, delivery } in company.with(|state| letters(state, order))? {
         let receiver = Receiver::open(&url, "ca_file", order.ca_file.as_deref())?;
         for _ in 0..order.times {
-            for attempt in 1..=RETRIES + 1 {
-                let done = receiver.send(&delivery).await;
-                // Lever takes only a 2xx for delivered, not a redirect.
-                let delivered = done.status.is_some_and(|status| (200..300).contains(&status));
-                let of_lever = json!({"event": event, "attempt": attempt, "delivered": delivered});
-                attempts.push(with(of_lever, json!(done)));
-                if delivered || !order.retry {
-                    break;
-                }
-                let pause = order.retry_ms.saturating_mul(2_u64.saturating_pow(attempt - 1));
-                clock::sleep(Duration::from_millis(pause.min(60_000))).await;
-            }
+            // Lever takes only a 2xx for delivered, not a redirect.
+            let sent = receiver.send_until((&delivery, None), &pauses, |status| (200..300).contains(&status)).await;
+            attempts.extend(sent.into_iter().map(|(attempt, delivered, done)| {
+                with(json!({"event": event, "attempt": attempt, "delivered": delivered}), json!(done))
+            }));
         }
     }
     Ok(attempts)

@@ -6,83 +6,74 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
-    model::{Contact, Interview, Offer, Opportunity, Posting, User},
     seed::{HIRED, REASONS, STAGES},
     state::State,
+    table::{Row, Table},
 };
 use crate::world::{self, Truth};
 
-fn time(ms: i64) -> Value {
-    Timestamp::from_millisecond(ms).map_or(Value::Null, |at| json!(at.to_string()))
+fn at(ms: Option<i64>) -> Option<Timestamp> {
+    ms.and_then(|ms| Timestamp::from_millisecond(ms).ok())
 }
 
-fn stage(stage: usize) -> Value {
-    json!(STAGES.get(stage).map(|(_, name)| *name))
+fn stage(id: &Value) -> Value {
+    json!(STAGES.iter().find(|(known, _)| id == known).map(|(_, name)| *name))
 }
 
-fn job(posting: &Posting) -> Value {
-    let status = match posting.state {
-        "published" | "internal" => "open",
-        "draft" | "pending" => "draft",
-        "closed" | "rejected" => "closed",
+fn job(row: &Row) -> Value {
+    let status = match row.text("state") {
+        Some("published" | "internal") => "open",
+        Some("draft" | "pending") => "draft",
+        Some("closed" | "rejected") => "closed",
         _ => "unknown",
     };
+    let category = |name: &str| row.get("categories").get(name);
     json!({
-        "title": posting.text, "status": status, "provider_status": posting.state,
-        "department": posting.department, "location": posting.location,
+        "title": row.get("text"), "status": status, "provider_status": row.get("state"),
+        "department": category("department"), "location": category("location"),
     })
 }
 
-fn candidate(of: &Opportunity, contact: &Contact) -> Value {
-    json!({
-        "name": contact.name, "email": contact.emails.first(), "phone": contact.phones.first().map(|(_, value)| value),
-        "company": of.applications.first().and_then(|application| application.company.as_ref()),
-    })
-}
-
-fn application(of: &Opportunity) -> Value {
-    let (status, reason) = match of.archived {
+fn application(state: &State, of: &Row, first: Option<&Row>) -> Value {
+    let reason = of.get("archived").get("reason");
+    let reason = REASONS.iter().enumerate().find(|(_, (id, ..))| reason.is_some_and(|reason| reason == id));
+    let (status, reason) = match reason {
         None => ("active", None),
-        Some(archived) if archived.reason == HIRED => ("hired", None),
-        Some(archived) => ("rejected", REASONS.get(archived.reason).map(|(_, text, ..)| *text)),
+        Some((HIRED, _)) => ("hired", None),
+        Some((_, (_, text, ..))) => ("rejected", Some(*text)),
     };
-    let first = of.applications.first();
+    let entered =
+        |change: &Value| json!({"stage": stage(&change["toStageId"]), "at": at(change["updatedAt"].as_i64())});
     json!({
-        "candidate": of.id, "job": first.map(|application| &application.posting), "status": status,
-        "stage": stage(of.stage), "applied_at": time(first.map_or(of.created, |application| application.created)),
+        "candidate": state.uuid(of.id), "job": first.map(|first| first.get("posting")), "status": status,
+        "stage": stage(of.get("stage")), "applied_at": at(Some(first.map_or(of.created, |first| first.created))),
         "rejection_reason": reason,
-        "history": of.stage_changes.iter().map(|change| json!({"stage": stage(change.stage), "at": time(change.at)})).collect::<Vec<_>>(),
+        "history": of.get("stageChanges").as_array().into_iter().flatten().map(entered).collect::<Vec<_>>(),
     })
 }
 
-fn interview(of: &Opportunity, interview: &Interview) -> Value {
-    let status = match (interview.canceled, interview.feedback.is_empty()) {
-        (Some(_), _) => "canceled",
-        (None, false) => "complete",
-        (None, true) => "scheduled",
+fn interview(of: &str, row: &Row) -> Value {
+    let status = match (row.get("canceledAt").is_null(), row.texts("feedbackForms").count()) {
+        (false, _) => "canceled",
+        (true, 1..) => "complete",
+        (true, 0) => "scheduled",
     };
+    let begin = row.get("date").as_i64();
+    let end = begin.zip(row.get("duration").as_i64()).map(|(begin, minutes)| begin + minutes * 60_000);
     json!({
-        "application": of.id, "candidate": of.id, "name": interview.subject, "status": status,
-        "starts_at": time(interview.date), "ends_at": time(interview.date + interview.duration * 60_000),
-        "interviewers": [interview.interviewer],
+        "application": of, "candidate": of, "name": row.get("subject"), "status": status, "starts_at": at(begin),
+        "ends_at": at(end), "interviewers": [row.get("_interviewer")],
     })
 }
 
-fn offer(of: &Opportunity, offer: &Offer) -> Value {
-    let status = match offer.status {
-        "signed" => "accepted",
-        "denied" => "rejected",
+fn offer(of: &str, row: &Row) -> Value {
+    let status = match row.text("status") {
+        Some("signed") => "accepted",
+        Some("denied") => "rejected",
         _ => "unresolved",
     };
-    let starts = offer.starts.and_then(|ms| Timestamp::from_millisecond(ms).ok());
-    json!({
-        "application": of.id, "status": status, "provider_status": offer.status,
-        "starts_on": starts.map(|at| at.strftime("%Y-%m-%d").to_string()),
-    })
-}
-
-fn user(user: &User) -> Value {
-    json!({"name": user.name, "email": user.email, "active": user.deactivated.is_none()})
+    let starts = at(row.get("_starts").as_i64()).map(|at| at.strftime("%Y-%m-%d").to_string());
+    json!({"application": of, "status": status, "provider_status": row.get("status"), "starts_on": starts})
 }
 
 pub(super) fn truth(state: &State) -> Truth {
@@ -90,23 +81,28 @@ pub(super) fn truth(state: &State) -> Truth {
     let mut put = |kind: &str, id: &str, fields: Value| {
         all.insert(format!("{kind}/{id}"), world::fields(fields));
     };
-    for posting in state.postings.values() {
-        put("job", &posting.id, job(posting));
+    for row in state.store.rows(Table::Postings).values() {
+        put("job", &state.uuid(row.id), job(row));
     }
-    for of in state.opportunities.values() {
-        if let Some(contact) = state.contacts.get(&of.contact) {
-            put("candidate", &of.id, candidate(of, contact));
+    for of in state.store.rows(Table::Opportunities).values() {
+        let (id, first) = (&*state.uuid(of.id), state.parts(of.id, Table::Applications).next());
+        if let Some(person) = state.store.parent(of, "_contact", Table::Contacts) {
+            let phone = person.get("phones").get(0).and_then(|phone| phone.get("value"));
+            let (name, email) = (person.get("name"), person.get("emails").get(0));
+            let company = first.map(|first| first.get("company"));
+            put("candidate", id, json!({"name": name, "email": email, "phone": phone, "company": company}));
         }
-        put("application", &of.id, application(of));
-        for one in &of.interviews {
-            put("interview", &format!("{}/{}", of.id, one.id), interview(of, one));
+        put("application", id, application(state, of, first));
+        for row in state.parts(of.id, Table::Interviews) {
+            put("interview", &format!("{id}/{}", state.uuid(row.id)), interview(id, row));
         }
-        for one in &of.offers {
-            put("offer", &format!("{}/{}", of.id, one.id), offer(of, one));
+        for row in state.parts(of.id, Table::Offers) {
+            put("offer", &format!("{id}/{}", state.uuid(row.id)), offer(id, row));
         }
     }
-    for one in state.users.values() {
-        put("user", &one.id, user(one));
+    for row in state.store.rows(Table::Users).values() {
+        let active = row.get("deactivatedAt").is_null();
+        put("user", &state.uuid(row.id), json!({"name": row.get("name"), "email": row.get("email"), "active": active}));
     }
     all
 }

@@ -9,13 +9,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    account::Error,
+    error::Error,
     hook::EVENTS,
-    model::Hook,
     query::Query,
     render,
     seed::{ORIGINS, REASONS, STAGES},
     state::State,
+    table::Table,
 };
 use crate::wire::Call;
 
@@ -59,24 +59,23 @@ fn body<T: serde::de::DeserializeOwned>(call: &Call) -> Result<T, Error> {
     serde_json::from_slice(&call.body).map_err(|error| Error::bad(error.to_string()))
 }
 
-fn created(data: &Value) -> Answer {
+fn created(data: Option<Value>) -> Answer {
     Ok((StatusCode::CREATED, Json(json!({"data": data}))).into_response())
 }
 
 /// In whose name, where the request says so.
 fn actor(state: &State, query: &Query) -> Result<Option<String>, Error> {
-    match query.one("perform_as") {
-        Some(id) if state.users.get(id).is_none_or(|user| user.deactivated.is_some()) => {
-            Err(Error::bad("perform_as: no such user"))
-        }
-        other => Ok(other.map(str::to_owned)),
-    }
+    let user = query.one("perform_as");
+    let active = |id: &str| state.find(Table::Users, id).is_some_and(|user| user.get("deactivatedAt").is_null());
+    if user.is_none_or(active) { Ok(user.map(str::to_owned)) } else { Err(Error::bad("perform_as: no such user")) }
 }
 
-fn shown(state: &State, id: &str) -> Answer {
+/// The opportunity as it is after a change, where that could be made.
+fn changed(state: &State, id: u64, done: bool) -> Answer {
     let query = Query::parse("", &[])?;
-    let of = state.opportunities.get(id).ok_or_else(|| Error::missing("Opportunity"))?;
-    Ok(Json(json!({"data": render::opportunity(state, of, &query)})).into_response())
+    let row =
+        state.store.row(Table::Opportunities, id).filter(|_| done).ok_or_else(|| Error::missing("Opportunity"))?;
+    Ok(Json(json!({"data": render::opportunity(state, row, &query)})).into_response())
 }
 
 pub(super) fn stage(state: &mut State, call: &Call, query: &Query) -> Answer {
@@ -84,34 +83,30 @@ pub(super) fn stage(state: &mut State, call: &Call, query: &Query) -> Answer {
     let user = actor(state, query)?;
     let known = STAGES.iter().position(|(id, _)| *id == stage);
     let stage = known.ok_or_else(|| Error::bad("stage: no such stage"))?;
-    if !state.move_stage(call.at(0), stage, user) {
-        return Err(Error::missing("Opportunity"));
-    }
-    shown(state, call.at(0))
+    let id = state.number_of(call.at(0));
+    let done = state.move_stage(id, stage, user);
+    changed(state, id, done)
 }
 
 /// With a reason it ends the opportunity, with null it takes that back.
 pub(super) fn archived(state: &mut State, call: &Call, query: &Query) -> Answer {
     let NewEnd { reason, clean_interviews } = body(call)?;
     actor(state, query)?;
-    let id = call.at(0);
     let wrong = || Error::bad("reason: no such archive reason");
     let reason = match reason {
         None => return Err(Error::bad("reason: is required")),
         Some(None) => None,
         Some(Some(reason)) => Some(REASONS.iter().position(|known| known.0 == reason).ok_or_else(wrong)?),
     };
-    if !state.archive(id, reason) {
-        return Err(Error::missing("Opportunity"));
+    let id = state.number_of(call.at(0));
+    let done = state.archive(id, reason);
+    let now = state.now_ms();
+    let parts = state.parts(id, Table::Interviews).filter(|row| row.get("canceledAt").is_null());
+    let pending: Vec<u64> = parts.filter(|row| row.get("date").as_i64() > Some(now)).map(|row| row.id).collect();
+    for interview in pending.into_iter().filter(|_| clean_interviews) {
+        state.delete_interview(interview);
     }
-    let now = state.now();
-    let pending = |state: &State| {
-        state.opportunities.get(id)?.interviews.iter().position(|one| one.canceled.is_none() && one.date > now)
-    };
-    while clean_interviews && let Some(position) = pending(state) {
-        state.delete_interview(id, position);
-    }
-    shown(state, id)
+    changed(state, id, done)
 }
 
 pub(super) fn note(state: &mut State, call: &Call, query: &Query) -> Answer {
@@ -120,23 +115,22 @@ pub(super) fn note(state: &mut State, call: &Call, query: &Query) -> Answer {
         return Err(Error::bad("value: is required"));
     }
     let user = actor(state, query)?;
-    let (note, at) = (state.id(), state.stamp());
-    let of = state.opportunities.get_mut(call.at(0)).ok_or_else(|| Error::missing("Opportunity"))?;
-    let user = user.unwrap_or_else(|| of.owner.clone());
-    let field = json!({
-        "createdAt": at, "score": null, "stage": STAGES.get(of.stage).map(|(id, _)| *id), "text": "Comment",
-        "type": "note", "user": user, "value": value,
-    });
-    let made = json!({
-        "id": note, "text": "Note", "fields": [field], "user": user, "secret": secret, "completedAt": at,
-        "deletedAt": null, "createdAt": at, "noteId": note,
-    });
-    of.notes.push(made.clone());
-    created(&made)
+    let of = state.find(Table::Opportunities, call.at(0)).ok_or_else(|| Error::missing("Opportunity"))?;
+    let (id, stage) = (of.id, of.get("stage").clone());
+    let user = user.map_or_else(|| of.get("owner").clone(), Value::String);
+    let note = state.add_part(Table::Notes, id, json!({"user": user, "secret": secret}));
+    if let Some(row) = state.store.row_mut(Table::Notes, note) {
+        row.push("fields", json!({
+            "createdAt": row.created, "score": null, "stage": stage, "text": "Comment", "type": "note", "user": user,
+            "value": value,
+        }));
+    }
+    created(state.store.row(Table::Notes, note).map(|row| render::note(state, row)))
 }
 
 pub(super) fn hooks(state: &mut State, _: &Call, _: &Query) -> Answer {
-    let hooks: Vec<Value> = state.hooks.iter().map(|hook| render::hook(hook, false)).collect();
+    let hooks: Vec<Value> =
+        state.store.rows(Table::Webhooks).values().map(|row| render::hook(state, row, false)).collect();
     Ok(Json(json!({"data": hooks})).into_response())
 }
 
@@ -147,21 +141,14 @@ pub(super) fn create_hook(state: &mut State, call: &Call, _: &Query) -> Answer {
     if !url::Url::parse(&url).is_ok_and(|url| matches!(url.scheme(), "http" | "https")) {
         return Err(Error::bad("url: must be an URL"));
     }
-    let asked = configuration.pointer("/conditions/origins").and_then(Value::as_array);
-    let origins = asked.map_or_else(
-        || ORIGINS.map(str::to_owned).to_vec(),
-        |origins| origins.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-    );
-    let (id, signature_token, at) = (state.id(), state.hex(48), state.stamp());
-    let hook = Hook { id, event, url, origins: by_origin.then_some(origins), signature_token, created: at };
-    let answer = render::hook(&hook, true);
-    state.hooks.push(hook);
-    created(&answer)
+    let wanted = configuration.pointer("/conditions/origins").cloned().unwrap_or_else(|| json!(ORIGINS));
+    let (origins, token) = (by_origin.then_some(wanted), state.hex(48));
+    let hook = json!({"event": event, "url": url, "_origins": origins, "_token": token});
+    let id = state.add(Table::Webhooks, hook);
+    created(state.store.row(Table::Webhooks, id).map(|row| render::hook(state, row, true)))
 }
 
 pub(super) fn delete_hook(state: &mut State, call: &Call, _: &Query) -> Answer {
-    let before = state.hooks.len();
-    state.hooks.retain(|hook| hook.id != call.at(0));
-    let found = state.hooks.len() < before;
+    let found = state.store.remove(Table::Webhooks, state.number_of(call.at(0))).is_some();
     if found { Ok(StatusCode::NO_CONTENT.into_response()) } else { Err(Error::missing("Webhook")) }
 }

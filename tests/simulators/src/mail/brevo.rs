@@ -7,10 +7,7 @@
 //! list of tags, and leaves its list out when it is empty. Webhooks are not signed: they carry a bearer token. Source of the
 //! shapes: Brevo's public client libraries and guides.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex},
-};
+use std::sync::Arc;
 
 use axum::{
     Json, Router,
@@ -26,8 +23,8 @@ use serde_json::{Value, json};
 
 use crate::{
     clock,
-    control::{Control, Refused, lock},
-    mail::events::{self, Message, Proof},
+    control::Refused,
+    mail::events::{Message, Proof},
     mail::mailbox::{Event, Mail, Mailbox, Outcome, REFUSED_DOMAIN, UNVERIFIED_DOMAIN, is_address},
     simulator::Simulator,
     wire::Refusal,
@@ -36,33 +33,16 @@ use crate::{
 /// The shorter of the two documented times for which a key is remembered.
 pub const KEY_REMEMBERED: SignedDuration = SignedDuration::from_mins(15);
 
-#[derive(Default)]
-struct World {
-    mailbox: Arc<Mailbox>,
-    keys: Mutex<BTreeMap<String, Timestamp>>,
-}
-
 /// The simulator with a fresh world.
 pub fn simulator() -> Simulator {
-    let world = Arc::new(World::default());
-    let of_reset = Arc::clone(&world);
-    Simulator {
-        name: "brevo",
-        about: "Brevo v3: smtp/email, smtp/statistics/events, webhook",
-        controls: events::controls(Arc::clone(&world.mailbox), webhooks),
-        wire: Router::new()
-            .route("/v3/smtp/email", post(send))
-            .route("/v3/smtp/statistics/events", get(report))
-            .fallback(|| async { refused(StatusCode::NOT_FOUND, "document_not_found", "Not found") })
-            .with_state(world),
-        control: Control::new(
-            |status| Some(json!({"code": "simulated_fault", "message": format!("simulated fault {status}")})),
-            move || {
-                of_reset.mailbox.clear();
-                lock(&of_reset.keys).clear();
-            },
-        ),
-    }
+    let about = "Brevo v3: smtp/email, smtp/statistics/events, webhook";
+    let wire = Router::new()
+        .route("/v3/smtp/email", post(send))
+        .route("/v3/smtp/statistics/events", get(report))
+        .fallback(|| async { refused(StatusCode::NOT_FOUND, "document_not_found", "Not found") });
+    Simulator::of_mailbox(("brevo", about), Arc::default(), wire, Some(webhooks), |status| {
+        Some(json!({"code": "simulated_fault", "message": format!("simulated fault {status}")}))
+    })
 }
 
 fn refused(status: StatusCode, code: &str, message: &str) -> Refusal {
@@ -98,7 +78,7 @@ struct Wanted {
 }
 
 async fn report(
-    State(world): State<Arc<World>>,
+    State(mailbox): State<Arc<Mailbox>>,
     headers: HeaderMap,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<Value>, Refusal> {
@@ -114,7 +94,7 @@ async fn report(
     let tags = tags.map(|tags| serde_json::from_str::<Vec<String>>(&tags)).transpose();
     let tags = tags.map_err(|_| invalid("tags must be a list"))?;
     let now = clock::now();
-    let found = world.mailbox.visible(|mail| {
+    let found = mailbox.visible(|mail| {
         tags.as_ref().is_none_or(|tags| tags.iter().any(|tag| mail.tags.contains(tag)))
             && email.as_ref().is_none_or(|email| mail.to.contains(email))
             && message_id.as_ref().is_none_or(|id| mail.id == *id)
@@ -155,7 +135,7 @@ fn webhooks(mail: &Mail, events: &[Event], proof: Proof<'_>, _now: Timestamp) ->
         Proof::Tampered(token) => vec![("authorization", format!("Bearer {token}x"))],
         Proof::None => Vec::new(),
     };
-    let told = |event: &Event| {
+    let report = |event: &Event| {
         let (_, name, reason) = names(event.event);
         json!({
             "event": name, "email": mail.to.first(), "id": 9_999_999, "message-id": mail.id, "subject": mail.subject,
@@ -165,26 +145,21 @@ fn webhooks(mail: &Mail, events: &[Event], proof: Proof<'_>, _now: Timestamp) ->
             "template_id": 0, "sending_ip": "127.0.0.1",
         })
     };
-    Ok(events.iter().map(|event| Message { headers: headers.clone(), body: told(event).to_string() }).collect())
+    Ok(events.iter().map(|event| Message { headers: headers.clone(), body: report(event).to_string() }).collect())
 }
 
-async fn send(State(world): State<Arc<World>>, headers: HeaderMap, body: Bytes) -> Result<Response, Refusal> {
+async fn send(State(mailbox): State<Arc<Mailbox>>, headers: HeaderMap, body: Bytes) -> Result<Response, Refusal> {
     check_key(&headers)?;
     let body: Value = serde_json::from_slice(&body)
         .map_err(|_| refused(StatusCode::BAD_REQUEST, "bad_request", "Input must be a valid JSON object"))?;
     let mail = read(&body)?;
     let now = clock::now();
-    // The keys stay locked until the mail is kept: of two requests at once one is the first.
-    let mut keys = lock(&world.keys);
-    if let Some(key) = body.pointer("/headers/idempotencyKey").and_then(Value::as_str) {
-        keys.retain(|_, at| now.duration_since(*at) < KEY_REMEMBERED);
-        if keys.insert(key.to_owned(), now).is_some() {
-            let message = "A request with this idempotency key was processed before";
-            return Err(refused(StatusCode::BAD_REQUEST, "duplicate_request", message));
-        }
-    }
-    let accepted =
-        world.mailbox.accept(|number| Mail { id: format!("<sim.{number}@smtp-relay.mailin.fr>"), at: now, ..mail });
+    let key = body.pointer("/headers/idempotencyKey").and_then(Value::as_str);
+    let make = |number| Mail { id: format!("<sim.{number}@smtp-relay.mailin.fr>"), at: now, ..mail };
+    let accepted = mailbox.accept_once(key, KEY_REMEMBERED, make).ok_or_else(|| {
+        let message = "A request with this idempotency key was processed before";
+        refused(StatusCode::BAD_REQUEST, "duplicate_request", message)
+    })?;
     Ok((StatusCode::CREATED, Json(json!({"messageId": accepted.id}))).into_response())
 }
 

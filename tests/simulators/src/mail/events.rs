@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 use crate::{
     clock,
     control::{Controls, Refused, parse},
-    mail::mailbox::{self, Event, Mail, Mailbox, Outcome, unknown},
-    sender::{Receiver, check_times},
+    mail::mailbox::{Event, Mail, Mailbox, Outcome, unknown},
+    sender::{Receiver, check_times, once},
     world::Delivery,
 };
 
@@ -41,7 +41,7 @@ pub type Format = fn(&Mail, &[Event], Proof<'_>, Timestamp) -> Result<Vec<Messag
 /// Body of `POST /_control/<p>/deliver`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Order {
+pub struct DeliverRequest {
     /// `http` or `https` on this machine; any other host is refused.
     pub url: String,
     /// Of the newest mail with this correlation.
@@ -77,18 +77,14 @@ pub enum Sequence {
     Reversed,
 }
 
-const fn once() -> u64 {
-    1
+/// The control route of a mail provider that sends webhooks.
+pub fn controls(mailbox: &Arc<Mailbox>, format: Format) -> Controls {
+    let mailbox = Arc::clone(mailbox);
+    Controls::default().route("POST /deliver", async move |body: Bytes| deliver(&mailbox, format, parse(&body)?).await)
 }
 
-/// The control routes of a mail provider that sends webhooks.
-pub fn controls(mailbox: Arc<Mailbox>, format: Format) -> Controls {
-    let common = mailbox::controls(Arc::clone(&mailbox));
-    common.route("POST /deliver", async move |body: Bytes| deliver(&mailbox, format, parse(&body)?).await)
-}
-
-async fn deliver(mailbox: &Mailbox, format: Format, order: Order) -> Result<Json<Value>, Refused> {
-    let Order { url, correlation, events: wanted, secret, times, order, ca, unsigned, tamper } = order;
+async fn deliver(mailbox: &Mailbox, format: Format, order: DeliverRequest) -> Result<Json<Value>, Refused> {
+    let DeliverRequest { url, correlation, events: wanted, secret, times, order, ca, unsigned, tamper } = order;
     check_times(times)?;
     let proof = match (unsigned, tamper) {
         (true, true) => return Err(Refused("tamper: cannot be combined with unsigned".to_owned())),

@@ -5,10 +5,7 @@
 //! not answered. Tokens are those of [`crate::google`]; that of the refresh token `invalid` is
 //! refused here. Recipients at `refused.example` are invalid, senders at `unverified.example` have no mailbox.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::Arc;
 
 use axum::{
     Json, Router,
@@ -23,43 +20,25 @@ use serde_json::{Value, json};
 
 use crate::{
     clock,
-    control::{Control, Controls, Refused, parse},
+    control::{Controls, Refused, parse},
     mail::google::TOKEN,
-    mail::mailbox::{self, Mail, Mailbox, REFUSED_DOMAIN, UNVERIFIED_DOMAIN, is_address},
+    mail::mailbox::{Mail, Mailbox, REFUSED_DOMAIN, UNVERIFIED_DOMAIN, is_address},
     mail::message::{self, Message},
     simulator::Simulator,
     wire::{Refusal, bearer},
 };
 
-#[derive(Debug, Default)]
-struct World {
-    mailbox: Arc<Mailbox>,
-    /// Tokens may send and not look for mails.
-    cannot_read: AtomicBool,
-}
-
 /// The simulator with a fresh world.
 pub fn simulator() -> Simulator {
-    let world = Arc::new(World::default());
-    let of_reset = Arc::clone(&world);
-    let own = Controls::default().route("POST /scope", scope).with(Arc::clone(&world));
-    Simulator {
-        name: "gmail",
-        about: "Gmail API v1: messages.send, messages.list",
-        wire: Router::new()
-            .route("/gmail/v1/users/me/messages/send", post(send))
-            .route("/gmail/v1/users/me/messages", get(list))
-            .fallback(|| async { refused(StatusCode::NOT_FOUND, "notFound", "Not Found") })
-            .with_state(Arc::clone(&world)),
-        controls: mailbox::controls(Arc::clone(&world.mailbox)).merge(own),
-        control: Control::new(
-            |status| Some(refused(status, "backendError", "simulated fault").1),
-            move || {
-                of_reset.mailbox.clear();
-                of_reset.cannot_read.store(false, Ordering::Relaxed);
-            },
-        ),
-    }
+    let (of, mailbox) = (("gmail", "Gmail API v1: messages.send, messages.list"), Arc::<Mailbox>::default());
+    let wire = Router::new()
+        .route("/gmail/v1/users/me/messages/send", post(send))
+        .route("/gmail/v1/users/me/messages", get(list))
+        .fallback(|| async { refused(StatusCode::NOT_FOUND, "notFound", "Not Found") });
+    let fault = |status| Some(refused(status, "backendError", "simulated fault").1);
+    let own = Controls::default().route("POST /scope", scope).with(Arc::clone(&mailbox));
+    let simulator = Simulator::of_mailbox(of, mailbox, wire, None, fault);
+    Simulator { controls: simulator.controls.merge(own), ..simulator }
 }
 
 #[derive(Deserialize)]
@@ -68,9 +47,9 @@ struct Scope {
     readonly: bool,
 }
 
-async fn scope(State(world): State<Arc<World>>, body: Bytes) -> Result<StatusCode, Refused> {
+async fn scope(State(mailbox): State<Arc<Mailbox>>, body: Bytes) -> Result<StatusCode, Refused> {
     let Scope { readonly } = parse(&body)?;
-    world.cannot_read.store(!readonly, Ordering::Relaxed);
+    mailbox.set_write_only(!readonly);
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -86,10 +65,10 @@ fn signed_in(headers: &HeaderMap) -> Result<(), Refusal> {
     }
 }
 
-async fn send(State(world): State<Arc<World>>, headers: HeaderMap, body: Bytes) -> Result<Json<Value>, Refusal> {
+async fn send(State(mailbox): State<Arc<Mailbox>>, headers: HeaderMap, body: Bytes) -> Result<Json<Value>, Refusal> {
     signed_in(&headers)?;
     let mail = read(&body)?;
-    let accepted = world.mailbox.accept(|number| Mail { id: format!("18c{number:013x}"), ..mail });
+    let accepted = mailbox.accept(|number| Mail { id: format!("18c{number:013x}"), ..mail });
     Ok(Json(json!({"id": accepted.id, "threadId": accepted.id, "labelIds": ["SENT"]})))
 }
 
@@ -127,12 +106,12 @@ struct Wanted {
 }
 
 async fn list(
-    State(world): State<Arc<World>>,
+    State(mailbox): State<Arc<Mailbox>>,
     headers: HeaderMap,
     Query(Wanted { q }): Query<Wanted>,
 ) -> Result<Json<Value>, Refusal> {
     signed_in(&headers)?;
-    if world.cannot_read.load(Ordering::Relaxed) {
+    if mailbox.write_only() {
         let message = "Request had insufficient authentication scopes.";
         return Err(refused(StatusCode::FORBIDDEN, "insufficientPermissions", message));
     }
@@ -141,7 +120,7 @@ async fn list(
     };
     let wanted = wanted.trim_matches(['<', '>']);
     let named = |mail: &Mail| mail.message_id.as_deref().is_some_and(|id| id.trim_matches(['<', '>']) == wanted);
-    let visible = world.mailbox.visible(named);
+    let visible = mailbox.visible(named);
     let found: Vec<Value> = visible.iter().map(|mail| json!({"id": mail.id, "threadId": mail.id})).collect();
     let estimate = found.len();
     // The real service leaves the list out when it is empty.

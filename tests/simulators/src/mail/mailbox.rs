@@ -1,7 +1,7 @@
 //! What the mail providers have accepted, and the control routes that show it.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex},
 };
 
@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Mails kept of one provider; older ones are dropped but stay counted.
-pub const KEPT: usize = 10_000;
+pub const MAILS_MAX: usize = 10_000;
 const LAG_MAX_MS: i64 = 3_600_000;
 
 /// What can happen to a mail, in the same words for every provider.
@@ -91,58 +91,88 @@ impl Mail {
 }
 
 #[derive(Debug, Default)]
-struct Kept {
+struct Stored {
     count: u64,
     /// How long after its acceptance a mail can be found by who asks.
     lag: SignedDuration,
     mails: VecDeque<Mail>,
+    /// When the idempotency keys of requests came.
+    keys: BTreeMap<String, Timestamp>,
+    /// Whether who may send may not look for mails.
+    write_only: bool,
+}
+
+impl Stored {
+    fn accept(&mut self, mail: impl FnOnce(u64) -> Mail) -> Mail {
+        self.count += 1;
+        let mut mail = mail(self.count);
+        mail.happened(Outcome::Accepted, mail.at);
+        if self.mails.len() == MAILS_MAX {
+            self.mails.pop_front();
+        }
+        self.mails.push_back(mail.clone());
+        mail
+    }
 }
 
 /// The accepted mails of one provider.
 #[derive(Debug, Default)]
-pub struct Mailbox(Mutex<Kept>);
+pub struct Mailbox(Mutex<Stored>);
 
 impl Mailbox {
     /// Keeps a mail, and answers the number that it has.
     pub fn accept(&self, mail: impl FnOnce(u64) -> Mail) -> Mail {
-        let mut kept = lock(&self.0);
-        kept.count += 1;
-        let mut mail = mail(kept.count);
-        mail.happened(Outcome::Accepted, mail.at);
-        if kept.mails.len() == KEPT {
-            kept.mails.pop_front();
-        }
-        kept.mails.push_back(mail.clone());
-        mail
+        lock(&self.0).accept(mail)
+    }
+
+    /// Keeps a mail whose key did not come within this time; of two requests at once one is the first.
+    pub fn accept_once(
+        &self,
+        key: Option<&str>,
+        within: SignedDuration,
+        mail: impl FnOnce(u64) -> Mail,
+    ) -> Option<Mail> {
+        let (now, mut stored) = (clock::now(), lock(&self.0));
+        stored.keys.retain(|_, at| now.duration_since(*at) < within);
+        let new = key.is_none_or(|key| stored.keys.insert(key.to_owned(), now).is_none());
+        new.then(|| stored.accept(mail))
+    }
+
+    pub fn write_only(&self) -> bool {
+        lock(&self.0).write_only
+    }
+
+    pub fn set_write_only(&self, write_only: bool) {
+        lock(&self.0).write_only = write_only;
     }
 
     pub fn clear(&self) {
-        *lock(&self.0) = Kept::default();
+        *lock(&self.0) = Stored::default();
     }
 
     fn forget(&self) {
-        let mut kept = lock(&self.0);
-        *kept = Kept { lag: kept.lag, ..Kept::default() };
+        let mut stored = lock(&self.0);
+        (stored.count, stored.mails) = (0, VecDeque::new());
     }
 
     /// The mails that who asks can find, oldest first.
     pub fn visible(&self, wanted: impl Fn(&Mail) -> bool) -> Vec<Mail> {
         let now = clock::now();
-        let kept = lock(&self.0);
-        let seen = |mail: &&Mail| now.duration_since(mail.at) >= kept.lag && wanted(mail);
-        kept.mails.iter().filter(seen).cloned().collect()
+        let stored = lock(&self.0);
+        let seen = |mail: &&Mail| now.duration_since(mail.at) >= stored.lag && wanted(mail);
+        stored.mails.iter().filter(seen).cloned().collect()
     }
 
     /// The newest mail with this correlation.
     pub fn newest(&self, correlation: &str) -> Option<Mail> {
-        let kept = lock(&self.0);
-        kept.mails.iter().rev().find(|mail| mail.is_of(correlation)).cloned()
+        let stored = lock(&self.0);
+        stored.mails.iter().rev().find(|mail| mail.is_of(correlation)).cloned()
     }
 
     /// Adds an event to the newest mail with this correlation.
     fn happened(&self, correlation: &str, event: Outcome, at: Timestamp) -> Option<Event> {
-        let mut kept = lock(&self.0);
-        let mail = kept.mails.iter_mut().rev().find(|mail| mail.is_of(correlation))?;
+        let mut stored = lock(&self.0);
+        let mail = stored.mails.iter_mut().rev().find(|mail| mail.is_of(correlation))?;
         Some(mail.happened(event, at))
     }
 }
@@ -173,7 +203,7 @@ struct Happened {
 pub fn controls(mailbox: Arc<Mailbox>) -> Controls {
     Controls::default()
         .route("GET /mails?to=&correlation=", list)
-        .route("DELETE /mails", clear)
+        .done("DELETE /mails", |mailbox: &Arc<Mailbox>| mailbox.forget())
         .route("POST /lag", set_lag)
         .route("POST /outcomes", happen)
         .with(mailbox)
@@ -203,19 +233,14 @@ pub fn unknown(correlation: &str) -> Refused {
 }
 
 async fn list(State(mailbox): State<Arc<Mailbox>>, Query(Wanted { to, correlation }): Query<Wanted>) -> Json<Value> {
-    let kept = lock(&mailbox.0);
-    let items: Vec<&Mail> = kept
+    let stored = lock(&mailbox.0);
+    let items: Vec<&Mail> = stored
         .mails
         .iter()
         .filter(|mail| to.as_ref().is_none_or(|to| mail.to.iter().any(|one| one.eq_ignore_ascii_case(to))))
         .filter(|mail| correlation.as_ref().is_none_or(|wanted| mail.is_of(wanted)))
         .collect();
-    Json(json!({"count": kept.count, "items": items}))
-}
-
-async fn clear(State(mailbox): State<Arc<Mailbox>>) -> StatusCode {
-    mailbox.forget();
-    StatusCode::NO_CONTENT
+    Json(json!({"count": stored.count, "items": items}))
 }
 
 /// Whether a mail provider would take it for an address.

@@ -25,8 +25,8 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     clock,
-    control::{Control, Refused},
-    mail::events::{self, Message, Proof},
+    control::Refused,
+    mail::events::{Message, Proof},
     mail::mailbox::{Event, Mail, Mailbox, Outcome, REFUSED_DOMAIN, UNVERIFIED_DOMAIN, is_address},
     simulator::Simulator,
     wire::{Refusal, basic, hmac_sha256, with},
@@ -36,20 +36,13 @@ const UNKNOWN_DOMAIN: &str = "unknown.example";
 
 /// The simulator with a fresh world.
 pub fn simulator() -> Simulator {
-    let mailbox = Arc::new(Mailbox::default());
-    let of_reset = Arc::clone(&mailbox);
-    Simulator {
-        name: "mailgun",
-        about: "Mailgun v3: messages, events, webhook",
-        wire: Router::new()
-            .route("/v3/{domain}/messages", post(send))
-            .route("/v3/{domain}/events", get(first_page))
-            .route("/v3/{domain}/events/{page}", get(further_page))
-            .fallback(|| async { "Mailgun Magnificent API" })
-            .with_state(Arc::clone(&mailbox)),
-        controls: events::controls(mailbox, webhooks),
-        control: Control::new(|_| Some(json!({"message": "simulated fault"})), move || of_reset.clear()),
-    }
+    let wire = Router::new()
+        .route("/v3/{domain}/messages", post(send))
+        .route("/v3/{domain}/events", get(first_page))
+        .route("/v3/{domain}/events/{page}", get(further_page))
+        .fallback(|| async { "Mailgun Magnificent API" });
+    let of = ("mailgun", "Mailgun v3: messages, events, webhook");
+    Simulator::of_mailbox(of, Arc::default(), wire, Some(webhooks), |_| Some(json!({"message": "simulated fault"})))
 }
 
 fn refused(status: StatusCode, message: &str) -> Refusal {

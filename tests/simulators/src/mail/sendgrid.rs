@@ -27,8 +27,8 @@ use serde_json::{Value, json};
 
 use crate::{
     clock,
-    control::{Control, Refused},
-    mail::events::{self, Message, Proof},
+    control::Refused,
+    mail::events::{Message, Proof},
     mail::mailbox::{Event, Mail, Mailbox, Outcome, REFUSED_DOMAIN, UNVERIFIED_DOMAIN, is_address},
     simulator::Simulator,
     wire::{Refusal, bearer, with},
@@ -50,20 +50,14 @@ pub const TEST_KEYS: (&str, &str) = (
 
 /// The simulator with a fresh world.
 pub fn simulator() -> Simulator {
-    let mailbox = Arc::new(Mailbox::default());
-    let of_reset = Arc::clone(&mailbox);
-    Simulator {
-        name: "sendgrid",
-        about: "SendGrid v3: mail/send, logs, event webhook",
-        wire: Router::new()
-            .route("/v3/mail/send", post(send))
-            .route("/v3/logs", post(list))
-            .route("/v3/logs/{id}", get(show))
-            .fallback(|| async { refused(StatusCode::NOT_FOUND, None, "not found") })
-            .with_state(Arc::clone(&mailbox)),
-        controls: events::controls(mailbox, webhooks),
-        control: Control::new(|status| Some(refused(status, None, "simulated fault").1), move || of_reset.clear()),
-    }
+    let about = "SendGrid v3: mail/send, logs, event webhook";
+    let wire = Router::new()
+        .route("/v3/mail/send", post(send))
+        .route("/v3/logs", post(list))
+        .route("/v3/logs/{id}", get(show))
+        .fallback(|| async { refused(StatusCode::NOT_FOUND, None, "not found") });
+    let fault = |status| Some(refused(status, None, "simulated fault").1);
+    Simulator::of_mailbox(("sendgrid", about), Arc::default(), wire, Some(webhooks), fault)
 }
 
 fn refused(status: StatusCode, field: Option<&str>, message: &str) -> Refusal {

@@ -21,8 +21,7 @@ use serde_json::{Value, json};
 
 use crate::{
     clock,
-    control::Control,
-    mail::mailbox::{self, Mail, Mailbox, REFUSED_DOMAIN, UNVERIFIED_DOMAIN, is_address},
+    mail::mailbox::{Mail, Mailbox, REFUSED_DOMAIN, UNVERIFIED_DOMAIN, is_address},
     mail::message::{self, Message},
     simulator::Simulator,
 };
@@ -35,18 +34,11 @@ const TAG_CHARS_MAX: usize = 256;
 
 /// The simulator with a fresh world.
 pub fn simulator() -> Simulator {
-    let mailbox = Arc::new(Mailbox::default());
-    let of_reset = Arc::clone(&mailbox);
-    Simulator {
-        name: "ses",
-        about: "Amazon SES v2: outbound-emails",
-        wire: Router::new()
-            .route("/v2/email/outbound-emails", post(send))
-            .fallback(|| async { Error::new(StatusCode::NOT_FOUND, "UnknownOperationException", "not found") })
-            .with_state(Arc::clone(&mailbox)),
-        controls: mailbox::controls(mailbox),
-        control: Control::new(|_| Some(json!({"message": "simulated fault"})), move || of_reset.clear()),
-    }
+    let wire = Router::new()
+        .route("/v2/email/outbound-emails", post(send))
+        .fallback(|| async { Error::new(StatusCode::NOT_FOUND, "UnknownOperationException", "not found") });
+    let of = ("ses", "Amazon SES v2: outbound-emails");
+    Simulator::of_mailbox(of, Arc::default(), wire, None, |_| Some(json!({"message": "simulated fault"})))
 }
 
 #[derive(Debug)]
@@ -186,9 +178,5 @@ pub fn event(kind: &str, reference: &str, message_id: &str, at: Timestamp) -> Va
         "timestamp": at, "messageId": message_id, "source": "hiring@example.com", "destination": ["ada@example.com"],
         "tags": {"reference": [reference], "ses:configuration-set": ["mails"]},
     });
-    let mut detail = json!({"eventType": kind, "mail": mail});
-    if let Some(fields) = detail.as_object_mut() {
-        fields.insert(name.to_owned(), part);
-    }
-    detail
+    json!({"eventType": kind, "mail": mail, name: part})
 }

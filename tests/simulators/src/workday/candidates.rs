@@ -7,8 +7,8 @@ use std::sync::{Arc, LazyLock};
 use base64::{Engine, prelude::BASE64_STANDARD};
 
 use super::data::{Application, Person, SOURCES, STAGES, Term};
-use super::requisitions::{self, id, invalid_id, term, terms};
-use super::soap::{Asked, Fault, referred, time};
+use super::requisitions::{self, referenced, term, terms};
+use super::soap::{Fault, Operation, referred, time};
 use super::tenant::{Object, State};
 use super::xml::{Element, Writer};
 
@@ -26,21 +26,26 @@ const CRITERIA_KNOWN: [&str; 10] = [
 ///
 /// # Errors
 /// When the request is wrong.
-pub fn get(asked: &mut Asked<'_>) -> Result<String, Fault> {
-    asked.only(&[], &["Request_References", CRITERIA, "Response_Filter", "Response_Group"], &[])?;
-    asked.only(&[CRITERIA], &CRITERIA_KNOWN, &["Pre-Hire_Reference", "Worker_Reference", "Internal_Workers_Only"])?;
-    asked.only(&["Response_Group"], &["Include_Reference", "Exclude_All_Attachments"], &[])?;
-    let filter = asked.filter()?;
-    let group = asked.request.child("Response_Group");
+pub fn get(operation: &mut Operation<'_>) -> Result<String, Fault> {
+    operation.only(&[], &["Request_References", CRITERIA, "Response_Filter", "Response_Group"], &[])?;
+    operation.only(
+        &[CRITERIA],
+        &CRITERIA_KNOWN,
+        &["Pre-Hire_Reference", "Worker_Reference", "Internal_Workers_Only"],
+    )?;
+    operation.only(&["Response_Group"], &["Include_Reference", "Exclude_All_Attachments"], &[])?;
+    let filter = operation.filter()?;
+    let group = operation.request.child("Response_Group");
     let with_reference = group.is_none_or(|group| group.flag("Include_Reference"));
     let with_resumes = !group.is_some_and(|group| group.flag("Exclude_All_Attachments"));
-    let state = &*asked.state;
-    let (rows, total) = if let Some(references) = asked.request.child("Request_References") {
+    let state = &*operation.state;
+    let (rows, total) = if let Some(references) = operation.request.child("Request_References") {
         let place = ["Request_References", "Candidate_Reference"];
-        filter
-            .rows(referred(references, place[1], |reference| one(asked, reference, &place, filter.as_of))?.into_iter())
+        filter.rows(
+            referred(references, place[1], |reference| one(operation, reference, &place, filter.as_of))?.into_iter(),
+        )
     } else {
-        let criteria = criteria(asked, filter.as_of)?;
+        let criteria = criteria(operation, filter.as_of)?;
         let seen = |row: Option<&Arc<Person>>| row.filter(|row| criteria.fit(row)).cloned();
         match &criteria.requisitions {
             Some(numbers) => {
@@ -48,10 +53,10 @@ pub fn get(asked: &mut Asked<'_>) -> Result<String, Fault> {
                 let people: BTreeSet<u64> = applicants.copied().collect();
                 filter.rows(people.iter().rev().filter_map(|number| seen(state.people.at(*number, filter.as_of))))
             }
-            None => filter.rows(state.people.newest_first().filter_map(|kept| seen(kept.at(filter.as_of)))),
+            None => filter.rows(state.people.newest_first().filter_map(|versions| seen(versions.at(filter.as_of)))),
         }
     };
-    Ok(filter.answer(asked.version, "Get_Candidates_Response", rows.len(), total, |writer| {
+    Ok(filter.answer(operation.version, "Get_Candidates_Response", rows.len(), total, |writer| {
         rows.iter().for_each(|row| {
             writer.within("Candidate", |writer| {
                 if with_reference {
@@ -67,16 +72,11 @@ pub fn get(asked: &mut Asked<'_>) -> Result<String, Fault> {
 ///
 /// # Errors
 /// When there was none.
-pub fn one(asked: &Asked<'_>, reference: &Element, place: &[&str], as_of: i64) -> Result<Arc<Person>, Fault> {
-    let (kind, id) = id(reference);
-    let found = match asked.state.object(kind, id) {
-        Some(Object::Person(number)) => asked.state.people.at(number, as_of).cloned(),
-        Some(Object::Requisition(_) | Object::Application { .. }) => {
-            return Err(asked.wrong(place, &format!("Invalid instance {id} for Candidate_Reference")));
-        }
-        None => None,
-    };
-    found.ok_or_else(|| asked.wrong(place, &invalid_id(kind, id)))
+pub fn one(operation: &Operation<'_>, reference: &Element, place: &[&str], as_of: i64) -> Result<Arc<Person>, Fault> {
+    referenced(operation, reference, (place, "Candidate_Reference"), |object| match object {
+        Object::Person(number) => Some(operation.state.people.at(number, as_of).cloned()),
+        Object::Requisition(_) | Object::Application { .. } => None,
+    })
 }
 
 struct Criteria {
@@ -92,8 +92,8 @@ struct Criteria {
 
 impl Criteria {
     fn fit(&self, row: &Person) -> bool {
-        let same = |wanted: &Option<String>, told: Option<&str>| {
-            wanted.as_ref().is_none_or(|wanted| told.is_some_and(|told| told.eq_ignore_ascii_case(wanted)))
+        let same = |wanted: &Option<String>, known: Option<&str>| {
+            wanted.as_ref().is_none_or(|wanted| known.is_some_and(|known| known.eq_ignore_ascii_case(wanted)))
         };
         same(&self.first, Some(&row.first))
             && same(&self.last, Some(&row.last))
@@ -118,25 +118,25 @@ impl Criteria {
     }
 }
 
-fn criteria(asked: &Asked<'_>, as_of: i64) -> Result<Criteria, Fault> {
+fn criteria(operation: &Operation<'_>, as_of: i64) -> Result<Criteria, Fault> {
     const REQUISITION: &str = "Job_Requisition_Reference";
-    let text = |name: &str| asked.request.text_at(&[CRITERIA, name]).map(str::to_owned);
+    let text = |name: &str| operation.request.text_at(&[CRITERIA, name]).map(str::to_owned);
     let between = |from: &str, through: &str| -> Result<(i64, i64), Fault> {
-        let from = asked.moment(&[CRITERIA, from])?.unwrap_or(i64::MIN);
-        Ok((from, asked.moment(&[CRITERIA, through])?.unwrap_or(i64::MAX)))
+        let from = operation.moment(&[CRITERIA, from])?.unwrap_or(i64::MIN);
+        Ok((from, operation.moment(&[CRITERIA, through])?.unwrap_or(i64::MAX)))
     };
     let references: Vec<&Element> =
-        asked.request.child(CRITERIA).into_iter().flat_map(|criteria| criteria.all(REQUISITION)).collect();
+        operation.request.child(CRITERIA).into_iter().flat_map(|criteria| criteria.all(REQUISITION)).collect();
     let place = [CRITERIA, REQUISITION];
     let numbers =
-        references.iter().map(|reference| requisitions::one(asked, reference, &place, as_of).map(|row| row.number));
+        references.iter().map(|reference| requisitions::one(operation, reference, &place, as_of).map(|row| row.number));
     Ok(Criteria {
         first: text("First_Name"),
         last: text("Last_Name"),
         email: text("Candidate_Email_Address"),
         requisitions: if references.is_empty() { None } else { Some(numbers.collect::<Result<_, _>>()?) },
-        stages: terms(asked, (CRITERIA, "Recruiting_Stage_Reference"), &STAGES, "stage")?,
-        sources: terms(asked, (CRITERIA, "Applicant_Source_Reference"), &SOURCES, "source")?,
+        stages: terms(operation, (CRITERIA, "Recruiting_Stage_Reference"), &STAGES, "stage")?,
+        sources: terms(operation, (CRITERIA, "Applicant_Source_Reference"), &SOURCES, "source")?,
         applied: between("Applied_From", "Applied_Through")?,
         created: between("Created_From", "Created_Through")?,
     })
@@ -158,12 +158,12 @@ pub fn application_reference(writer: &mut Writer, state: &State, application: &A
 fn data(writer: &mut Writer, state: &State, row: &Person, with_resumes: bool) {
     writer.leaf("Candidate_ID", &row.id);
     writer.within("Name_Data", |writer| {
-        writer.told("First_Name", Some(row.first.as_str()).filter(|name| !name.is_empty()));
-        writer.told("Last_Name", Some(row.last.as_str()).filter(|name| !name.is_empty()));
+        writer.leaf_if("First_Name", Some(row.first.as_str()).filter(|name| !name.is_empty()));
+        writer.leaf_if("Last_Name", Some(row.last.as_str()).filter(|name| !name.is_empty()));
     });
     writer.within("Contact_Data", |writer| {
-        writer.told("Phone_Number", row.phone.as_deref());
-        writer.told("Email_Address", row.email.as_deref());
+        writer.leaf_if("Phone_Number", row.phone.as_deref());
+        writer.leaf_if("Email_Address", row.email.as_deref());
     });
     writer.within("Status_Data", |writer| {
         writer.flag("Do_Not_Hire", row.do_not_hire);

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::http::StatusCode;
 use serde::Deserialize;
 
 use super::{account::World, tenant::Tenant};
@@ -57,10 +56,7 @@ pub(super) fn controls() -> Controls<Arc<World>> {
             }
             Ok(())
         })
-        .show("POST /{account}/expire", |tenant: &Tenant| {
-            tenant.state().gate.expire();
-            StatusCode::NO_CONTENT
-        })
+        .act("POST /{account}/expire", |tenant: &Tenant| tenant.state().gate.expire())
         .set("POST /{account}/report_delay", |tenant: &Tenant, Delay { ms }| {
             if ms > DELAY_MAX_MS {
                 return Err(Refused(format!("ms: must be at most {DELAY_MAX_MS}")));

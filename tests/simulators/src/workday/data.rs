@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use crate::world::Chance;
 
 /// For how long it is known what an object was: a read as of an earlier time is refused.
-pub const KEPT_MS: i64 = 24 * 60 * 60 * 1_000;
+pub const HISTORY_MS: i64 = 24 * 60 * 60 * 1_000;
 
 /// A member of a list that each tenant has: an id of its own kind, and the descriptor.
 #[derive(Debug, PartialEq, Eq)]
@@ -149,47 +149,47 @@ impl Person {
 /// All objects of a kind: those that there were with their versions, and the numbers of those that there are now.
 #[derive(Debug)]
 pub struct Objects<T> {
-    kept: BTreeMap<u64, Kept<T>>,
+    versions: BTreeMap<u64, Versions<T>>,
     pub open: Vec<u64>,
 }
 
 impl<T> Default for Objects<T> {
     fn default() -> Self {
-        Self { kept: BTreeMap::new(), open: Vec::new() }
+        Self { versions: BTreeMap::new(), open: Vec::new() }
     }
 }
 
 impl<T> Objects<T> {
     /// Enters a new object, or a change of one.
     pub fn put(&mut self, at: i64, number: u64, object: T) {
-        if let Some(kept) = self.kept.get_mut(&number) {
-            kept.put(at, Some(object), at - KEPT_MS);
+        if let Some(versions) = self.versions.get_mut(&number) {
+            versions.put(at, Some(object), at - HISTORY_MS);
         } else {
-            self.kept.insert(number, Kept::new(at, object));
+            self.versions.insert(number, Versions::new(at, object));
             self.open.push(number);
         }
     }
 
     pub fn purge(&mut self, at: i64, number: u64) {
-        if let Some(kept) = self.kept.get_mut(&number) {
-            kept.put(at, None, at - KEPT_MS);
+        if let Some(versions) = self.versions.get_mut(&number) {
+            versions.put(at, None, at - HISTORY_MS);
         }
         self.open.retain(|open| *open != number);
     }
 
     /// An object as it is now.
     pub fn now(&self, number: u64) -> Option<&Arc<T>> {
-        self.kept.get(&number).and_then(Kept::now)
+        self.versions.get(&number).and_then(Versions::now)
     }
 
     /// An object as it was at a time.
     pub fn at(&self, number: u64, ms: i64) -> Option<&Arc<T>> {
-        self.kept.get(&number).and_then(|kept| kept.at(ms))
+        self.versions.get(&number).and_then(|versions| versions.at(ms))
     }
 
     /// All objects that there ever were, the newest first.
-    pub fn newest_first(&self) -> impl Iterator<Item = &Kept<T>> {
-        self.kept.values().rev()
+    pub fn newest_first(&self) -> impl Iterator<Item = &Versions<T>> {
+        self.versions.values().rev()
     }
 
     /// Those that there are now.
@@ -200,9 +200,9 @@ impl<T> Objects<T> {
 
 /// An object with the versions that it had, each since the time at which it was entered; none where it was purged.
 #[derive(Debug)]
-pub struct Kept<T>(Vec<(i64, Option<Arc<T>>)>);
+pub struct Versions<T>(Vec<(i64, Option<Arc<T>>)>);
 
-impl<T> Kept<T> {
+impl<T> Versions<T> {
     pub fn new(entered: i64, value: T) -> Self {
         Self(vec![(entered, Some(Arc::new(value)))])
     }
@@ -217,10 +217,10 @@ impl<T> Kept<T> {
         self.0.last().and_then(|(_, value)| value.as_ref())
     }
 
-    /// Enters a version; what was over before `kept_from` is forgotten.
-    pub fn put(&mut self, entered: i64, value: Option<T>, kept_from: i64) {
+    /// Enters a version; what was over before `since` is forgotten.
+    pub fn put(&mut self, entered: i64, value: Option<T>, since: i64) {
         self.0.push((entered, value.map(Arc::new)));
-        let over = self.0.iter().rposition(|(entered, _)| *entered <= kept_from).unwrap_or(0);
+        let over = self.0.iter().rposition(|(entered, _)| *entered <= since).unwrap_or(0);
         self.0.drain(..over);
     }
 
@@ -246,19 +246,19 @@ mod tests {
 
     #[test]
     fn an_object_is_seen_as_it_was_and_forgets_what_is_long_over() {
-        let mut kept = Kept::new(10, "a");
-        kept.put(20, Some("b"), 0);
-        kept.put(30, None, 0);
-        kept.put(40, Some("d"), 0);
-        let seen = |kept: &Kept<&'static str>, ms| kept.at(ms).map(|value| **value);
+        let mut versions = Versions::new(10, "a");
+        versions.put(20, Some("b"), 0);
+        versions.put(30, None, 0);
+        versions.put(40, Some("d"), 0);
+        let seen = |versions: &Versions<&'static str>, ms| versions.at(ms).map(|value| **value);
         assert_eq!(
-            [9, 10, 19, 20, 30, 39, 40].map(|ms| seen(&kept, ms)),
+            [9, 10, 19, 20, 30, 39, 40].map(|ms| seen(&versions, ms)),
             [None, Some("a"), Some("a"), Some("b"), None, None, Some("d")]
         );
-        assert!(kept.changed(15, 20) && !kept.changed(21, 29) && !kept.changed(0, 9));
-        kept.put(50, None, 45);
-        assert_eq!([39, 40, 49, 50].map(|ms| seen(&kept, ms)), [None, Some("d"), Some("d"), None]);
-        assert!(kept.now().is_none());
+        assert!(versions.changed(15, 20) && !versions.changed(21, 29) && !versions.changed(0, 9));
+        versions.put(50, None, 45);
+        assert_eq!([39, 40, 49, 50].map(|ms| seen(&versions, ms)), [None, Some("d"), Some("d"), None]);
+        assert!(versions.now().is_none());
     }
 
     #[test]

@@ -35,10 +35,10 @@ pub struct Prompts {
 /// `GET /ccx/service/customreport2/{tenant}/{owner}/{report}?format=json`.
 pub async fn report(State(world): State<Arc<World>>, Query(prompts): Query<Prompts>, call: Call) -> Response {
     let Some(tenant) = world.account(call.at(0)) else { return StatusCode::NOT_FOUND.into_response() };
-    let now_ms = tenant.clock.now_ms();
     let refused = |status, error: &str| (status, Json(json!({"error": error}))).into_response();
     let (counted, delay_ms) = {
         let mut state = tenant.state();
+        let now_ms = state.now_ms();
         let counted = match state.gate.enter(now_ms) {
             Ok(counted) => counted,
             Err(limited) => return limited.into_response(),

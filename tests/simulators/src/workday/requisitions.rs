@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::data::{DEPARTMENTS, Kept, Requisition, STATUSES, Term};
-use super::soap::{Asked, Fault, referred, time};
+use super::data::{DEPARTMENTS, Requisition, STATUSES, Term, Versions};
+use super::soap::{Fault, Operation, referred, time};
 use super::tenant::{Object, State};
 use super::xml::{Element, Writer};
 
@@ -28,30 +28,49 @@ fn groups(request: &Element) -> [bool; 7] {
 ///
 /// # Errors
 /// When the request is wrong.
-pub fn get(asked: &mut Asked<'_>) -> Result<String, Fault> {
-    asked.only(&[], &["Request_References", "Request_Criteria", "Response_Filter", "Response_Group"], &[])?;
-    asked.only(
+pub fn get(operation: &mut Operation<'_>) -> Result<String, Fault> {
+    operation.only(&[], &["Request_References", "Request_Criteria", "Response_Filter", "Response_Group"], &[])?;
+    operation.only(
         &["Request_Criteria"],
         &["Transaction_Log_Criteria_Data", "Job_Requisition_Status_Reference", "Supervisory_Organization_Reference"],
         &["Field_And_Parameter_Criteria_Data", "Primary_Location_Reference", "Additional_Locations_Reference"],
     )?;
-    asked.only(&["Response_Group"], &GROUPS.map(|(name, _)| name), &[])?;
-    let filter = asked.filter()?;
-    let groups = groups(asked.request);
-    let state = &*asked.state;
-    let (rows, total) = if let Some(references) = asked.request.child("Request_References") {
+    operation.only(&["Response_Group"], &GROUPS.map(|(name, _)| name), &[])?;
+    let filter = operation.filter()?;
+    let groups = groups(operation.request);
+    let state = &*operation.state;
+    let (rows, total) = if let Some(references) = operation.request.child("Request_References") {
         let place = ["Request_References", "Job_Requisition_Reference"];
-        filter
-            .rows(referred(references, place[1], |reference| one(asked, reference, &place, filter.as_of))?.into_iter())
+        filter.rows(
+            referred(references, place[1], |reference| one(operation, reference, &place, filter.as_of))?.into_iter(),
+        )
     } else {
-        let criteria = criteria(asked)?;
+        let criteria = criteria(operation)?;
         let newest_first = state.requisitions.newest_first();
-        filter.rows(newest_first.filter_map(|kept| kept.at(filter.as_of).filter(|row| criteria.fit(kept, row))))
+        filter.rows(
+            newest_first.filter_map(|versions| versions.at(filter.as_of).filter(|row| criteria.fit(versions, row))),
+        )
     };
     let name = "Get_Job_Requisitions_Response";
-    Ok(filter.answer(asked.version, name, rows.len(), total, |writer| {
+    Ok(filter.answer(operation.version, name, rows.len(), total, |writer| {
         rows.iter().for_each(|row| requisition(writer, state, row, groups));
     }))
+}
+
+/// What a reference to an object of this kind means, where `found` knows it; `Some(None)` is one that is not there.
+///
+/// # Errors
+/// When it means none, or an object of another kind.
+pub fn referenced<T>(
+    operation: &Operation<'_>,
+    reference: &Element,
+    (place, name): (&[&str], &str),
+    found: impl FnOnce(Object) -> Option<Option<T>>,
+) -> Result<T, Fault> {
+    let (kind, id) = id(reference);
+    let found = operation.state.object(kind, id).map_or(Some(None), found);
+    let found = found.ok_or_else(|| operation.wrong(place, &format!("Invalid instance {id} for {name}")))?;
+    found.ok_or_else(|| operation.wrong(place, &invalid_id(kind, id)))
 }
 
 /// The requisition that a reference means, as it was at a time.
@@ -59,20 +78,15 @@ pub fn get(asked: &mut Asked<'_>) -> Result<String, Fault> {
 /// # Errors
 /// When there was none.
 pub fn one<'a>(
-    asked: &'a Asked<'_>,
+    operation: &'a Operation<'_>,
     reference: &Element,
     place: &[&str],
     as_of: i64,
 ) -> Result<&'a Arc<Requisition>, Fault> {
-    let (kind, id) = id(reference);
-    let found = match asked.state.object(kind, id) {
-        Some(Object::Requisition(number)) => asked.state.requisitions.at(number, as_of),
-        Some(Object::Person(_) | Object::Application { .. }) => {
-            return Err(asked.wrong(place, &format!("Invalid instance {id} for Job_Requisition_Reference")));
-        }
-        None => None,
-    };
-    found.ok_or_else(|| asked.wrong(place, &invalid_id(kind, id)))
+    referenced(operation, reference, (place, "Job_Requisition_Reference"), |object| match object {
+        Object::Requisition(number) => Some(operation.state.requisitions.at(number, as_of)),
+        Object::Person(_) | Object::Application { .. } => None,
+    })
 }
 
 /// The first id of a reference with its type.
@@ -94,29 +108,30 @@ struct Criteria {
 }
 
 impl Criteria {
-    fn fit(&self, kept: &Kept<Requisition>, row: &Requisition) -> bool {
+    fn fit(&self, versions: &Versions<Requisition>, row: &Requisition) -> bool {
         let any = |list: &[&'static Term], one: &'static Term| list.is_empty() || list.contains(&one);
         any(&self.statuses, row.status)
             && any(&self.departments, row.department)
-            && (self.windows.is_empty() || self.windows.iter().any(|(from, through)| kept.changed(*from, *through)))
+            && (self.windows.is_empty() || self.windows.iter().any(|(from, through)| versions.changed(*from, *through)))
     }
 }
 
-fn criteria(asked: &Asked<'_>) -> Result<Criteria, Fault> {
+fn criteria(operation: &Operation<'_>) -> Result<Criteria, Fault> {
     const NAME: &str = "Request_Criteria";
     const LOG: [&str; 3] = [NAME, "Transaction_Log_Criteria_Data", "Transaction_Date_Range_Data"];
     let [_, log, range] = LOG;
     let mut criteria = Criteria::default();
-    let Some(wanted) = asked.request.child(NAME) else { return Ok(criteria) };
-    asked.only(&[NAME, log], &[range], &["Transaction_Type_References", "Subscriber_Reference"])?;
-    asked.only(&LOG, &["Updated_From", "Updated_Through"], &["Effective_From", "Effective_Through"])?;
+    let Some(wanted) = operation.request.child(NAME) else { return Ok(criteria) };
+    operation.only(&[NAME, log], &[range], &["Transaction_Type_References", "Subscriber_Reference"])?;
+    operation.only(&LOG, &["Updated_From", "Updated_Through"], &["Effective_From", "Effective_Through"])?;
     if wanted.child(log).is_some() {
-        let from = asked.moment(&[NAME, log, range, "Updated_From"])?.unwrap_or(i64::MIN);
-        let through = asked.moment(&[NAME, log, range, "Updated_Through"])?.unwrap_or(i64::MAX);
+        let from = operation.moment(&[NAME, log, range, "Updated_From"])?.unwrap_or(i64::MIN);
+        let through = operation.moment(&[NAME, log, range, "Updated_Through"])?.unwrap_or(i64::MAX);
         criteria.windows.push((from, through));
     }
-    criteria.statuses = terms(asked, (NAME, "Job_Requisition_Status_Reference"), &STATUSES, "status")?;
-    criteria.departments = terms(asked, (NAME, "Supervisory_Organization_Reference"), &DEPARTMENTS, "organization")?;
+    criteria.statuses = terms(operation, (NAME, "Job_Requisition_Status_Reference"), &STATUSES, "status")?;
+    criteria.departments =
+        terms(operation, (NAME, "Supervisory_Organization_Reference"), &DEPARTMENTS, "organization")?;
     Ok(criteria)
 }
 
@@ -125,16 +140,16 @@ fn criteria(asked: &Asked<'_>) -> Result<Criteria, Fault> {
 /// # Errors
 /// When one means none.
 pub fn terms(
-    asked: &Asked<'_>,
+    operation: &Operation<'_>,
     (outer, name): (&str, &str),
     list: &'static [Term],
     kind: &str,
 ) -> Result<Vec<&'static Term>, Fault> {
-    let references = asked.request.child(outer).into_iter().flat_map(|outer| outer.all(name));
+    let references = operation.request.child(outer).into_iter().flat_map(|outer| outer.all(name));
     let known = |reference: &Element| {
         let id = id(reference);
-        let found = asked.state.term(list, kind, id);
-        found.ok_or_else(|| asked.wrong(&[outer, name], &invalid_id(id.0, id.1)))
+        let found = operation.state.term(list, kind, id);
+        found.ok_or_else(|| operation.wrong(&[outer, name], &invalid_id(id.0, id.1)))
     };
     references.map(known).collect()
 }

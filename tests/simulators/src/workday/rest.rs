@@ -16,7 +16,7 @@ use super::{
     data::{Person, wid},
     gate::{CLIENT, TOKEN_S, refused_token, remaining},
     soap::time,
-    tenant::Tenant,
+    tenant,
 };
 use crate::wire::{Call, basic, bearer, urlencoded};
 
@@ -24,8 +24,8 @@ use crate::wire::{Call, basic, bearer, urlencoded};
 pub async fn token(State(world): State<Arc<World>>, call: Call) -> Response {
     let refused = |status, error: &str| (status, Json(json!({"error": error}))).into_response();
     let Some(tenant) = world.account(call.at(0)) else { return refused(StatusCode::NOT_FOUND, "invalid_request") };
-    let now_ms = tenant.clock.now_ms();
-    let gate = &mut tenant.state().gate;
+    let state = &mut *tenant.state();
+    let (now_ms, gate) = (state.now_ms(), &mut state.gate);
     if bearer(&call.headers).is_some() || basic(&call.headers) != Some((CLIENT.to_owned(), gate.client_secret.clone()))
     {
         return refused(StatusCode::UNAUTHORIZED, "invalid_client");
@@ -47,17 +47,18 @@ pub async fn token(State(world): State<Arc<World>>, call: Call) -> Response {
 }
 
 /// Lets a request with a token in, and answers it.
-fn entered(world: &World, call: &Call, answer: impl FnOnce(&Tenant) -> Response) -> Response {
+fn entered(world: &World, call: &Call, answer: impl FnOnce(&mut tenant::State) -> Response) -> Response {
     let Some(tenant) = world.account(call.at(0)) else { return StatusCode::NOT_FOUND.into_response() };
-    let now_ms = tenant.clock.now_ms();
-    let counted = match tenant.state().gate.enter(now_ms) {
+    let state = &mut *tenant.state();
+    let now_ms = state.now_ms();
+    let counted = match state.gate.enter(now_ms) {
         Ok(counted) => counted,
         Err(limited) => return limited.into_response(),
     };
-    if !bearer(&call.headers).is_some_and(|token| tenant.state().gate.knows_token(token, now_ms)) {
+    if !bearer(&call.headers).is_some_and(|token| state.gate.knows_token(token, now_ms)) {
         return refused_token();
     }
-    remaining(counted, answer(&tenant))
+    remaining(counted, answer(state))
 }
 
 /// Where a list begins and how long its page is.
@@ -69,8 +70,7 @@ pub struct Place {
 
 /// `GET /ccx/api/recruiting/v4/{tenant}/jobPostings`.
 pub async fn postings(State(world): State<Arc<World>>, Query(place): Query<Place>, call: Call) -> Response {
-    entered(&world, &call, |tenant| {
-        let state = tenant.state();
+    entered(&world, &call, |state| {
         let (limit, offset) = (place.limit.unwrap_or(20), place.offset.unwrap_or(0));
         if !(1..=100).contains(&limit) {
             return invalid("limit", "must be 1 to 100");
@@ -102,7 +102,7 @@ fn invalid(field: &str, error: &str) -> Response {
 
 /// `POST /ccx/api/recruiting/v4/{tenant}/prospects`.
 pub async fn prospect(State(world): State<Arc<World>>, call: Call) -> Response {
-    entered(&world, &call, |tenant| {
+    entered(&world, &call, |state| {
         let Ok(wanted) = serde_json::from_slice::<Value>(&call.body) else {
             return invalid("", "the body is not JSON");
         };
@@ -112,8 +112,7 @@ pub async fn prospect(State(world): State<Arc<World>>, call: Call) -> Response {
         if text("/candidate/name/country/id").is_none() {
             return invalid("candidate.name.country", "is required");
         }
-        let mut state = tenant.state();
-        let at = state.stamp(tenant.clock.now_ms());
+        let at = state.stamp();
         let number = state.number();
         let person = Person {
             first: text("/candidate/name/firstName").unwrap_or_default(),
@@ -122,12 +121,12 @@ pub async fn prospect(State(world): State<Arc<World>>, call: Call) -> Response {
             phone: text("/candidate/phone"),
             ..Person::new(number, at)
         };
-        let told = json!({
+        let created = json!({
             "id": wid(&state.name, "prospect", &number.to_string()),
             "descriptor": person.name(),
             "candidate": {"id": state.person_wid(number), "descriptor": person.name()},
         });
         state.put_person(at, person);
-        (StatusCode::CREATED, Json(told)).into_response()
+        (StatusCode::CREATED, Json(created)).into_response()
     })
 }

@@ -7,7 +7,7 @@ use axum::{
 use jiff::{Timestamp, civil::DateTime, tz::Offset};
 
 use super::{
-    data::KEPT_MS,
+    data::HISTORY_MS,
     tenant::State,
     xml::{self, BSVC, Element, Writer},
 };
@@ -65,17 +65,16 @@ pub fn enveloped(status: StatusCode, prefix: &str, body: &str) -> Response {
     (status, [(header::CONTENT_TYPE, HeaderValue::from_static("text/xml; charset=utf-8"))], text).into_response()
 }
 
-/// One operation: what was asked, of whom and when.
-pub struct Asked<'a> {
+/// One operation: what was operation and of whom.
+pub struct Operation<'a> {
     pub state: &'a mut State,
     /// The element in the body.
     pub request: &'a Element,
-    pub now_ms: i64,
     /// The version in the path.
     pub version: &'a str,
 }
 
-impl Asked<'_> {
+impl Operation<'_> {
     /// A place in the request, as the faults name it.
     pub fn place(&self, names: &[&str]) -> String {
         let first = self.request.name.as_str();
@@ -129,9 +128,9 @@ impl Asked<'_> {
     pub fn filter(&mut self) -> Result<Filter, Fault> {
         const NAME: &str = "Response_Filter";
         self.only(&[NAME], &["As_Of_Effective_Date", "As_Of_Entry_DateTime", "Page", "Count"], &[])?;
-        let now = self.state.told_now(self.now_ms);
+        let now = self.state.settled_now();
         let as_of = self.moment(&[NAME, "As_Of_Entry_DateTime"])?.unwrap_or(now).min(now);
-        if as_of < now - KEPT_MS {
+        if as_of < now - HISTORY_MS {
             return Err(self.wrong(&[NAME, "As_Of_Entry_DateTime"], "What was then is not known any more."));
         }
         let page = self.whole(&[NAME, "Page"], 1, usize::MAX)?;

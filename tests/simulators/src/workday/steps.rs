@@ -1,16 +1,35 @@
 //! How a tenant comes to its objects and how they change by themselves.
 
-use super::data::{DEPARTMENTS, DISPOSITIONS, LOCATIONS, Person, Requisition, SOURCES, STAGES, STATUSES, Term};
+use super::data::{
+    Application, DEPARTMENTS, DISPOSITIONS, LOCATIONS, Person, Requisition, SOURCES, STAGES, STATUSES, Term,
+};
 use super::tenant::State;
 use crate::world::{
     Chance,
-    words::{FIRST_NAMES, LAST_NAMES, TITLES},
+    state::Change,
+    words::{FIRST_NAMES, LAST_NAMES, TITLES, ascii},
 };
 
 /// What a tenant that grows has of each requisition: itself, and people with an application each.
 const PEOPLE_OF_ONE: usize = 12;
 /// Over how long what a tenant grows is spread.
 const SPREAD_MS: i64 = 60 * 24 * 60 * 60 * 1_000;
+
+/// The kinds of change with their weights; about a tenth of them deletes.
+pub const CHANGES: [(usize, (&str, Change<State>)); 12] = [
+    (12, ("candidate created at", create_person)),
+    (5, ("requisition created", create_requisition)),
+    (5, ("applied again", apply_again)),
+    (15, ("requisition changed", change_requisition)),
+    (20, ("candidate changed", change_person)),
+    (21, ("moved", move_application)),
+    (6, ("rejected", reject)),
+    (3, ("hired", hire)),
+    (3, ("taken back", take_back)),
+    (4, ("candidate purged", purge_person)),
+    (4, ("application purged", purge_application)),
+    (2, ("requisition purged", purge_requisition)),
+];
 
 fn any(chance: &mut Chance, list: &'static [Term]) -> &'static Term {
     let [first, ..] = list else { return &STAGES[0] };
@@ -24,7 +43,7 @@ pub fn grow(state: &mut State, chance: &mut Chance, objects: usize, until: i64) 
     let mut at = begin;
     let mut made = 0;
     while made < objects {
-        at = state.stamp(at + gap);
+        at = state.stamp_after(at + gap);
         let wanted = (objects / (2 * PEOPLE_OF_ONE)).max(3);
         if state.requisitions.open.len() < wanted {
             new_requisition(state, chance, at, &STATUSES[1]);
@@ -54,11 +73,10 @@ fn new_requisition(state: &mut State, chance: &mut Chance, at: i64, status: &'st
 fn new_person(state: &mut State, chance: &mut Chance, at: i64) -> usize {
     let number = state.number();
     let last = chance.pick(&LAST_NAMES);
-    let host = last.to_lowercase().chars().filter(char::is_ascii_lowercase).collect::<String>();
     let mut person = Person {
         first: chance.pick(&FIRST_NAMES).to_owned(),
         last: last.to_owned(),
-        email: chance.percent(95).then(|| format!("{host}.{number}@{}.example", state.name)),
+        email: chance.percent(95).then(|| format!("{}.{number}@{}.example", ascii(last), state.name)),
         phone: chance.percent(80).then(|| format!("+353 1 555 {number:05}")),
         ..Person::new(number, at)
     };
@@ -91,129 +109,106 @@ fn any_person(state: &State, chance: &mut Chance) -> Option<Person> {
     state.person(number).map(|person| Person::clone(person))
 }
 
-/// Changes a requisition; answers what.
-fn change_requisition(state: &mut State, chance: &mut Chance, at: i64) -> Option<String> {
+fn change_requisition(state: &mut State, chance: &mut Chance) -> Option<u64> {
     let number = chance.of(&state.requisitions.open).copied()?;
     let mut requisition = Requisition::clone(state.requisition(number)?);
-    let what = match chance.below(6) {
-        0 => {
-            requisition.title = format!("{} {}", chance.pick(&TITLES), chance.below(90));
-            "retitle"
-        }
-        1 => {
-            requisition.location = chance.percent(80).then(|| any(chance, &LOCATIONS));
-            "relocate"
-        }
-        2 => {
-            requisition.department = any(chance, &DEPARTMENTS);
-            "move to another organisation"
-        }
+    match chance.below(6) {
+        0 => requisition.title = format!("{} {}", chance.pick(&TITLES), chance.below(90)),
+        1 => requisition.location = chance.percent(80).then(|| any(chance, &LOCATIONS)),
+        2 => requisition.department = any(chance, &DEPARTMENTS),
         // Mostly open again: a tenant without open requisitions takes no applications.
-        _ => {
-            requisition.status = if chance.percent(60) { &STATUSES[1] } else { any(chance, &STATUSES) };
-            requisition.status.name
-        }
-    };
-    let said = format!("requisition {}: {what}", requisition.id());
+        _ => requisition.status = if chance.percent(60) { &STATUSES[1] } else { any(chance, &STATUSES) },
+    }
+    let at = state.stamp();
     state.put_requisition(at, requisition);
-    Some(said)
+    Some(number)
 }
 
-fn change_person(state: &mut State, chance: &mut Chance, at: i64) -> Option<String> {
-    let mut person = any_person(state, chance)?;
-    let what = match chance.below(5) {
-        0 => {
-            person.first = chance.pick(&FIRST_NAMES).to_owned();
-            "first name"
-        }
-        1 => {
-            person.last = chance.pick(&LAST_NAMES).to_owned();
-            "last name"
-        }
-        2 => {
-            person.phone = chance.percent(80).then(|| format!("+48 12 555 {:05}", chance.below(100_000)));
-            "phone"
-        }
-        3 => {
-            person.email = chance.percent(90).then(|| format!("new.{}.{at}@{}.example", person.number, state.name));
-            "e-mail"
-        }
-        _ => {
-            person.withdrawn = !person.withdrawn;
-            "withdrawn"
-        }
-    };
-    let said = format!("candidate {}: {what}", person.id);
-    state.put_person(at, person);
-    Some(said)
-}
-
-fn move_application(state: &mut State, chance: &mut Chance, at: i64, roll: usize) -> Option<String> {
-    let (person, number) = any_application(state, chance)?;
-    let (stage, disposition) = match roll {
-        0 => (None, Some(Some(any(chance, &DISPOSITIONS)))),
-        1 => (STAGES.last(), Some(None)),
-        2 => (None, Some(None)),
-        _ => (chance.of(STAGES.get(..6).unwrap_or(&STAGES)), None),
-    };
-    state.change_application(at, (person, number), |application| {
-        application.stage = stage.unwrap_or(application.stage);
-        application.disposition = disposition.unwrap_or(application.disposition);
-    });
-    let what = ["reject", "hire", "take back"].get(roll).copied().unwrap_or("move");
-    Some(format!("application {number}: {what}"))
-}
-
-fn purge(state: &mut State, chance: &mut Chance, at: i64) -> Option<String> {
+fn change_person(state: &mut State, chance: &mut Chance) -> Option<u64> {
+    let (mut person, at) = (any_person(state, chance)?, state.stamp());
+    let number = person.number;
     match chance.below(5) {
-        0 | 1 => {
-            let number = any_person(state, chance)?.number;
-            state.people.purge(at, number);
-            Some(format!("candidate {number}: purge"))
-        }
-        2 | 3 => {
-            let (person, number) = any_application(state, chance)?;
-            let mut person = Person::clone(state.person(person)?);
-            person.applications.retain(|application| application.number != number);
-            state.put_person(at, person);
-            Some(format!("application {number}: purge"))
-        }
-        // Only one to which nobody ever applied can go; the others are closed.
-        _ => {
-            let empty = |number: &u64| state.applicants.get(number).is_none_or(std::collections::BTreeSet::is_empty);
-            let number = state.requisitions.open.iter().copied().find(empty)?;
-            state.requisitions.purge(at, number);
-            Some(format!("requisition {number}: purge"))
-        }
+        0 => person.first = chance.pick(&FIRST_NAMES).to_owned(),
+        1 => person.last = chance.pick(&LAST_NAMES).to_owned(),
+        2 => person.phone = chance.percent(80).then(|| format!("+48 12 555 {:05}", chance.below(100_000))),
+        3 => person.email = chance.percent(90).then(|| format!("new.{number}.{at}@{}.example", state.name)),
+        _ => person.withdrawn = !person.withdrawn,
     }
+    state.put_person(at, person);
+    Some(number)
 }
 
-/// Makes one change; answers what it was.
-pub fn step(state: &mut State, chance: &mut Chance, at: i64) -> String {
-    one_step(state, chance, at).unwrap_or_else(|| format!("candidate: {} new objects", new_person(state, chance, at)))
+/// Changes an application by chance.
+fn change_application(
+    state: &mut State,
+    chance: &mut Chance,
+    change: impl FnOnce(&mut Application, &mut Chance),
+) -> Option<u64> {
+    let (person, number) = any_application(state, chance)?;
+    let at = state.stamp();
+    state.change_application(at, (person, number), |application| change(application, chance));
+    Some(number)
 }
 
-fn one_step(state: &mut State, chance: &mut Chance, at: i64) -> Option<String> {
-    match chance.below(100) {
-        0..12 => Some(format!("candidate: {} new objects", new_person(state, chance, at))),
-        12..17 => {
-            let status = if chance.percent(70) { &STATUSES[1] } else { &STATUSES[0] };
-            Some(format!("requisition {}: create", new_requisition(state, chance, at, status)))
-        }
-        17..22 => {
-            let requisition = open_requisition(state, chance)?;
-            let mut person = any_person(state, chance)?;
-            let source = any(chance, &SOURCES);
-            let number = state.apply(at, &mut person, requisition, source);
-            state.put_person(at, person);
-            Some(format!("application {number}: one more"))
-        }
-        22..37 => change_requisition(state, chance, at),
-        37..57 => change_person(state, chance, at),
-        57..78 => move_application(state, chance, at, 3),
-        78..84 => move_application(state, chance, at, 0),
-        84..87 => move_application(state, chance, at, 1),
-        87..90 => move_application(state, chance, at, 2),
-        _ => purge(state, chance, at),
-    }
+fn move_application(state: &mut State, chance: &mut Chance) -> Option<u64> {
+    change_application(state, chance, |application, chance| {
+        application.stage = chance.of(STAGES.get(..6).unwrap_or(&STAGES)).unwrap_or(application.stage);
+    })
+}
+
+fn reject(state: &mut State, chance: &mut Chance) -> Option<u64> {
+    change_application(state, chance, |application, chance| application.disposition = Some(any(chance, &DISPOSITIONS)))
+}
+
+fn hire(state: &mut State, chance: &mut Chance) -> Option<u64> {
+    change_application(state, chance, |application, _| {
+        application.stage = STAGES.last().unwrap_or(application.stage);
+        application.disposition = None;
+    })
+}
+
+fn take_back(state: &mut State, chance: &mut Chance) -> Option<u64> {
+    change_application(state, chance, |application, _| application.disposition = None)
+}
+
+fn purge_person(state: &mut State, chance: &mut Chance) -> Option<u64> {
+    let (number, at) = (chance.of(&state.people.open).copied()?, state.stamp());
+    state.people.purge(at, number);
+    Some(number)
+}
+
+fn purge_application(state: &mut State, chance: &mut Chance) -> Option<u64> {
+    let (person, number) = any_application(state, chance)?;
+    let (mut person, at) = (Person::clone(state.person(person)?), state.stamp());
+    person.applications.retain(|application| application.number != number);
+    state.put_person(at, person);
+    Some(number)
+}
+
+/// Only a requisition to which no person ever applied can go; the others are closed.
+fn purge_requisition(state: &mut State, _: &mut Chance) -> Option<u64> {
+    let empty = |number: &u64| state.applicants.get(number).is_none_or(std::collections::BTreeSet::is_empty);
+    let (number, at) = (state.requisitions.open.iter().copied().find(empty)?, state.stamp());
+    state.requisitions.purge(at, number);
+    Some(number)
+}
+
+fn create_person(state: &mut State, chance: &mut Chance) -> Option<u64> {
+    let at = state.stamp();
+    new_person(state, chance, at);
+    Some(at.unsigned_abs())
+}
+
+fn create_requisition(state: &mut State, chance: &mut Chance) -> Option<u64> {
+    let (at, status) = (state.stamp(), if chance.percent(70) { &STATUSES[1] } else { &STATUSES[0] });
+    Some(new_requisition(state, chance, at, status))
+}
+
+fn apply_again(state: &mut State, chance: &mut Chance) -> Option<u64> {
+    let requisition = open_requisition(state, chance)?;
+    let (mut person, at) = (any_person(state, chance)?, state.stamp());
+    let source = any(chance, &SOURCES);
+    let number = state.apply(at, &mut person, requisition, source);
+    state.put_person(at, person);
+    Some(number)
 }

@@ -1,12 +1,11 @@
 //! One tenant: its objects with their versions, its time stamps and its indexes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use super::data::{self, Application, Objects, Person, Requisition, STAGES, STATUSES, Term, wid};
 use super::gate::Gate;
-use crate::control::lock;
-use crate::world::{Clock, Stamps};
+use crate::world::{Clock, Locked, Stamps};
 
 /// An object that has a WID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,14 +19,7 @@ pub enum Object {
     },
 }
 
-#[derive(Debug)]
-pub struct Tenant {
-    /// Its name, as in the paths.
-    pub name: String,
-    /// The clock of its world.
-    pub clock: Clock,
-    state: Mutex<State>,
-}
+pub type Tenant = Locked<State>;
 
 /// What changes in a tenant.
 #[derive(Debug)]
@@ -42,15 +34,16 @@ pub struct State {
     pub report_delay_ms: u64,
     /// Whether references are sent with descriptors; without them only ids name things.
     pub descriptors: bool,
+    clock: Clock,
     wids: BTreeMap<String, Object>,
     last_number: u64,
     stamps: Stamps,
 }
 
-impl Tenant {
-    /// One without anything in it.
-    pub fn new(name: &str, clock: Clock) -> Self {
-        let state = State {
+impl State {
+    /// A tenant without anything in it.
+    pub fn new(name: &str, clock: &Clock) -> Self {
+        Self {
             name: name.to_owned(),
             requisitions: Objects::default(),
             people: Objects::default(),
@@ -58,27 +51,31 @@ impl Tenant {
             gate: Gate::new(name),
             report_delay_ms: 0,
             descriptors: true,
+            clock: clock.clone(),
             wids: BTreeMap::new(),
             last_number: 0,
             stamps: Stamps::default(),
-        };
-        Self { name: name.to_owned(), clock, state: Mutex::new(state) }
+        }
     }
 
-    pub fn state(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
+    /// Now, in milliseconds since 1970 UTC.
+    pub fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
     }
-}
 
-impl State {
     /// The time of the next change: later than every other one, and than every time that a client was told.
-    pub fn stamp(&mut self, now_ms: i64) -> i64 {
-        self.stamps.next(now_ms)
+    pub fn stamp(&mut self) -> i64 {
+        self.stamp_after(self.now_ms())
+    }
+
+    /// The time of a change at this time or as soon as possible.
+    pub fn stamp_after(&mut self, ms: i64) -> i64 {
+        self.stamps.next(ms)
     }
 
     /// Now, for a client: what was entered by then does not change any more.
-    pub fn told_now(&mut self, now_ms: i64) -> i64 {
-        self.stamps.last = now_ms.max(self.stamps.last);
+    pub fn settled_now(&mut self) -> i64 {
+        self.stamps.last = self.now_ms().max(self.stamps.last);
         self.stamps.last
     }
 

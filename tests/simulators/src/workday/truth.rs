@@ -46,7 +46,7 @@ fn people(state: &State, person: &Arc<Person>, truth: &mut Truth) {
             hired if STAGES.last() == Some(hired.stage) => "hired",
             _ => "active",
         };
-        let told = json!({
+        let expected = json!({
             "candidate": candidate,
             "job": state.requisition_wid(application.requisition),
             "status": status,
@@ -54,8 +54,8 @@ fn people(state: &State, person: &Arc<Person>, truth: &mut Truth) {
             "applied_at": Timestamp::from_millisecond(application.applied).unwrap_or_default(),
             "rejection_reason": application.disposition.map(|disposition| state.named(disposition)),
         });
-        truth.insert(format!("application/{}", state.application_wid(application.number)), fields(told));
+        truth.insert(format!("application/{}", state.application_wid(application.number)), fields(expected));
     }
-    let told = json!({"name": person.name(), "email": person.email, "phone": person.phone});
-    truth.insert(format!("candidate/{candidate}"), fields(told));
+    let expected = json!({"name": person.name(), "email": person.email, "phone": person.phone});
+    truth.insert(format!("candidate/{candidate}"), fields(expected));
 }

@@ -153,7 +153,7 @@ impl Writer {
     }
 
     /// An element with a text, when there is one.
-    pub fn told(&mut self, name: &str, text: Option<&str>) {
+    pub fn leaf_if(&mut self, name: &str, text: Option<&str>) {
         if let Some(text) = text {
             self.leaf(name, text);
         }
@@ -166,18 +166,12 @@ impl Writer {
 
     /// What refers to an object: its descriptor, and its ids with their types.
     pub fn reference(&mut self, name: &str, descriptor: Option<&str>, ids: &[(&str, &str)]) {
-        match descriptor {
-            Some(descriptor) => {
-                let _infallible = write!(self.0, "<wd:{name} wd:Descriptor=\"{}\">", escape(descriptor));
+        let descriptor = descriptor.map(|text| format!(" wd:Descriptor=\"{}\"", escape(text))).unwrap_or_default();
+        self.within(&format!("{name}{descriptor}"), |writer| {
+            for (kind, id) in ids {
+                let _infallible = write!(writer.0, "<wd:ID wd:type=\"{kind}\">{}</wd:ID>", escape(*id));
             }
-            None => {
-                let _infallible = write!(self.0, "<wd:{name}>");
-            }
-        }
-        for (kind, id) in ids {
-            let _infallible = write!(self.0, "<wd:ID wd:type=\"{kind}\">{}</wd:ID>", escape(*id));
-        }
-        let _infallible = write!(self.0, "</wd:{name}>");
+        });
     }
 }
 
@@ -210,7 +204,7 @@ mod tests {
         let mut writer = Writer::default();
         writer.within("A xmlns:wd=\"urn:x\"", |writer| {
             writer.reference("B", Some("\"R&D\" <1>"), &[("WID", "a<b")]);
-            writer.told("C", None);
+            writer.leaf_if("C", None);
             writer.flag("D", true);
         });
         let read = read(&writer.done()).unwrap_or_default();

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     future::ready,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use axum::{
@@ -26,21 +26,67 @@ pub const ACCOUNTS_MAX: usize = 200;
 /// Most objects and steps of one control request.
 const COUNT_MAX: usize = 100_000;
 
-/// One customer of an ATS: a hiring world that changes.
+/// One [`Customer`] of an ATS, shared by those who ask and those who control.
 pub trait Account: Send + Sync + 'static {
-    /// An account with its initial data, which follows from its name.
     fn open(name: &str, clock: &Clock) -> Self
     where
         Self: Sized;
-    /// Adds objects until there are about so many.
     fn grow(&self, chance: &mut Chance, objects: usize);
-    /// Makes one change: creates, changes or deletes. Answers a sentence about it, for the log of a failed test.
     fn step(&self, chance: &mut Chance) -> String;
+    fn truth(&self) -> Truth;
+    fn deliveries(&self, secret: &str) -> Vec<Delivery>;
+}
+
+/// The state of one customer: a hiring world that changes, in the form of its vendor.
+pub trait Customer: Send + 'static {
+    /// A customer with its initial data, which follows from its name.
+    fn open(name: &str, clock: &Clock) -> Self;
+    /// Adds objects until there are about so many.
+    fn grow(&mut self, chance: &mut Chance, objects: usize);
+    /// Makes one change: creates, changes or deletes. Answers a sentence about it, for the log of a failed test.
+    fn step(&mut self, chance: &mut Chance) -> String;
     /// All objects as a client should have them.
     fn truth(&self) -> Truth;
     /// The webhooks of the changes since the last call, oldest first, signed with this secret.
-    fn deliveries(&self, _secret: &str) -> Vec<Delivery> {
+    fn deliveries(&mut self, _secret: &str) -> Vec<Delivery> {
         Vec::new()
+    }
+}
+
+/// A customer on whose state requests work one after the other.
+#[derive(Debug)]
+pub struct Locked<S>(Mutex<S>);
+
+impl<S> Locked<S> {
+    pub fn state(&self) -> MutexGuard<'_, S> {
+        lock(&self.0)
+    }
+
+    /// Works on the state.
+    pub fn with<T>(&self, work: impl FnOnce(&mut S) -> T) -> T {
+        work(&mut self.state())
+    }
+}
+
+impl<S: Customer> Account for Locked<S> {
+    fn open(name: &str, clock: &Clock) -> Self {
+        Self(Mutex::new(S::open(name, clock)))
+    }
+
+    fn grow(&self, chance: &mut Chance, objects: usize) {
+        self.state().grow(chance, objects);
+    }
+
+    fn step(&self, chance: &mut Chance) -> String {
+        self.state().step(chance)
+    }
+
+    fn truth(&self) -> Truth {
+        self.state().truth()
+    }
+
+    fn deliveries(&self, secret: &str) -> Vec<Delivery> {
+        self.state().deliveries(secret)
     }
 }
 
@@ -162,6 +208,14 @@ impl<A: Account> Controls<Arc<World<A>>> {
         })
     }
 
+    /// A route of one account without a body that does something, answered 204.
+    pub fn act(self, line: &'static str, run: impl Fn(&A) + Clone + Send + Sync + 'static) -> Self {
+        self.show(line, move |account| {
+            run(account);
+            StatusCode::NO_CONTENT
+        })
+    }
+
     /// The control routes that every account of every ATS has.
     pub fn of_accounts() -> Self {
         Self::default()
@@ -177,13 +231,13 @@ impl<A: Account> Controls<Arc<World<A>>> {
             })
             .show("GET /{account}/truth", |account: &A| Json(json!(account.truth())))
             .answer("POST /{account}/deliveries", |account: &A, Secret { secret }| {
-                Ok(Json(json!({"items": account.deliveries(&secret).iter().map(Delivery::shown).collect::<Vec<_>>()})))
+                Ok(Json(json!({"items": account.deliveries(&secret).iter().map(Delivery::listed).collect::<Vec<_>>()})))
             })
     }
 }
 
 impl Delivery {
-    fn shown(&self) -> Value {
+    fn listed(&self) -> Value {
         let headers: BTreeMap<&String, &String> = self.headers.iter().map(|(name, value)| (name, value)).collect();
         json!({"headers": headers, "body": String::from_utf8_lossy(&self.body)})
     }

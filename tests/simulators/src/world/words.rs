@@ -1,6 +1,11 @@
 //! Words from which chance makes people and jobs in every world: with accents, apostrophes, spaces and signs that HTML and XML
 //! escape, because clients get those wrong.
 
+/// A name as it may stand in an address.
+pub fn ascii(name: &str) -> String {
+    name.to_lowercase().chars().filter(char::is_ascii_lowercase).collect()
+}
+
 #[rustfmt::skip]
 pub const FIRST_NAMES: [&str; 28] = [
     "Amara", "Tomás", "Ingrid", "Kofi", "Yuki", "Leila", "Marek", "Priya", "Siobhán", "Dmitri", "Chiara", "Noah", "Zanele", "Elif",

@@ -99,8 +99,8 @@ async fn a_dropped_connection_promises_more_than_it_sends() {
     let app = simulators::app();
     let whole = call(&app, "GET", JOBS, &[ACME], &Value::Null).await.text.len();
     let base = served(app.clone()).await;
-    for kept in [0, 100] {
-        post(&app, "/_control/bamboohr/faults", json!({"drop_after_bytes": kept, "times": 1})).await;
+    for sent in [0, 100] {
+        post(&app, "/_control/bamboohr/faults", json!({"drop_after_bytes": sent, "times": 1})).await;
         let mut stream = TcpStream::connect(base.strip_prefix("http://").unwrap()).await.unwrap();
         let request = format!("GET {JOBS} HTTP/1.1\r\nhost: x\r\n{}: {}\r\n\r\n", ACME.0, ACME.1);
         stream.write_all(request.as_bytes()).await.unwrap();
@@ -110,7 +110,7 @@ async fn a_dropped_connection_promises_more_than_it_sends() {
         let text = String::from_utf8(received).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         assert!(head.starts_with("HTTP/1.1 200") && head.contains(&format!("content-length: {whole}")), "{head}");
-        assert_eq!(body.len(), kept);
+        assert_eq!(body.len(), sent);
     }
 }
 
@@ -152,7 +152,7 @@ async fn a_bad_order_is_400_and_names_the_field() {
 }
 
 #[tokio::test]
-async fn the_journal_keeps_requests_in_order_bounded_and_without_credentials() {
+async fn the_journal_is_ordered_bounded_and_without_credentials() {
     let app = simulators::app();
     let secret = "super-secret-key";
     let path = "/gemini/v1beta/models/gemini-3.8-flash:generateContent?key=super-secret-key&alt=json";
@@ -185,14 +185,14 @@ async fn the_journal_keeps_requests_in_order_bounded_and_without_credentials() {
         (Some(&json!(2)), Some(&json!("/gemini/none")))
     );
 
-    let kept = simulators::journal::KEPT;
-    for _ in 0..kept {
+    let entries_max = simulators::journal::ENTRIES_MAX;
+    for _ in 0..entries_max {
         call(&app, "GET", "/gemini/x", &[], &Value::Null).await;
     }
     let full = get(&app, "/_control/gemini/requests").await.json();
-    assert_eq!(full.pointer("/count"), Some(&json!(kept + 2)));
+    assert_eq!(full.pointer("/count"), Some(&json!(entries_max + 2)));
     let items = full.pointer("/items").and_then(Value::as_array).unwrap();
-    assert!(items.len() == kept && items.iter().all(|item| item.get("status") == Some(&json!(404))));
+    assert!(items.len() == entries_max && items.iter().all(|item| item.get("status") == Some(&json!(404))));
     assert_eq!(call(&app, "DELETE", "/_control/gemini/requests", &[], &Value::Null).await.status, 204);
     assert_eq!(get(&app, "/_control/gemini/requests").await.json(), json!({"count": 0, "items": []}));
 }
@@ -200,7 +200,7 @@ async fn the_journal_keeps_requests_in_order_bounded_and_without_credentials() {
 #[tokio::test]
 async fn a_long_body_is_kept_in_part_and_a_huge_one_refused() {
     let app = simulators::app();
-    post(&app, "/gemini/x", json!("a".repeat(simulators::journal::BODY_KEPT + 1))).await;
+    post(&app, "/gemini/x", json!("a".repeat(simulators::journal::BODY_TEXT_MAX + 1))).await;
     let journal = get(&app, "/_control/gemini/requests").await.json();
     let body = journal.pointer("/items/0/body").and_then(Value::as_str).unwrap();
     assert!(body.ends_with("a… (65537 bytes)"), "{}", body.len());

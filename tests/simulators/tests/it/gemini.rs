@@ -119,7 +119,7 @@ async fn the_shapes_are_the_recorded_ones() {
 }
 
 #[tokio::test]
-async fn scenarios_say_what_a_client_must_tell_apart() {
+async fn scenarios_say_what_a_client_must_distinguish() {
     let app = simulators::app();
     let get = async |order: Value| {
         post(&app, "/_control/gemini/scenario", order).await;

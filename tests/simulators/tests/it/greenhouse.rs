@@ -104,7 +104,7 @@ async fn deliveries_are_signed_over_the_bytes_that_are_sent() {
 }
 
 #[tokio::test]
-async fn retries_happen_only_on_request_and_end_with_success_or_the_seventh() {
+async fn retries_are_on_request_and_end_with_success_or_the_seventh() {
     let app = simulators::app();
     let event = json!({"action": "ping", "payload": {}});
     // (failures, retry, statuses)
@@ -120,7 +120,7 @@ async fn retries_happen_only_on_request_and_end_with_success_or_the_seventh() {
 }
 
 #[tokio::test]
-async fn nobody_listening_is_an_error_and_no_status() {
+async fn a_closed_port_is_an_error_and_no_status() {
     let app = simulators::app();
     // The port is free again as soon as the listener is gone.
     let port = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();

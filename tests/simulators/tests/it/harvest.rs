@@ -166,7 +166,7 @@ async fn filters_narrow_a_list_and_stay_in_the_cursor() {
     stage.pass(120_000);
     let one = stage.account.with(|state| {
         let id = *state.store.rows(Table::Candidates).keys().next().unwrap();
-        state.update_candidate(id, |row| row.set("title", "Changed"));
+        state.update_candidate(id, json!({"title": "Changed"}));
         id
     });
     let (from, to) = (minus_a_minute(START + 120_000), minus_a_minute(START + 240_000));
@@ -247,7 +247,7 @@ async fn the_window_is_aligned_and_the_reset_overstates() {
 }
 
 #[tokio::test]
-async fn access_ends_after_an_hour_or_on_request_even_between_two_pages() {
+async fn access_ends_after_an_hour_or_on_request_between_pages() {
     let stage = stage(100);
     let answer = stage.token("grant_type=client_credentials&sub=1").await.json();
     assert_eq!(answer.get("token_type"), Some(&json!("Bearer")));
@@ -292,7 +292,7 @@ async fn a_refresh_token_is_worth_one_use() {
 }
 
 #[tokio::test]
-async fn wrong_credentials_are_refused_in_their_ways_and_accounts_do_not_mix() {
+async fn wrong_credentials_are_refused_and_accounts_do_not_mix() {
     let stage = stage(10);
     let path = "/greenhouse/auth/token";
     let form = json!("grant_type=client_credentials&sub=1");

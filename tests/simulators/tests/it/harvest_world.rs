@@ -41,7 +41,7 @@ async fn rows(stage: &Stage, token: &str) -> BTreeMap<String, BTreeMap<u64, Valu
 }
 
 /// The truth as a client makes it of the rows alone, for what is easily told wrong.
-fn told(lists: &BTreeMap<String, BTreeMap<u64, Value>>) -> Truth {
+fn from_lists(lists: &BTreeMap<String, BTreeMap<u64, Value>>) -> Truth {
     let mut truth = Truth::new();
     let text = |id: Option<&Value>| json!(id.and_then(Value::as_u64).map(|id| id.to_string()));
     for (id, row) in &lists["applications"] {
@@ -78,7 +78,7 @@ fn told(lists: &BTreeMap<String, BTreeMap<u64, Value>>) -> Truth {
 }
 
 #[tokio::test]
-async fn the_truth_is_what_the_lists_tell_after_any_changes() {
+async fn the_truth_equals_the_lists_after_any_changes() {
     let stage = stage(600);
     stage.account.set_limit(None);
     let mut chance = Chance::new(11);
@@ -89,7 +89,7 @@ async fn the_truth_is_what_the_lists_tell_after_any_changes() {
         }
         let lists = rows(&stage, &token).await;
         let truth = stage.account.truth();
-        for (id, fields) in told(&lists) {
+        for (id, fields) in from_lists(&lists) {
             assert_eq!(truth.get(&id), Some(&fields), "{id}");
         }
         for (kind, list) in [
@@ -105,10 +105,10 @@ async fn the_truth_is_what_the_lists_tell_after_any_changes() {
             ("office", "offices"),
             ("user", "users"),
         ] {
-            let told: BTreeSet<String> = lists[list].keys().map(|id| format!("{kind}/{id}")).collect();
+            let reported: BTreeSet<String> = lists[list].keys().map(|id| format!("{kind}/{id}")).collect();
             let known: BTreeSet<String> =
                 truth.keys().filter(|id| id.starts_with(&format!("{kind}/"))).cloned().collect();
-            assert_eq!(told, known);
+            assert_eq!(reported, known);
             for row in lists[list].values().filter(|_| kind == "interview" || kind == "offer" || kind == "scorecard") {
                 let application = row["application_id"].as_u64().unwrap();
                 assert!(lists["applications"].contains_key(&application), "nothing hangs in the air");
@@ -144,7 +144,7 @@ fn a_seed_repeats_a_world_and_stamps_only_increase() {
 }
 
 #[test]
-fn every_action_is_told_in_the_documented_shape() {
+fn every_action_is_reported_in_the_documented_shape() {
     let stage = stage(800);
     let mut chance = Chance::new(5);
     let mut found: BTreeMap<String, Value> = BTreeMap::new();
@@ -196,7 +196,7 @@ fn every_action_is_told_in_the_documented_shape() {
 }
 
 #[tokio::test]
-async fn deleting_and_merging_people_is_told_once_and_leaves_nothing() {
+async fn deleting_and_merging_people_is_reported_once() {
     let stage = stage(300);
     let (gone, applications) = stage.account.with(|state| {
         let of = |id: &u64| state.store.of(Table::Candidates, *id, Table::Applications);
@@ -204,9 +204,9 @@ async fn deleting_and_merging_people_is_told_once_and_leaves_nothing() {
         (id, of(&id))
     });
     stage.account.with(|state| assert!(state.delete_candidate(gone)));
-    let told = stage.account.deliveries(SECRET);
-    assert_eq!(told.iter().map(action).collect::<Vec<_>>(), ["delete_candidate"]);
-    assert_eq!(body(&told[0]).pointer("/payload/person/deleted_application_ids"), Some(&json!(applications)));
+    let reported = stage.account.deliveries(SECRET);
+    assert_eq!(reported.iter().map(action).collect::<Vec<_>>(), ["delete_candidate"]);
+    assert_eq!(body(&reported[0]).pointer("/payload/person/deleted_application_ids"), Some(&json!(applications)));
     let truth = stage.account.truth();
     assert!(!truth.contains_key(&format!("candidate/{gone}")));
     assert!(applications.iter().all(|id| !truth.contains_key(&format!("application/{id}"))));
@@ -216,10 +216,11 @@ async fn deleting_and_merging_people_is_told_once_and_leaves_nothing() {
     });
     let moved = stage.account.with(|state| state.store.of(Table::Candidates, gone, Table::Applications));
     stage.account.with(|state| assert!(state.merge(gone, survivor)));
-    let told = post(&stage.app, "/_control/greenhouse/acme/deliveries", json!({"secret": SECRET})).await.json();
-    let told: Value = serde_json::from_str(told.pointer("/items/0/body").and_then(Value::as_str).unwrap()).unwrap();
-    assert_eq!(told.get("action"), Some(&json!("merge_candidate")));
-    assert_eq!(told.pointer("/payload/person/new_candidate_id"), Some(&json!(survivor)));
+    let reported = post(&stage.app, "/_control/greenhouse/acme/deliveries", json!({"secret": SECRET})).await.json();
+    let reported: Value =
+        serde_json::from_str(reported.pointer("/items/0/body").and_then(Value::as_str).unwrap()).unwrap();
+    assert_eq!(reported.get("action"), Some(&json!("merge_candidate")));
+    assert_eq!(reported.pointer("/payload/person/new_candidate_id"), Some(&json!(survivor)));
     let truth = stage.account.truth();
     for id in moved {
         assert_eq!(truth[&format!("application/{id}")].get("candidate"), Some(&json!(survivor.to_string())));
@@ -227,7 +228,7 @@ async fn deleting_and_merging_people_is_told_once_and_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn control_grows_and_changes_a_world_of_its_own_for_each_account() {
+async fn control_grows_and_changes_each_account_by_itself() {
     let app = simulators::app();
     let order = json!({"seed": 1, "count": 200});
     assert_eq!(post(&app, "/_control/greenhouse/acme/grow", order.clone()).await.status, 204);

@@ -52,7 +52,7 @@ async fn accepted(app: &Router, provider: &str) -> Value {
 }
 
 #[tokio::test]
-async fn sendgrid_accepts_with_an_empty_202_and_names_the_field_it_refuses() {
+async fn sendgrid_accepts_with_an_empty_202_and_names_bad_fields() {
     let app = simulators::app();
     let good = sendgrid(&app, "k", &sendgrid_mail()).await;
     assert_eq!((good.status.as_u16(), good.text.as_str()), (202, ""));
@@ -84,13 +84,17 @@ async fn sendgrid_accepts_with_an_empty_202_and_names_the_field_it_refuses() {
             }
         }
     }
-    let kept = accepted(&app, "sendgrid").await;
-    assert_eq!(kept["count"], 2);
-    assert_eq!((&kept["items"][0]["id"], &kept["items"][0]["correlation"]), (&json!(id), &json!("n-1")), "{kept}");
+    let stored = accepted(&app, "sendgrid").await;
+    assert_eq!(stored["count"], 2);
+    assert_eq!(
+        (&stored["items"][0]["id"], &stored["items"][0]["correlation"]),
+        (&json!(id), &json!("n-1")),
+        "{stored}"
+    );
 }
 
 #[tokio::test]
-async fn mailgun_says_200_to_a_wrong_path_and_refuses_a_list_with_one_bad_address() {
+async fn mailgun_says_200_to_a_wrong_path_and_refuses_bad_lists() {
     let app = simulators::app();
     let form =
         "from=hiring%40example.com&to=ada%40example.com&subject=Hi&text=t&h%3AMessage-Id=%3Cn-1%40example.com%3E";
@@ -144,7 +148,7 @@ async fn brevo_sends_once_for_a_key_and_says_so() {
 }
 
 #[tokio::test]
-async fn a_fault_may_come_after_the_mail_was_accepted_and_reset_forgets_all() {
+async fn a_fault_may_follow_acceptance_and_reset_forgets_all() {
     let app = simulators::app();
     let fault = json!({"status": 504, "acts_first": true, "times": 1});
     assert_eq!(post(&app, "/_control/sendgrid/faults", fault).await.status.as_u16(), 201);

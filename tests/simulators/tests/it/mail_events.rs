@@ -75,7 +75,7 @@ fn names(events: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn what_happens_is_answered_in_the_providers_words_after_its_lag() {
+async fn outcomes_are_answered_in_the_providers_words_after_the_lag() {
     let app = simulators::app();
     send_all(&app).await;
     for (provider, first, then) in
@@ -87,8 +87,8 @@ async fn what_happens_is_answered_in_the_providers_words_after_its_lag() {
         let happened = post(&app, &format!("/_control/{provider}/outcomes"), order).await;
         assert_eq!(happened.status, 201, "{}", happened.text);
         assert_eq!(happened.json()["at"], json!(at));
-        let kept = get(&app, &format!("/_control/{provider}/mails")).await.json();
-        assert_eq!(names(&kept["items"][0]["events"]), ["accepted", "bounced"], "{kept}");
+        let stored = get(&app, &format!("/_control/{provider}/mails")).await.json();
+        assert_eq!(names(&stored["items"][0]["events"]), ["accepted", "bounced"], "{stored}");
         // Only Brevo is asked about a number of days, and so does not tell what was before.
         assert_eq!(names(&ask(&app, provider).await), [first, then], "{provider}");
         assert_eq!(post(&app, &format!("/_control/{provider}/lag"), json!({"ms": 60_000})).await.status, 204);
@@ -125,17 +125,17 @@ async fn what_cannot_be_ordered_is_refused_with_its_field() {
     }
     let no_key = json!({"url": url, "correlation": "n-1", "secret": "s"});
     assert_eq!(post(&app, "/_control/sendgrid/deliver", no_key.clone()).await.status, 400, "it signs with a P-256 key");
-    let nobody = post(&app, "/_control/brevo/deliver", no_key).await.json();
-    assert_eq!(nobody["statuses"], json!([null]));
-    assert_eq!(nobody["errors"].as_array().unwrap().len(), 1, "{nobody}");
+    let unanswered = post(&app, "/_control/brevo/deliver", no_key).await.json();
+    assert_eq!(unanswered["statuses"], json!([null]));
+    assert_eq!(unanswered["errors"].as_array().unwrap().len(), 1, "{unanswered}");
 }
 
 #[tokio::test]
 async fn webhooks_have_the_shape_of_recorded_ones() {
     let bodies: Arc<Mutex<Vec<Value>>> = Arc::default();
-    let kept = Arc::clone(&bodies);
+    let stored = Arc::clone(&bodies);
     let receiver = Router::new().fallback(move |body: Bytes| async move {
-        kept.lock().unwrap().push(serde_json::from_slice(&body).unwrap());
+        stored.lock().unwrap().push(serde_json::from_slice(&body).unwrap());
         StatusCode::NO_CONTENT
     });
     let url = served(receiver).await;
@@ -166,7 +166,7 @@ async fn webhooks_have_the_shape_of_recorded_ones() {
 }
 
 #[tokio::test]
-async fn lookups_refuse_what_the_provider_refuses_and_mailgun_gives_pages() {
+async fn lookups_refuse_like_the_provider_and_mailgun_gives_pages() {
     let app = simulators::app();
     send_all(&app).await;
     let nothing = Value::Null;
@@ -204,7 +204,7 @@ async fn lookups_refuse_what_the_provider_refuses_and_mailgun_gives_pages() {
 }
 
 #[tokio::test]
-async fn gmail_knows_the_notification_and_control_takes_the_whole_reference() {
+async fn gmail_knows_the_notification_control_the_whole_reference() {
     let app = simulators::app();
     let raw = "From: hiring@example.com\r\nTo: ada@example.com\r\nSubject: Hi\r\nDate: Sun, 22 Nov 2026 10:00:00 +0000\r\n\
                Message-ID: <n-1@example.com>\r\nMIME-Version: 1.0\r\nX-Notification-Id: n-1\r\n\r\nHello\r\n";

@@ -80,13 +80,13 @@ async fn ses_wants_a_signature_and_names_its_errors_in_a_header() {
             assert_eq!(missing(&recorded["body"], &answer.json(), &[]), Vec::<String>::new());
         }
     }
-    let kept = get(&app, "/_control/ses/mails?correlation=acme_n-1").await.json();
-    let mail = &kept["items"][0];
-    assert_eq!((&kept["count"], &mail["id"]), (&json!(1), &good.json()["MessageId"]), "{kept}");
+    let stored = get(&app, "/_control/ses/mails?correlation=acme_n-1").await.json();
+    let mail = &stored["items"][0];
+    assert_eq!((&stored["count"], &mail["id"]), (&json!(1), &good.json()["MessageId"]), "{stored}");
     for (field, wanted) in
         [("subject", "Grüße"), ("text", "Grüße"), ("html", "<p>Hi</p>"), ("message_id", "<n-1@example.com>")]
     {
-        assert_eq!(mail[field].as_str().map(str::trim), Some(wanted), "{kept}");
+        assert_eq!(mail[field].as_str().map(str::trim), Some(wanted), "{stored}");
     }
 }
 

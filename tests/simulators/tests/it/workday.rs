@@ -54,7 +54,7 @@ async fn sent(app: &Router, body: &str) -> Answer {
 }
 
 /// The element in the body of the answer.
-async fn asked(app: &Router, operation: &str, inner: &str) -> Element {
+async fn operate(app: &Router, operation: &str, inner: &str) -> Element {
     let answer =
         sent(app, &format!("<bsvc:{operation}_Request bsvc:version=\"v31.2\">{inner}</bsvc:{operation}_Request>"))
             .await;
@@ -100,7 +100,7 @@ async fn walk(stage: &Stage, pin: Option<&str>, mut between: impl FnMut()) -> Ve
         let filter = format!(
             "<bsvc:Response_Filter>{pin}<bsvc:Page>{page}</bsvc:Page><bsvc:Count>10</bsvc:Count></bsvc:Response_Filter>"
         );
-        let response = asked(&stage.app, "Get_Candidates", &filter).await;
+        let response = operate(&stage.app, "Get_Candidates", &filter).await;
         found.extend(rows(&response, "Candidate").map(|row| wid(row, "Candidate_Reference")));
         if page >= number(&response, "Total_Pages") {
             break;
@@ -146,42 +146,42 @@ async fn pages_drift_unless_their_time_is_pinned() {
 #[tokio::test]
 async fn a_first_page_says_as_of_when_it_is() {
     let stage = stage();
-    let response = asked(&stage.app, "Get_Candidates", "").await;
-    let told = response.text_at(&["Response_Filter", "As_Of_Entry_DateTime"]);
-    assert_eq!(told, Some(server_time(&stage).await.as_str()));
+    let response = operate(&stage.app, "Get_Candidates", "").await;
+    let recorded = response.text_at(&["Response_Filter", "As_Of_Entry_DateTime"]);
+    assert_eq!(recorded, Some(server_time(&stage).await.as_str()));
     assert_eq!((response.attribute("version"), number(&response, "Page")), (Some("v31.2"), 1));
 }
 
 #[tokio::test]
-async fn only_the_groups_that_were_asked_for_are_sent() {
+async fn only_the_requested_groups_are_sent() {
     let stage = stage();
-    let shown = async |group: &str| -> BTreeSet<String> {
-        let response = asked(&stage.app, "Get_Job_Requisitions", group).await;
+    let rendered = async |group: &str| -> BTreeSet<String> {
+        let response = operate(&stage.app, "Get_Job_Requisitions", group).await;
         let row = rows(&response, "Job_Requisition").next().cloned().unwrap();
         let inner = row.child("Job_Requisition_Data").into_iter().flat_map(|data| &data.children);
         row.children.iter().chain(inner).map(|element| element.name.clone()).collect()
     };
-    let usual = shown("").await;
+    let usual = rendered("").await;
     assert!(usual.contains("Job_Requisition_Reference") && usual.contains("Hiring_Requirement_Data"));
     assert!(!usual.contains("Supervisory_Organization_Reference"), "{usual:?}");
-    let organizations = shown(
+    let organizations = rendered(
         "<bsvc:Response_Group><bsvc:Include_Organizations>true</bsvc:Include_Organizations></bsvc:Response_Group>",
     )
     .await;
     let wanted = ["Job_Requisition_Data", "Supervisory_Organization_Reference"].map(str::to_owned);
     assert_eq!(organizations, BTreeSet::from(wanted));
     let group = |inner: &str| format!("<bsvc:Response_Group>{inner}</bsvc:Response_Group>");
-    let everything = asked(&stage.app, "Get_Candidates", "").await;
+    let everything = operate(&stage.app, "Get_Candidates", "").await;
     let text = format!("{everything:?}");
     assert!(text.contains("File_Content") && text.len() > 100_000, "resumes come along");
     let slim = group(
         "<bsvc:Include_Reference>1</bsvc:Include_Reference><bsvc:Exclude_All_Attachments>1</bsvc:Exclude_All_Attachments>",
     );
-    let slim = asked(&stage.app, "Get_Candidates", &slim).await;
+    let slim = operate(&stage.app, "Get_Candidates", &slim).await;
     assert!(!format!("{slim:?}").contains("File_Content"));
     assert!(rows(&slim, "Candidate").all(|row| !wid(row, "Candidate_Reference").is_empty()));
     let no_ids =
-        asked(&stage.app, "Get_Candidates", &group("<bsvc:Exclude_All_Attachments>1</bsvc:Exclude_All_Attachments>"))
+        operate(&stage.app, "Get_Candidates", &group("<bsvc:Exclude_All_Attachments>1</bsvc:Exclude_All_Attachments>"))
             .await;
     assert!(rows(&no_ids, "Candidate").all(|row| row.child("Candidate_Reference").is_none()));
 }
@@ -203,7 +203,7 @@ async fn faults_say_what_is_wrong_and_where() {
     let place = "/bsvc:Get_Job_Requisitions_Request[1]/bsvc:Request_References[1]/bsvc:Job_Requisition_Reference[1]";
     assert_eq!(error.text_at(&["Xpath"]), Some(place));
 
-    let candidates = asked(&stage.app, "Get_Candidates", "").await;
+    let candidates = operate(&stage.app, "Get_Candidates", "").await;
     let person = wid(rows(&candidates, "Candidate").next().unwrap(), "Candidate_Reference");
     for (operation, inner, wanted) in [
         ("Get_Candidates", refs(&by_wid("Candidate_Reference", "00ff")), "not a valid ID value"),
@@ -230,7 +230,7 @@ async fn faults_say_what_is_wrong_and_where() {
     let skipping = format!(
         "<bsvc:Request_References bsvc:Skip_Non_Existing_Instances=\"true\">{unknown}</bsvc:Request_References>"
     );
-    assert_eq!(number(&asked(&stage.app, "Get_Job_Requisitions", &skipping).await, "Total_Results"), 0);
+    assert_eq!(number(&operate(&stage.app, "Get_Job_Requisitions", &skipping).await, "Total_Results"), 0);
 }
 
 #[tokio::test]
@@ -279,7 +279,7 @@ async fn a_wrong_password_is_a_fault_and_a_wrong_token_is_not() {
 }
 
 #[tokio::test]
-async fn ten_requests_fit_in_a_second_and_every_answer_has_the_worlds_date() {
+async fn ten_requests_fit_in_a_second_and_answers_have_a_date() {
     let stage = stage();
     post(&stage.app, "/_control/workday/acme/rate_limit", json!({"per_second": 10})).await;
     for left in (0..10).rev() {

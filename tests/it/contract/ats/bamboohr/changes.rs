@@ -123,7 +123,10 @@ async fn a_note_carries_our_reference() {
         reference,
     };
     assert_eq!(make(&bamboohr, &note).await.expect("made").1, 1);
-    assert_eq!(acme.comments(), [(application.parse().expect("a number"), format!("Call back\n\n[{reference}]"))]);
+    assert_eq!(
+        acme.state().comments,
+        [(application.parse().expect("a number"), format!("Call back\n\n[{reference}]"))]
+    );
 }
 
 #[tokio::test]

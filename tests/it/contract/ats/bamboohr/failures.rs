@@ -20,8 +20,8 @@ async fn a_limit_is_understood_in_each_of_its_ways() {
         (Refusal::Untold, None),
         (Refusal::InsideOfOk, None),
     ] {
-        acme.set_refusal(refusal);
-        acme.exhaust(Limit { remaining: 0, retry_after_s: 17, until: None });
+        acme.state().door.refusal = refusal;
+        acme.state().door.limit = Some(Limit { remaining: 0, retry_after_s: 17, until: None });
         for cursor in ["check", "jobs", "all:1", "changed:1", "application:1"] {
             let limited = bamboohr.read(cursor).await.expect_err("limited");
             match &wanted {

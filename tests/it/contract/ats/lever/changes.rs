@@ -9,6 +9,7 @@ use providers::ats::port::AtsError;
 use serde_json::{Value, json};
 use simulators::lever::Company;
 use simulators::lever::seed::{HIRED, REASONS, STAGES};
+use simulators::lever::table::{Row, Table};
 use simulators::world::Account;
 
 use super::connection::{Lever, lever};
@@ -84,7 +85,7 @@ async fn a_note_is_found_again_by_its_reference_on_whatever_page() {
         lever.change(&note(number)).await.expect("made");
     }
     assert_eq!(lever.change(&note(1)).await.expect("found on the second page").1, 0);
-    let notes = acme.with(|state| state.opportunities.get(&application).map_or(0, |it| it.notes.len()));
+    let notes = acme.with(|state| state.parts(state.number_of(&application), Table::Notes).count());
     assert_eq!(notes, 149);
 }
 
@@ -92,8 +93,11 @@ async fn a_note_is_found_again_by_its_reference_on_whatever_page() {
 async fn an_application_is_submitted_once_and_waits_for_the_limit() {
     let (lever, acme) = lever(100).await;
     let posting = acme.with(|state| {
-        let found = state.postings.values().find(|posting| posting.state == "published" && !posting.confidential);
-        found.map(|posting| posting.id.clone()).expect("a published posting")
+        let published = |posting: &&Row| {
+            posting.text("state") == Some("published") && posting.text("confidentiality") == Some("non-confidential")
+        };
+        let found = state.store.rows(Table::Postings).values().find(published);
+        found.map(|posting| state.uuid(posting.id)).expect("a published posting")
     });
     let to = |posting: &str, number: u32| Change::Submit {
         job: posting.to_owned(),

@@ -30,7 +30,7 @@ async fn a_key_signs_in_and_a_wrong_or_withdrawn_one_does_not() {
     lever.with_login(LoginMethod::UserPassword, &KEYS);
     assert!(matches!(lever.check().await, Err(AtsError::Unauthorised(_))));
     lever.with_login(LoginMethod::ApiKey, &KEYS);
-    acme.set_revoked(true);
+    acme.state().vendor.gate.tokens.revoked = true;
     assert!(matches!(lever.check().await, Err(AtsError::Unauthorised(_))));
 }
 
@@ -112,7 +112,7 @@ async fn limits_outages_and_invalid_pages_are_classified() {
     assert_eq!(lever.check().await, Ok(()));
     assert_eq!(lever.check().await, Err(limited(1, false)), "the limit itself says no more");
     acme.set_limit(None);
-    acme.set_maintenance(true);
+    acme.state().vendor.gate.maintenance = true;
     assert!(matches!(lever.check().await, Err(AtsError::Unavailable(_))));
 }
 

@@ -20,7 +20,7 @@ fn set_all(tenant: &Tenant, status: &str) {
     for number in state.requisitions.open.clone() {
         let mut requisition = Requisition::clone(state.requisition(number).expect("there"));
         requisition.status = of(&STATUSES, status).expect("a status");
-        let at = state.stamp(tenant.clock.now_ms());
+        let at = state.stamp();
         state.put_requisition(at, requisition);
     }
 }
@@ -28,7 +28,7 @@ fn set_all(tenant: &Tenant, status: &str) {
 /// Changes the e-mail address of an applicant, and answers the candidate's WID.
 fn new_address(tenant: &Tenant) -> String {
     let mut state = tenant.state();
-    let at = state.stamp(tenant.clock.now_ms());
+    let at = state.stamp();
     let mut people = state.people.open.iter().filter_map(|number| state.person(*number));
     let person = Person::clone(people.find(|person| !person.applications.is_empty()).expect("an applicant"));
     let wid = state.person_wid(person.number);

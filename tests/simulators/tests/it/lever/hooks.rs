@@ -28,12 +28,12 @@ fn valid(body: &Value, secret: &str) -> bool {
 }
 
 #[test]
-fn every_change_that_webhooks_tell_of_is_told_once_and_signed() {
+fn every_change_for_webhooks_is_reported_once_and_signed() {
     let lever = Lever::grown(300);
     let acme = lever.acme();
     assert_eq!(acme.pending(), 0, "what happened long ago is told to nobody");
     let mut chance = Chance::new(9);
-    let (mut told, mut tokens, mut bodies) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
+    let (mut reported, mut tokens, mut bodies) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
     for _ in 0..40 {
         let before = of_kind(&acme, "interview");
         (0..25).for_each(|_| drop(acme.step(&mut chance)));
@@ -47,7 +47,7 @@ fn every_change_that_webhooks_tell_of_is_told_once_and_signed() {
             let token = body["token"].as_str().unwrap().to_owned();
             assert!(token.len() == 48 && tokens.insert(token) && valid(&body, SECRET) && !valid(&body, "other"));
             assert!((NOW..NOW + 60_000).contains(&body["triggeredAt"].as_i64().unwrap()));
-            told.insert(body["event"].as_str().unwrap().to_owned());
+            reported.insert(body["event"].as_str().unwrap().to_owned());
             let data = &body["data"];
             if data["interviewId"].is_string() {
                 let text = |name: &str| data[name].as_str().unwrap();
@@ -67,7 +67,7 @@ fn every_change_that_webhooks_tell_of_is_told_once_and_signed() {
             assert!(interviews.contains(gone) || !alive.contains_key(gone.split('/').next().unwrap()));
         }
     }
-    assert_eq!(told, EVENTS.map(|(name, _)| name.to_owned()).into_iter().collect());
+    assert_eq!(reported, EVENTS.map(|(name, _)| name.to_owned()).into_iter().collect());
     if let Some(sample) = fixture("ats/lever_webhook_official_sample.json") {
         let moved = bodies.iter().find(|body| body["event"] == json!("candidateStageChange")).unwrap();
         assert_eq!(missing(&sample[0]["repaired_body"], moved, &[]), Vec::<String>::new());
@@ -89,7 +89,7 @@ async fn receiver() -> (String, Seen) {
 }
 
 #[tokio::test]
-async fn deliveries_can_be_tampered_with_replayed_stale_empty_unsigned_and_forged() {
+async fn deliveries_can_be_tampered_replayed_stale_or_forged() {
     let lever = Lever::grown(100);
     let (url, seen) = receiver().await;
     let order = |further: Value| {

@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
-use simulators::world::{Account, Chance};
+use simulators::{
+    lever::table::Table,
+    world::{Account, Chance},
+};
 use url::form_urlencoded::byte_serialize;
 
 use super::{Lever, NOW, id, key, of_kind};
@@ -55,7 +58,7 @@ async fn the_lists_say_what_the_truth_says() {
 }
 
 #[tokio::test]
-async fn a_page_goes_on_where_its_token_says_and_a_token_is_encoded_once() {
+async fn a_page_begins_where_its_token_says_encoded_once() {
     let lever = Lever::grown(600);
     let everything = lever.ids("opportunities?confidentiality=all").await;
     let first = lever.get("opportunities?confidentiality=all&limit=7").await.json();
@@ -68,7 +71,7 @@ async fn a_page_goes_on_where_its_token_says_and_a_token_is_encoded_once() {
         async |offset: &str| lever.get(&format!("opportunities?confidentiality=all&limit=7&offset={offset}")).await;
     // What comes in meanwhile is before the place, and what goes does not move it.
     let acme = lever.acme();
-    acme.with(|state| state.delete_opportunity(&everything[7]));
+    acme.with(|state| state.delete_opportunity(state.number_of(&everything[7])));
     let second = page(&once).await.json();
     assert_eq!(second["data"].as_array().unwrap().iter().map(id).collect::<Vec<_>>(), everything[8..15]);
     for wrong in [twice.as_str(), "x", ""] {
@@ -184,20 +187,17 @@ async fn a_window_since_the_last_one_has_all_that_changed() {
 }
 
 #[tokio::test]
-async fn what_was_deleted_is_listed_with_its_time_and_a_wide_window_is_refused() {
+async fn deleted_objects_have_their_time_and_wide_windows_are_refused() {
     let lever = Lever::grown(500);
     let acme = lever.acme();
     let at = lever.pass(1_000);
     let gone = lever.ids("opportunities").await[..3].to_vec();
     let applications = lever.all(&format!("opportunities/{}/applications", gone[0])).await;
-    acme.with(|state| gone.iter().for_each(|id| assert!(state.delete_opportunity(id))));
+    acme.with(|state| gone.iter().for_each(|id| assert!(state.delete_opportunity(state.number_of(id)))));
     let free = acme.with(|state| {
-        let posting = state.postings.values().next().unwrap().clone();
-        state.add_posting(posting, None)
-    });
-    acme.with(|state| {
-        state.change_posting(&free, |posting| posting.applications = 0);
-        assert!(state.delete_posting(&free));
+        let posting = state.add(Table::Postings, json!({"text": "Nobody applied"}));
+        assert!(state.delete_posting(posting));
+        state.uuid(posting)
     });
     let window = format!("deleted_at_start={at}&deleted_at_end={}", at + 10_000);
     let mut listed = lever.ids(&format!("opportunities/deleted?{window}")).await;
@@ -290,6 +290,6 @@ async fn a_key_opens_its_own_account_only_and_errors_have_a_code() {
     assert!(missing.json()["message"].is_string());
     assert_eq!(missing.header("date"), "Wed, 18 Nov 2026 11:06:40 GMT");
     assert_eq!(lever.get("candidates").await.status, 404);
-    lever.acme().set_revoked(true);
+    lever.acme().state().vendor.gate.tokens.revoked = true;
     assert_eq!(lever.get("users").await.status, 401);
 }

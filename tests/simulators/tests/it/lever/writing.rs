@@ -10,7 +10,7 @@ use super::{Lever, id, of_kind};
 use crate::{Answer, call, fixture, missing};
 
 #[tokio::test]
-async fn ten_requests_a_second_and_twenty_at_once_and_no_word_how_long_to_wait() {
+async fn ten_requests_a_second_twenty_at_once_and_no_retry_after() {
     let lever = Lever::new();
     let good = async |tries: usize| {
         let mut good = 0;
@@ -48,7 +48,7 @@ async fn token(lever: &Lever, refresh: &str, secret: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn a_refresh_token_is_good_once_and_its_access_token_for_an_hour() {
+async fn a_refresh_token_is_good_once_its_access_token_for_an_hour() {
     let lever = Lever::new();
     let secret = "local-lever-secret-acme";
     let granted = token(&lever, "local-lever-refresh-acme", secret).await.json();
@@ -129,7 +129,7 @@ async fn stage_end_and_note_are_written_back_in_the_name_of_a_user() {
 }
 
 #[tokio::test]
-async fn the_intake_takes_three_forms_finds_a_person_again_and_loses_what_is_too_fast() {
+async fn the_intake_takes_three_forms_and_finds_a_person_again() {
     let lever = Lever::grown(200);
     let acme = lever.acme();
     let posting = lever.ids("postings?state=published").await[0].clone();
@@ -186,7 +186,7 @@ async fn the_intake_takes_three_forms_finds_a_person_again_and_loses_what_is_too
 }
 
 #[tokio::test]
-async fn a_webhook_shows_its_signature_token_when_it_is_created_and_never_again() {
+async fn a_webhook_shows_its_signature_token_only_when_created() {
     let lever = Lever::new();
     let made = lever.ask("POST", "webhooks", json!({"event": "candidateHired", "url": "https://example.com/h"})).await;
     assert_eq!(made.status, 201);
