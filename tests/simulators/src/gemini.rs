@@ -85,7 +85,7 @@ pub fn simulator() -> Simulator {
             .route("POST /scenario", set_scenario)
             .with(world),
         control: Control::new(
-            |status| Some(Error::plain(status, "Simulated fault.").body),
+            |status| Some(Error::plain(status, "Simulated fault.").1),
             move || *lock(&of_reset.order) = ScenarioRequest::default(),
         ),
     }
@@ -143,17 +143,7 @@ async fn generate(
 }
 
 /// A refusal in Google's envelope.
-#[derive(Debug)]
-pub struct Error {
-    status: StatusCode,
-    body: Value,
-}
-
-impl IntoResponse for Error {
-    fn into_response(self) -> Response {
-        (self.status, Json(self.body)).into_response()
-    }
-}
+pub use crate::wire::Refusal as Error;
 
 impl Error {
     fn new(status: StatusCode, message: &str, details: Option<Value>) -> Self {
@@ -170,7 +160,7 @@ impl Error {
             _ => "UNKNOWN",
         };
         let error = json!({"code": status.as_u16(), "message": message, "status": name});
-        Self { status, body: json!({"error": with(error, given("details", details))}) }
+        Self(status, json!({"error": with(error, given("details", details))}))
     }
 
     fn plain(status: StatusCode, message: &str) -> Self {
