@@ -23,7 +23,7 @@ use crate::queue::Queue;
 use crate::telemetry::chain;
 
 /// The delay of a message whose handler panicked.
-const AFTER_PANIC: Duration = Duration::from_secs(30);
+pub const AFTER_PANIC: Duration = Duration::from_secs(30);
 
 /// The queues of a worker, each with its dead-letter queue.
 #[derive(Debug, Clone)]

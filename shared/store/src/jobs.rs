@@ -4,10 +4,12 @@
 //! and ends are here, the same for all jobs. The interface takes many messages at once, so that their claims and their
 //! ends can go to the table together. What must never be here: the work of any one job.
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws::batch::Invocation;
+use aws::batch::{AFTER_PANIC, Invocation};
 use aws::breaker::Verdict;
 use aws::clock;
 use aws::dependency::{Admission, Admitted, Dependency};
@@ -18,7 +20,7 @@ use aws::telemetry::chain;
 use aws::work::{Claim, ClaimTerms, HeldLease, LeaseEnd, claim_many, record_many, state_attributes};
 use domain::failure::Failure;
 use domain::id::OrgId;
-use futures::future::join_all;
+use futures::future::{FutureExt as _, join_all};
 use resilience::batch::Outcome;
 use resilience::retry::{Next, WORKER};
 use resilience::work::{ATTEMPTS, CLAIM_RECORDED, CLAIM_WAITING, Fenced, Refusal};
@@ -160,30 +162,46 @@ pub enum RetryKind {
     Postponed,
 }
 
-/// Works on one message.
+/// Works on one message. A panic goes on to the batch runner, which reports it and brings the message back.
 pub async fn work<J: LeasedJob>(job: &J, message: J::Message, invocation: Invocation) -> Outcome {
-    let outcomes = work_many(job, &[(message, invocation)]).await;
-    outcomes.into_iter().next().unwrap_or(Outcome::Done)
+    match work_apart(job, &[(message, invocation)]).await.pop() {
+        Some(Ok(outcome)) => outcome,
+        Some(Err(panic)) => resume_unwind(panic),
+        None => Outcome::Done,
+    }
 }
 
-/// Works on many messages: their claims go to the table together. The outcomes are in the order of the messages.
+/// Works on many messages: their claims go to the table together. The outcomes are in the order of the messages. One that
+/// panics harms none but itself, and comes again.
 pub async fn work_many<J: LeasedJob>(job: &J, messages: &[(J::Message, Invocation)]) -> Vec<Outcome> {
+    let outcome = |ended: Result<_, _>| ended.unwrap_or_else(|_| Outcome::retry(AFTER_PANIC, "the job panicked"));
+    work_apart(job, messages).await.into_iter().map(outcome).collect()
+}
+
+/// Works on many messages, each apart from the others once it is claimed.
+async fn work_apart<J: LeasedJob>(
+    job: &J,
+    messages: &[(J::Message, Invocation)],
+) -> Vec<Result<Outcome, Box<dyn Any + Send>>> {
     let dependencies: Vec<_> = messages.iter().map(|(message, _)| job.dependency(message)).collect();
     let admitted =
         join_all(messages.iter().zip(&dependencies).map(|(message, of)| admit(message, of.as_deref()))).await;
     let claimed = claim_all(job, admitted).await;
-    join_all(claimed.into_iter().map(|claimed| async {
-        match claimed {
-            Err(outcome) => outcome,
-            Ok((Entered { message, invocation, admission }, claim)) => {
-                let mut verdict = Verdict::NotTried;
-                let outcome = claimed_or_refused(job, (message, invocation), claim, &mut verdict).await;
-                if let Some(admission) = admission {
-                    admission.settle(verdict).await;
+    join_all(claimed.into_iter().map(|claimed| {
+        let worked = async {
+            match claimed {
+                Err(outcome) => outcome,
+                Ok((Entered { message, invocation, admission }, claim)) => {
+                    let mut verdict = Verdict::NotTried;
+                    let outcome = claimed_or_refused(job, (message, invocation), claim, &mut verdict).await;
+                    if let Some(admission) = admission {
+                        admission.settle(verdict).await;
+                    }
+                    outcome.unwrap_or_else(|error| error.outcome())
                 }
-                outcome.unwrap_or_else(|error| error.outcome())
             }
-        }
+        };
+        AssertUnwindSafe(worked).catch_unwind()
     }))
     .await
 }

@@ -11,6 +11,9 @@ use jiff::SignedDuration;
 
 use super::*;
 
+/// The end of a try that panics.
+const BUG: &str = "bug";
+
 /// A job whose attempts end as the test says.
 struct Scripted {
     records: Records,
@@ -46,6 +49,7 @@ impl LeasedJob for Scripted {
     ) -> Result<AttemptResult<&'static str>, AwsError> {
         self.taken_over.lock().expect("no panic").push(attempt.taken_over);
         let transition = self.next.lock().expect("no panic").pop().expect("a transition")?;
+        assert!(!matches!(&transition, Transition::End(end) if end.state == BUG), "the job has a bug");
         Ok(AttemptResult { verdict: Verdict::Works, transition })
     }
 
@@ -160,6 +164,19 @@ async fn many_messages_get_their_outcomes_in_their_order() {
     let mut followed = job.followed();
     followed.sort_unstable();
     assert_eq!(followed, ["again", "mail"]);
+}
+
+#[tokio::test]
+async fn a_panic_harms_no_other_message() {
+    let job = Scripted::new();
+    let [bad, good] = [job.recorded(1).await, job.recorded(2).await];
+    let bug = Transition::End(End::new(BUG, None));
+    job.next.lock().expect("no panic").extend([Ok(ended()), Ok(bug)]);
+    let outcomes = work_many(&job, &[bad, good.clone()].map(|message| (message, in_a_minute()))).await;
+    let [bad, done] = outcomes.as_slice() else { panic!("two outcomes: {outcomes:?}") };
+    assert!(matches!(bad, Outcome::Retry { after, .. } if *after == AFTER_PANIC), "{bad:?}");
+    assert_eq!(*done, Outcome::Done);
+    assert_eq!(job.state(&good).await, (SuggestionState::Succeeded, 1, None));
 }
 
 #[tokio::test]
