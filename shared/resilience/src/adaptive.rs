@@ -28,13 +28,13 @@ mod properties;
 #[cfg(test)]
 mod tests;
 
-use jiff::{SignedDuration, Timestamp, tz::Offset};
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize};
 
 pub use plan::Plan;
 pub use profile::Profile;
 
-use profile::Clock;
+use profile::walk;
 
 /// A poll that finds more counts as so many: an import of thousands is one event of one day, not the rate of the next week.
 const MAX_CHANGES_PER_POLL: u64 = 50;
@@ -46,8 +46,6 @@ const BURST_PRIOR: f64 = 0.5;
 const MAX_HISTORY: SignedDuration = SignedDuration::from_hours(24 * 60);
 /// The largest step back of a clock that counts as disorder; a larger one means that the clock was wrong before.
 const MAX_DISORDER: SignedDuration = SignedDuration::from_hours(24);
-/// The webhook of a younger change may still be on its way.
-const WEBHOOK_DELAY: SignedDuration = SignedDuration::from_mins(5);
 /// Silence that is less likely than this is an alarm: -ln 0.01.
 const SILENCE_ALARM: f64 = 4.605;
 /// The cost of a request, for contracts up to half an hour and for longer ones. Chosen on other loads than those of the
@@ -76,8 +74,6 @@ pub struct Policy {
     pub keep: SignedDuration,
     /// The interval between two polls of a connection whose webhooks work, limited to 6 to 24 hours.
     pub reconcile: SignedDuration,
-    /// The organisation's time zone. A wrong one shifts the hours, which are learned anyway, and blurs the weekend.
-    pub zone: Offset,
 }
 
 impl Policy {
@@ -91,14 +87,7 @@ impl Policy {
             prior_per_day: 5.0,
             keep: SignedDuration::from_hours(24 * 4),
             reconcile: SignedDuration::from_hours(12),
-            zone: Offset::UTC,
         }
-    }
-
-    /// The same on the clock of an organisation.
-    #[must_use]
-    pub const fn in_zone(self, zone: Offset) -> Self {
-        Self { zone, ..self }
     }
 }
 
@@ -150,26 +139,14 @@ pub struct Rate {
 
 impl Rate {
     /// After a finished poll: `changed` is what it found new, changed or gone that was not known, `from` up to when everything
-    /// was known before, `to` when the poll began, `times` when the changes happened, where the provider says that. The first
-    /// poll of a connection reads what there is and teaches nothing.
-    pub fn learn(
-        &mut self,
-        policy: &Policy,
-        from: Timestamp,
-        to: Timestamp,
-        changed: u64,
-        times: Option<&[Timestamp]>,
-    ) {
+    /// was known before, `to` when the poll began. The first poll of a connection reads what there is and teaches nothing.
+    pub fn learn(&mut self, policy: &Policy, from: Timestamp, to: Timestamp, changed: u64) {
         let first = self.polled_at.is_none();
-        if !first && self.feed == Feed::Webhooks && self.is_silent(policy, to) {
-            let settled = to.saturating_sub(WEBHOOK_DELAY).unwrap_or(to);
-            let unannounced = times.map_or(changed > 0, |times| times.iter().any(|at| *at < settled));
-            if unannounced {
-                self.feed = Feed::Suspect;
-            }
+        if !first && changed > 0 && self.feed == Feed::Webhooks && self.is_silent(policy, to) {
+            self.feed = Feed::Suspect;
         }
         if !first {
-            self.count(policy, from, to, changed, times);
+            self.count(policy, from, to, changed);
         }
         self.seen(to);
         self.polled_at = Some(to);
@@ -179,7 +156,7 @@ impl Rate {
     /// Records webhooks of `events` changes at `at`: webhooks work, whatever was believed before.
     pub fn record_webhooks(&mut self, policy: &Policy, at: Timestamp, events: u64) {
         if let Some(from) = self.last_at {
-            self.count(policy, from, at, events, None);
+            self.count(policy, from, at, events);
         }
         self.seen(at);
         self.heard_at = Some(at);
@@ -211,7 +188,7 @@ impl Rate {
         let Some(from) = self.last_at else { return false };
         let weights = self.profile.weights();
         let (from, to) = within_history(from, now);
-        let ordinary: f64 = Clock::new(policy.zone).walk(from, to).map(|part| part.ordinary_hours(&weights)).sum();
+        let ordinary: f64 = walk(from, to).map(|part| part.ordinary_hours(&weights)).sum();
         self.per_day(policy) * ordinary / 24.0 >= SILENCE_ALARM
     }
 
@@ -220,39 +197,27 @@ impl Rate {
         (BURST_PRIOR + bounded(self.recent)) / (BURST_PRIOR + bounded(self.expected))
     }
 
-    fn count(&mut self, policy: &Policy, from: Timestamp, to: Timestamp, changed: u64, times: Option<&[Timestamp]>) {
+    fn count(&mut self, policy: &Policy, from: Timestamp, to: Timestamp, changed: u64) {
         // What was counted already is not counted twice, and what lies too far back has faded.
         let (from, to) =
             within_history(self.last_at.map_or(from, |last| if last <= to { from.max(last) } else { to }), to);
         let changes = u32::try_from(changed.min(MAX_CHANGES_PER_POLL)).map_or(0.0, f64::from);
-        let clock = Clock::new(policy.zone);
         let weights = self.profile.weights();
-        let ordinary: f64 = clock.walk(from, to).map(|part| part.ordinary_hours(&weights)).sum();
+        let ordinary: f64 = walk(from, to).map(|part| part.ordinary_hours(&weights)).sum();
         let before = self.per_day(policy);
 
         let gap = to.duration_since(from).as_secs_f64() / 3600.0;
         let fade = (-gap / BURST_HOURS).exp();
         // The remainder, at the end of the gap, of something that is spread evenly over it.
         let left = if gap > 0.0 { (1.0 - fade) * BURST_HOURS / gap } else { 1.0 };
-        let age = |at: &Timestamp| to.duration_since(*at).as_secs_f64().clamp(0.0, gap * 3600.0) / 3600.0;
-        let recent = match times {
-            // The mean over those whose time is known is used for all.
-            Some(times) if !times.is_empty() => {
-                let (sum, number) = times
-                    .iter()
-                    .fold((0.0, 0.0), |(sum, number), at| (sum + (-age(at) / BURST_HOURS).exp(), number + 1.0));
-                changes * sum / number
-            }
-            _ => changes * left,
-        };
-        self.recent = stored(bounded(self.recent) * fade + recent);
+        self.recent = stored(bounded(self.recent) * fade + changes * left);
         self.expected = stored(bounded(self.expected) * fade + before * ordinary / 24.0 * left);
 
         let keep = (policy.keep.as_secs_f64() / 86_400.0).max(0.1);
         let fade = (-ordinary / 24.0 / keep).exp();
         self.a = stored(bounded(self.a) * fade + changes);
         self.b = stored(bounded(self.b) * fade + keep * (1.0 - fade));
-        self.profile.learn(&clock, from, to, changes, times, &weights);
+        self.profile.learn(from, to, changes, &weights);
     }
 
     /// Advances the time up to which changes are known. Somewhat older news comes out of order; much older news means

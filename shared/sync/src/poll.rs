@@ -28,7 +28,7 @@ impl PollPlanner {
         self.observe_webhooks(state, provider).await?;
         let policy = policy(provider);
         let from = state.polled_at.unwrap_or(run.started_at);
-        state.rate.learn(&policy, from, run.started_at, run.changed(), None);
+        state.rate.learn(&policy, from, run.started_at, run.changed());
         state.polled_at = Some(run.started_at);
         let plan = state.rate.plan(now, &policy, random::chance());
         state.poll_at = Some(plan.at);

@@ -1,8 +1,9 @@
 //! The next poll: the best interval, then the guards.
 
-use jiff::{SignedDuration, Timestamp, tz::Offset};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
-use super::{Feed, NEW, Policy, Rate, SILENCE_ALARM, profile::Clock, within_history};
+use super::profile::{hour_of, walk};
+use super::{Feed, NEW, Policy, Rate, SILENCE_ALARM, within_history};
 
 /// Intervals are compared minute by minute, or coarser when the contract is longer than a day.
 const STEP: f64 = 60.0;
@@ -90,7 +91,7 @@ impl Rate {
             Some(alarm) if alarm <= now => (soon, "no webhook for longer than expected".to_owned()),
             Some(alarm) if alarm < due => {
                 let at = alarm.max(soon);
-                (at, format!("webhooks work; checked at {} unless one comes", clock_time(now, at, policy.zone)))
+                (at, format!("webhooks work; checked at {} unless one comes", clock_time(now, at)))
             }
             _ => (due, format!("webhooks work; checked every {}", length(every))),
         }
@@ -101,7 +102,7 @@ impl Rate {
         let weights = self.profile.weights();
         let (mut at, until) = within_history(self.last_at?, until);
         let mut left = SILENCE_ALARM / self.per_day(policy) * 24.0;
-        for part in Clock::new(policy.zone).walk(at, until) {
+        for part in walk(at, until) {
             let ordinary = part.ordinary_hours(&weights);
             if ordinary >= left {
                 return Some(later(at, seconds(part.hours * 3600.0 * left / ordinary)));
@@ -121,7 +122,6 @@ impl Rate {
         let per_second = self.per_day(policy) / 86_400.0;
         let burst = self.burst();
         let weights = self.profile.weights();
-        let clock = Clock::new(policy.zone);
         // The moments of the expected changes over the time at which they come, in contract intervals.
         let mut moments = [0.0; 3];
         let mut best = (f64::INFINITY, longest);
@@ -131,7 +131,7 @@ impl Rate {
             let middle = at + length / 2.0;
             let fading = 1.0 + (burst - 1.0) * (-middle / 3600.0 / super::BURST_HOURS).exp();
             let second = now.as_second().saturating_add(seconds(at).as_secs());
-            let changes = per_second * weights.at(clock.hour(second)) * fading * length;
+            let changes = per_second * weights.at(hour_of(second)) * fading * length;
             let mut power = changes;
             for moment in &mut moments {
                 *moment += power;
@@ -186,12 +186,11 @@ fn no_later(at: Timestamp, wait: SignedDuration) -> Timestamp {
     Timestamp::from_second(later_exactly(at, wait).as_second()).unwrap_or(at)
 }
 
-/// A time on the organisation's clock, with the day when it is another one.
-fn clock_time(now: Timestamp, at: Timestamp, zone: Offset) -> String {
-    let (today, then) = (zone.to_datetime(now), zone.to_datetime(at));
-    let pattern = if today.date() == then.date() { "%H:%M" } else { "%-d %b %H:%M" };
-    let zone = if zone == Offset::UTC { " UTC" } else { "" };
-    format!("{}{zone}", then.strftime(pattern))
+/// A time of day in UTC, with the day when it is another one.
+fn clock_time(now: Timestamp, at: Timestamp) -> String {
+    let (today, then) = (now.to_zoned(TimeZone::UTC), at.to_zoned(TimeZone::UTC));
+    let pattern = if today.date() == then.date() { "%H:%M UTC" } else { "%-d %b %H:%M UTC" };
+    then.strftime(pattern).to_string()
 }
 
 /// A length of time in the largest unit that says it without a fraction, or nearly.

@@ -1,7 +1,6 @@
-//! The hours of the week in which changes come: 24 hours of working days and 24 of weekends, on the organisation's
-//! clock.
+//! The hours of the week in which changes come: 24 hours of working days and 24 of weekends, in UTC.
 
-use jiff::{Timestamp, tz::Offset};
+use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
 
@@ -57,18 +56,9 @@ impl Profile {
         weights
     }
 
-    /// Learns from `changes` in a stretch of time. Where their times are unknown they count as spread as expected.
-    pub(super) fn learn(
-        &mut self,
-        clock: &Clock,
-        from: Timestamp,
-        to: Timestamp,
-        changes: f64,
-        times: Option<&[Timestamp]>,
-        weights: &Hours,
-    ) {
-        let times = times.filter(|times| !times.is_empty());
-        let (ordinary, watched) = clock.walk(from, to).fold((0.0, 0.0), |(ordinary, watched), part| {
+    /// Learns from `changes` in a stretch of time. They count as spread as expected.
+    pub(super) fn learn(&mut self, from: Timestamp, to: Timestamp, changes: f64, weights: &Hours) {
+        let (ordinary, watched) = walk(from, to).fold((0.0, 0.0), |(ordinary, watched), part| {
             (ordinary + part.ordinary_hours(weights), watched + part.hours)
         });
         self.fresh = bounded(self.fresh) + watched;
@@ -79,16 +69,11 @@ impl Profile {
             }
             self.fresh = 0.0;
         }
-        for part in clock.walk(from, to) {
+        for part in walk(from, to) {
             self.e.add(part.hour, part.hours);
-            if times.is_none() && ordinary > 0.0 {
+            if ordinary > 0.0 {
                 self.c.add(part.hour, changes * part.ordinary_hours(weights) / ordinary);
             }
-        }
-        let known = times.unwrap_or(&[]);
-        let number: f64 = known.iter().map(|_| 1.0).sum();
-        for at in known {
-            self.c.add(clock.hour(at.as_second()), changes / number);
         }
         self.fresh = short(self.fresh);
         for number in self.c.0.iter_mut().chain(&mut self.e.0) {
@@ -174,39 +159,27 @@ impl Part {
     }
 }
 
-/// The hours of the week on the organisation's clock.
-pub(super) struct Clock {
-    offset: i64,
+/// The index among the 48 hours of a time in seconds since 1970 UTC.
+pub(super) fn hour_of(second: i64) -> usize {
+    let day = second.div_euclid(24 * HOUR);
+    let hour = usize::try_from(second.rem_euclid(24 * HOUR) / HOUR).unwrap_or(0);
+    // 1 January 1970 was a Thursday.
+    let weekend = (day + 3).rem_euclid(7) >= 5;
+    if weekend { 24 + hour } else { hour }
 }
 
-impl Clock {
-    pub(super) fn new(zone: Offset) -> Self {
-        Self { offset: i64::from(zone.seconds()) }
-    }
-
-    /// The index among the 48 hours of a time in seconds since 1970 UTC.
-    pub(super) fn hour(&self, second: i64) -> usize {
-        let local = second.saturating_add(self.offset);
-        let day = local.div_euclid(24 * HOUR);
-        let hour = usize::try_from(local.rem_euclid(24 * HOUR) / HOUR).unwrap_or(0);
-        // 1 January 1970 was a Thursday.
-        let weekend = (day + 3).rem_euclid(7) >= 5;
-        if weekend { 24 + hour } else { hour }
-    }
-
-    /// Cuts a stretch of time at the full hours of the clock.
-    pub(super) fn walk(&self, from: Timestamp, to: Timestamp) -> impl Iterator<Item = Part> {
-        let mut at = from;
-        std::iter::from_fn(move || {
-            if at >= to {
-                return None;
-            }
-            let second = at.as_second();
-            let next = second.saturating_add(HOUR - second.saturating_add(self.offset).rem_euclid(HOUR));
-            let end = Timestamp::from_second(next).map_or(to, |next| next.min(to));
-            let part = Part { hour: self.hour(second), hours: end.duration_since(at).as_secs_f64() / 3600.0 };
-            at = end;
-            Some(part)
-        })
-    }
+/// Cuts a stretch of time at the full hours of the clock.
+pub(super) fn walk(from: Timestamp, to: Timestamp) -> impl Iterator<Item = Part> {
+    let mut at = from;
+    std::iter::from_fn(move || {
+        if at >= to {
+            return None;
+        }
+        let second = at.as_second();
+        let next = second.saturating_add(HOUR - second.rem_euclid(HOUR));
+        let end = Timestamp::from_second(next).map_or(to, |next| next.min(to));
+        let part = Part { hour: hour_of(second), hours: end.duration_since(at).as_secs_f64() / 3600.0 };
+        at = end;
+        Some(part)
+    })
 }

@@ -35,8 +35,7 @@ impl Chance {
 
     fn policy(&mut self) -> Policy {
         let contract = SignedDuration::from_mins(self.of(&[30, 60, 60, 7, 1_440]));
-        let policy =
-            Policy::new(contract).in_zone(self.of(&[Offset::UTC, Offset::MAX, Offset::MIN, Offset::constant(-8)]));
+        let policy = Policy::new(contract);
         if self.below(3) > 0 {
             return policy;
         }
@@ -65,12 +64,9 @@ impl Chance {
     fn step(&mut self, rate: &mut Rate, policy: &Policy, now: Timestamp) {
         let (from, to) = (self.around(now), if self.below(20) == 0 { self.around(now) } else { now });
         let changed = self.of(&[0, 0, 0, 1, 3, 40, 90_000, u64::MAX]);
-        let times = [self.around(now), self.around(now)];
         match self.below(10) {
             0 => rate.record_webhooks(policy, to, changed),
-            1..6 => rate.learn(policy, from, to, changed, None),
-            6 => rate.learn(policy, from, to, changed, Some(&[])),
-            _ => rate.learn(policy, from, to, changed, Some(&times)),
+            _ => rate.learn(policy, from, to, changed),
         }
     }
 }
@@ -141,7 +137,7 @@ fn whatever_is_stored_can_be_read_and_planned_with() {
             chosen.map(|(_, (name, value))| (name.clone(), value.clone())).collect::<serde_json::Map<_, _>>().into();
         let mut rate: Rate = serde_json::from_value(part).expect("it can be read");
         check(&rate, &policy, now, &mut chance);
-        rate.learn(&policy, now, now + SignedDuration::from_mins(60), 3, None);
+        rate.learn(&policy, now, now + SignedDuration::from_mins(60), 3);
         assert!(
             numbers(&serde_json::to_value(&rate).expect("it can be stored"))
                 .iter()
@@ -159,7 +155,7 @@ fn it_is_stored_within_a_kilobyte_or_two() {
     for round in 0..2_000_u64 {
         let from = now;
         now += SignedDuration::from_secs(1_783);
-        rate.learn(&policy, from, now, round % 3, None);
+        rate.learn(&policy, from, now, round % 3);
     }
     let text = serde_json::to_string(&rate).expect("it can be stored");
     assert!(text.len() < 1_200, "{} bytes: {text}", text.len());
@@ -178,13 +174,13 @@ fn more_changes_mean_sooner_and_dearer_requests_later() {
             let from = now;
             now += SignedDuration::from_secs(600 + chance.below(3_000));
             let changed = u64::try_from(i64::from(chance.below(60) < daily) * chance.below(6)).expect("a number");
-            rate.learn(&policy, from, now, changed, None);
+            rate.learn(&policy, from, now, changed);
         }
         let next = now + SignedDuration::from_mins(20);
         let mut last: Option<(SignedDuration, f64)> = None;
         for changed in [0, 1, 2, 3, 5, 8, 20, 50] {
             let mut after = rate.clone();
-            after.learn(&policy, now, next, changed, None);
+            after.learn(&policy, now, next, changed);
             let plan = after.plan(next, &policy, 0.5);
             let rate_per_day = after.per_day(&policy);
             if let Some((interval, per_day)) = last {

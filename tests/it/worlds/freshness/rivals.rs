@@ -6,7 +6,7 @@ use resilience::adaptive::{Policy, Rate};
 use super::load::{Connection, count, float, time};
 use super::replay::{Poller, Seen};
 
-/// The planner of the product, called as the sync engine calls it: on the clock of UTC, without the times of changes.
+/// The planner of the product, called as the sync engine calls it.
 pub(super) struct Own {
     policy: Policy,
     rate: Rate,
@@ -23,7 +23,7 @@ impl Poller for Own {
     fn next(&mut self, seen: &Seen<'_>, jitter: f64) -> f64 {
         let now = time(seen.now);
         let changed = u64::try_from(seen.changed).unwrap_or(u64::MAX);
-        self.rate.learn(&self.policy, seen.from.map_or(now, time), now, changed, None);
+        self.rate.learn(&self.policy, seen.from.map_or(now, time), now, changed);
         self.rate.plan(now, &self.policy, jitter).interval.as_secs_f64()
     }
 }
