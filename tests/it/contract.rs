@@ -7,5 +7,6 @@ mod mail_event_fixtures;
 mod mail_parsed_back;
 mod mail_providers;
 pub(crate) mod mail_world;
+mod models;
 mod ses;
 mod smtp;

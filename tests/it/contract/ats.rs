@@ -6,4 +6,5 @@ mod greenhouse_changes;
 mod greenhouse_fixtures;
 mod harness;
 mod lever;
+mod registry;
 mod workday;

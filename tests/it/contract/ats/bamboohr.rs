@@ -27,7 +27,7 @@ const KEY: &str = "local-bamboohr-key-acme";
 type Objects = BTreeMap<String, Value>;
 
 /// A connection to a company of about so many objects.
-async fn bamboohr(objects: usize) -> (Harness, Arc<Company>) {
+pub(super) async fn bamboohr(objects: usize) -> (Harness, Arc<Company>) {
     connected(objects, vec![("api_key", KEY)], vec![]).await
 }
 

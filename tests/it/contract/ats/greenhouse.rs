@@ -51,6 +51,13 @@ pub(super) async fn ready(objects: usize) -> (Harness, Arc<Account>) {
     (harness, account)
 }
 
+/// The same without a limit.
+pub(super) async fn unlimited(objects: usize) -> (Harness, Arc<Account>) {
+    let (harness, account) = ready(objects).await;
+    account.set_limit(None);
+    (harness, account)
+}
+
 #[tokio::test]
 async fn client_credentials_give_a_token_for_an_hour() {
     let (mut harness, account) = connected(LoginMethod::ClientCredentials, 10).await;

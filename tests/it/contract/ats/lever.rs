@@ -6,6 +6,7 @@ mod failures;
 mod recorded;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::ats::{Kind, ObjectRef};
@@ -16,10 +17,17 @@ use simulators::lever::Company;
 use simulators::world::{Account, Chance, Delivery};
 
 use self::connection::lever;
-use super::harness::place;
+use super::harness::{Harness, place};
 
 /// All kinds that Lever has.
 const KINDS: [Kind; 6] = [Kind::Job, Kind::Candidate, Kind::Application, Kind::Interview, Kind::Offer, Kind::User];
+
+/// A connection to an account of about so many objects, without a limit.
+pub(super) async fn connected(objects: usize) -> (Harness, Arc<Company>) {
+    let (lever, acme) = lever(objects).await;
+    (lever.into(), acme)
+}
+
 fn steps(acme: &Company, chance: &mut Chance, count: usize) {
     (0..count).for_each(|_| drop(acme.step(chance)));
 }

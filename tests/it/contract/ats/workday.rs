@@ -44,6 +44,13 @@ async fn connected() -> (Harness, Arc<Tenant>) {
     (Harness::start("workday", simulator_of(world), clock, connection).await, tenant)
 }
 
+/// The same with about so many objects.
+pub(super) async fn grown(objects: usize) -> (Harness, Arc<Tenant>) {
+    let (harness, tenant) = connected().await;
+    tenant.grow(&mut Chance::new(1), objects);
+    (harness, tenant)
+}
+
 /// Looks objects of a kind up by their ids.
 async fn look_up(harness: &Harness, kind: Kind, ids: &[&str]) -> Option<Page> {
     let ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();

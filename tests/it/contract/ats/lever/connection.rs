@@ -45,6 +45,12 @@ impl DerefMut for Lever {
     }
 }
 
+impl From<Lever> for Harness {
+    fn from(Lever(harness): Lever) -> Self {
+        harness
+    }
+}
+
 /// The content of some pages together; the last one on an object counts.
 #[derive(Debug, Default)]
 pub(super) struct Collected {
