@@ -111,7 +111,7 @@ fn message(kind: NotificationKind, mail: &Rendered) -> Result<Vec<u8>> {
         reference: format!("preview_{NOTIFICATION}").parse()?,
         unsubscribe,
     };
-    mail.message(Timestamp::now()).map_err(|error| anyhow::anyhow!("failed to {error}"))
+    mail.message(Timestamp::now()).context("failed to write the mail as a message")
 }
 
 fn write(root: &Path, path: &Path, text: impl AsRef<[u8]>) -> Result<()> {

@@ -11,7 +11,7 @@ use aws::telemetry::chain;
 use domain::failure::Failure;
 use domain::mail_event::{MailEvent, MailEventKind, MailReference};
 use domain::notification::{Notification, NotificationState};
-use providers::mail::port::{DeliveryLookup, LookupError, Sent};
+use providers::mail::port::{LookupError, Sent};
 use resilience::batch::Outcome;
 use resilience::delivery::{self, AfterLookup, AfterUnknown, LookupResult};
 use store::delivery::{AppliedEvent, DeliverySnapshot};
@@ -192,10 +192,8 @@ impl EmailWorker {
         invocation: Invocation,
     ) -> Lookup {
         let provider = notification.provider.as_deref().and_then(|name| self.mailers.named(name));
-        let Some(provider) = provider.filter(|provider| provider.mailer.delivery_lookup() == DeliveryLookup::Supported)
-        else {
-            return Lookup::Unavailable;
-        };
+        let Some(provider) = provider else { return Lookup::Unavailable };
+        let Some(lookup) = provider.mailer.lookup() else { return Lookup::Unavailable };
         let now = clock::now();
         let permit = match provider.breaker.permit(invocation.deadline, now).await {
             Ok(permit) => permit,
@@ -214,7 +212,7 @@ impl EmailWorker {
         let found = match (self.mailers.credentials(provider.info).await, invocation.allows(TO_RECORD, LONGEST_LOOKUP))
         {
             (Ok(credentials), Some(timeout)) => {
-                let found = provider.mailer.look_up(&sent, &credentials, timeout, clock::now()).await;
+                let found = lookup.look_up(&sent, &credentials, timeout, clock::now()).await;
                 verdict = match &found {
                     Ok(_) | Err(LookupError::Later { .. } | LookupError::NotAllowed(_)) => Verdict::Works,
                     Err(LookupError::Unreachable(_)) => Verdict::Failed,
@@ -222,7 +220,7 @@ impl EmailWorker {
                 found
             }
             (Err(error), _) => Err(error.into()),
-            (Ok(_), None) => Err(LookupError::Unreachable("there was no time left".to_owned())),
+            (Ok(_), None) => Err(LookupError::Unreachable("there was no time left".into())),
         };
         provider.breaker.settle(&permit, verdict, clock::now()).await;
         match found {

@@ -38,6 +38,8 @@ pub struct Ready {
     pub info: &'static ProviderInfo,
     /// The client that talks to the provider.
     pub mailer: Box<dyn Mailer>,
+    /// How the outcome of a mail can be learned from the provider.
+    pub delivery_lookup: DeliveryLookup,
     /// The provider's circuit breaker.
     pub breaker: SharedBreaker,
 }
@@ -103,7 +105,8 @@ impl Mailers {
             replacement: self.replacement.as_deref(),
             setting: &|name| environment::optional(name),
         })?;
-        Ok(Ready { info: &provider.info, mailer, breaker })
+        let delivery_lookup = provider.delivery_lookup(mailer.as_ref());
+        Ok(Ready { info: &provider.info, mailer, delivery_lookup, breaker })
     }
 
     /// The deployment's first choice.
@@ -137,8 +140,7 @@ impl Mailers {
 
     /// How the outcome of a mail can be learned from a provider; one that cannot be used any more has no lookup.
     pub(crate) fn delivery_lookup(&self, name: Option<&str>) -> DeliveryLookup {
-        name.and_then(|name| self.named(name))
-            .map_or(DeliveryLookup::Unsupported, |ready| ready.mailer.delivery_lookup())
+        name.and_then(|name| self.named(name)).map_or(DeliveryLookup::Unsupported, |ready| ready.delivery_lookup)
     }
 
     /// A provider's credentials as they are now; they are read at most once a minute.
@@ -149,8 +151,11 @@ impl Mailers {
         let mut read = Vec::with_capacity(info.secrets.len());
         for name in info.secrets {
             let secret = self.secrets.read(name).await;
-            let secret = secret.map_err(|error| MailError::Unreachable(format!("failed to {}", chain(&error))))?;
-            read.push(secret.ok_or_else(|| MailError::Stopped(format!("there is no secret {name}")))?);
+            let secret = secret.map_err(|error| {
+                tracing::warn!(mail.provider = info.id, error = %chain(&error), "a secret of a mail provider could not be read");
+                MailError::Unreachable(format!("failed to {error}").into())
+            })?;
+            read.push(secret.ok_or_else(|| MailError::Stopped(format!("there is no secret {name}").into()))?);
         }
         Ok(read)
     }

@@ -11,6 +11,7 @@ use aws::fault;
 use aws::metrics::{self, Unit};
 use aws::random;
 use aws::table::{Item, text};
+use aws::telemetry::chain;
 use aws::work::HeldLease;
 use domain::failure::Failure;
 use domain::mail_event::MailReference;
@@ -94,7 +95,11 @@ impl EmailWorker {
                     NotComposed::Refused(failure) => self.refuse(&attempt, failure).await,
                     // No provider was called: the outcome is known, the mail was not sent.
                     NotComposed::Unavailable(error) => {
-                        let error = MailError::NotSent(format!("failed to {error}"));
+                        tracing::warn!(
+                            notification.id = %attempt.notification.id, error = %chain(&error),
+                            "a mail could not be composed; it is tried again"
+                        );
+                        let error = MailError::NotSent(format!("failed to {error}").into());
                         self.not_accepted(&attempt, &chosen.provider, error).await
                     }
                 };
@@ -122,7 +127,8 @@ impl EmailWorker {
                 return self.not_accepted(&attempt, &provider, error).await;
             };
             // The next provider is on record before it is called, so that a later lookup goes to the right one.
-            let entry = entry(&attempt.notification, "not_sent", Some(provider.info.id), Some(&error.to_string()));
+            let entry =
+                entry(&attempt.notification, "not_sent", Some(provider.info.id), Some(&chain(&error).to_string()));
             let switched = self.deliveries.switch(&attempt.hold, next.provider.info.id, &entry, clock::now()).await;
             if !matches!(switched, Ok(Fenced::Written)) {
                 next.provider.breaker.settle(&next.permit, Verdict::NotTried, clock::now()).await;
@@ -155,7 +161,7 @@ impl EmailWorker {
         let language = language.or_else(|| sender.profile.as_ref()?.language.as_ref());
         let rendered = self.templates.render(notification.kind, language, &notification.data);
         let refused = |error: TemplateError| {
-            NotComposed::Refused(Failure::new("rejected", format!("failed to {}", aws::telemetry::chain(&error))))
+            NotComposed::Refused(Failure::new("rejected", format!("failed to {}", chain(&error))))
         };
         let Rendered { subject, text, html, .. } = rendered.map_err(refused)?;
         Ok(Mail {
@@ -177,7 +183,7 @@ impl EmailWorker {
         let sent = async {
             let credentials = self.mailers.credentials(provider.info).await?;
             let Some(timeout) = attempt.invocation.allows(TO_RECORD, LONGEST_DIALOGUE) else {
-                return Err(MailError::NotSent("there was no time left for the dialogue".to_owned()));
+                return Err(MailError::NotSent("there was no time left for the dialogue".into()));
             };
             called = true;
             let call = provider.mailer.send(mail, &credentials, timeout, clock::now());
@@ -234,16 +240,18 @@ impl EmailWorker {
             Next::After(after) => Some(after),
             Next::GiveUp => None,
         };
-        let (detail, wait) = match error {
-            MailError::Rejected(detail) => {
+        let (cause, wait) = match error {
+            MailError::Rejected(cause) => {
+                let detail = chain(&*cause).to_string();
                 let entry = entry(NotificationState::Rejected.as_str(), &detail);
                 let failure = Failure::new("rejected", detail);
                 return self.end(attempt, transition(NotificationState::Rejected, Some(failure), entry)).await;
             }
-            MailError::Unknown(detail) => return self.unknown(attempt, provider, detail).await,
-            MailError::NotSent(detail) | MailError::Unreachable(detail) | MailError::Stopped(detail) => (detail, None),
-            MailError::Later { wait, detail } => (detail, Some(wait)),
+            MailError::Unknown(cause) => return self.unknown(attempt, provider, chain(&*cause).to_string()).await,
+            MailError::NotSent(cause) | MailError::Unreachable(cause) | MailError::Stopped(cause) => (cause, None),
+            MailError::Later { wait, cause } => (cause, Some(wait)),
         };
+        let detail = chain(&*cause).to_string();
         let entry = entry("not_sent", &detail);
         let Some(after) = next_try(wait) else {
             let failure = Failure::new("undeliverable", detail);
@@ -266,7 +274,7 @@ impl EmailWorker {
             transition(state, Some(failure.clone()), entry)
         };
         count("MailInDoubt", provider.info.id);
-        match delivery::after_unknown(provider.mailer.delivery_lookup(), guarantee) {
+        match delivery::after_unknown(provider.delivery_lookup, guarantee) {
             AfterUnknown::LookUp => {
                 let after = delivery::lookup_delay(self.settling, 0);
                 let (transition, now) = (transition(NotificationState::Unknown), clock::now());

@@ -260,7 +260,7 @@ impl SuggestionWorker {
             ),
             Err(error) => {
                 tracing::warn!(model.error = error.code(), duration_ms, error = %chain(&error), "the model gave no answer");
-                let failure = Failure::new(error.code(), format!("failed to {error}"));
+                let failure = Failure::new(error.code(), format!("failed to {}", chain(&error)));
                 match error.retry_advice() {
                     RetryAdvice::After(wait) => Answer::NotNow { wait, failure },
                     RetryAdvice::Never => Answer::Never(failure),
@@ -271,10 +271,15 @@ impl SuggestionWorker {
     }
 }
 
+/// An answer that does not fit the schema of its prompt.
+#[derive(Debug, thiserror::Error)]
+#[error("the answer does not fit its schema")]
+struct NoFit(#[source] serde_json::Error);
+
 /// Parses the answer as the review of the schema; a model may still answer otherwise.
 fn read(generated: &Generated) -> Result<ApplicationReview, ModelError> {
-    let review: ApplicationReview = serde_json::from_value(generated.value.clone())
-        .map_err(|e| ModelError::Malformed(format!("the answer does not fit its schema: {e}")))?;
+    let review: ApplicationReview =
+        serde_json::from_value(generated.value.clone()).map_err(|error| ModelError::Malformed(NoFit(error).into()))?;
     let ApplicationReview { summary, strengths, concerns, next_step } = review;
     let short = |text: String| text.chars().take(LONGEST_TEXT).collect::<String>();
     let few = |points: Vec<String>| points.into_iter().take(MAX_POINTS).map(short).collect();

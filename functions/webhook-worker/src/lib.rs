@@ -92,7 +92,7 @@ impl WebhookWorker {
         let origin = Origin { org, provider: delivery.provider.clone(), connection: id };
         match source.interpret(&origin, &delivery.body, delivery.received_at) {
             Ok(event) => self.claim_and_apply(connection, delivery, event, invocation).await,
-            Err(error) => Ok(Outcome::dead(format!("failed to {error}"))),
+            Err(error) => Ok(Outcome::dead(format!("failed to {}", chain(&error)))),
         }
     }
 

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use aws::clock;
 use aws::error::AwsError;
 use aws::metrics::{self, Unit};
+use aws::telemetry::chain;
 use domain::mail_event::{MailEvent, MailEventKind, MailReference};
 use domain::message::{EmailJob, WebhookDelivery};
 use domain::notification::{NotificationState, Priority};
@@ -36,7 +37,7 @@ impl WebhookWorker {
         };
         let events = match source.read(&delivery.body, delivery.received_at) {
             Ok(events) => events,
-            Err(error) => return Ok(Outcome::dead(format!("failed to {error}"))),
+            Err(error) => return Ok(Outcome::dead(format!("failed to {}", chain(&error)))),
         };
         let (mut recorded, mut unknown) = (0_u64, 0_u64);
         if source.covers_body() {

@@ -7,9 +7,11 @@
 
 pub mod ats;
 pub mod catalog;
+mod cause;
 mod info;
 pub mod mail;
 pub mod model;
 pub mod transport;
 
+pub use cause::Cause;
 pub use info::ProviderInfo;

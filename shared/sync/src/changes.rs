@@ -110,7 +110,7 @@ impl ChangeMaker {
             self.client.prepare(session, invocation).await?;
             let request = match write_back.change_request(&session.context(clock::now()), change, &step) {
                 Ok(request) => request,
-                Err(error) => return Ok(ChangeOutcome::Refused(format!("failed to {error}"))),
+                Err(error) => return Ok(ChangeOutcome::Refused(format!("failed to {}", chain(&error)))),
             };
             let looks = request.method.is_safe();
             if maybe_made && step.is_empty() && !may_be_repeated(change.kind(), looks) {
@@ -122,9 +122,9 @@ impl ChangeMaker {
                 Ok(reply) => write_back.parse_change(&session.context(clock::now()), change, &step, &reply),
                 // There was no connection, so nothing was made.
                 Err(error @ SendError::NotSent(_)) => {
-                    return Err(SyncError::Unavailable(Detail::failed_to(error)));
+                    return Err(SyncError::Unavailable(Detail::of_provider(&error)));
                 }
-                Err(error) => Err(no_reply(&error)),
+                Err(error) => Err(no_reply(error)),
             };
             attempt.wrote |= !looks && progress.is_ok();
             match progress {
@@ -134,19 +134,19 @@ impl ChangeMaker {
                     return Ok(ChangeOutcome::Made);
                 }
                 Err(AtsError::Unavailable(detail) | AtsError::InvalidResponse(detail)) if !looks => {
-                    return Ok(ChangeOutcome::Unknown(detail));
+                    return Ok(ChangeOutcome::Unknown(chain(&*detail).to_string()));
                 }
                 Err(AtsError::Unavailable(detail)) => {
                     failed += 1;
                     if failed >= READ_ATTEMPTS {
-                        return Err(SyncError::Unavailable(detail.into()));
+                        return Err(SyncError::Unavailable(chain(&*detail).to_string().into()));
                     }
                 }
                 Err(AtsError::Unauthorised(_)) if self.client.discard_token(session).await && failed == 0 => {
                     failed = 1;
                 }
                 Err(AtsError::Refused(detail) | AtsError::Unauthorised(detail)) => {
-                    return Ok(ChangeOutcome::Refused(detail));
+                    return Ok(ChangeOutcome::Refused(chain(&*detail).to_string()));
                 }
                 Err(error) => return Err(error.into()),
             }

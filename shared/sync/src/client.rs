@@ -64,7 +64,7 @@ impl Client {
             session.requests += 1;
             let parsed = match self.send(request).await {
                 Ok(reply) => parse(&session.context(now), &reply),
-                Err(error) => Err(no_reply(&error)),
+                Err(error) => Err(no_reply(error)),
             };
             let error = match parsed {
                 Ok(parsed) => return Ok((parsed, now)),

@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use aws::error::AwsError;
+use aws::telemetry::chain;
 use providers::ats::port::AtsError;
 
 /// The reason for which work on a connection stops before its end; each variant calls for another reaction.
@@ -40,7 +41,7 @@ pub enum SyncError {
     #[error("another worker took the connection over")]
     LeaseLost,
     /// A call to AWS failed.
-    #[error("failed to {0}")]
+    #[error("failed to call AWS")]
     Aws(#[from] AwsError),
 }
 
@@ -55,6 +56,11 @@ impl Detail {
     /// "failed to …", completed by the error that is the cause.
     pub(crate) fn failed_to(cause: impl Error + Send + Sync + 'static) -> Self {
         Self { sentence: format!("failed to {cause}"), cause: Some(Box::new(cause)) }
+    }
+
+    /// "failed to …", completed by an error of a provider and by all that is behind it: what a provider says is for people.
+    pub(crate) fn of_provider(error: &dyn Error) -> Self {
+        Self::from(format!("failed to {}", chain(error)))
     }
 }
 
@@ -93,6 +99,6 @@ impl From<AtsError> for SyncError {
             AtsError::Unavailable(_) => Self::Unavailable,
             AtsError::InvalidResponse(_) => Self::InvalidResponse,
         };
-        variant(Detail::failed_to(error))
+        variant(Detail::of_provider(&error))
     }
 }

@@ -65,8 +65,6 @@ impl Requests {
 
     /// Sends one request, once.
     pub(crate) async fn send(&self, request: HttpRequest) -> Result<Reply, SendError> {
-        let HttpRequest { method, url, headers, body } = request;
-        let request = self.http.client().request(method, url).headers(headers).body(body);
         self.http.send(request, LONGEST_REPLY).await
     }
 }
@@ -82,7 +80,12 @@ pub(crate) async fn wait_within(wait: Duration, invocation: Invocation) -> bool 
     true
 }
 
+/// A request without a reply.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no reply")]
+struct NoReply(#[source] SendError);
+
 /// The error of a request without a reply.
-pub(crate) fn no_reply(error: &SendError) -> AtsError {
-    AtsError::Unavailable(format!("there is no reply: {error}"))
+pub(crate) fn no_reply(error: SendError) -> AtsError {
+    AtsError::Unavailable(NoReply(error).into())
 }

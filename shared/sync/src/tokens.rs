@@ -185,7 +185,7 @@ impl Tokens {
         let Some(token_grant) = session.ats.token_grant(session.connection.login) else { return Ok(None) };
         let request = token_grant.token_request(&session.context(clock::now()))?;
         // Sent once: a refresh token may be valid for one use only.
-        let reply = self.requests.send(request).await.map_err(|error| no_reply(&error))?;
+        let reply = self.requests.send(request).await.map_err(no_reply)?;
         let token = token_grant.parse_token(&session.context(clock::now()), &reply)?;
         session.requests += 1;
         Ok(Some(token))

@@ -157,7 +157,7 @@ fn a_lookup_finds_the_mail_if_the_mailbox_may_be_read() {
         let bench = &bench;
         let look_up_at = |sent: Sent, now: Timestamp| async move {
             let secrets = [SecretString::from(service_account().to_string())];
-            bench.mailer.look_up(&sent, &secrets, PATIENT, now).await
+            bench.mailer.lookup().expect("a lookup").look_up(&sent, &secrets, PATIENT, now).await
         };
         let look_up = |sent: Sent| look_up_at(sent, Timestamp::now());
         let found = look_up(sent.clone()).await.expect("a lookup");
@@ -173,7 +173,8 @@ fn a_lookup_finds_the_mail_if_the_mailbox_may_be_read() {
         assert_eq!(look_up_at(sent.clone(), later).await, Ok(found));
         // Revoked consent can be given again, so the lookup may be repeated.
         let secrets = [SecretString::from(person("revoked").to_string())];
-        let revoked = bench.mailer.look_up(&sent, &secrets, PATIENT, Timestamp::now()).await;
+        let revoked =
+            bench.mailer.lookup().expect("a lookup").look_up(&sent, &secrets, PATIENT, Timestamp::now()).await;
         assert!(matches!(revoked, Err(LookupError::Unreachable(_))), "{revoked:?}");
         bench.order("gmail/lag", json!({"ms": 60_000})).await;
         assert_eq!(look_up(sent.clone()).await, Ok(Vec::new()));

@@ -13,9 +13,11 @@ use domain::write_back::{Change, ChangeKind};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 
+use crate::cause::Cause;
 use crate::info::ProviderInfo;
-use crate::transport::access::{Host, Hosts};
+use crate::transport::access::{AccessError, Host, Hosts};
 use crate::transport::http::{HttpRequest, Reply};
+use crate::transport::json::InvalidJson;
 use crate::transport::webhook::WebhookSource;
 
 /// Secrets of one connection by name. Deliberately without `Debug`.
@@ -42,7 +44,7 @@ impl Credentials {
     /// # Errors
     /// When it is missing.
     pub fn get(&self, name: &str) -> Result<&SecretString, AtsError> {
-        self.0.get(name).ok_or_else(|| AtsError::Unauthorised(format!("this connection has no `{name}`")))
+        self.0.get(name).ok_or_else(|| AtsError::Unauthorised(format!("this connection has no `{name}`").into()))
     }
 }
 
@@ -151,23 +153,35 @@ pub enum AtsError {
         stated: bool,
     },
     /// The access token or the credentials are not accepted.
-    #[error("ask the provider: the credentials were refused: {0}")]
-    Unauthorised(String),
+    #[error("ask the provider: the credentials were refused")]
+    Unauthorised(#[source] Cause),
     /// The grant was withdrawn (`invalid_grant`): a person has to authorise the connection again.
-    #[error("ask the provider: it has to be authorised again: {0}")]
-    ReauthorizationRequired(String),
+    #[error("ask the provider: it has to be authorised again")]
+    ReauthorizationRequired(#[source] Cause),
     /// The provider refused the request; asking again will not help.
-    #[error("ask the provider: it refused: {0}")]
-    Refused(String),
+    #[error("ask the provider: it refused")]
+    Refused(#[source] Cause),
     /// The cursor is not good any more; the window has to be read from its beginning.
-    #[error("ask the provider: the place in the list is lost: {0}")]
-    CursorExpired(String),
+    #[error("ask the provider: the place in the list is lost")]
+    CursorExpired(#[source] Cause),
     /// The provider does not answer or failed; asking again may help.
-    #[error("ask the provider: {0}")]
-    Unavailable(String),
+    #[error("ask the provider")]
+    Unavailable(#[source] Cause),
     /// The reply does not have the documented shape.
-    #[error("read the reply: {0}")]
-    InvalidResponse(String),
+    #[error("read the reply")]
+    InvalidResponse(#[source] Cause),
+}
+
+impl From<AccessError> for AtsError {
+    fn from(error: AccessError) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
+impl From<InvalidJson> for AtsError {
+    fn from(error: InvalidJson) -> Self {
+        Self::InvalidResponse(error.into())
+    }
 }
 
 /// The progress of a change after one of its steps.

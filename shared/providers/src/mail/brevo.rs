@@ -19,13 +19,14 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use crate::info::ProviderInfo;
-use crate::mail::client::{Hosts, HttpMailer, LookupPage, MailApi, MailRequest, Reset, by_status, lookup_error};
-use crate::mail::events::{MailEventSource, detail, reference, same_secret, text, within_limit};
-use crate::mail::port::{
-    Accepted, DeliveryLookup, LookupError, Mail, MailError, MailProvider, MailSetup, MailSetupError, Mailer, NO_ID,
-    Sent, excerpt,
+use crate::mail::client::{
+    Hosts, HttpMailer, LookupPage, MailApi, Reset, by_status, lookup_error, read_acceptance, read_lookup,
 };
-use crate::transport::http::Reply;
+use crate::mail::events::{MailEventSource, detail, only_secret, reference, same_secret, text, within_limit};
+use crate::mail::port::{
+    Accepted, LookupError, Mail, MailError, MailProvider, MailSetup, MailSetupError, Mailer, NO_ID, Sent, excerpt,
+};
+use crate::transport::http::{HttpRequest, Reply};
 use crate::transport::json;
 use crate::transport::webhook::{NotAuthentic, Unreadable, event_id};
 
@@ -69,14 +70,13 @@ fn set_up(setup: &MailSetup<'_>) -> Result<Box<dyn Mailer>, MailSetupError> {
 }
 
 impl MailApi for Brevo {
-    fn request(&self, base: &Url, mail: &Mail, key: &SecretString, _now: Timestamp) -> Result<MailRequest, MailError> {
-        MailRequest::json(base, "/v3/smtp/email", &body(mail))?.with_secret("api-key", key.expose_secret())
+    fn request(&self, base: &Url, mail: &Mail, key: &SecretString, _now: Timestamp) -> Result<HttpRequest, MailError> {
+        Ok(HttpRequest::json(base, "/v3/smtp/email", &body(mail))?.with_secret("api-key", key.expose_secret())?)
     }
 
     fn read(&self, reply: &Reply, now: Timestamp) -> Result<Accepted, MailError> {
         if reply.status == StatusCode::CREATED {
-            let Queued { message_id } =
-                json::read(&reply.body).map_err(|e| MailError::Unknown(format!("201, and {e}")))?;
+            let Queued { message_id } = read_acceptance(reply)?;
             return Ok(Accepted { provider_message_id: excerpt(&message_id) });
         }
         let (code, detail) = refusal(reply);
@@ -85,16 +85,12 @@ impl MailApi for Brevo {
                 "duplicate_request" => return Ok(Accepted { provider_message_id: NO_ID.to_owned() }),
                 // Whatever the status: key, account or money are to blame, and every mail will fail like this one.
                 "unauthorized" | "permission_denied" | "account_under_validation" | "not_enough_credits" => {
-                    return Err(MailError::Stopped(detail));
+                    return Err(MailError::Stopped(detail.into()));
                 }
                 _ => {}
             }
         }
         Err(by_status(reply, now, RESET, detail))
-    }
-
-    fn delivery_lookup(&self) -> DeliveryLookup {
-        DeliveryLookup::Supported
     }
 
     fn lookup_request(
@@ -103,13 +99,13 @@ impl MailApi for Brevo {
         sent: &Sent,
         key: &SecretString,
         now: Timestamp,
-    ) -> Result<MailRequest, LookupError> {
+    ) -> Result<HttpRequest, LookupError> {
         // Days are counted in the account's time zone, which is not known: one more on account of it, and one because today
         // is one.
         let days = (now.duration_since(sent.since).as_hours() / 24 + 2).clamp(1, MAX_DAYS).to_string();
         let tags = json!([sent.reference.to_string()]).to_string();
         let query = [("tags", tags.as_str()), ("days", &days), ("sort", "asc")];
-        let request = MailRequest::get(base, "/v3/smtp/statistics/events", &query)?;
+        let request = HttpRequest::get(base, "/v3/smtp/statistics/events", &query)?;
         Ok(request.with_secret("api-key", key.expose_secret())?)
     }
 
@@ -124,12 +120,12 @@ impl MailApi for Brevo {
         if reply.status != StatusCode::OK {
             return Err(lookup_error(reply, now, RESET, refusal(reply).1));
         }
-        let report: Value = json::read(&reply.body).map_err(|e| LookupError::Unreachable(format!("200, and {e}")))?;
+        let report: Value = read_lookup(reply)?;
         let events = match (report.get("events").and_then(Value::as_array), &report) {
             (Some(events), _) => events.as_slice(),
             // Where there are none, the list is left out.
             (None, Value::Object(fields)) if fields.is_empty() => &[],
-            (None, _) => return Err(LookupError::Unreachable("200, and no events".to_owned())),
+            (None, _) => return Err(LookupError::Unreachable("200, and no events".into())),
         };
         let ours = events.iter().filter(|one| tagged(one).contains(&sent.reference));
         Ok(LookupPage::Last(ours.filter_map(|one| event(one, sent.reference.clone(), sent.since)).collect()))
@@ -154,19 +150,19 @@ impl MailEventSource for Events {
         secrets: &[SecretString],
         _now: Timestamp,
     ) -> Result<(), NotAuthentic> {
-        let [token] = secrets else { return Err(NotAuthentic) };
+        let token = only_secret(secrets)?;
         let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).ok_or(NotAuthentic)?;
         let (scheme, given) = value.split_once(' ').ok_or(NotAuthentic)?;
-        let same = same_secret(given, token.expose_secret());
+        let same = same_secret(given, token);
         if same && scheme.eq_ignore_ascii_case("bearer") { Ok(()) } else { Err(NotAuthentic) }
     }
 
     fn read(&self, body: &[u8], received_at: Timestamp) -> Result<Vec<MailEvent>, Unreadable> {
         // One event, or several where the account is set to batches.
-        let events = match json::read(body).map_err(Unreadable)? {
+        let events = match json::read(body)? {
             Value::Array(events) => events,
             one @ Value::Object(_) => vec![one],
-            _ => return Err(Unreadable("an object or a list is expected".to_owned())),
+            _ => return Err(Unreadable("an object or a list is expected".into())),
         };
         within_limit(&events)?;
         let ours = |one: &Value| reference(one, "/X-Mailin-custom").or_else(|| tagged(one).into_iter().next());

@@ -2,31 +2,21 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use domain::mail_event::MailEvent;
 use futures::future::{BoxFuture, FutureExt as _};
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
-use serde_json::Value;
+use serde::de::DeserializeOwned;
 use url::Url;
 
-use crate::transport::access::mail_base;
-use crate::transport::http::{Outbound, Reply, SendError};
-use domain::mail_event::MailEvent;
-
+use crate::cause::Cause;
 use crate::mail::port::{
-    Accepted, DeliveryLookup, LONGEST_WAIT, LookupError, Mail, MailError, MailSetup, MailSetupError, Mailer, Sent,
+    Accepted, LONGEST_WAIT, LookupError, Mail, MailError, MailLookup, MailSetup, MailSetupError, Mailer, Sent,
 };
-
-/// A request to a mail provider.
-#[derive(Debug)]
-pub struct MailRequest {
-    pub method: Method,
-    pub url: Url,
-    /// The headers; the one that holds the key is marked sensitive.
-    pub headers: HeaderMap,
-    pub body: Bytes,
-}
+use crate::transport::access::mail_base;
+use crate::transport::http::{HttpRequest, Outbound, Reply, SendError};
+use crate::transport::json::{self, InvalidJson};
 
 /// The wire format of a mail provider: plain functions, so that it can be tested without a network.
 pub trait MailApi: Send + Sync {
@@ -43,7 +33,7 @@ pub trait MailApi: Send + Sync {
     ) -> BoxFuture<'a, Result<SecretString, MailError>> {
         let key = match secrets {
             [key] => Ok(key.clone()),
-            _ => Err(MailError::NotSent("there is no API key".to_owned())),
+            _ => Err(MailError::NotSent("there is no API key".into())),
         };
         std::future::ready(key).boxed()
     }
@@ -52,7 +42,7 @@ pub trait MailApi: Send + Sync {
     ///
     /// # Errors
     /// When the key cannot be sent.
-    fn request(&self, base: &Url, mail: &Mail, key: &SecretString, now: Timestamp) -> Result<MailRequest, MailError>;
+    fn request(&self, base: &Url, mail: &Mail, key: &SecretString, now: Timestamp) -> Result<HttpRequest, MailError>;
 
     /// Parses the reply to that request.
     ///
@@ -60,24 +50,17 @@ pub trait MailApi: Send + Sync {
     /// When the mail was not accepted, or it is unknown whether it was.
     fn read(&self, reply: &Reply, now: Timestamp) -> Result<Accepted, MailError>;
 
-    /// How the outcome of a mail can be learned from the provider.
-    fn delivery_lookup(&self) -> DeliveryLookup {
-        DeliveryLookup::Unsupported
-    }
-
     /// Builds the first request of a lookup.
     ///
     /// # Errors
-    /// When the provider has no lookup, or the key cannot be sent.
+    /// When the key cannot be sent.
     fn lookup_request(
         &self,
-        _base: &Url,
-        _sent: &Sent,
-        _key: &SecretString,
-        _now: Timestamp,
-    ) -> Result<MailRequest, LookupError> {
-        Err(LookupError::NotAllowed("this provider has no lookup".to_owned()))
-    }
+        base: &Url,
+        sent: &Sent,
+        key: &SecretString,
+        now: Timestamp,
+    ) -> Result<HttpRequest, LookupError>;
 
     /// Parses the reply to a lookup.
     ///
@@ -85,14 +68,12 @@ pub trait MailApi: Send + Sync {
     /// When the reply is an error, or not as documented.
     fn parse_lookup(
         &self,
-        _base: &Url,
-        _sent: &Sent,
-        _key: &SecretString,
-        _reply: &Reply,
-        _now: Timestamp,
-    ) -> Result<LookupPage, LookupError> {
-        Err(LookupError::NotAllowed("this provider has no lookup".to_owned()))
-    }
+        base: &Url,
+        sent: &Sent,
+        key: &SecretString,
+        reply: &Reply,
+        now: Timestamp,
+    ) -> Result<LookupPage, LookupError>;
 }
 
 /// One page of a lookup's result.
@@ -101,7 +82,7 @@ pub enum LookupPage {
     /// The last events of the mail.
     Last(Vec<MailEvent>),
     /// Events of the mail, and the request for the next page.
-    More(Vec<MailEvent>, Box<MailRequest>),
+    More(Vec<MailEvent>, Box<HttpRequest>),
 }
 
 /// The most requests that one lookup makes.
@@ -157,16 +138,11 @@ impl<A: MailApi> HttpMailer<A> {
         // One half at most for getting in, so that what is left is enough for the mail.
         let key = self.api.authorise(secrets, timeout / 2, now).await?;
         let request = self.api.request(&self.base, &mail, &key, now)?;
-        match self.exchange(request, timeout.saturating_sub(begin.elapsed())).await {
+        match self.http.send(request, timeout.saturating_sub(begin.elapsed())).await {
             Ok(reply) => self.api.read(&reply, now),
-            Err(SendError::NotSent(detail)) => Err(MailError::Unreachable(detail)),
-            Err(SendError::NoReply(detail)) => Err(MailError::Unknown(detail)),
+            Err(SendError::NotSent(cause)) => Err(MailError::Unreachable(cause)),
+            Err(SendError::NoReply(cause)) => Err(MailError::Unknown(cause)),
         }
-    }
-
-    async fn exchange(&self, request: MailRequest, timeout: Duration) -> Result<Reply, SendError> {
-        let MailRequest { method, url, headers, body } = request;
-        self.http.send(self.http.client().request(method, url).headers(headers).body(body), timeout).await
     }
 
     /// Reads the pages of a lookup up to the last one.
@@ -183,8 +159,8 @@ impl<A: MailApi> HttpMailer<A> {
         let mut request = self.api.lookup_request(&self.base, sent, key, now)?;
         let mut found = Vec::new();
         for _ in 0..MAX_LOOKUP_PAGES {
-            let reply = self.exchange(request, timeout.saturating_sub(begin.elapsed())).await;
-            let reply = reply.map_err(|e| LookupError::Unreachable(e.to_string()))?;
+            let reply = self.http.send(request, timeout.saturating_sub(begin.elapsed())).await;
+            let reply = reply.map_err(|error| LookupError::Unreachable(error.into()))?;
             match self.api.parse_lookup(&self.base, sent, key, &reply, now)? {
                 LookupPage::Last(events) => {
                     found.extend(events);
@@ -197,7 +173,7 @@ impl<A: MailApi> HttpMailer<A> {
             }
         }
         // Events that were found are true even when there are more; pages without any prove nothing.
-        if found.is_empty() { Err(LookupError::Unreachable("the list has no end".to_owned())) } else { Ok(found) }
+        if found.is_empty() { Err(LookupError::Unreachable("the list has no end".into())) } else { Ok(found) }
     }
 }
 
@@ -212,10 +188,16 @@ impl<A: MailApi> Mailer for HttpMailer<A> {
         self.hand_over(mail, secrets, timeout, now).boxed()
     }
 
-    fn delivery_lookup(&self) -> DeliveryLookup {
-        self.api.delivery_lookup()
+    fn lookup(&self) -> Option<&dyn MailLookup> {
+        Some(self)
     }
 
+    fn preconnect(&self) -> BoxFuture<'_, ()> {
+        self.http.preconnect(&self.base).boxed()
+    }
+}
+
+impl<A: MailApi> MailLookup for HttpMailer<A> {
     fn look_up<'a>(
         &'a self,
         sent: &'a Sent,
@@ -225,52 +207,20 @@ impl<A: MailApi> Mailer for HttpMailer<A> {
     ) -> BoxFuture<'a, Result<Vec<MailEvent>, LookupError>> {
         self.fetch_events(sent, secrets, timeout, now).boxed()
     }
-
-    fn preconnect(&self) -> BoxFuture<'_, ()> {
-        self.http.preconnect(&self.base).boxed()
-    }
 }
 
-impl MailRequest {
-    /// A POST of JSON to a path below the base.
-    pub(crate) fn json(base: &Url, path: &str, body: &Value) -> Result<Self, MailError> {
-        Self::new(base, path, HeaderValue::from_static("application/json"), body.to_string().into())
-    }
+/// Reads an acceptance, which is JSON. One that cannot be read leaves it unknown whether the mail was sent.
+pub(crate) fn read_acceptance<T: DeserializeOwned>(reply: &Reply) -> Result<T, MailError> {
+    json::read(&reply.body).map_err(|error| MailError::Unknown(not_as_documented(reply, &error)))
+}
 
-    /// A POST of a form to a path below the base.
-    pub(crate) fn form(base: &Url, path: &str, fields: &[(&str, &str)]) -> Result<Self, MailError> {
-        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
-        Self::new(base, path, HeaderValue::from_static("application/x-www-form-urlencoded"), body.into())
-    }
+/// Reads the JSON of a lookup.
+pub(crate) fn read_lookup<T: DeserializeOwned>(reply: &Reply) -> Result<T, LookupError> {
+    json::read(&reply.body).map_err(|error| LookupError::Unreachable(not_as_documented(reply, &error)))
+}
 
-    fn new(base: &Url, path: &str, content_type: HeaderValue, body: Bytes) -> Result<Self, MailError> {
-        let url = format!("{}{path}", base.as_str().trim_end_matches('/'));
-        let url = Url::parse(&url).map_err(|_| MailError::Unreachable("the provider's address is none".to_owned()))?;
-        let mut headers = HeaderMap::new();
-        headers.insert(header::CONTENT_TYPE, content_type);
-        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-        Ok(Self { method: Method::POST, url, headers, body })
-    }
-
-    /// A GET of a path below the base, with a query.
-    pub(crate) fn get(base: &Url, path: &str, query: &[(&str, &str)]) -> Result<Self, MailError> {
-        let mut request = Self::new(base, path, HeaderValue::from_static("application/json"), Bytes::new())?;
-        request.method = Method::GET;
-        request.headers.remove(header::CONTENT_TYPE);
-        if !query.is_empty() {
-            request.url.query_pairs_mut().extend_pairs(query);
-        }
-        Ok(request)
-    }
-
-    /// Adds a header that no log may show.
-    pub(crate) fn with_secret(mut self, name: &'static str, value: &str) -> Result<Self, MailError> {
-        let value = HeaderValue::from_str(value);
-        let mut value = value.map_err(|_| MailError::Stopped("the API key cannot be sent".to_owned()))?;
-        value.set_sensitive(true);
-        self.headers.insert(name, value);
-        Ok(self)
-    }
+fn not_as_documented(reply: &Reply, error: &InvalidJson) -> Cause {
+    format!("{}, and {error}", reply.status.as_u16()).into()
 }
 
 /// The header of a 429 that states when the limit is reset.
@@ -283,11 +233,11 @@ pub(crate) enum Reset {
 }
 
 /// The error of a lookup whose reply is no success, by its status alone.
-pub(crate) fn lookup_error(reply: &Reply, now: Timestamp, reset: Reset, detail: String) -> LookupError {
+pub(crate) fn lookup_error(reply: &Reply, now: Timestamp, reset: Reset, cause: impl Into<Cause>) -> LookupError {
     match reply.status {
-        StatusCode::TOO_MANY_REQUESTS => LookupError::Later { wait: wait(reply, now, reset), detail },
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => LookupError::NotAllowed(detail),
-        _ => LookupError::Unreachable(detail),
+        StatusCode::TOO_MANY_REQUESTS => LookupError::Later { wait: wait(reply, now, reset), cause: cause.into() },
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => LookupError::NotAllowed(cause.into()),
+        _ => LookupError::Unreachable(cause.into()),
     }
 }
 
@@ -295,25 +245,27 @@ pub(crate) fn lookup_error(reply: &Reply, now: Timestamp, reset: Reset, detail: 
 ///
 /// No provider guarantees that nothing was sent after a 5xx: a gateway returns it, too, when the response of the server
 /// behind it was lost. So it is unknown, as is a success of another kind than the documented one.
-pub(crate) fn by_status(reply: &Reply, now: Timestamp, reset: Reset, detail: String) -> MailError {
+pub(crate) fn by_status(reply: &Reply, now: Timestamp, reset: Reset, cause: impl Into<Cause>) -> MailError {
     match reply.status {
         StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY => {
-            MailError::Rejected(detail)
+            MailError::Rejected(cause.into())
         }
         // The request did not come in whole.
-        StatusCode::REQUEST_TIMEOUT => MailError::NotSent(detail),
-        StatusCode::TOO_MANY_REQUESTS => later(reply, now, reset, detail),
+        StatusCode::REQUEST_TIMEOUT => MailError::NotSent(cause.into()),
+        StatusCode::TOO_MANY_REQUESTS => later(reply, now, reset, cause),
         // Key, account, money: no mail can be sent before a person acts.
-        StatusCode::UNAUTHORIZED | StatusCode::PAYMENT_REQUIRED | StatusCode::FORBIDDEN => MailError::Stopped(detail),
+        StatusCode::UNAUTHORIZED | StatusCode::PAYMENT_REQUIRED | StatusCode::FORBIDDEN => {
+            MailError::Stopped(cause.into())
+        }
         // Domain, address of the API: our settings are to blame, and every mail will fail like this one.
-        status if status.is_client_error() || status.is_redirection() => MailError::Unreachable(detail),
-        _ => MailError::Unknown(detail),
+        status if status.is_client_error() || status.is_redirection() => MailError::Unreachable(cause.into()),
+        _ => MailError::Unknown(cause.into()),
     }
 }
 
 /// The error of a limit, whatever shows that it is one.
-pub(crate) fn later(reply: &Reply, now: Timestamp, reset: Reset, detail: String) -> MailError {
-    MailError::Later { wait: wait(reply, now, reset), detail }
+pub(crate) fn later(reply: &Reply, now: Timestamp, reset: Reset, cause: impl Into<Cause>) -> MailError {
+    MailError::Later { wait: wait(reply, now, reset), cause: cause.into() }
 }
 
 fn wait(reply: &Reply, now: Timestamp, reset: Reset) -> Duration {
@@ -331,6 +283,9 @@ fn wait(reply: &Reply, now: Timestamp, reset: Reset) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use http::HeaderMap;
+
     use super::*;
 
     const NOW: &str = "2026-11-22T10:00:00Z";
@@ -346,13 +301,13 @@ mod tests {
     #[test]
     fn a_status_decides_what_failed_or_is_unknown() {
         let now = NOW.parse().expect("time");
-        let sort = |status| by_status(&reply(status, &[]), now, Reset::At("x-reset"), "d".to_owned());
+        let sort = |status| by_status(&reply(status, &[]), now, Reset::At("x-reset"), "d");
         for (status, wanted) in [
             (400, MailError::Rejected("d".into())),
             (413, MailError::Rejected("d".into())),
             (422, MailError::Rejected("d".into())),
             (408, MailError::NotSent("d".into())),
-            (429, MailError::Later { wait: Duration::ZERO, detail: "d".into() }),
+            (429, MailError::Later { wait: Duration::ZERO, cause: "d".into() }),
             (301, MailError::Unreachable("d".into())),
             (401, MailError::Stopped("d".into())),
             (402, MailError::Stopped("d".into())),

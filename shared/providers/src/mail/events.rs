@@ -4,7 +4,7 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use domain::mail_event::{MailEvent, MailReference};
 use http::HeaderMap;
 use jiff::{SignedDuration, Timestamp};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -27,7 +27,7 @@ pub trait MailEventSource: Sync {
     fn secrets(&self) -> &'static [&'static str];
 
     /// Whether the proof of a delivery covers its body. Otherwise the body is a hint: the mail is looked up before
-    /// anything is recorded, see [`crate::mail::port::Mailer::look_up`].
+    /// anything is recorded, see [`crate::mail::port::MailLookup::look_up`].
     fn covers_body(&self) -> bool;
 
     /// Checks a delivery on its raw bytes, in constant time. `secrets` are those of [`Self::secrets`], in its order.
@@ -50,6 +50,14 @@ pub trait MailEventSource: Sync {
     fn read(&self, body: &[u8], received_at: Timestamp) -> Result<Vec<MailEvent>, Unreadable>;
 }
 
+/// The secret of a provider that has one. An empty one proves nothing.
+pub(crate) fn only_secret(secrets: &[SecretString]) -> Result<&str, NotAuthentic> {
+    match secrets {
+        [secret] if !secret.expose_secret().is_empty() => Ok(secret.expose_secret()),
+        _ => Err(NotAuthentic),
+    }
+}
+
 /// Refuses what was signed too long ago, so that a recorded delivery is worth nothing later. `seconds` are since 1970.
 pub(crate) fn check_age(seconds: &str, now: Timestamp) -> Result<(), NotAuthentic> {
     let at = seconds.parse().ok().and_then(|seconds| Timestamp::from_second(seconds).ok()).ok_or(NotAuthentic)?;
@@ -67,7 +75,7 @@ pub(crate) fn same_secret(given: &str, secret: &str) -> bool {
 /// Refuses a delivery of more events than are read.
 pub(crate) fn within_limit(events: &[Value]) -> Result<(), Unreadable> {
     if events.len() > MAX_EVENTS {
-        return Err(Unreadable(format!("there are more than {MAX_EVENTS} events")));
+        return Err(Unreadable(format!("there are more than {MAX_EVENTS} events").into()));
     }
     Ok(())
 }

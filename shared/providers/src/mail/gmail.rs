@@ -20,15 +20,16 @@ use serde_json::json;
 use url::Url;
 
 use crate::info::ProviderInfo;
-use crate::mail::client::{HttpMailer, LookupPage, MailApi, MailRequest, Reset, by_status, later, lookup_error};
+use crate::mail::client::{
+    HttpMailer, LookupPage, MailApi, Reset, by_status, later, lookup_error, read_acceptance, read_lookup,
+};
 use crate::mail::events::MailEventSource;
 use crate::mail::mime::compose;
 use crate::mail::port::{
-    Accepted, DeliveryLookup, LookupError, Mail, MailError, MailProvider, MailSetup, MailSetupError, Mailer, Sent,
-    excerpt,
+    Accepted, LookupError, Mail, MailError, MailProvider, MailSetup, MailSetupError, Mailer, Sent, excerpt,
 };
 use crate::transport::access::mail_base;
-use crate::transport::http::Reply;
+use crate::transport::http::{HttpRequest, Reply};
 use crate::transport::json;
 use crate::transport::oauth::{GOOGLE, Tokens};
 use crate::transport::webhook::event_id;
@@ -119,23 +120,23 @@ impl MailApi for Gmail {
     ) -> BoxFuture<'a, Result<SecretString, MailError>> {
         async move {
             let [credentials] = secrets else {
-                return Err(MailError::NotSent("there are no credentials".to_owned()));
+                return Err(MailError::NotSent("there are no credentials".into()));
             };
-            self.tokens.token(credentials, timeout, now).await
+            Ok(self.tokens.token(credentials, timeout, now).await?)
         }
         .boxed()
     }
 
-    fn request(&self, base: &Url, mail: &Mail, key: &SecretString, now: Timestamp) -> Result<MailRequest, MailError> {
+    fn request(&self, base: &Url, mail: &Mail, key: &SecretString, now: Timestamp) -> Result<HttpRequest, MailError> {
         let (_, message) = compose(mail, now)?;
         let body = json!({"raw": BASE64_URL_SAFE.encode(message)});
-        let request = MailRequest::json(base, "/gmail/v1/users/me/messages/send", &body)?;
-        request.with_secret(header::AUTHORIZATION.as_str(), &format!("Bearer {}", key.expose_secret()))
+        let request = HttpRequest::json(base, "/gmail/v1/users/me/messages/send", &body)?;
+        Ok(request.with_secret(header::AUTHORIZATION.as_str(), &format!("Bearer {}", key.expose_secret()))?)
     }
 
     fn read(&self, reply: &Reply, now: Timestamp) -> Result<Accepted, MailError> {
         if reply.status == StatusCode::OK {
-            let Taken { id } = json::read(&reply.body).map_err(|e| MailError::Unknown(format!("200, and {e}")))?;
+            let Taken { id } = read_acceptance(reply)?;
             return Ok(Accepted { provider_message_id: excerpt(&id) });
         }
         let (reason, words) = refusal(reply);
@@ -143,15 +144,11 @@ impl MailApi for Gmail {
             (StatusCode::FORBIDDEN, reason) if is_limit(reason) => later(reply, now, RESET, words),
             // A cached token may have been revoked before its time: the next attempt has a new one. If a new one is
             // refused, the credentials are invalid.
-            (StatusCode::UNAUTHORIZED, _) if self.tokens.refused(now) => MailError::NotSent(words),
+            (StatusCode::UNAUTHORIZED, _) if self.tokens.refused(now) => MailError::NotSent(words.into()),
             // The mailbox cannot send mail at all.
-            (StatusCode::BAD_REQUEST, "failedPrecondition") => MailError::Stopped(words),
+            (StatusCode::BAD_REQUEST, "failedPrecondition") => MailError::Stopped(words.into()),
             _ => by_status(reply, now, RESET, words),
         })
-    }
-
-    fn delivery_lookup(&self) -> DeliveryLookup {
-        DeliveryLookup::Supported
     }
 
     fn lookup_request(
@@ -160,10 +157,10 @@ impl MailApi for Gmail {
         sent: &Sent,
         key: &SecretString,
         _now: Timestamp,
-    ) -> Result<MailRequest, LookupError> {
+    ) -> Result<HttpRequest, LookupError> {
         let query = format!("rfc822msgid:{}", sent.message_id.trim_matches(['<', '>']));
         let query = [("q", query.as_str()), ("includeSpamTrash", "true")];
-        let request = MailRequest::get(base, "/gmail/v1/users/me/messages", &query)?;
+        let request = HttpRequest::get(base, "/gmail/v1/users/me/messages", &query)?;
         Ok(request.with_secret(header::AUTHORIZATION.as_str(), &format!("Bearer {}", key.expose_secret()))?)
     }
 
@@ -179,17 +176,16 @@ impl MailApi for Gmail {
             let (reason, words) = refusal(reply);
             return Err(match reply.status {
                 StatusCode::FORBIDDEN if is_limit(&reason) => later(reply, now, RESET, words).into(),
-                StatusCode::FORBIDDEN if reason == "dailyLimitExceeded" => LookupError::Unreachable(words),
-                StatusCode::UNAUTHORIZED if self.tokens.refused(now) => LookupError::Unreachable(words),
+                StatusCode::FORBIDDEN if reason == "dailyLimitExceeded" => LookupError::Unreachable(words.into()),
+                StatusCode::UNAUTHORIZED if self.tokens.refused(now) => LookupError::Unreachable(words.into()),
                 _ => lookup_error(reply, now, RESET, words),
             });
         }
-        let Found { messages, result_size_estimate } =
-            json::read(&reply.body).map_err(|e| LookupError::Unreachable(format!("200, and {e}")))?;
+        let Found { messages, result_size_estimate } = read_lookup(reply)?;
         // An empty list says so by its number. Any other reply without messages proves nothing: taken for an empty list, it
         // would let a mail be sent a second time.
         if messages.is_empty() && result_size_estimate != Some(0) {
-            return Err(LookupError::Unreachable("200, and neither messages nor that there are none".to_owned()));
+            return Err(LookupError::Unreachable("200, and neither messages nor that there are none".into()));
         }
         let event = |Taken { id }: Taken| MailEvent {
             id: event_id(None, format!("gmail\n{id}\naccepted").as_bytes()),

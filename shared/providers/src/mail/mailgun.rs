@@ -24,13 +24,14 @@ use sha2::Sha256;
 use url::Url;
 
 use crate::info::ProviderInfo;
-use crate::mail::client::{Hosts, HttpMailer, LookupPage, MailApi, MailRequest, Reset, by_status, lookup_error};
-use crate::mail::events::{MailEventSource, check_age, detail, reference, text};
-use crate::mail::port::{
-    Accepted, DeliveryLookup, LookupError, Mail, MailError, MailProvider, MailSetup, MailSetupError, Mailer, Sent,
-    excerpt,
+use crate::mail::client::{
+    Hosts, HttpMailer, LookupPage, MailApi, Reset, by_status, lookup_error, read_acceptance, read_lookup,
 };
-use crate::transport::http::Reply;
+use crate::mail::events::{MailEventSource, check_age, detail, only_secret, reference, text};
+use crate::mail::port::{
+    Accepted, LookupError, Mail, MailError, MailProvider, MailSetup, MailSetupError, Mailer, Sent, excerpt,
+};
+use crate::transport::http::{HttpRequest, Reply, RequestError};
 use crate::transport::json;
 use crate::transport::webhook::{NotAuthentic, Unreadable, event_id};
 
@@ -83,7 +84,7 @@ fn set_up(setup: &MailSetup<'_>) -> Result<Box<dyn Mailer>, MailSetupError> {
 }
 
 impl MailApi for Mailgun {
-    fn request(&self, base: &Url, mail: &Mail, key: &SecretString, _now: Timestamp) -> Result<MailRequest, MailError> {
+    fn request(&self, base: &Url, mail: &Mail, key: &SecretString, _now: Timestamp) -> Result<HttpRequest, MailError> {
         let Mail { from, to, subject, text, html, message_id, reference, unsubscribe: _ } = mail;
         let reference = reference.to_string();
         let further: Vec<(String, String)> =
@@ -100,22 +101,18 @@ impl MailApi for Mailgun {
             ("o:tracking", "no"),
         ];
         fields.extend(further.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-        with_key(MailRequest::form(base, &format!("/v3/{}/messages", self.domain), &fields)?, key)
+        Ok(with_key(HttpRequest::form(base, &format!("/v3/{}/messages", self.domain), &fields)?, key)?)
     }
 
     fn read(&self, reply: &Reply, now: Timestamp) -> Result<Accepted, MailError> {
         if reply.status == StatusCode::OK {
             if reply.body.trim_ascii() == WRONG_PATH {
-                return Err(MailError::Unreachable("this is no path of the API".to_owned()));
+                return Err(MailError::Unreachable("this is no path of the API".into()));
             }
-            let Queued { id } = json::read(&reply.body).map_err(|e| MailError::Unknown(format!("200, and {e}")))?;
+            let Queued { id } = read_acceptance(reply)?;
             return Ok(Accepted { provider_message_id: excerpt(&id) });
         }
         Err(by_status(reply, now, RESET, refusal(reply)))
-    }
-
-    fn delivery_lookup(&self) -> DeliveryLookup {
-        DeliveryLookup::Supported
     }
 
     fn lookup_request(
@@ -124,11 +121,11 @@ impl MailApi for Mailgun {
         sent: &Sent,
         key: &SecretString,
         _now: Timestamp,
-    ) -> Result<MailRequest, LookupError> {
+    ) -> Result<HttpRequest, LookupError> {
         let begin = sent.since.checked_sub(BEHIND).unwrap_or(sent.since).as_second().to_string();
         let id = sent.message_id.trim_matches(['<', '>']);
         let query = [("message-id", id), ("begin", &begin), ("ascending", "yes"), ("limit", "300")];
-        Ok(with_key(MailRequest::get(base, &self.events(), &query)?, key)?)
+        Ok(with_key(HttpRequest::get(base, &self.events(), &query)?, key)?)
     }
 
     fn parse_lookup(
@@ -143,17 +140,17 @@ impl MailApi for Mailgun {
             return Err(lookup_error(reply, now, RESET, refusal(reply)));
         }
         if reply.body.trim_ascii() == WRONG_PATH {
-            return Err(LookupError::Unreachable("this is no path of the API".to_owned()));
+            return Err(LookupError::Unreachable("this is no path of the API".into()));
         }
-        let page: Value = json::read(&reply.body).map_err(|e| LookupError::Unreachable(format!("200, and {e}")))?;
+        let page: Value = read_lookup(reply)?;
         let items = page.get("items").and_then(Value::as_array);
-        let items = items.ok_or_else(|| LookupError::Unreachable("200, and no events".to_owned()))?;
+        let items = items.ok_or_else(|| LookupError::Unreachable("200, and no events".into()))?;
         let ours = items.iter().filter(|item| is_of(item, sent));
         let reported = ours.filter_map(|item| event(item, sent.reference.clone(), sent.since)).collect();
         match text(&page, "/paging/next").and_then(|next| self.next(base, next)) {
             Some(url) if !items.is_empty() => {
-                let request = with_key(MailRequest::get(base, &self.events(), &[])?, key)?;
-                Ok(LookupPage::More(reported, Box::new(MailRequest { url, ..request })))
+                let request = with_key(HttpRequest::get(base, &self.events(), &[])?, key)?;
+                Ok(LookupPage::More(reported, Box::new(HttpRequest { url, ..request })))
             }
             _ => Ok(LookupPage::Last(reported)),
         }
@@ -192,11 +189,7 @@ impl MailEventSource for Events {
         secrets: &[SecretString],
         now: Timestamp,
     ) -> Result<(), NotAuthentic> {
-        let [key] = secrets else { return Err(NotAuthentic) };
-        let key = key.expose_secret().as_bytes();
-        if key.is_empty() {
-            return Err(NotAuthentic);
-        }
+        let key = only_secret(secrets)?.as_bytes();
         let Delivery { signature: Signature { timestamp, token, signature }, .. } =
             json::read(body).map_err(|_| NotAuthentic)?;
         // Capitals would be a second way to write the same signature.
@@ -213,7 +206,7 @@ impl MailEventSource for Events {
     }
 
     fn read(&self, body: &[u8], received_at: Timestamp) -> Result<Vec<MailEvent>, Unreadable> {
-        let Delivery { event_data, signature: _ } = json::read(body).map_err(Unreadable)?;
+        let Delivery { event_data, signature: _ } = json::read(body)?;
         let ours = reference(&event_data, "/user-variables/reference");
         Ok(ours.and_then(|ours| event(&event_data, ours, received_at)).into_iter().collect())
     }
@@ -233,7 +226,7 @@ struct Signature {
     signature: String,
 }
 
-fn with_key(request: MailRequest, key: &SecretString) -> Result<MailRequest, MailError> {
+fn with_key(request: HttpRequest, key: &SecretString) -> Result<HttpRequest, RequestError> {
     let basic = BASE64_STANDARD.encode(format!("api:{}", key.expose_secret()));
     request.with_secret(header::AUTHORIZATION.as_str(), &format!("Basic {basic}"))
 }

@@ -18,7 +18,7 @@ use crate::mail::port::{Mail, MailError};
 /// # Errors
 /// [`MailError::Rejected`]: no later try would be different.
 pub(crate) fn compose(mail: &Mail, now: Timestamp) -> Result<(Envelope, Vec<u8>), MailError> {
-    let refused = |what: &str, error: &dyn std::fmt::Display| MailError::Rejected(format!("{what}: {error}"));
+    let refused = |what: &str, error: &dyn std::fmt::Display| MailError::Rejected(format!("{what}: {error}").into());
     let mail = mail.sendable()?;
     let address = |text: &str| text.parse().map_err(|e: lettre::address::AddressError| refused("not an address", &e));
     let (from, to): (lettre::Address, lettre::Address) = (address(&mail.from)?, address(&mail.to)?);

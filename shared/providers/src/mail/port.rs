@@ -9,12 +9,14 @@ use jiff::Timestamp;
 pub use resilience::delivery::DeliveryLookup;
 use secrecy::SecretString;
 
+use crate::cause::Cause;
 use crate::info::ProviderInfo;
 use crate::mail::address;
 use crate::mail::events::MailEventSource;
 use crate::transport::access::AccessError;
-use crate::transport::http::SendError;
 pub(crate) use crate::transport::http::excerpt;
+use crate::transport::http::{RequestError, SendError};
+use crate::transport::oauth::TokenError;
 
 /// The longest wait that is granted to a provider. After it the request is repeated, and the provider may name a new wait.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(900);
@@ -54,27 +56,28 @@ pub struct Accepted {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MailError {
     /// Certainly not sent; a later try may succeed.
-    #[error("send the mail: {0}")]
-    NotSent(String),
+    #[error("send the mail")]
+    NotSent(#[source] Cause),
     /// Certainly not sent, and the provider says how long to wait at least.
-    #[error("send the mail: {detail}")]
+    #[error("send the mail")]
     Later {
         /// What to wait at least; zero when it was not excerpt, at most [`LONGEST_WAIT`].
         wait: Duration,
         /// What the provider says.
-        detail: String,
+        #[source]
+        cause: Cause,
     },
     /// Certainly not sent, and through no fault of this message: the provider cannot be reached.
-    #[error("send the mail: {0}")]
-    Unreachable(String),
+    #[error("send the mail")]
+    Unreachable(#[source] Cause),
     /// Certainly not sent, and every mail will fail like this one until somebody acts: credentials, suspension, quota.
-    #[error("send the mail: stopped: {0}")]
-    Stopped(String),
-    #[error("send the mail: refused: {0}")]
-    Rejected(String),
+    #[error("send the mail: stopped")]
+    Stopped(#[source] Cause),
+    #[error("send the mail: refused")]
+    Rejected(#[source] Cause),
     /// The reply was lost: it may have been sent.
-    #[error("send the mail: no reply: {0}")]
-    Unknown(String),
+    #[error("send the mail: no reply")]
+    Unknown(#[source] Cause),
 }
 
 /// A mail that may have been sent, to be looked up.
@@ -95,19 +98,20 @@ pub struct Sent {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LookupError {
     /// The provider did not reply, or not as documented.
-    #[error("look up the mail: {0}")]
-    Unreachable(String),
+    #[error("look up the mail")]
+    Unreachable(#[source] Cause),
     /// The provider's limit is reached.
-    #[error("look up the mail: {detail}")]
+    #[error("look up the mail")]
     Later {
         /// The least wait that the provider names; zero when it names none, at most [`LONGEST_WAIT`].
         wait: Duration,
         /// The provider's own words.
-        detail: String,
+        #[source]
+        cause: Cause,
     },
     /// These credentials may send mail, and not look it up.
-    #[error("look up the mail: not allowed: {0}")]
-    NotAllowed(String),
+    #[error("look up the mail: not allowed")]
+    NotAllowed(#[source] Cause),
 }
 
 impl Sent {
@@ -123,13 +127,45 @@ impl From<MailError> for LookupError {
     /// For an error before the lookup: missing credentials can be mended, so the lookup is repeated.
     fn from(error: MailError) -> Self {
         match error {
-            MailError::Later { wait, detail } => Self::Later { wait, detail },
-            MailError::NotSent(detail)
-            | MailError::Unreachable(detail)
-            | MailError::Stopped(detail)
-            | MailError::Rejected(detail)
-            | MailError::Unknown(detail) => Self::Unreachable(detail),
+            MailError::Later { wait, cause } => Self::Later { wait, cause },
+            MailError::NotSent(cause)
+            | MailError::Unreachable(cause)
+            | MailError::Stopped(cause)
+            | MailError::Rejected(cause)
+            | MailError::Unknown(cause) => Self::Unreachable(cause),
         }
+    }
+}
+
+/// Without a token nothing was sent.
+#[derive(Debug, thiserror::Error)]
+#[error("no access token")]
+struct NoToken(#[source] Cause);
+
+impl From<TokenError> for MailError {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::Later { wait, cause } => {
+                Self::Later { wait: wait.min(LONGEST_WAIT), cause: NoToken(cause).into() }
+            }
+            TokenError::Unreachable(cause) => Self::Unreachable(NoToken(cause).into()),
+            TokenError::Refused(cause) => Self::Stopped(NoToken(cause).into()),
+        }
+    }
+}
+
+impl From<RequestError> for MailError {
+    fn from(error: RequestError) -> Self {
+        match error {
+            RequestError::Url(_) => Self::Unreachable(error.into()),
+            RequestError::Secret(_) => Self::Stopped(error.into()),
+        }
+    }
+}
+
+impl From<RequestError> for LookupError {
+    fn from(error: RequestError) -> Self {
+        Self::Unreachable(error.into())
     }
 }
 
@@ -145,27 +181,28 @@ pub trait Mailer: Send + Sync {
         now: Timestamp,
     ) -> BoxFuture<'a, Result<Accepted, MailError>>;
 
-    /// How the outcome of a mail can be learned from the provider.
-    fn delivery_lookup(&self) -> DeliveryLookup {
-        DeliveryLookup::Unsupported
-    }
-
-    /// Looks up the events of a mail within `timeout`: all that the provider knows, in any order. No events mean that the
-    /// provider knows no such mail, at least not yet.
-    fn look_up<'a>(
-        &'a self,
-        _sent: &'a Sent,
-        _secrets: &'a [SecretString],
-        _timeout: Duration,
-        _now: Timestamp,
-    ) -> BoxFuture<'a, Result<Vec<MailEvent>, LookupError>> {
-        std::future::ready(Err(LookupError::NotAllowed("this provider has no lookup".to_owned()))).boxed()
+    /// Looks up what became of a mail. None where the provider cannot be asked.
+    fn lookup(&self) -> Option<&dyn MailLookup> {
+        None
     }
 
     /// Opens the connection, in INIT, where that saves time later.
     fn preconnect(&self) -> BoxFuture<'_, ()> {
         std::future::ready(()).boxed()
     }
+}
+
+/// A mail provider that can be asked what became of a mail.
+pub trait MailLookup: Send + Sync {
+    /// Looks up the events of a mail within `timeout`: all that the provider knows, in any order. No events mean that the
+    /// provider knows no such mail, at least not yet.
+    fn look_up<'a>(
+        &'a self,
+        sent: &'a Sent,
+        secrets: &'a [SecretString],
+        timeout: Duration,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Vec<MailEvent>, LookupError>>;
 }
 
 /// The mail settings of a deployment.
@@ -192,8 +229,8 @@ pub enum MailSetupError {
     #[error(transparent)]
     Http(#[from] SendError),
     /// The relay cannot be used.
-    #[error("set up TLS for the relay: {0}")]
-    Relay(String),
+    #[error("set up TLS for the relay")]
+    Relay(#[source] Cause),
 }
 
 /// A mail provider as the registry lists it.
@@ -214,6 +251,16 @@ impl MailProvider {
     pub fn breaker(&self) -> String {
         breaker(&self.info)
     }
+
+    /// How the outcome of a mail can be learned from the provider, by this client of it.
+    #[must_use]
+    pub fn delivery_lookup(&self, mailer: &dyn Mailer) -> DeliveryLookup {
+        match (mailer.lookup(), self.events) {
+            (Some(_), _) => DeliveryLookup::Supported,
+            (None, Some(_)) => DeliveryLookup::EventsOnly,
+            (None, None) => DeliveryLookup::Unsupported,
+        }
+    }
 }
 
 /// The name of a mail provider's breaker.
@@ -228,7 +275,8 @@ impl Mail {
     /// [`MailError::Rejected`]: no later try would be different.
     pub(crate) fn sendable(&self) -> Result<Self, MailError> {
         let Self { from, to, subject, text: _, html: _, message_id, reference: _, unsubscribe } = self;
-        let refused = |what: &str, reason: String| MailError::Rejected(format!("the {what} cannot be sent: {reason}"));
+        let refused =
+            |what: &str, reason: String| MailError::Rejected(format!("the {what} cannot be sent: {reason}").into());
         let unsubscribe = unsubscribe.as_deref().unwrap_or_default();
         for (what, value) in [("subject", subject.as_str()), ("unsubscribe address", unsubscribe)] {
             if value.chars().any(char::is_control) {

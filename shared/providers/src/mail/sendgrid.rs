@@ -23,13 +23,12 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use crate::info::ProviderInfo;
-use crate::mail::client::{Hosts, HttpMailer, LookupPage, MailApi, MailRequest, Reset, by_status, lookup_error};
-use crate::mail::events::{MailEventSource, check_age, detail, reference, text, within_limit};
+use crate::mail::client::{Hosts, HttpMailer, LookupPage, MailApi, Reset, by_status, lookup_error, read_lookup};
+use crate::mail::events::{MailEventSource, check_age, detail, only_secret, reference, text, within_limit};
 use crate::mail::port::{
-    Accepted, DeliveryLookup, LookupError, Mail, MailError, MailProvider, MailSetup, MailSetupError, Mailer, NO_ID,
-    Sent, excerpt,
+    Accepted, LookupError, Mail, MailError, MailProvider, MailSetup, MailSetupError, Mailer, NO_ID, Sent, excerpt,
 };
-use crate::transport::http::Reply;
+use crate::transport::http::{HttpRequest, Reply, RequestError};
 use crate::transport::json;
 use crate::transport::webhook::{NotAuthentic, Unreadable, event_id};
 
@@ -72,8 +71,8 @@ fn set_up(setup: &MailSetup<'_>) -> Result<Box<dyn Mailer>, MailSetupError> {
 }
 
 impl MailApi for SendGrid {
-    fn request(&self, base: &Url, mail: &Mail, key: &SecretString, _now: Timestamp) -> Result<MailRequest, MailError> {
-        with_key(MailRequest::json(base, "/v3/mail/send", &body(mail))?, key)
+    fn request(&self, base: &Url, mail: &Mail, key: &SecretString, _now: Timestamp) -> Result<HttpRequest, MailError> {
+        Ok(with_key(HttpRequest::json(base, "/v3/mail/send", &body(mail))?, key)?)
     }
 
     fn read(&self, reply: &Reply, now: Timestamp) -> Result<Accepted, MailError> {
@@ -84,20 +83,16 @@ impl MailApi for SendGrid {
         Err(by_status(reply, now, RESET, refusal(reply)))
     }
 
-    fn delivery_lookup(&self) -> DeliveryLookup {
-        DeliveryLookup::Supported
-    }
-
     fn lookup_request(
         &self,
         base: &Url,
         sent: &Sent,
         key: &SecretString,
         _now: Timestamp,
-    ) -> Result<MailRequest, LookupError> {
+    ) -> Result<HttpRequest, LookupError> {
         // A reference has no quotation mark, so that it cannot leave its quotes.
         let query = format!("categories IN ('{}')", sent.reference);
-        Ok(with_key(MailRequest::json(base, "/v3/logs", &json!({"query": query, "limit": MAX_MAILS}))?, key)?)
+        Ok(with_key(HttpRequest::json(base, "/v3/logs", &json!({"query": query, "limit": MAX_MAILS}))?, key)?)
     }
 
     fn parse_lookup(
@@ -111,19 +106,18 @@ impl MailApi for SendGrid {
         if reply.status != StatusCode::OK {
             return Err(lookup_error(reply, now, RESET, refusal(reply)));
         }
-        let read: Result<Value, String> = json::read(&reply.body);
-        let log = read.map_err(|e| LookupError::Unreachable(format!("200, and {e}")))?;
+        let log: Value = read_lookup(reply)?;
         let list = |name: &str| log.get(name).and_then(Value::as_array);
         match (list("messages"), list("events")) {
             (Some(found), _) => {
                 let [first, others @ ..] = found.as_slice() else { return Ok(LookupPage::Last(Vec::new())) };
                 let id = text(first, "/sg_message_id").filter(|id| is_word(id));
-                let id = id.ok_or_else(|| LookupError::Unreachable("200, and a mail has no id".to_owned()))?;
-                let next = with_key(MailRequest::get(base, &format!("/v3/logs/{id}"), &[])?, key)?;
+                let id = id.ok_or_else(|| LookupError::Unreachable("200, and a mail has no id".into()))?;
+                let next = with_key(HttpRequest::get(base, &format!("/v3/logs/{id}"), &[])?, key)?;
                 Ok(LookupPage::More(others.iter().map(|mail| known(mail, sent)).collect(), Box::new(next)))
             }
             (None, Some(events)) => Ok(LookupPage::Last(of_log(&log, events, sent))),
-            (None, None) => Err(LookupError::Unreachable("200, and neither mails nor events".to_owned())),
+            (None, None) => Err(LookupError::Unreachable("200, and neither mails nor events".into())),
         }
     }
 }
@@ -146,25 +140,25 @@ impl MailEventSource for Events {
         secrets: &[SecretString],
         now: Timestamp,
     ) -> Result<(), NotAuthentic> {
-        let [key] = secrets else { return Err(NotAuthentic) };
+        let key = only_secret(secrets)?;
         let value = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).ok_or(NotAuthentic);
         let decoded = |text: &str| BASE64_STANDARD.decode(text).map_err(|_| NotAuthentic);
         let time = value("x-twilio-email-event-webhook-timestamp")?;
         let signature = decoded(value("x-twilio-email-event-webhook-signature")?)?;
         let signed = [time.as_bytes(), body].concat();
-        let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, decoded(key.expose_secret().trim())?);
+        let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, decoded(key.trim())?);
         key.verify(&signed, &signature).map_err(|_| NotAuthentic)?;
         check_age(time, now)
     }
 
     fn read(&self, body: &[u8], received_at: Timestamp) -> Result<Vec<MailEvent>, Unreadable> {
-        let events: Vec<Value> = json::read(body).map_err(Unreadable)?;
+        let events: Vec<Value> = json::read(body)?;
         within_limit(&events)?;
         Ok(events.iter().filter_map(|one| event(one, reference(one, "/reference")?, received_at)).collect())
     }
 }
 
-fn with_key(request: MailRequest, key: &SecretString) -> Result<MailRequest, MailError> {
+fn with_key(request: HttpRequest, key: &SecretString) -> Result<HttpRequest, RequestError> {
     request.with_secret(header::AUTHORIZATION.as_str(), &format!("Bearer {}", key.expose_secret()))
 }
 

@@ -36,12 +36,10 @@ use url::Url;
 
 use self::http::{SdkHttp, reply, send_error};
 use crate::info::ProviderInfo;
-use crate::mail::client::{Reset, by_status, later};
+use crate::mail::client::{Reset, by_status, later, read_acceptance};
 use crate::mail::events::MailEventSource;
 use crate::mail::mime::compose;
-use crate::mail::port::{
-    Accepted, DeliveryLookup, Mail, MailError, MailProvider, MailSetup, MailSetupError, Mailer, excerpt,
-};
+use crate::mail::port::{Accepted, Mail, MailError, MailProvider, MailSetup, MailSetupError, Mailer, excerpt};
 use crate::transport::access::mail_base;
 use crate::transport::http::{Outbound, Reply, SendError};
 use crate::transport::json;
@@ -139,7 +137,7 @@ impl Ses {
     async fn hand_over(&self, mail: &Mail, timeout: Duration, now: Timestamp) -> Result<Accepted, MailError> {
         let mail = mail.sendable()?;
         let (_, message) = compose(&mail, now)?;
-        let unsigned = |what: &str| MailError::Stopped(format!("the request cannot be signed: {what}"));
+        let unsigned = |what: &str| MailError::Stopped(format!("the request cannot be signed: {what}").into());
         if !self.sendable_credentials {
             return Err(unsigned("credentials"));
         }
@@ -164,7 +162,7 @@ impl Ses {
         match sent {
             Ok(output) => match output.message_id {
                 Some(id) => Ok(Accepted { provider_message_id: excerpt(&id) }),
-                None => Err(MailError::Unknown("a success without a message id".to_owned())),
+                None => Err(MailError::Unknown("a success without a message id".into())),
             },
             Err(error) => Err(unsent(&error, now)),
         }
@@ -177,21 +175,21 @@ fn unsent(error: &SdkError<SendEmailError>, now: Timestamp) -> MailError {
         return refusal(&reply(response), now);
     }
     match (send_error(error), error) {
-        (Some(SendError::NotSent(detail)), _) => MailError::Unreachable(detail.clone()),
-        (Some(SendError::NoReply(detail)), _) => MailError::Unknown(detail.clone()),
+        (Some(SendError::NotSent(cause)), _) => MailError::Unreachable(cause.clone()),
+        (Some(SendError::NoReply(cause)), _) => MailError::Unknown(cause.clone()),
         // It failed before our client was called.
         (None, SdkError::ConstructionFailure(_) | SdkError::DispatchFailure(_)) => {
-            MailError::Stopped("the request cannot be built and signed".to_owned())
+            MailError::Stopped("the request cannot be built and signed".into())
         }
-        (None, _) => MailError::Unknown("the SDK gave up".to_owned()),
+        (None, _) => MailError::Unknown("the SDK gave up".into()),
     }
 }
 
 /// The error of a reply that is no acceptance: by the name of its error, else by its status.
 fn refusal(reply: &Reply, now: Timestamp) -> MailError {
     if reply.status == StatusCode::OK {
-        let problem = json::read::<Taken>(&reply.body).err().unwrap_or_default();
-        return MailError::Unknown(format!("200, and {problem}"));
+        let unreadable = read_acceptance::<Taken>(reply).err();
+        return unreadable.unwrap_or_else(|| MailError::Unknown("200, and the SDK cannot read it".into()));
     }
     let Refusal { message, type_, code } = json::read(&reply.body).unwrap_or_default();
     let named = reply.headers.get("x-amzn-errortype").and_then(|name| name.to_str().ok());
@@ -211,8 +209,8 @@ fn refusal(reply: &Reply, now: Timestamp) -> MailError {
         | "NotFoundException"
         | "AccessDeniedException"
         | "IncompleteSignature"
-        | "MissingAuthenticationToken" => MailError::Stopped(detail),
-        "MessageRejected" | "BadRequestException" | "ValidationException" => MailError::Rejected(detail),
+        | "MissingAuthenticationToken" => MailError::Stopped(detail.into()),
+        "MessageRejected" | "BadRequestException" | "ValidationException" => MailError::Rejected(detail.into()),
         _ => by_status(reply, now, reset, detail),
     }
 }
@@ -226,10 +224,6 @@ impl Mailer for Ses {
         now: Timestamp,
     ) -> BoxFuture<'a, Result<Accepted, MailError>> {
         self.hand_over(mail, timeout, now).boxed()
-    }
-
-    fn delivery_lookup(&self) -> DeliveryLookup {
-        DeliveryLookup::EventsOnly
     }
 
     fn preconnect(&self) -> BoxFuture<'_, ()> {
@@ -330,7 +324,7 @@ impl MailEventSource for Events {
     }
 
     fn read(&self, body: &[u8], received_at: Timestamp) -> Result<Vec<MailEvent>, Unreadable> {
-        let detail: Detail = json::read(body).map_err(Unreadable)?;
+        let detail: Detail = json::read(body)?;
         Ok(event(detail, received_at).into_iter().collect())
     }
 }

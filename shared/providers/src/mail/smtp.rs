@@ -67,7 +67,7 @@ fn set_up(setup: &MailSetup<'_>) -> Result<Box<dyn Mailer>, MailSetupError> {
         Some("xoauth2") => Some(Tokens::new(&token_base(setup)?, SCOPE)?),
         Some(_) => return Err(wrong("SMTP_AUTH", "password or xoauth2 is expected")),
     };
-    let tls = TlsParameters::builder(host.clone()).build().map_err(|e| MailSetupError::Relay(describe(&e)))?;
+    let tls = TlsParameters::builder(host.clone()).build().map_err(|e| MailSetupError::Relay(describe(&e).into()))?;
     let hello = ClientId::Domain("hiring-integrations.invalid".to_owned());
     Ok(Box::new(Relay { host, port, implicit, tls, hello, tokens }))
 }
@@ -107,7 +107,7 @@ impl Relay {
         timeout: Duration,
         now: Timestamp,
     ) -> Result<AsyncSmtpConnection, MailError> {
-        let unreachable = |error: SmtpError| MailError::Unreachable(describe(&error));
+        let unreachable = |error: SmtpError| MailError::Unreachable(describe(&error).into());
         let tls = self.implicit.then(|| self.tls.clone());
         let server = (self.host.as_str(), self.port);
         let connecting = AsyncSmtpConnection::connect_tokio1(server, Some(timeout), &self.hello, tls, None);
@@ -125,7 +125,7 @@ impl Relay {
                 let words = describe(&error);
                 // A cached token may have been revoked before its time: the next attempt has a new one.
                 let withdrawn = self.tokens.as_ref().is_some_and(|tokens| tokens.refused(now));
-                Err(if withdrawn { MailError::NotSent(words) } else { MailError::Stopped(words) })
+                Err(if withdrawn { MailError::NotSent(words.into()) } else { MailError::Stopped(words.into()) })
             }
             Err(error) => Err(unreachable(error)),
         }
@@ -138,7 +138,7 @@ impl Relay {
         now: Timestamp,
     ) -> Result<Credentials, MailError> {
         let [username, password] = secrets else {
-            return Err(MailError::NotSent("there are no credentials for the relay".to_owned()));
+            return Err(MailError::NotSent("there are no credentials for the relay".into()));
         };
         let secret = match &self.tokens {
             None => password.clone(),
@@ -161,7 +161,7 @@ impl Relay {
             let credentials = self.credentials(secrets, timeout / 2, now).await?;
             self.open(credentials, timeout / 2, now).await
         };
-        let late = |_| MailError::Unreachable("the relay did not let us in in time".to_owned());
+        let late = |_| MailError::Unreachable("the relay did not let us in in time".into());
         let mut connection = tokio::time::timeout(timeout / 2, getting_in).await.map_err(late)??;
         let result = hand_over(&mut connection, &envelope, &message, timeout.saturating_sub(begin.elapsed())).await;
         // The message's fate is known; a failed farewell changes nothing.
@@ -187,14 +187,16 @@ async fn hand_over(
     };
     match tokio::time::timeout(timeout, announcing).await {
         Ok(Ok(_)) => {}
-        Ok(Err(error)) => return Err(answered(&error).unwrap_or_else(|| MailError::Unreachable(describe(&error)))),
-        Err(_) => return Err(MailError::Unreachable("the relay did not take the envelope in time".to_owned())),
+        Ok(Err(error)) => {
+            return Err(answered(&error).unwrap_or_else(|| MailError::Unreachable(describe(&error).into())));
+        }
+        Err(_) => return Err(MailError::Unreachable("the relay did not take the envelope in time".into())),
     }
     let handing_over = connection.message(message);
     match tokio::time::timeout(timeout.saturating_sub(begin.elapsed()), handing_over).await {
         Ok(Ok(reply)) => Ok(Accepted { provider_message_id: last_line(&reply) }),
-        Ok(Err(error)) => Err(answered(&error).unwrap_or_else(|| MailError::Unknown(describe(&error)))),
-        Err(_) => Err(MailError::Unknown("the relay did not answer the message in time".to_owned())),
+        Ok(Err(error)) => Err(answered(&error).unwrap_or_else(|| MailError::Unknown(describe(&error).into()))),
+        Err(_) => Err(MailError::Unknown("the relay did not answer the message in time".into())),
     }
 }
 
@@ -219,9 +221,9 @@ impl Mailer for Relay {
 fn answered(error: &SmtpError) -> Option<MailError> {
     // A client error occurs before anything is sent, for example for an address that this relay cannot accept.
     if error.is_permanent() || error.is_client() {
-        Some(MailError::Rejected(describe(error)))
+        Some(MailError::Rejected(describe(error).into()))
     } else if error.is_transient() {
-        Some(MailError::NotSent(describe(error)))
+        Some(MailError::NotSent(describe(error).into()))
     } else {
         None
     }

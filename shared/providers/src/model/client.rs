@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::model::mock;
-use crate::model::port::{Generated, ModelApi, ModelError, ModelRequest, Prompt};
+use crate::model::port::{Generated, ModelApi, ModelError, Prompt};
 use crate::transport::access::ModelAccess;
 use crate::transport::http::{Outbound, SendError};
 
@@ -63,7 +63,7 @@ impl ModelClient {
         match &self.access {
             ModelAccess::Mock => Ok(mock::answer(prompt)),
             ModelAccess::Live(base) | ModelAccess::Simulator(base) => {
-                let key = key.ok_or_else(|| ModelError::Refused("there is no API key".to_owned()))?;
+                let key = key.ok_or_else(|| ModelError::Refused("there is no API key".into()))?;
                 self.generate_over_http(base, prompt, key, timeout, now).await
             }
         }
@@ -77,11 +77,10 @@ impl ModelClient {
         timeout: Duration,
         now: Timestamp,
     ) -> Result<Generated, ModelError> {
-        let ModelRequest { url, headers, body } = self.api.request(base, prompt, key, timeout)?;
-        let request = self.http.client().post(url).headers(headers).json(&body);
+        let request = self.api.request(base, prompt, key, timeout)?;
         match self.http.send(request, timeout).await {
             Ok(reply) => self.api.read(&reply, now),
-            Err(SendError::NotSent(detail) | SendError::NoReply(detail)) => Err(ModelError::Unavailable(detail)),
+            Err(SendError::NotSent(cause) | SendError::NoReply(cause)) => Err(ModelError::Unavailable(cause)),
         }
     }
 }

@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderValue, StatusCode};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -17,9 +17,9 @@ use serde_json::Value;
 use url::Url;
 
 use crate::info::ProviderInfo;
-use crate::model::port::{Generated, ModelApi, ModelError, ModelProvider, ModelRequest, Prompt};
-use crate::transport::http::Reply;
-use crate::transport::json;
+use crate::model::port::{Generated, ModelApi, ModelError, ModelProvider, Prompt};
+use crate::transport::http::{HttpRequest, Reply};
+use crate::transport::json::{self, InvalidJson};
 
 pub(super) const INFO: ProviderInfo = ProviderInfo {
     id: "gemini",
@@ -51,16 +51,13 @@ impl ModelApi for Gemini {
         prompt: &Prompt,
         key: &SecretString,
         timeout: Duration,
-    ) -> Result<ModelRequest, ModelError> {
-        let refused = |what: &str| ModelError::Refused(format!("{what} cannot be sent"));
-        let url = format!("{}/v1beta/models/{}:generateContent", base.as_str().trim_end_matches('/'), prompt.model);
-        let url = Url::parse(&url).map_err(|_| refused("the model's name"))?;
-        let mut key = HeaderValue::from_str(key.expose_secret()).map_err(|_| refused("the API key"))?;
-        key.set_sensitive(true);
-        let mut headers = HeaderMap::new();
-        headers.insert("x-goog-api-key", key);
-        headers.insert("x-server-timeout", HeaderValue::from(timeout.as_secs().max(1)));
-        Ok(ModelRequest { url, headers, body: body(prompt) })
+    ) -> Result<HttpRequest, ModelError> {
+        let path = format!("/v1beta/models/{}:generateContent", prompt.model);
+        let request = HttpRequest::json(base, &path, &body(prompt));
+        let request = request.and_then(|request| request.with_secret("x-goog-api-key", key.expose_secret()));
+        let mut request = request.map_err(|error| ModelError::Refused(error.into()))?;
+        request.headers.insert("x-server-timeout", HeaderValue::from(timeout.as_secs().max(1)));
+        Ok(request)
     }
 
     fn read(&self, reply: &Reply, now: Timestamp) -> Result<Generated, ModelError> {
@@ -83,7 +80,7 @@ fn body(prompt: &Prompt) -> Value {
 
 fn read_answer(body: &[u8]) -> Result<Generated, ModelError> {
     let Answer { candidates, prompt_feedback, usage_metadata, model_version } =
-        json::read(body).map_err(ModelError::Malformed)?;
+        json::read(body).map_err(|error| ModelError::Malformed(error.into()))?;
     let Some(candidate) = candidates.into_iter().next() else {
         let reason = prompt_feedback.and_then(|f| f.block_reason).unwrap_or_else(|| "no reason given".to_owned());
         return Err(ModelError::PromptBlocked(reason));
@@ -92,7 +89,9 @@ fn read_answer(body: &[u8]) -> Result<Generated, ModelError> {
     match finish.as_str() {
         "STOP" | "" => {}
         "MAX_TOKENS" => return Err(ModelError::CutOff),
-        "MALFORMED_RESPONSE" | "OTHER" => return Err(ModelError::Malformed(format!("the answer ended with {finish}"))),
+        "MALFORMED_RESPONSE" | "OTHER" => {
+            return Err(ModelError::Malformed(format!("the answer ended with {finish}").into()));
+        }
         // SAFETY, RECITATION, PROHIBITED_CONTENT and whatever joins them: the model will not say it.
         _ => return Err(ModelError::AnswerBlocked(finish)),
     }
@@ -100,10 +99,9 @@ fn read_answer(body: &[u8]) -> Result<Generated, ModelError> {
     let text: String =
         parts.into_iter().filter(|part| part.thought != Some(true)).filter_map(|part| part.text).collect();
     if text.trim().is_empty() {
-        return Err(ModelError::Malformed("the answer is empty".to_owned()));
+        return Err(ModelError::Malformed("the answer is empty".into()));
     }
-    let value =
-        json::read(text.as_bytes()).map_err(|e| ModelError::Malformed(format!("the answer is not JSON: {e}")))?;
+    let value = json::read(text.as_bytes()).map_err(|error| ModelError::Malformed(NotJson(error).into()))?;
     let usage = usage_metadata.unwrap_or_default();
     Ok(Generated {
         value,
@@ -112,6 +110,11 @@ fn read_answer(body: &[u8]) -> Result<Generated, ModelError> {
         output_tokens: usage.candidates_token_count.saturating_add(usage.thoughts_token_count),
     })
 }
+
+/// An answer that was to be JSON.
+#[derive(Debug, thiserror::Error)]
+#[error("the answer is not JSON")]
+struct NotJson(#[source] InvalidJson);
 
 fn read_error(reply: &Reply, now: Timestamp) -> ModelError {
     // The error may be a single object or in an array of one, and may be no JSON at all. The array is parsed first,
@@ -131,10 +134,10 @@ fn read_error(reply: &Reply, now: Timestamp) -> ModelError {
             } else {
                 requested.or_else(|| reply.retry_after(now)).unwrap_or_default()
             };
-            ModelError::RateLimited { wait, detail: said }
+            ModelError::RateLimited { wait, cause: said.into() }
         }
-        408 | 500 | 502 | 503 | 504 => ModelError::Unavailable(said),
-        _ => ModelError::Refused(said),
+        408 | 500 | 502 | 503 | 504 => ModelError::Unavailable(said.into()),
+        _ => ModelError::Refused(said.into()),
     }
 }
 
@@ -233,6 +236,7 @@ struct Violation {
 mod tests {
     use super::*;
     use bytes::Bytes;
+    use http::HeaderMap;
 
     fn check(status: u16, body: &str) -> Result<Generated, ModelError> {
         let reply = Reply {

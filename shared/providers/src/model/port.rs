@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use http::HeaderMap;
 use jiff::Timestamp;
 use secrecy::SecretString;
 use serde_json::Value;
 use url::Url;
 
+use crate::cause::Cause;
 use crate::info::ProviderInfo;
-use crate::transport::http::Reply;
+use crate::transport::http::{HttpRequest, Reply};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prompt {
@@ -49,22 +49,23 @@ pub enum ModelError {
     #[error("ask the model: the answer was cut off at the token limit")]
     CutOff,
     /// A quota is used up.
-    #[error("ask the model: {detail}")]
+    #[error("ask the model")]
     RateLimited {
         /// The least wait that the provider names; zero when it names none.
         wait: Duration,
         /// The provider's own words.
-        detail: String,
+        #[source]
+        cause: Cause,
     },
     /// The provider does not respond or failed.
-    #[error("ask the model: {0}")]
-    Unavailable(String),
+    #[error("ask the model")]
+    Unavailable(#[source] Cause),
     /// The request or the key is wrong; only a change on our side helps.
-    #[error("ask the model: refused: {0}")]
-    Refused(String),
+    #[error("ask the model: refused")]
+    Refused(#[source] Cause),
     /// The reply does not have the documented shape.
-    #[error("ask the model: {0}")]
-    Malformed(String),
+    #[error("ask the model")]
+    Malformed(#[source] Cause),
 }
 
 /// Whether to repeat a request.
@@ -102,15 +103,6 @@ impl ModelError {
     }
 }
 
-/// A request to a model.
-#[derive(Debug)]
-pub struct ModelRequest {
-    pub url: Url,
-    /// With which headers; the key among them is marked sensitive.
-    pub headers: HeaderMap,
-    pub body: Value,
-}
-
 /// A model provider as the registry lists it.
 pub struct ModelProvider {
     pub info: ProviderInfo,
@@ -134,7 +126,7 @@ pub trait ModelApi: Sync {
         prompt: &Prompt,
         key: &SecretString,
         timeout: Duration,
-    ) -> Result<ModelRequest, ModelError>;
+    ) -> Result<HttpRequest, ModelError>;
 
     /// Reads a reply.
     ///

@@ -39,8 +39,12 @@ pub enum AccessError {
     #[error("use the host `{0}`: it is none of the provider's")]
     Host(String),
     /// A base URL of this crate is wrong.
-    #[error("build the base URL `{0}`")]
-    Base(String),
+    #[error("build the base URL `{url}`")]
+    Base {
+        url: String,
+        #[source]
+        cause: url::ParseError,
+    },
 }
 
 /// Decides about the access to the model: live in production and only there; elsewhere a simulator on this machine when
@@ -160,7 +164,7 @@ pub fn mail_may_be_logged(stage: Stage, id: &'static str) -> Result<(), AccessEr
 }
 
 fn base(text: &str) -> Result<Url, AccessError> {
-    Url::parse(text).map_err(|_| AccessError::Base(text.to_owned()))
+    Url::parse(text).map_err(|cause| AccessError::Base { url: text.to_owned(), cause })
 }
 
 fn loopback(text: &str, id: &str) -> Result<Url, AccessError> {

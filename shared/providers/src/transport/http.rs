@@ -1,17 +1,25 @@
 //! The one way out over HTTP: one client a process, no redirects, no retries, a limit on time and size.
 
+use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Method, StatusCode, header};
+use http::header::InvalidHeaderValue;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use jiff::Timestamp;
+use serde_json::Value;
 use url::Url;
+
+use crate::cause::Cause;
 
 /// The longest wait for a connection.
 const CONNECT: Duration = Duration::from_secs(3);
 /// Largest reply that is read: a page of an ATS is far smaller.
 const LARGEST_REPLY: usize = 8 * 1024 * 1024;
+
+/// The type of a form's body.
+pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
 
 /// A request to be sent.
 #[derive(Clone)]
@@ -35,6 +43,67 @@ impl fmt::Debug for HttpRequest {
     }
 }
 
+/// Why a request cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RequestError {
+    #[error("the provider's address is none")]
+    Url(#[source] url::ParseError),
+    #[error("the API key cannot be sent")]
+    Secret(#[source] InvalidHeaderValue),
+}
+
+impl HttpRequest {
+    /// A request without headers and body.
+    pub(crate) fn new(method: Method, url: Url) -> Self {
+        Self { method, url, headers: HeaderMap::new(), body: Bytes::new() }
+    }
+
+    /// A GET of JSON from a path below a base, with a query.
+    pub(crate) fn get(base: &Url, path: &str, query: &[(&str, &str)]) -> Result<Self, RequestError> {
+        let mut request = Self::new(Method::GET, below(base, path)?).accepting_json();
+        if !query.is_empty() {
+            request.url.query_pairs_mut().extend_pairs(query);
+        }
+        Ok(request)
+    }
+
+    /// A POST of JSON to a path below a base.
+    pub(crate) fn json(base: &Url, path: &str, body: &Value) -> Result<Self, RequestError> {
+        let request = Self::new(Method::POST, below(base, path)?).accepting_json();
+        Ok(request.with_body("application/json", body.to_string().into()))
+    }
+
+    /// A POST of a form to a path below a base.
+    pub(crate) fn form(base: &Url, path: &str, fields: &[(&str, &str)]) -> Result<Self, RequestError> {
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let request = Self::new(Method::POST, below(base, path)?).accepting_json();
+        Ok(request.with_body(FORM, body.into()))
+    }
+
+    /// The same with a body of that type.
+    pub(crate) fn with_body(mut self, content_type: &'static str, body: Bytes) -> Self {
+        self.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        Self { body, ..self }
+    }
+
+    /// The same with a header that no log may show.
+    pub(crate) fn with_secret(mut self, name: &'static str, value: &str) -> Result<Self, RequestError> {
+        let mut value = HeaderValue::from_str(value).map_err(RequestError::Secret)?;
+        value.set_sensitive(true);
+        self.headers.insert(name, value);
+        Ok(self)
+    }
+
+    fn accepting_json(mut self) -> Self {
+        self.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        self
+    }
+}
+
+fn below(base: &Url, path: &str) -> Result<Url, RequestError> {
+    Url::parse(&format!("{}{path}", base.as_str().trim_end_matches('/'))).map_err(RequestError::Url)
+}
+
 /// The client that all providers share.
 #[derive(Debug, Clone)]
 pub struct Outbound {
@@ -53,11 +122,11 @@ pub struct Reply {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
     /// No connection: the provider certainly did nothing.
-    #[error("connect: {0}")]
-    NotSent(String),
+    #[error("connect")]
+    NotSent(#[source] Cause),
     /// Sent, and then no whole reply: the provider may have acted.
-    #[error("read the reply: {0}")]
-    NoReply(String),
+    #[error("read the reply")]
+    NoReply(#[source] Cause),
 }
 
 impl Outbound {
@@ -71,32 +140,26 @@ impl Outbound {
             .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("hiring-integrations/", env!("CARGO_PKG_VERSION")))
             .build()
-            .map_err(|e| SendError::NotSent(describe(&e)))?;
+            .map_err(|error| SendError::NotSent(TransferError::from(error).into()))?;
         Ok(Self { client })
-    }
-
-    /// The client, to build a request with.
-    #[must_use]
-    pub fn client(&self) -> &reqwest::Client {
-        &self.client
     }
 
     /// Sends one request and reads the reply, within `timeout`.
     ///
     /// # Errors
     /// When there is no whole reply within the time or the size.
-    pub async fn send(&self, request: reqwest::RequestBuilder, timeout: Duration) -> Result<Reply, SendError> {
-        let mut response = request.timeout(timeout).send().await.map_err(|e| {
-            if e.is_connect() || e.is_builder() {
-                SendError::NotSent(describe(&e))
-            } else {
-                SendError::NoReply(describe(&e))
-            }
+    pub async fn send(&self, request: HttpRequest, timeout: Duration) -> Result<Reply, SendError> {
+        let HttpRequest { method, url, headers, body } = request;
+        let request = self.client.request(method, url).headers(headers).body(body);
+        let no_reply = |error: reqwest::Error| SendError::NoReply(TransferError::from(error).into());
+        let mut response = request.timeout(timeout).send().await.map_err(|error| {
+            let not_sent = error.is_connect() || error.is_builder();
+            if not_sent { SendError::NotSent(TransferError::from(error).into()) } else { no_reply(error) }
         })?;
         let mut body = BytesMut::new();
-        while let Some(chunk) = response.chunk().await.map_err(|e| SendError::NoReply(describe(&e)))? {
+        while let Some(chunk) = response.chunk().await.map_err(no_reply)? {
             if body.len() + chunk.len() > LARGEST_REPLY {
-                return Err(SendError::NoReply(format!("the reply is larger than {LARGEST_REPLY} bytes")));
+                return Err(SendError::NoReply(format!("the reply is larger than {LARGEST_REPLY} bytes").into()));
             }
             body.extend_from_slice(&chunk);
         }
@@ -105,20 +168,30 @@ impl Outbound {
 
     /// Opens a connection to a host, in INIT. The response does not matter.
     pub async fn preconnect(&self, base: &Url) {
-        let _ignored = self.send(self.client.head(base.clone()), Duration::from_secs(1)).await;
+        let _ignored = self.send(HttpRequest::new(Method::HEAD, base.clone()), Duration::from_secs(1)).await;
     }
 }
 
-/// An error with its causes and without its URL, which may hold a secret.
-fn describe(error: &reqwest::Error) -> String {
-    let mut text = if error.is_timeout() { "timed out".to_owned() } else { "the connection failed".to_owned() };
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
+/// A transfer that failed. It says so in words of its own and leaves out the URL, which may hold a secret.
+#[derive(Debug)]
+struct TransferError(reqwest::Error);
+
+impl From<reqwest::Error> for TransferError {
+    fn from(error: reqwest::Error) -> Self {
+        Self(error.without_url())
     }
-    text
+}
+
+impl fmt::Display for TransferError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_timeout() { "timed out" } else { "the connection failed" })
+    }
+}
+
+impl Error for TransferError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source()
+    }
 }
 
 impl Reply {

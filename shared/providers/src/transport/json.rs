@@ -2,11 +2,17 @@
 
 use serde::de::DeserializeOwned;
 
+/// JSON that cannot be read: what is wrong and where, without any value of it. Errors are logged and shown, and values are
+/// personal data.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct InvalidJson(String);
+
 /// Reads JSON bytes.
 ///
 /// # Errors
-/// A sentence without any value of the JSON: errors are logged and displayed, and values are personal data.
-pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+/// When they do not have the wanted shape.
+pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, InvalidJson> {
     serde_json::from_slice(bytes).map_err(|error| without_values(&error))
 }
 
@@ -14,13 +20,13 @@ pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
 ///
 /// # Errors
 /// As [`read`].
-pub(crate) fn read_value<T: DeserializeOwned>(value: serde_json::Value) -> Result<T, String> {
+pub(crate) fn read_value<T: DeserializeOwned>(value: serde_json::Value) -> Result<T, InvalidJson> {
     serde_json::from_value(value).map_err(|error| without_values(&error))
 }
 
-fn without_values(error: &serde_json::Error) -> String {
+fn without_values(error: &serde_json::Error) -> InvalidJson {
     let text = error.to_string();
-    match (text.split_once(": "), text.rsplit_once(", expected ")) {
+    InvalidJson(match (text.split_once(": "), text.rsplit_once(", expected ")) {
         (Some((kind, _)), Some((_, expected))) if kind.starts_with("invalid ") => {
             format!("{kind}, expected {expected}")
         }
@@ -30,6 +36,12 @@ fn without_values(error: &serde_json::Error) -> String {
             format!("a value cannot be read at line {} column {}", error.line(), error.column())
         }
         _ => text,
+    })
+}
+
+impl From<InvalidJson> for String {
+    fn from(InvalidJson(text): InvalidJson) -> Self {
+        text
     }
 }
 
@@ -54,7 +66,7 @@ mod tests {
             (r#"{"id":-5,"at":"x"}"#, "expected u64"),
             ("Jane", "line 1"),
         ] {
-            let error = read::<Row>(json.as_bytes()).expect_err("refused");
+            let error = read::<Row>(json.as_bytes()).expect_err("refused").to_string();
             assert!(error.contains(wanted), "{json}: {error}");
             assert!(!error.contains("Jane") && !error.contains("Smith") && !error.contains("-5"), "{json}: {error}");
         }

@@ -1,6 +1,6 @@
 //! Access tokens of Google's kind (RFC 6749, 7523): by a refresh token or by a service account's own signature.
 //!
-//! A token is fetched before anything is sent with it, so that no failure here leaves it open whether a mail went out. It is
+//! A token is fetched before anything is sent with it, so that no failure here leaves it open whether that went out. It is
 //! kept until shortly before it expires, and while one task of this process fetches a new one the others wait for it. Where
 //! the secrets are sent to is the deployment's to say: what a credentials file names must be the same address.
 
@@ -11,7 +11,7 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use http::StatusCode;
+use http::{Method, StatusCode};
 use jiff::{SignedDuration, Timestamp};
 use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject as _;
@@ -21,10 +21,9 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
-use crate::mail::port::{LONGEST_WAIT, MailError};
-use crate::transport::http::excerpt;
-use crate::transport::http::{Outbound, Reply};
-use crate::transport::json;
+use crate::cause::Cause;
+use crate::transport::http::{FORM, HttpRequest, Outbound, Reply, SendError, excerpt};
+use crate::transport::json::{self, InvalidJson};
 
 /// Where Google gives out tokens.
 pub(crate) const GOOGLE: &str = "https://oauth2.googleapis.com";
@@ -38,7 +37,7 @@ const SETTLED: SignedDuration = SignedDuration::from_secs(60);
 /// For how long a service account's statement is good: an hour is the most that Google takes.
 const STATEMENT: SignedDuration = SignedDuration::from_secs(3_595);
 
-/// The tokens of one deployment's mail account.
+/// The tokens of one account of the deployment.
 pub(crate) struct Tokens {
     endpoint: Url,
     scope: &'static str,
@@ -49,6 +48,31 @@ pub(crate) struct Tokens {
     /// Held by the one that fetches.
     fetching: tokio::sync::Mutex<()>,
 }
+
+/// Why there is no access token. Completes "failed to …".
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum TokenError {
+    /// The server wants to be asked later.
+    #[error("fetch an access token")]
+    Later {
+        /// What to wait at least; zero when the server did not say it.
+        wait: Duration,
+        /// What the server says.
+        #[source]
+        cause: Cause,
+    },
+    /// The server did not answer, or not as documented; a later try may succeed.
+    #[error("fetch an access token")]
+    Unreachable(#[source] Cause),
+    /// The credentials cannot be used or are not accepted: nothing helps before a person acts.
+    #[error("fetch an access token: the credentials were refused")]
+    Refused(#[source] Cause),
+}
+
+/// The credentials are something else than a file as Google issues it.
+#[derive(Debug, thiserror::Error)]
+#[error("the credentials are no credentials file of Google")]
+struct NoCredentialsFile(#[source] InvalidJson);
 
 struct CachedToken {
     /// Hash of the credentials that it was fetched with: when they are replaced, it is none of theirs.
@@ -71,7 +95,7 @@ enum Credentials {
     ServiceAccount {
         client_email: String,
         private_key: String,
-        /// The mailbox in whose name mail is sent.
+        /// The account in whose name the token is used.
         subject: String,
         private_key_id: Option<String>,
         token_uri: Option<String>,
@@ -97,9 +121,9 @@ impl Tokens {
     ///
     /// # Errors
     /// When there is no HTTP client, or `base` is none.
-    pub(crate) fn new(base: &Url, scope: &'static str) -> Result<Self, crate::transport::http::SendError> {
+    pub(crate) fn new(base: &Url, scope: &'static str) -> Result<Self, SendError> {
         let endpoint = Url::parse(&format!("{}{PATH}", base.as_str().trim_end_matches('/')));
-        let endpoint = endpoint.map_err(|e| crate::transport::http::SendError::NotSent(e.to_string()))?;
+        let endpoint = endpoint.map_err(|error| SendError::NotSent(error.into()))?;
         Ok(Self {
             endpoint,
             scope,
@@ -113,19 +137,19 @@ impl Tokens {
     /// A token that is good at `now`, within `timeout`.
     ///
     /// # Errors
-    /// Never [`MailError::Unknown`]: nothing was sent yet.
+    /// When the server gives none, or the credentials are refused.
     pub(crate) async fn token(
         &self,
         credentials: &SecretString,
         timeout: Duration,
         now: Timestamp,
-    ) -> Result<SecretString, MailError> {
+    ) -> Result<SecretString, TokenError> {
         let of = Sha256::digest(credentials.expose_secret()).into();
         if let Some(token) = self.cached(of, now) {
             return Ok(token);
         }
         let begin = Instant::now();
-        let late = |_| MailError::Unreachable("the access token did not come in time".to_owned());
+        let late = |_| TokenError::Unreachable("it did not come in time".into());
         let _held = tokio::time::timeout(timeout, self.fetching.lock()).await.map_err(late)?;
         // Somebody else may have fetched it meanwhile.
         if let Some(token) = self.cached(of, now) {
@@ -162,20 +186,22 @@ impl Tokens {
         self.cached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn fetch(&self, credentials: &SecretString, timeout: Duration, now: Timestamp) -> Result<Granted, MailError> {
-        let form = self.form(credentials, now).map_err(MailError::Stopped)?;
-        let request = self.http.client().post(self.endpoint.clone());
-        let request = request
-            .header(http::header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .body(form.expose_secret().to_owned());
+    async fn fetch(
+        &self,
+        credentials: &SecretString,
+        timeout: Duration,
+        now: Timestamp,
+    ) -> Result<Granted, TokenError> {
+        let form = self.form(credentials, now).map_err(TokenError::Refused)?;
+        let request = HttpRequest::new(Method::POST, self.endpoint.clone());
+        let request = request.with_body(FORM, form.expose_secret().to_owned().into());
         let reply = self.http.send(request, timeout).await;
-        read(&reply.map_err(|error| MailError::Unreachable(format!("no access token: {error}")))?, now)
+        read(&reply.map_err(|error| TokenError::Unreachable(error.into()))?, now)
     }
 
     /// The form that asks for a token.
-    fn form(&self, credentials: &SecretString, now: Timestamp) -> Result<SecretString, String> {
-        let credentials: Credentials = json::read(credentials.expose_secret().as_bytes())
-            .map_err(|error| format!("the credentials are no credentials file of Google: {error}"))?;
+    fn form(&self, credentials: &SecretString, now: Timestamp) -> Result<SecretString, Cause> {
+        let credentials: Credentials = json::read(credentials.expose_secret().as_bytes()).map_err(NoCredentialsFile)?;
         let mut form = url::form_urlencoded::Serializer::new(String::new());
         match credentials {
             Credentials::AuthorizedUser { client_id, client_secret, refresh_token, token_uri } => {
@@ -236,24 +262,23 @@ fn signature(private_key: &str, text: &[u8]) -> Result<Vec<u8>, String> {
 }
 
 /// Reads the reply of the token server.
-fn read(reply: &Reply, now: Timestamp) -> Result<Granted, MailError> {
+fn read(reply: &Reply, now: Timestamp) -> Result<Granted, TokenError> {
     if reply.status == StatusCode::OK {
-        return json::read(&reply.body).map_err(|e| MailError::Unreachable(format!("no access token: 200, and {e}")));
+        return json::read(&reply.body).map_err(|error| TokenError::Unreachable(format!("200, and {error}").into()));
     }
     let Refused { error, error_description } = json::read(&reply.body).unwrap_or_default();
     let words = excerpt(&format!("{} {error}: {error_description}", reply.status.as_u16()));
     Err(match (reply.status, error.as_str()) {
-        (_, "invalid_grant") => MailError::Stopped(format!(
-            "no access token: consent must be given again, or the key was withdrawn: {words}"
-        )),
+        (_, "invalid_grant") => {
+            TokenError::Refused(format!("consent must be given again, or the key was withdrawn: {words}").into())
+        }
         (StatusCode::TOO_MANY_REQUESTS, _) => {
-            let wait = reply.retry_after(now).unwrap_or_default().min(LONGEST_WAIT);
-            MailError::Later { wait, detail: format!("no access token: {words}") }
+            TokenError::Later { wait: reply.retry_after(now).unwrap_or_default(), cause: words.into() }
         }
         (StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) => {
-            MailError::Stopped(format!("no access token: {words}"))
+            TokenError::Refused(words.into())
         }
-        _ => MailError::Unreachable(format!("no access token: {words}")),
+        _ => TokenError::Unreachable(words.into()),
     })
 }
 
@@ -282,7 +307,7 @@ mod tests {
             assert_eq!(form(extra).map(|form| form.expose_secret().to_owned()), Ok(wanted.to_owned()));
         }
         for other in ["https://evil.example/token", "http://oauth2.googleapis.com/token", ""] {
-            let refused = form(&format!(r#","token_uri":"{other}""#)).map(|_| ()).expect_err("refused");
+            let refused = form(&format!(r#","token_uri":"{other}""#)).map(|_| ()).expect_err("refused").to_string();
             assert!(refused.contains("token_uri") && !refused.contains("r-1"), "{refused}");
         }
     }
@@ -297,7 +322,7 @@ mod tests {
             service,
         ] {
             let refused = tokens().form(&text.into(), Timestamp::UNIX_EPOCH).map(|_| ()).expect_err("refused");
-            assert!(!refused.contains("verysecret"), "{refused}");
+            assert!(!format!("{refused:?}").contains("verysecret"), "{refused:?}");
         }
     }
 
@@ -323,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn no_failure_before_the_mail_is_unknown() {
+    fn a_refusal_says_whether_a_person_has_to_act() {
         let check = |status: u16, body: &str| {
             let status = StatusCode::from_u16(status).expect("status");
             let reply = Reply { status, headers: HeaderMap::new(), body: Bytes::copy_from_slice(body.as_bytes()) };
@@ -332,11 +357,14 @@ mod tests {
         assert_eq!(check(200, r#"{"access_token":"t","expires_in":3599,"token_type":"Bearer"}"#), Ok(3599));
         let withdrawn =
             check(400, r#"{"error":"invalid_grant","error_description":"Token has been expired or revoked."}"#);
-        assert!(matches!(&withdrawn, Err(MailError::Stopped(words)) if words.contains("consent")), "{withdrawn:?}");
-        assert!(matches!(check(401, r#"{"error":"invalid_client"}"#), Err(MailError::Stopped(_))));
-        assert!(matches!(check(429, "{}"), Err(MailError::Later { .. })));
+        assert!(
+            matches!(&withdrawn, Err(TokenError::Refused(words)) if words.to_string().contains("consent")),
+            "{withdrawn:?}"
+        );
+        assert!(matches!(check(401, r#"{"error":"invalid_client"}"#), Err(TokenError::Refused(_))));
+        assert!(matches!(check(429, "{}"), Err(TokenError::Later { .. })));
         for (status, body) in [(200, "{"), (500, ""), (503, "<html>"), (404, "")] {
-            assert!(matches!(check(status, body), Err(MailError::Unreachable(_))), "{status}");
+            assert!(matches!(check(status, body), Err(TokenError::Unreachable(_))), "{status}");
         }
     }
 }

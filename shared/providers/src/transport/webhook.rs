@@ -6,6 +6,9 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 
+use crate::cause::Cause;
+use crate::transport::json::InvalidJson;
+
 /// The delivery is not from who it claims to be from. Deliberately without a reason: from outside all refusals look the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("verify the delivery")]
@@ -13,8 +16,14 @@ pub struct NotAuthentic;
 
 /// A verified body does not have the documented shape. Completes "failed to …".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("read the event: {0}")]
-pub struct Unreadable(pub String);
+#[error("read the event")]
+pub struct Unreadable(#[source] pub Cause);
+
+impl From<InvalidJson> for Unreadable {
+    fn from(error: InvalidJson) -> Self {
+        Self(error.into())
+    }
+}
 
 /// An event, in the product's words.
 #[derive(Debug, Clone, PartialEq, Eq)]

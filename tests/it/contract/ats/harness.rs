@@ -130,10 +130,8 @@ impl Harness {
     }
 
     pub(crate) async fn send(&self, call: HttpRequest) -> Result<Reply, AtsError> {
-        let HttpRequest { method, url, headers, body } = call;
-        let request = self.http.client().request(method, url).headers(headers).body(body);
-        let sent = self.http.send(request, Duration::from_secs(10)).await;
-        sent.map_err(|error| AtsError::Unavailable(error.to_string()))
+        let sent = self.http.send(call, Duration::from_secs(10)).await;
+        sent.map_err(|error| AtsError::Unavailable(error.into()))
     }
 
     pub(crate) fn token_grant(&self) -> &'static dyn TokenGrant {

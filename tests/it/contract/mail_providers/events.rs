@@ -8,7 +8,6 @@ use domain::mail_event::MailEvent;
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use providers::mail::events::MailEventSource;
-use providers::mail::port::DeliveryLookup;
 use providers::transport::webhook::NotAuthentic;
 
 use super::lookups::{kinds, sent};
@@ -100,8 +99,8 @@ fn webhooks_verify_and_report_the_events_of_the_lookup() {
             let all = ["accepted", "deferred", "delivered", "complained", "bounced", "refused"];
             assert_eq!(kinds(&reported), all, "{}", provider.info.id);
             assert!(reported.iter().all(|event| event.reference == mail.reference && event.at > Timestamp::UNIX_EPOCH));
-            if bench.mailer.delivery_lookup() == DeliveryLookup::Supported {
-                let looked_up = bench.mailer.look_up(&sent(&mail), &[KEY.into()], PATIENT, Timestamp::now()).await;
+            if let Some(lookup) = bench.mailer.lookup() {
+                let looked_up = lookup.look_up(&sent(&mail), &[KEY.into()], PATIENT, Timestamp::now()).await;
                 let mut looked_up = looked_up.expect(provider.info.id);
                 for events in [&mut reported, &mut looked_up] {
                     events.sort_by(|one, two| one.id.cmp(&two.id));

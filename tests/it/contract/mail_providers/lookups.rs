@@ -2,13 +2,14 @@
 
 use domain::mail_event::{MailEvent, MailEventKind};
 use jiff::{SignedDuration, Timestamp};
-use providers::mail::port::{DeliveryLookup, LookupError, Sent};
+use providers::mail::port::{LookupError, Sent};
 
 use super::*;
 
 impl Bench {
     async fn look_up_with(&self, sent: &Sent, key: &str, timeout: Duration) -> Result<Vec<MailEvent>, LookupError> {
-        self.mailer.look_up(sent, &secrets(self.provider, key), timeout, Timestamp::now()).await
+        let lookup = self.mailer.lookup().expect("a lookup");
+        lookup.look_up(sent, &secrets(self.provider, key), timeout, Timestamp::now()).await
     }
 
     async fn look_up(&self, sent: &Sent) -> Result<Vec<MailEvent>, LookupError> {
@@ -21,7 +22,7 @@ async fn benches() -> Vec<Bench> {
     let mut found = Vec::new();
     for provider in providers_over_http() {
         let bench = Bench::of(provider).await;
-        if bench.mailer.delivery_lookup() == DeliveryLookup::Supported {
+        if bench.mailer.lookup().is_some() {
             found.push(bench);
         }
     }
@@ -153,8 +154,9 @@ fn a_failed_lookup_never_looks_like_an_unknown_mail() {
                 // By a client of its own: with a cached token, 401 could mean that the token was withdrawn, and not that these
                 // credentials may not look mails up.
                 let client = mailer(bench.provider, &bench.base, KEY);
+                let lookup = client.lookup().expect("a lookup");
                 let result =
-                    client.look_up(&sent(&mail), &secrets(bench.provider, KEY), PATIENT, Timestamp::now()).await;
+                    lookup.look_up(&sent(&mail), &secrets(bench.provider, KEY), PATIENT, Timestamp::now()).await;
                 let got = match &result {
                     Err(LookupError::Later { wait, .. }) if *wait == Duration::from_secs(17) => later,
                     Err(LookupError::NotAllowed(_)) => forbidden,
@@ -177,8 +179,11 @@ fn a_failed_lookup_never_looks_like_an_unknown_mail() {
             let wrong_key = bench.look_up_with(&sent(&mail), "invalid", PATIENT).await;
             assert!(matches!(wrong_key, Err(LookupError::NotAllowed(_))), "{id}: {wrong_key:?}");
             let unreachable = mailer(bench.provider, "http://127.0.0.1:9", KEY);
-            let refused =
-                unreachable.look_up(&sent(&mail), &secrets(bench.provider, KEY), PATIENT, Timestamp::now()).await;
+            let refused = unreachable
+                .lookup()
+                .expect("a lookup")
+                .look_up(&sent(&mail), &secrets(bench.provider, KEY), PATIENT, Timestamp::now())
+                .await;
             assert!(matches!(refused, Err(LookupError::Unreachable(_))), "{id}: {refused:?}");
         }
     });

@@ -13,7 +13,7 @@ pub(super) fn authorization(context: &Context<'_>) -> Result<HeaderValue, AtsErr
     let pair = SecretString::from(format!("{}:x", key.expose_secret()));
     let basic = SecretString::from(format!("Basic {}", BASE64_STANDARD.encode(pair.expose_secret())));
     let mut authorization = HeaderValue::from_str(basic.expose_secret())
-        .map_err(|_| AtsError::Unauthorised("the API key has signs that no header takes".to_owned()))?;
+        .map_err(|_| AtsError::Unauthorised("the API key has signs that no header takes".into()))?;
     authorization.set_sensitive(true);
     Ok(authorization)
 }

@@ -32,7 +32,7 @@ impl Cursor {
     }
 
     pub(super) fn parse(text: &str) -> Result<Self, AtsError> {
-        let strange = || AtsError::CursorExpired("the cursor is none of BambooHR's".to_owned());
+        let strange = || AtsError::CursorExpired("the cursor is none of BambooHR's".into());
         let page = |text: &str| text.parse().ok().filter(|page| (1..=MAX_PAGES).contains(page)).ok_or_else(strange);
         match text.split_once(':') {
             None if text == "check" => Ok(Self::Check),

@@ -12,8 +12,8 @@ use crate::transport::http::HttpRequest;
 /// A URL of applicant tracking; the segments may be anything.
 pub(super) fn url(context: &Context<'_>, segments: &[&str]) -> Result<Url, AtsError> {
     let base = context.hosts.url("api", "/api/v1/applicant_tracking");
-    let mut url = base.map_err(|error| AtsError::Refused(error.to_string()))?;
-    url.path_segments_mut().map_err(|()| AtsError::Refused("the API's URL has no path".to_owned()))?.extend(segments);
+    let mut url = base.map_err(|error| AtsError::Refused(error.into()))?;
+    url.path_segments_mut().map_err(|()| AtsError::Refused("the API's URL has no path".into()))?.extend(segments);
     Ok(url)
 }
 
@@ -29,7 +29,7 @@ pub(super) fn call(
     headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
     let mut sent = Bytes::new();
     if let Some((kind, body)) = body {
-        let kind = HeaderValue::from_str(kind).map_err(|error| AtsError::Refused(error.to_string()))?;
+        let kind = HeaderValue::from_str(kind).map_err(|error| AtsError::Refused(error.into()))?;
         headers.insert(header::CONTENT_TYPE, kind);
         sent = body;
     }

@@ -47,7 +47,7 @@ pub(super) fn page(context: &Context<'_>, cursor: Cursor, reply: &Reply) -> Resu
     }
     match cursor {
         Cursor::Check => {
-            json::read::<Vec<Value>>(&reply.body).map_err(AtsError::InvalidResponse)?;
+            json::read::<Vec<Value>>(&reply.body)?;
         }
         Cursor::Jobs(wanted) => jobs(context, &mut page, reply, wanted)?,
         Cursor::All(number) => {
@@ -59,11 +59,9 @@ pub(super) fn page(context: &Context<'_>, cursor: Cursor, reply: &Reply) -> Resu
             page.next = more.map_or(Next::End, |number| Next::MoreWhileNew(Cursor::Changed(number).text()));
         }
         Cursor::Application(wanted) => {
-            let body: Value = json::read(&reply.body).map_err(AtsError::InvalidResponse)?;
+            let body: Value = json::read(&reply.body)?;
             if id(body.get("id")).as_ref() != Some(&wanted) {
-                return Err(AtsError::InvalidResponse(
-                    "another application was answered than was asked for".to_owned(),
-                ));
+                return Err(AtsError::InvalidResponse("another application was answered than was asked for".into()));
             }
             application(context, &mut page, body);
         }
@@ -92,17 +90,17 @@ pub(super) fn refused(context: &Context<'_>, reply: &Reply, reported: bool) -> O
             AtsError::RateLimited { wait, stated: true }
         }
         (StatusCode::TOO_MANY_REQUESTS, None) => AtsError::RateLimited { wait: WAIT, stated: false },
-        (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) => AtsError::Unauthorised(words),
-        (StatusCode::REQUEST_TIMEOUT, _) => AtsError::Unavailable(words),
-        (other, _) if other.is_server_error() => AtsError::Unavailable(words),
-        _ => AtsError::Refused(words),
+        (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) => AtsError::Unauthorised(words.into()),
+        (StatusCode::REQUEST_TIMEOUT, _) => AtsError::Unavailable(words.into()),
+        (other, _) if other.is_server_error() => AtsError::Unavailable(words.into()),
+        _ => AtsError::Refused(words.into()),
     })
 }
 
 /// A page of a list, with the number of the next one: counted here, since `nextPageUrl` could lead anywhere.
 pub(super) fn list(reply: &Reply, number: u32) -> Result<(Vec<Value>, Option<u32>), AtsError> {
-    let List { applications, pagination_complete } = json::read(&reply.body).map_err(AtsError::InvalidResponse)?;
-    let malformed = |text: &str| AtsError::InvalidResponse(text.to_owned());
+    let List { applications, pagination_complete } = json::read(&reply.body)?;
+    let malformed = |text: &str| AtsError::InvalidResponse(text.into());
     let rows = applications.ok_or_else(|| malformed("there is no list of applications"))?;
     let complete = pagination_complete.ok_or_else(|| malformed("it does not say whether there are more pages"))?;
     if complete || rows.is_empty() {
@@ -111,7 +109,9 @@ pub(super) fn list(reply: &Reply, number: u32) -> Result<(Vec<Value>, Option<u32
     let next = number.checked_add(1).filter(|next| *next <= MAX_PAGES);
     Ok((
         rows,
-        Some(next.ok_or_else(|| AtsError::InvalidResponse(format!("the list does not end after {MAX_PAGES} pages")))?),
+        Some(next.ok_or_else(|| {
+            AtsError::InvalidResponse(format!("the list does not end after {MAX_PAGES} pages").into())
+        })?),
     ))
 }
 
@@ -152,7 +152,7 @@ fn row<T: DeserializeOwned, O: IntoIterator<Item = Observation>>(
 
 /// The jobs; those that are wanted and not there are gone.
 fn jobs(context: &Context<'_>, page: &mut Page, reply: &Reply, wanted: Vec<String>) -> Result<(), AtsError> {
-    let rows: Vec<Value> = json::read(&reply.body).map_err(AtsError::InvalidResponse)?;
+    let rows: Vec<Value> = json::read(&reply.body)?;
     for body in rows {
         row(page, [(Kind::Job, id(body.get("id")))], body, |wire| mapping::job(context.origin, wire));
     }
@@ -320,7 +320,7 @@ pub(super) mod tests {
         }
         let mut explained = reply(400, &json!(""));
         explained.headers.insert("x-bamboohr-error-message", HeaderValue::from_static("sortBy is unknown"));
-        assert_eq!(list(&explained), Err(AtsError::Refused("400 sortBy is unknown".to_owned())));
+        assert_eq!(list(&explained), Err(AtsError::Refused("400 sortBy is unknown".into())));
     }
 
     #[test]

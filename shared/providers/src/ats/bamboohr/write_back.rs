@@ -51,7 +51,7 @@ fn step(text: &str) -> Result<Step<'_>, AtsError> {
 }
 
 fn invalid_step() -> AtsError {
-    AtsError::Refused("this change has no such step".to_owned())
+    AtsError::Refused("this change has no such step".into())
 }
 
 /// The status after a change, where it is known without a request.
@@ -86,7 +86,7 @@ impl WriteBack for BambooHr {
                 Step::First if target(context, change).is_none() => get(&["statuses"]),
                 Step::First | Step::Look(_) => get(&["applications", application]),
                 Step::Write(status) => {
-                    let none = || AtsError::Refused("a status of BambooHR is a number".to_owned());
+                    let none = || AtsError::Refused("a status of BambooHR is a number".into());
                     let status: u64 = status.parse().map_err(|_| none())?;
                     post(&["applications", application, "status"], &json!({"status": status}))
                 }
@@ -118,7 +118,7 @@ impl WriteBack for BambooHr {
             return Err(error);
         }
         if reply.status != StatusCode::OK {
-            return Err(AtsError::InvalidResponse(format!("{} was not expected", reply.status.as_u16())));
+            return Err(AtsError::InvalidResponse(format!("{} was not expected", reply.status.as_u16()).into()));
         }
         let touched = |id: &str| ChangeProgress::Done(vec![ObjectRef::new(Kind::Application, id)]);
         match (change, step(text)?) {
@@ -143,10 +143,10 @@ impl WriteBack for BambooHr {
                 is_submitted(reply, email, page.parse().map_err(|_| invalid_step())?)
             }
             (Change::Submit { .. }, Step::Write(_)) => {
-                let Made { candidate_id } = json::read(&reply.body).map_err(AtsError::InvalidResponse)?;
+                let Made { candidate_id } = json::read(&reply.body)?;
                 // It is the number of the application, whatever it is called.
                 let made = id(Some(&candidate_id));
-                made.map(|made| touched(&made)).ok_or_else(|| AtsError::InvalidResponse("it has no number".to_owned()))
+                made.map(|made| touched(&made)).ok_or_else(|| AtsError::InvalidResponse("it has no number".into()))
             }
         }
     }
@@ -154,7 +154,7 @@ impl WriteBack for BambooHr {
 
 /// Whether an application is where a change leads. A rejection for no reason is there with any rejection.
 fn is_applied(context: &Context<'_>, change: &Change, target: &str, reply: &Reply) -> Result<bool, AtsError> {
-    let application: Application = json::read(&reply.body).map_err(AtsError::InvalidResponse)?;
+    let application: Application = json::read(&reply.body)?;
     let Some(status) = application.status else { return Ok(false) };
     let rejected = mapping::status(context.settings, status.label.as_deref()) == ApplicationStatus::Rejected;
     let any = matches!(change, Change::Reject { reason: None, .. });
@@ -163,13 +163,13 @@ fn is_applied(context: &Context<'_>, change: &Change, target: &str, reply: &Repl
 
 /// The status that means a hire, or a rejection.
 fn rejection_status(context: &Context<'_>, change: &Change, reply: &Reply) -> Result<String, AtsError> {
-    let statuses: Vec<Status> = json::read(&reply.body).map_err(AtsError::InvalidResponse)?;
+    let statuses: Vec<Status> = json::read(&reply.body)?;
     let fits = |status: &Status| match change {
         Change::Hire { .. } => status.code.as_deref() == Some("HIRED"),
         _ => mapping::status(context.settings, status.name.as_deref()) == ApplicationStatus::Rejected,
     };
     let found = statuses.iter().find(|status| status.enabled != Some(false) && fits(status));
-    let none = || AtsError::Refused("this company has no status with that meaning".to_owned());
+    let none = || AtsError::Refused("this company has no status with that meaning".into());
     found.and_then(|status| id(Some(&status.id))).ok_or_else(none)
 }
 

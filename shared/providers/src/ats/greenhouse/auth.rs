@@ -25,14 +25,14 @@ const WINDOW_S: i64 = 60;
 pub(super) fn basic(user: &SecretString, password: &str) -> Result<HeaderValue, AtsError> {
     let pair = BASE64_STANDARD.encode(format!("{}:{password}", user.expose_secret()));
     let mut value = HeaderValue::try_from(format!("Basic {pair}"))
-        .map_err(|_| AtsError::Unauthorised("the credentials make no header".to_owned()))?;
+        .map_err(|_| AtsError::Unauthorised("the credentials make no header".into()))?;
     value.set_sensitive(true);
     Ok(value)
 }
 
 /// A URL at one of the hosts.
 pub(super) fn url(context: &Context<'_>, host: &str, path: &str) -> Result<url::Url, AtsError> {
-    context.hosts.url(host, path).map_err(|error| AtsError::Refused(error.to_string()))
+    Ok(context.hosts.url(host, path)?)
 }
 
 impl TokenGrant for Greenhouse {
@@ -41,7 +41,8 @@ impl TokenGrant for Greenhouse {
         match context.login {
             LoginMethod::ClientCredentials => {
                 let user = context.settings.get(USER);
-                let user = user.ok_or_else(|| AtsError::Refused(format!("this connection has no setting `{USER}`")))?;
+                let user =
+                    user.ok_or_else(|| AtsError::Refused(format!("this connection has no setting `{USER}`").into()))?;
                 form.append_pair("grant_type", "client_credentials").append_pair("sub", user);
             }
             LoginMethod::RefreshToken => {
@@ -49,7 +50,7 @@ impl TokenGrant for Greenhouse {
                 form.append_pair("grant_type", "refresh_token").append_pair("refresh_token", token.expose_secret());
             }
             LoginMethod::WebhookOnly | LoginMethod::ApiKey | LoginMethod::UserPassword => {
-                return Err(AtsError::Refused("this provider is not signed in to in that way".to_owned()));
+                return Err(AtsError::Refused("this provider is not signed in to in that way".into()));
             }
         }
         let secret = context.credentials.get("client_secret")?;
@@ -63,7 +64,7 @@ impl TokenGrant for Greenhouse {
     fn parse_token(&self, context: &Context<'_>, reply: &Reply) -> Result<TokenResponse, AtsError> {
         let now = context.now;
         if reply.status == StatusCode::OK {
-            let token: Token = json::read(&reply.body).map_err(AtsError::InvalidResponse)?;
+            let token: Token = json::read(&reply.body)?;
             // The expiry is stated by the provider's clock; what counts is how long that is from now.
             let stated = token.expires_at.map(|at| at.duration_since(responses::server_time(reply).unwrap_or(now)));
             let counted = token.expires_in.map(|seconds| SignedDuration::from_secs(i64::from(seconds)));
@@ -77,15 +78,17 @@ impl TokenGrant for Greenhouse {
         Err(match (reply.status, error.as_str(), context.login) {
             (StatusCode::TOO_MANY_REQUESTS, _, _) => responses::limited(reply, now, WINDOW_S),
             (_, "invalid_grant", LoginMethod::RefreshToken) => {
-                AtsError::ReauthorizationRequired(format!("{said}: invalid_grant"))
+                AtsError::ReauthorizationRequired(format!("{said}: invalid_grant").into())
             }
             (_, "invalid_grant", _) => {
-                AtsError::Unauthorised(format!("{said}: invalid_grant, is `{USER}` a site admin?"))
+                AtsError::Unauthorised(format!("{said}: invalid_grant, is `{USER}` a site admin?").into())
             }
             // Messages may repeat the client's id: only the known words are repeated.
-            (_, "invalid_client" | "unauthorized_client", _) => AtsError::Unauthorised(format!("{said}: {error}")),
+            (_, "invalid_client" | "unauthorized_client", _) => {
+                AtsError::Unauthorised(format!("{said}: {error}").into())
+            }
             (StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _, _) => {
-                AtsError::Unauthorised(said)
+                AtsError::Unauthorised(said.into())
             }
             _ => responses::failure(reply, now),
         })

@@ -86,7 +86,7 @@ impl<'a> Cursor<'a> {
     /// # Errors
     /// When it is none of this provider's.
     pub(super) fn parse(text: &'a str) -> Result<Self, AtsError> {
-        Self::read(text).ok_or_else(|| AtsError::Refused("this is no cursor of this provider".to_owned()))
+        Self::read(text).ok_or_else(|| AtsError::Refused("this is no cursor of this provider".into()))
     }
 
     fn read(text: &'a str) -> Option<Self> {

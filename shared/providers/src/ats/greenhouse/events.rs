@@ -96,7 +96,7 @@ pub(super) fn meaning(origin: &Origin, action: &str, payload: Value, at: Timesta
 
 fn read<T: DeserializeOwned>(mut payload: Value, name: &str) -> Result<T, String> {
     let inner = payload.get_mut(name).map(Value::take).ok_or_else(|| format!("missing field `payload.{name}`"))?;
-    json::read_value(inner)
+    Ok(json::read_value(inner)?)
 }
 
 fn refs(kind: Kind, ids: impl IntoIterator<Item = u64>) -> Vec<ObjectRef> {

@@ -23,7 +23,7 @@ pub(super) fn observation(origin: &Origin, kind: Kind, row: Value) -> Result<Obs
 }
 
 fn read<T: DeserializeOwned>(row: &Value) -> Result<T, String> {
-    json::read_value(row.clone())
+    Ok(json::read_value(row.clone())?)
 }
 
 /// The words that make up a name.

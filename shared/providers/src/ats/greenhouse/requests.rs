@@ -14,10 +14,9 @@ const PER_PAGE: &str = "500";
 
 /// Headers of every request to Harvest.
 pub(super) fn headers(context: &Context<'_>) -> Result<HeaderMap, AtsError> {
-    let token =
-        context.token.ok_or_else(|| AtsError::Unauthorised("this connection has no access token".to_owned()))?;
+    let token = context.token.ok_or_else(|| AtsError::Unauthorised("this connection has no access token".into()))?;
     let mut bearer = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))
-        .map_err(|_| AtsError::Unauthorised("the access token makes no header".to_owned()))?;
+        .map_err(|_| AtsError::Unauthorised("the access token makes no header".into()))?;
     bearer.set_sensitive(true);
     let mut headers = HeaderMap::new();
     headers.insert(header::AUTHORIZATION, bearer);

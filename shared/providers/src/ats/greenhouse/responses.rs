@@ -31,12 +31,14 @@ pub(super) fn failure(reply: &Reply, now: Timestamp) -> AtsError {
     let said = status.to_string();
     match status {
         StatusCode::TOO_MANY_REQUESTS => limited(reply, now, WINDOW_S),
-        StatusCode::UNAUTHORIZED => AtsError::Unauthorised(said),
-        StatusCode::FORBIDDEN => AtsError::Refused(format!("{said}: a scope is missing, or the user is no site admin")),
-        StatusCode::REQUEST_TIMEOUT => AtsError::Unavailable(said),
-        status if status.is_server_error() => AtsError::Unavailable(said),
-        status if status.is_client_error() => AtsError::Refused(said),
-        _ => AtsError::InvalidResponse(format!("{said} is not expected")),
+        StatusCode::UNAUTHORIZED => AtsError::Unauthorised(said.into()),
+        StatusCode::FORBIDDEN => {
+            AtsError::Refused(format!("{said}: a scope is missing, or the user is no site admin").into())
+        }
+        StatusCode::REQUEST_TIMEOUT => AtsError::Unavailable(said.into()),
+        status if status.is_server_error() => AtsError::Unavailable(said.into()),
+        status if status.is_client_error() => AtsError::Refused(said.into()),
+        _ => AtsError::InvalidResponse(format!("{said} is not expected").into()),
     }
 }
 
@@ -53,14 +55,14 @@ pub(super) fn rows(reply: &Reply, now: Timestamp) -> Result<Vec<Value>, AtsError
     if reply.status != StatusCode::OK {
         return Err(failure(reply, now));
     }
-    json::read(&reply.body).map_err(|error| AtsError::InvalidResponse(format!("a list is expected: {error}")))
+    Ok(json::read(&reply.body)?)
 }
 
 /// The cursor of the page that follows.
 pub(super) fn next(reply: &Reply) -> Result<Option<String>, AtsError> {
     let mut given = reply.headers.get_all(header::LINK).iter().filter_map(|value| value.to_str().ok());
     let Some(link) = given.find(|link| link.contains("rel=\"next\"")) else { return Ok(None) };
-    let lost = || AtsError::InvalidResponse("the link to the next page has no cursor".to_owned());
+    let lost = || AtsError::InvalidResponse("the link to the next page has no cursor".into());
     let (url, _) = link.trim_start().strip_prefix('<').and_then(|link| link.split_once('>')).ok_or_else(lost)?;
     // Only the cursor is used, so that no link can direct the credentials elsewhere.
     let url = Url::parse(url).map_err(|_| lost())?;
@@ -82,7 +84,7 @@ pub(super) fn pause(reply: &Reply, now: Timestamp) -> Option<Duration> {
 /// Parses the reply to the request of a cursor.
 pub(super) fn page(context: &Context<'_>, cursor: Cursor<'_>, answer: &Reply) -> Result<Page, AtsError> {
     if matches!(cursor, Cursor::Next(..)) && answer.status == StatusCode::UNPROCESSABLE_ENTITY {
-        return Err(AtsError::CursorExpired(answer.status.to_string()));
+        return Err(AtsError::CursorExpired(answer.status.to_string().into()));
     }
     let rows = rows(answer, context.now)?;
     let mut page = Page { server_time: server_time(answer), pause: pause(answer, context.now), ..Page::default() };
@@ -103,7 +105,7 @@ pub(super) fn page(context: &Context<'_>, cursor: Cursor<'_>, answer: &Reply) ->
             fill(&mut page, context, list, rows);
             // One page of several cannot show which objects are gone.
             if next(answer)?.is_some() {
-                return Err(AtsError::InvalidResponse("one page is expected for ids".to_owned()));
+                return Err(AtsError::InvalidResponse("one page is expected for ids".into()));
             }
             let there = |id: &str| {
                 let known = page.observations.iter().any(|seen| seen.record.provider_id() == Some(id));
@@ -117,12 +119,12 @@ pub(super) fn page(context: &Context<'_>, cursor: Cursor<'_>, answer: &Reply) ->
 
 /// There is always a user: without access to users all lists are empty, and all objects would count as gone.
 fn unseen() -> AtsError {
-    AtsError::Refused("no users are shown: the user in whose name is asked is no site admin".to_owned())
+    AtsError::Refused("no users are shown: the user in whose name is asked is no site admin".into())
 }
 
 fn check(rows: Vec<Value>, user: Option<&str>) -> Result<(), AtsError> {
     let row = rows.into_iter().next().ok_or_else(unseen)?;
-    let row: wire::User = json::read_value(row).map_err(AtsError::InvalidResponse)?;
+    let row: wire::User = json::read_value(row)?;
     if user.is_some() && (row.site_admin == Some(false) || row.deactivated == Some(true)) {
         return Err(unseen());
     }

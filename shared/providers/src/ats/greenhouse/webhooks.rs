@@ -45,8 +45,9 @@ impl WebhookVerifier for Greenhouse {
 
 impl WebhookSource for Greenhouse {
     fn interpret(&self, origin: &Origin, body: &[u8], received_at: Timestamp) -> Result<Event, Unreadable> {
-        let Envelope { action, payload } = json::read(body).map_err(Unreadable)?;
-        let meaning = events::meaning(origin, &action, payload, received_at).map_err(Unreadable)?;
+        let Envelope { action, payload } = json::read(body)?;
+        let meaning =
+            events::meaning(origin, &action, payload, received_at).map_err(|error| Unreadable(error.into()))?;
         // The name comes from outside and appears on a screen.
         Ok(Event { action: action.chars().filter(|c| !c.is_control()).take(100).collect(), meaning })
     }

@@ -38,11 +38,11 @@ fn post(context: &Context<'_>, path: &str, body: &Value) -> Result<HttpRequest, 
 
 /// A number that becomes a part of a path or of a body.
 fn id(text: &str) -> Result<u64, AtsError> {
-    text.parse().map_err(|_| AtsError::Refused("an id of this provider is a number".to_owned()))
+    text.parse().map_err(|_| AtsError::Refused("an id of this provider is a number".into()))
 }
 
 fn invalid_step() -> AtsError {
-    AtsError::Refused("this is no step of that change".to_owned())
+    AtsError::Refused("this is no step of that change".into())
 }
 
 impl WriteBack for Greenhouse {
@@ -63,7 +63,7 @@ impl WriteBack for Greenhouse {
                 post(context, &format!("applications/{}/move", id(application)?), &body)
             }
             (Change::Reject { application, reason }, (DO, _)) => {
-                let reason = reason.as_deref().ok_or_else(|| AtsError::Refused("a reason is needed".to_owned()))?;
+                let reason = reason.as_deref().ok_or_else(|| AtsError::Refused("a reason is needed".into()))?;
                 let body = json!({"rejection_reason_id": id(reason)?});
                 post(context, &format!("applications/{}/reject", id(application)?), &body)
             }
@@ -119,7 +119,7 @@ impl WriteBack for Greenhouse {
             ) => {
                 let rows: Vec<wire::ApplicationStatus> = list(context, answer)?;
                 let current = rows.into_iter().find(|row| row.id.to_string() == *application);
-                let current = current.ok_or_else(|| AtsError::Refused("there is no such application".to_owned()))?;
+                let current = current.ok_or_else(|| AtsError::Refused("there is no such application".into()))?;
                 looked(change, &current, look == AGAIN)
             }
             (Change::MoveStage { application, .. }, ("from", _)) | (Change::Reject { application, .. }, (DO, _)) => {
@@ -133,7 +133,7 @@ impl WriteBack for Greenhouse {
                 }
                 let openings: Vec<Opening> = list(context, answer)?;
                 let first = openings.iter().min_by_key(|opening| (opening.sort_order, opening.id));
-                let first = first.ok_or_else(|| AtsError::Refused("the job has no open opening".to_owned()))?;
+                let first = first.ok_or_else(|| AtsError::Refused("the job has no open opening".into()))?;
                 Ok(ChangeProgress::Next(format!("fill:{}", first.id)))
             }
             (Change::Hire { application }, ("fill", opening)) => {
@@ -184,7 +184,7 @@ fn submit(context: &Context<'_>, change: &Change) -> Result<HttpRequest, AtsErro
     // A name of a board is a part of the path: nothing in it may lead elsewhere.
     let board = context.account;
     if board.is_empty() || !board.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
-        return Err(AtsError::Refused("the account is no name of a job board".to_owned()));
+        return Err(AtsError::Refused("the account is no name of a job board".into()));
     }
     let mut headers = HeaderMap::new();
     headers.insert(header::AUTHORIZATION, basic(context.credentials.get("board_api_key")?, "")?);
@@ -195,7 +195,7 @@ fn submit(context: &Context<'_>, change: &Change) -> Result<HttpRequest, AtsErro
 
 fn list<T: DeserializeOwned>(context: &Context<'_>, answer: &Reply) -> Result<Vec<T>, AtsError> {
     let rows = responses::rows(answer, context.now)?;
-    rows.into_iter().map(|row| json::read_value(row).map_err(AtsError::InvalidResponse)).collect()
+    rows.into_iter().map(|row| Ok(json::read_value(row)?)).collect()
 }
 
 /// The result of a step that changes something; after a refusal the change is looked up once more.
@@ -223,8 +223,8 @@ fn looked(change: &Change, current: &wire::ApplicationStatus, last: bool) -> Res
     }
     match next {
         Some(next) if !last && status == Some("in_process") => Ok(ChangeProgress::Next(next)),
-        Some(_) if status == Some("in_process") => Err(AtsError::Refused("422 Unprocessable Entity".to_owned())),
-        _ => Err(AtsError::Refused("the application is not in progress, or it is of no job".to_owned())),
+        Some(_) if status == Some("in_process") => Err(AtsError::Refused("422 Unprocessable Entity".into())),
+        _ => Err(AtsError::Refused("the application is not in progress, or it is of no job".into())),
     }
 }
 

@@ -28,7 +28,7 @@ struct Refusal {
 
 impl TokenGrant for Lever {
     fn token_request(&self, context: &Context<'_>) -> Result<HttpRequest, AtsError> {
-        let url = context.hosts.url("auth", "/oauth/token").map_err(|error| AtsError::Refused(error.to_string()))?;
+        let url = context.hosts.url("auth", "/oauth/token")?;
         let secret = |name| Ok::<_, AtsError>(context.credentials.get(name)?.expose_secret());
         let mut form = url::form_urlencoded::Serializer::new(String::new());
         form.extend_pairs([
@@ -45,8 +45,7 @@ impl TokenGrant for Lever {
 
     fn parse_token(&self, context: &Context<'_>, reply: &Reply) -> Result<TokenResponse, AtsError> {
         if reply.status == StatusCode::OK {
-            let Token { access_token, expires_in, refresh_token } =
-                json::read(&reply.body).map_err(AtsError::InvalidResponse)?;
+            let Token { access_token, expires_in, refresh_token } = json::read(&reply.body)?;
             let lifetime = SignedDuration::from_secs(i64::from(expires_in));
             return Ok(TokenResponse {
                 access_token: SecretString::from(access_token),
@@ -58,9 +57,9 @@ impl TokenGrant for Lever {
         let Refusal { error } = json::read(&reply.body).unwrap_or_default();
         match (error.as_str(), reply.status) {
             ("invalid_grant", _) => {
-                Err(AtsError::ReauthorizationRequired("Lever does not take the refresh token".to_owned()))
+                Err(AtsError::ReauthorizationRequired("Lever does not take the refresh token".into()))
             }
-            (_, StatusCode::FORBIDDEN) => Err(AtsError::Unauthorised("403".to_owned())),
+            (_, StatusCode::FORBIDDEN) => Err(AtsError::Unauthorised("403".into())),
             _ => Err(refused(context, reply)),
         }
     }

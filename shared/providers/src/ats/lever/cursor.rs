@@ -113,7 +113,7 @@ impl Cursor {
     /// Reads a text that [`Cursor::text`] wrote.
     pub(super) fn parse(text: &str) -> Result<Self, AtsError> {
         // Only this crate writes cursors: another one is of another version, and nothing is lost by beginning anew.
-        serde_json::from_str(text).map_err(|_| AtsError::CursorExpired("the cursor is of another version".to_owned()))
+        serde_json::from_str(text).map_err(|_| AtsError::CursorExpired("the cursor is of another version".into()))
     }
 
     pub(super) fn text(&self) -> String {

@@ -29,15 +29,15 @@ pub(super) const CONFIDENTIAL: &str = "confidential";
 
 /// A URL of the API below `/v1`; the segments may be anything.
 pub(super) fn url(context: &Context<'_>, segments: &[&str]) -> Result<Url, AtsError> {
-    let mut url = context.hosts.url("api", "/v1").map_err(|error| AtsError::Refused(error.to_string()))?;
-    url.path_segments_mut().map_err(|()| AtsError::Refused("the API's URL has no path".to_owned()))?.extend(segments);
+    let mut url = context.hosts.url("api", "/v1")?;
+    url.path_segments_mut().map_err(|()| AtsError::Refused("the API's URL has no path".into()))?.extend(segments);
     Ok(url)
 }
 
 /// A header with a secret in it.
 fn secret(value: &str) -> Result<HeaderValue, AtsError> {
     let mut value = HeaderValue::try_from(value)
-        .map_err(|_| AtsError::Unauthorised("a secret of this connection has signs that no header takes".to_owned()))?;
+        .map_err(|_| AtsError::Unauthorised("a secret of this connection has signs that no header takes".into()))?;
     value.set_sensitive(true);
     Ok(value)
 }
@@ -50,11 +50,11 @@ fn authorization(context: &Context<'_>) -> Result<HeaderValue, AtsError> {
             secret(&format!("Basic {}", BASE64_STANDARD.encode(key.expose_secret())))
         }
         LoginMethod::RefreshToken => {
-            let missing = || AtsError::Unauthorised("there is no access token".to_owned());
+            let missing = || AtsError::Unauthorised("there is no access token".into());
             secret(&format!("Bearer {}", context.token.ok_or_else(missing)?.expose_secret()))
         }
         LoginMethod::WebhookOnly | LoginMethod::ClientCredentials | LoginMethod::UserPassword => {
-            Err(AtsError::Unauthorised("this connection has no way to sign in".to_owned()))
+            Err(AtsError::Unauthorised("this connection has no way to sign in".into()))
         }
     }
 }
@@ -122,7 +122,7 @@ pub(super) fn of(context: &Context<'_>, cursor: &Cursor) -> Result<HttpRequest, 
             vec!["opportunities"]
         }
         Cursor::Opportunity { ids, .. } => {
-            let none = || AtsError::CursorExpired("the cursor names no opportunity".to_owned());
+            let none = || AtsError::CursorExpired("the cursor names no opportunity".into());
             vec!["opportunities", ids.first().ok_or_else(none)?]
         }
         Cursor::DeletedOpportunities(place) => {
@@ -183,16 +183,16 @@ pub(super) fn refused(context: &Context<'_>, reply: &Reply) -> AtsError {
     let word = |code: &String| code.len() <= 64 && code.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     let words = code.filter(word).map_or_else(|| status.to_string(), |code| format!("{status} {code}"));
     if reply.status == StatusCode::BAD_REQUEST && message.is_some_and(|text| text.contains("Invalid offset token")) {
-        return AtsError::CursorExpired("Lever does not know the offset token any more".to_owned());
+        return AtsError::CursorExpired("Lever does not know the offset token any more".into());
     }
     match reply.status {
-        StatusCode::UNAUTHORIZED => AtsError::Unauthorised(words),
+        StatusCode::UNAUTHORIZED => AtsError::Unauthorised(words.into()),
         StatusCode::TOO_MANY_REQUESTS => match reply.retry_after(context.now) {
             Some(wait) => AtsError::RateLimited { wait, stated: true },
             None => AtsError::RateLimited { wait: WAIT, stated: false },
         },
-        StatusCode::REQUEST_TIMEOUT => AtsError::Unavailable(words),
-        other if other.is_server_error() => AtsError::Unavailable(words),
-        _ => AtsError::Refused(words),
+        StatusCode::REQUEST_TIMEOUT => AtsError::Unavailable(words.into()),
+        other if other.is_server_error() => AtsError::Unavailable(words.into()),
+        _ => AtsError::Refused(words.into()),
     }
 }

@@ -12,7 +12,7 @@ use super::requests::refused;
 use super::wire::{Identified, List, Named, One};
 use crate::ats::port::{AtsError, Context, Next, Page};
 use crate::transport::http::Reply;
-use crate::transport::json;
+use crate::transport::json::{self, InvalidJson};
 
 /// Kinds that an opportunity is.
 pub(super) const OPPORTUNITY: [Kind; 2] = [Kind::Candidate, Kind::Application];
@@ -143,9 +143,9 @@ fn continue_with(page: &mut Page, cursor: &Cursor, by_id: bool) {
 }
 
 fn list(reply: &Reply) -> Result<(Vec<Value>, Option<String>), AtsError> {
-    let List { data, next, has_next } = json::read(&reply.body).map_err(AtsError::InvalidResponse)?;
+    let List { data, next, has_next } = json::read(&reply.body)?;
     match (has_next, next) {
-        (true, None) => Err(AtsError::InvalidResponse("there are more rows, and no token for them".to_owned())),
+        (true, None) => Err(AtsError::InvalidResponse("there are more rows, and no token for them".into())),
         (true, next) => Ok((data, next)),
         (false, _) => Ok((data, None)),
     }
@@ -207,11 +207,9 @@ fn one<T: DeserializeOwned>(
     id: &str,
     observed: impl FnOnce(T) -> Vec<Observation>,
 ) -> Result<(), AtsError> {
-    let One { data } = json::read(&reply.body).map_err(AtsError::InvalidResponse)?;
+    let One { data } = json::read(&reply.body)?;
     if id_of(&data).as_deref() != Some(id) {
-        return Err(AtsError::InvalidResponse(
-            "another object was answered than the one that was asked for".to_owned(),
-        ));
+        return Err(AtsError::InvalidResponse("another object was answered than the one that was asked for".into()));
     }
     row(page, kinds, data, str::to_owned, observed);
     Ok(())
@@ -262,8 +260,8 @@ fn gone(page: &mut Page, reply: &Reply, kinds: &[Kind]) -> Result<Option<String>
 /// Rows with a name; what has none has its id for one.
 fn named(reply: &Reply) -> Result<(Vec<Named>, Option<String>), AtsError> {
     let (data, next) = list(reply)?;
-    let named: Result<Vec<Named>, String> = data.into_iter().map(json::read_value).collect();
-    Ok((named.map_err(AtsError::InvalidResponse)?, next))
+    let named: Result<Vec<Named>, InvalidJson> = data.into_iter().map(json::read_value).collect();
+    Ok((named?, next))
 }
 
 fn stages(reply: &Reply, mut naming: Naming) -> Result<Cursor, AtsError> {
@@ -299,6 +297,6 @@ pub(super) fn hired(reply: &Reply) -> Result<Vec<String>, AtsError> {
 /// The ids of the rows of a page.
 pub(super) fn identified(reply: &Reply) -> Result<Vec<String>, AtsError> {
     let (data, _) = list(reply)?;
-    let ids: Result<Vec<Identified>, String> = data.into_iter().map(json::read_value).collect();
-    Ok(ids.map_err(AtsError::InvalidResponse)?.into_iter().map(|row| row.id).collect())
+    let ids: Result<Vec<Identified>, InvalidJson> = data.into_iter().map(json::read_value).collect();
+    Ok(ids?.into_iter().map(|row| row.id).collect())
 }

@@ -96,7 +96,7 @@ impl WebhookVerifier for Lever {
 
 impl WebhookSource for Lever {
     fn interpret(&self, _origin: &Origin, body: &[u8], _received_at: Timestamp) -> Result<Event, Unreadable> {
-        let Envelope { event, data } = json::read(body).map_err(Unreadable)?;
+        let Envelope { event, data } = json::read(body)?;
         let meaning = meaning(&event, data.unwrap_or_default())?;
         // The name comes from outside and appears on a screen.
         Ok(Event { action: event.chars().filter(|c| !c.is_control()).take(100).collect(), meaning })
@@ -117,8 +117,8 @@ impl WebhookSubscriptions for Lever {
         if reply.status != StatusCode::CREATED {
             return Err(requests::refused(context, reply));
         }
-        let One { data } = json::read(&reply.body).map_err(AtsError::InvalidResponse)?;
-        let Subscription { configuration } = json::read_value(data).map_err(AtsError::InvalidResponse)?;
+        let One { data } = json::read(&reply.body)?;
+        let Subscription { configuration } = json::read_value(data)?;
         Ok(SecretString::from(configuration.signature_token))
     }
 }
@@ -159,7 +159,7 @@ fn meaning(event: &str, data: Data) -> Result<Meaning, Unreadable> {
     let Some(opportunity) = opportunity_id else { return Ok(Meaning::Ping) };
     // They become a part of an URL, and they are not signed.
     if !plain(&opportunity) || interview_id.as_ref().is_some_and(|id| !plain(id)) {
-        return Err(Unreadable("an id is no plain word".to_owned()));
+        return Err(Unreadable("an id is no plain word".into()));
     }
     // The lookup of an application returns its candidate, too.
     let of_opportunity = || vec![ObjectRef::new(Kind::Application, &opportunity)];

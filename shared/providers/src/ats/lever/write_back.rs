@@ -52,8 +52,11 @@ impl WriteBack for Lever {
             }
             (Change::Reject { application, reason }, WRITE) => {
                 let reason = reason.as_ref().or_else(|| context.settings.get(REJECTION_REASON));
-                let none =
-                    || AtsError::Refused(format!("no reason was given, and there is no setting `{REJECTION_REASON}`"));
+                let none = || {
+                    AtsError::Refused(
+                        format!("no reason was given, and there is no setting `{REJECTION_REASON}`").into(),
+                    )
+                };
                 put(context, application, "archived", json!({"reason": reason.ok_or_else(none)?}))
             }
             (Change::Hire { .. }, "") => {
@@ -117,7 +120,7 @@ impl WriteBack for Lever {
                 Ok(if there { touched(application) } else { next(WRITE) })
             }
             (Change::Hire { .. }, "") => match hired(reply)? {
-                reasons if reasons.is_empty() => Err(AtsError::Refused("no archive reason means a hire".to_owned())),
+                reasons if reasons.is_empty() => Err(AtsError::Refused("no archive reason means a hire".into())),
                 reasons => Ok(ChangeProgress::Next(format!("{LOOK}{}", reasons.join(" ")))),
             },
             (Change::Hire { application }, step) if step.starts_with(LOOK) => {
@@ -129,8 +132,7 @@ impl WriteBack for Lever {
                 Ok(ChangeProgress::Next(format!("{END}{}", reasons.first().copied().unwrap_or_default())))
             }
             (Change::Note { application, reference, .. }, step) if step != WRITE => {
-                let List { data, next: offset, has_next } =
-                    json::read(&reply.body).map_err(AtsError::InvalidResponse)?;
+                let List { data, next: offset, has_next } = json::read(&reply.body)?;
                 let reference = reference.to_string();
                 if data.into_iter().any(|note| holds(note, &reference)) {
                     return Ok(touched(application));
@@ -144,11 +146,9 @@ impl WriteBack for Lever {
                 Ok(if there.is_empty() { next(WRITE) } else { of(&there) })
             }
             (Change::Submit { .. }, FIND) => Ok(of(&identified(reply)?)),
-            (Change::Submit { .. }, _) => match json::read(&reply.body).map_err(AtsError::InvalidResponse)? {
+            (Change::Submit { .. }, _) => match json::read(&reply.body)? {
                 Taken { ok: true } => Ok(next(FIND)),
-                Taken { ok: false } => {
-                    Err(AtsError::Refused("the postings API did not take the application".to_owned()))
-                }
+                Taken { ok: false } => Err(AtsError::Refused("the postings API did not take the application".into())),
             },
             (
                 Change::MoveStage { application, .. }
@@ -176,7 +176,7 @@ fn of(ids: &[String]) -> ChangeProgress {
 }
 
 fn invalid_step() -> AtsError {
-    AtsError::Refused("this change has no such step".to_owned())
+    AtsError::Refused("this change has no such step".into())
 }
 
 fn opportunity(context: &Context<'_>, id: &str) -> Result<HttpRequest, AtsError> {
@@ -191,8 +191,8 @@ fn put(context: &Context<'_>, id: &str, what: &str, body: Value) -> Result<HttpR
 }
 
 fn parse_opportunity(reply: &Reply) -> Result<Opportunity, AtsError> {
-    let One { data } = json::read(&reply.body).map_err(AtsError::InvalidResponse)?;
-    json::read_value(data).map_err(AtsError::InvalidResponse)
+    let One { data } = json::read(&reply.body)?;
+    Ok(json::read_value(data)?)
 }
 
 /// The reason for which an opportunity has ended; empty when none is given.
@@ -210,8 +210,7 @@ fn holds(note: Value, reference: &str) -> bool {
 /// Lever requires.
 fn submit(context: &Context<'_>, change: &Change) -> Result<HttpRequest, AtsError> {
     let Change::Submit { job, first_name, last_name, email, phone } = change else { return Err(invalid_step()) };
-    let wrong = |error: &dyn std::fmt::Display| AtsError::Refused(error.to_string());
-    let mut url: Url = context.hosts.url("api", "/v0/postings").map_err(|error| wrong(&error))?;
+    let mut url: Url = context.hosts.url("api", "/v0/postings")?;
     url.path_segments_mut().map_err(|()| invalid_step())?.extend([context.account, job.as_str()]);
     url.query_pairs_mut().append_pair("key", context.credentials.get("postings_key")?.expose_secret());
     let name: Vec<&str> =

@@ -97,17 +97,17 @@ impl TokenGrant for Workday {
         match (reply.status, denied.as_str()) {
             (StatusCode::OK, _) => {}
             (StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED, "invalid_grant") => {
-                return Err(AtsError::ReauthorizationRequired("the refresh token is not accepted any more".to_owned()));
+                return Err(AtsError::ReauthorizationRequired("the refresh token is not accepted any more".into()));
             }
             (StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED, "invalid_client") => {
-                return Err(AtsError::Unauthorised("the API client or its secret is not accepted".to_owned()));
+                return Err(AtsError::Unauthorised("the API client or its secret is not accepted".into()));
             }
             (status, _) => {
                 let error = soap::by_status(reply, context.now);
-                return Err(error.unwrap_or_else(|| AtsError::Unavailable(format!("it answered {status}"))));
+                return Err(error.unwrap_or_else(|| AtsError::Unavailable(format!("it answered {status}").into())));
             }
         }
-        let token: Token = json::read(&reply.body).map_err(AtsError::InvalidResponse)?;
+        let token: Token = json::read(&reply.body)?;
         let good_for = SignedDuration::from_secs(token.expires_in.unwrap_or(USUAL).clamp(0, 86_400));
         // The one that was sent stays good and comes back; another one replaces it.
         let sent = context.credentials.get("refresh_token")?.expose_secret();

@@ -77,7 +77,7 @@ impl Cursor {
     /// # Errors
     /// When it is none of ours.
     pub(super) fn parse(text: &str) -> Result<Self, AtsError> {
-        serde_json::from_str(text).map_err(|_| AtsError::CursorExpired("the cursor is none of Workday's".to_owned()))
+        serde_json::from_str(text).map_err(|_| AtsError::CursorExpired("the cursor is none of Workday's".into()))
     }
 }
 

@@ -57,7 +57,7 @@ fn mapping(text: &str) -> Result<Mapping, String> {
 
 fn setting<'a>(context: &Context<'a>, name: &str) -> Result<&'a str, AtsError> {
     let found = context.settings.get(name).map(String::as_str);
-    found.ok_or_else(|| AtsError::Refused(format!("the setting `{name}` is missing")))
+    found.ok_or_else(|| AtsError::Refused(format!("the setting `{name}` is missing").into()))
 }
 
 /// The request for the report.
@@ -67,7 +67,7 @@ fn setting<'a>(context: &Context<'a>, name: &str) -> Result<&'a str, AtsError> {
 pub(super) fn call(context: &Context<'_>, since: Option<Timestamp>) -> Result<HttpRequest, AtsError> {
     let (owner, report) = (setting(context, "raas_owner")?, setting(context, "raas_report")?);
     for part in [owner, report] {
-        name(part).map_err(AtsError::Refused)?;
+        name(part).map_err(|wrong| AtsError::Refused(wrong.into()))?;
     }
     let path = format!("/ccx/service/customreport2/{}/{owner}/{report}", soap::tenant(context)?);
     let mut url = soap::url(context, &path)?;
@@ -104,10 +104,10 @@ pub(super) fn read(context: &Context<'_>, reply: &Reply) -> Result<Page, AtsErro
         return Err(error);
     }
     if !reply.status.is_success() {
-        return Err(AtsError::Unavailable(format!("it answered {}", reply.status)));
+        return Err(AtsError::Unavailable(format!("it answered {}", reply.status).into()));
     }
-    let field = mapping(setting(context, "raas_mapping")?).map_err(AtsError::Refused)?.candidate;
-    let report: Report = json::read(&reply.body).map_err(AtsError::InvalidResponse)?;
+    let field = mapping(setting(context, "raas_mapping")?).map_err(|wrong| AtsError::Refused(wrong.into()))?.candidate;
+    let report: Report = json::read(&reply.body)?;
     let mut page = Page { server_time: date(reply), ..Page::default() };
     let mut found = BTreeSet::new();
     for (number, row) in report.rows.iter().enumerate() {

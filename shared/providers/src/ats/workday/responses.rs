@@ -29,7 +29,7 @@ pub(super) fn page(context: &Context<'_>, cursor: &Cursor, reply: &Reply) -> Res
             Ok(Page::default())
         }
         Cursor::Begin { list, since } => begin(*list, *since, &answer("Server_Timestamp")?),
-        Cursor::Report { .. } => Err(AtsError::Refused("a report is not read here".to_owned())),
+        Cursor::Report { .. } => Err(AtsError::Refused("a report is not read here".into())),
         Cursor::Page { list: list @ List::People, at, page, since } => {
             let place = place(*list, *at, *page, *since);
             place.rows(&answer(candidates::RESPONSE)?, |answer, page| {
@@ -93,7 +93,7 @@ impl Place<'_> {
     /// The rows of a page, and where the list continues.
     fn rows(&self, answer: &Node, read: impl FnOnce(&Node, &mut Page)) -> Result<Page, AtsError> {
         let pages = answer.text("Response_Results/Total_Pages").and_then(whole);
-        let pages = pages.ok_or_else(|| AtsError::InvalidResponse("Total_Pages is missing".to_owned()))?;
+        let pages = pages.ok_or_else(|| AtsError::InvalidResponse("Total_Pages is missing".into()))?;
         let mut page = Page { server_time: Some(self.at), ..Page::default() };
         if self.page < pages {
             page.next = Next::More((self.again)(self.page + 1).to_string());
@@ -111,7 +111,7 @@ fn whole(text: &str) -> Option<u32> {
 
 fn begin(list: List, since: Option<Timestamp>, answer: &Node) -> Result<Page, AtsError> {
     let at: Option<Timestamp> = answer.text("Server_Timestamp_Data").and_then(|text| text.parse().ok());
-    let at = at.ok_or_else(|| AtsError::InvalidResponse("the server's time cannot be read".to_owned()))?;
+    let at = at.ok_or_else(|| AtsError::InvalidResponse("the server's time cannot be read".into()))?;
     let next = Next::More(Cursor::Page { list, at, page: 1, since }.to_string());
     Ok(Page { server_time: Some(at), next, ..Page::default() })
 }

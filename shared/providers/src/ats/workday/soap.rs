@@ -48,7 +48,7 @@ pub(super) fn call(context: &Context<'_>, request: &Request) -> Result<HttpReque
             String::new()
         }
         LoginMethod::UserPassword => security(context)?,
-        _ => return Err(AtsError::Refused("this way to sign in is not one of Workday's".to_owned())),
+        _ => return Err(AtsError::Refused("this way to sign in is not one of Workday's".into())),
     };
     let Request { name, inner } = request;
     let body = format!(
@@ -65,7 +65,7 @@ pub(super) fn call(context: &Context<'_>, request: &Request) -> Result<HttpReque
 /// # Errors
 /// When the host is none of Workday's.
 pub(super) fn url(context: &Context<'_>, path: &str) -> Result<url::Url, AtsError> {
-    context.hosts.url("api", path).map_err(|error| AtsError::Refused(format!("it was not asked: failed to {error}")))
+    Ok(context.hosts.url("api", path)?)
 }
 
 /// The tenant's name, which is a part of every path.
@@ -78,7 +78,7 @@ pub(super) fn tenant<'a>(context: &Context<'a>) -> Result<&'a str, AtsError> {
     if good && (1..=64).contains(&name.len()) {
         Ok(name)
     } else {
-        Err(AtsError::Refused("the tenant's name has other signs than letters, digits, - and _".to_owned()))
+        Err(AtsError::Refused("the tenant's name has other signs than letters, digits, - and _".into()))
     }
 }
 
@@ -87,7 +87,7 @@ pub(super) fn tenant<'a>(context: &Context<'a>) -> Result<&'a str, AtsError> {
 /// # Errors
 /// When there is none.
 pub(super) fn bearer(context: &Context<'_>) -> Result<HeaderValue, AtsError> {
-    let token = context.token.ok_or_else(|| AtsError::Unauthorised("there is no token".to_owned()))?;
+    let token = context.token.ok_or_else(|| AtsError::Unauthorised("there is no token".into()))?;
     sensitive(format!("Bearer {}", token.expose_secret()))
 }
 
@@ -97,7 +97,7 @@ pub(super) fn bearer(context: &Context<'_>) -> Result<HeaderValue, AtsError> {
 /// When the text is not valid in a header.
 pub(super) fn sensitive(text: String) -> Result<HeaderValue, AtsError> {
     let mut value = HeaderValue::try_from(text)
-        .map_err(|_| AtsError::Unauthorised("a secret has signs that no header may have".to_owned()))?;
+        .map_err(|_| AtsError::Unauthorised("a secret has signs that no header may have".into()))?;
     value.set_sensitive(true);
     Ok(value)
 }
@@ -127,7 +127,7 @@ pub(super) fn answer((reply, now): (&Reply, Timestamp), name: &str) -> Result<No
         Ok(envelope) => envelope,
         // A gateway's page, not the service.
         Err(_) if reply.status.is_server_error() => return Err(unavailable(reply.status)),
-        Err(error) => return Err(AtsError::InvalidResponse(error)),
+        Err(error) => return Err(AtsError::InvalidResponse(error.into())),
     };
     if let Some(reported) = envelope.find("Body/Fault") {
         return Err(fault(reported));
@@ -139,7 +139,7 @@ pub(super) fn answer((reply, now): (&Reply, Timestamp), name: &str) -> Result<No
     let mut elements = body.into_iter().flat_map(|body| body.children);
     elements
         .find(|element| element.name == name)
-        .ok_or_else(|| AtsError::InvalidResponse(format!("there is no {name}")))
+        .ok_or_else(|| AtsError::InvalidResponse(format!("there is no {name}").into()))
 }
 
 /// The error of a status alone; none where the body has to be read.
@@ -149,18 +149,18 @@ pub(super) fn by_status(reply: &Reply, now: Timestamp) -> Option<AtsError> {
             let reported = reply.retry_after(now);
             Some(AtsError::RateLimited { wait: reported.unwrap_or(A_WHILE), stated: reported.is_some() })
         }
-        StatusCode::UNAUTHORIZED => Some(AtsError::Unauthorised("the token or the password is not good".to_owned())),
+        StatusCode::UNAUTHORIZED => Some(AtsError::Unauthorised("the token or the password is not good".into())),
         StatusCode::REQUEST_TIMEOUT => Some(unavailable(reply.status)),
         StatusCode::INTERNAL_SERVER_ERROR => None,
         status if status.is_server_error() => Some(unavailable(status)),
-        status if status.is_client_error() => Some(AtsError::Refused(format!("it answered {status}"))),
-        status if status.is_redirection() => Some(AtsError::Refused(format!("it answered {status}"))),
+        status if status.is_client_error() => Some(AtsError::Refused(format!("it answered {status}").into())),
+        status if status.is_redirection() => Some(AtsError::Refused(format!("it answered {status}").into())),
         _ => None,
     }
 }
 
 fn unavailable(status: StatusCode) -> AtsError {
-    AtsError::Unavailable(format!("it answered {status}"))
+    AtsError::Unavailable(format!("it answered {status}").into())
 }
 
 /// The wait before the next request.
@@ -177,13 +177,13 @@ fn fault(reported: &Node) -> AtsError {
     let error = reported.find("detail/Validation_Fault/Validation_Error");
     let place = error.and_then(|error| error.text("Xpath")).unwrap_or_default();
     if code.ends_with("authenticationerror") || lower.contains("invalid username or password") {
-        AtsError::Unauthorised(said)
+        AtsError::Unauthorised(said.into())
     } else if place.contains("As_Of_Entry_DateTime") {
-        AtsError::CursorExpired(said)
+        AtsError::CursorExpired(said.into())
     } else if code.ends_with("validationerror") || error.is_some() || FINAL.iter().any(|words| lower.contains(words)) {
-        AtsError::Refused(said)
+        AtsError::Refused(said.into())
     } else {
-        AtsError::Unavailable(said)
+        AtsError::Unavailable(said.into())
     }
 }
 
@@ -196,7 +196,7 @@ fn without_values(text: &str) -> String {
 
 /// Whether a refusal says that an id is not, or not any more, one of its type.
 pub(super) fn is_unknown_id(error: &AtsError) -> bool {
-    matches!(error, AtsError::Refused(said) if said.contains("is not a valid ID value"))
+    matches!(error, AtsError::Refused(said) if said.to_string().contains("is not a valid ID value"))
 }
 
 #[cfg(test)]

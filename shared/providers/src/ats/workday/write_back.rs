@@ -50,12 +50,12 @@ fn request(context: &Context<'_>, change: &Change, step: &str) -> Result<Request
             Ok(moved(application, "Disposition_Step_Reference", reason))
         }
         Change::Reject { reason: None, .. } => {
-            Err(AtsError::Refused("Workday turns nobody down without a reason".to_owned()))
+            Err(AtsError::Refused("Workday turns nobody down without a reason".into()))
         }
         Change::Hire { application } => {
             let step = context.settings.get(auth::HIRE_STEP);
             let step =
-                step.ok_or_else(|| AtsError::Refused(format!("the setting `{}` is missing", auth::HIRE_STEP)))?;
+                step.ok_or_else(|| AtsError::Refused(format!("the setting `{}` is missing", auth::HIRE_STEP).into()))?;
             Ok(moved(application, "Next_Step_Reference", step))
         }
         Change::Submit { email, .. } if step.is_empty() => {
@@ -63,7 +63,7 @@ fn request(context: &Context<'_>, change: &Change, step: &str) -> Result<Request
             Ok(candidates::request(&candidates::with_email(email), &filter))
         }
         Change::Submit { .. } => Ok(put(change, step)),
-        Change::Note { .. } => Err(AtsError::Refused("Workday takes no notes on applications".to_owned())),
+        Change::Note { .. } => Err(AtsError::Refused("Workday takes no notes on applications".into())),
     }
 }
 
@@ -104,7 +104,7 @@ fn read(change: &Change, step: &str, reply: (&Reply, Timestamp)) -> Result<Chang
         }
         Change::Submit { job, .. } if step.is_empty() => Ok(looked(&soap::answer(reply, candidates::RESPONSE)?, job)),
         Change::Submit { .. } => Ok(ChangeProgress::Done(submitted(&soap::answer(reply, PUT)?))),
-        Change::Note { .. } => Err(AtsError::Refused("Workday takes no notes on applications".to_owned())),
+        Change::Note { .. } => Err(AtsError::Refused("Workday takes no notes on applications".into())),
     }
 }
 

@@ -48,9 +48,7 @@ impl HttpConnector for Connector {
         let (outbound, timeout) = (self.outbound.clone(), self.timeout);
         HttpConnectorFuture::new(async move {
             let failed = |error: SendError| ConnectorError::io(error.into());
-            let HttpRequest { method, url, headers, body } = own(&request).map_err(failed)?;
-            let request = outbound.client().request(method, url).headers(headers).body(body);
-            let reply = outbound.send(request, timeout).await.map_err(failed)?;
+            let reply = outbound.send(own(&request).map_err(failed)?, timeout).await.map_err(failed)?;
             response(reply).map_err(failed)
         })
     }
@@ -58,7 +56,7 @@ impl HttpConnector for Connector {
 
 /// A request of the SDK as one of ours.
 pub(super) fn own(request: &SdkRequest) -> Result<HttpRequest, SendError> {
-    let wrong = |what: &str| SendError::NotSent(format!("the SDK's {what} cannot be sent"));
+    let wrong = |what: &str| SendError::NotSent(format!("the SDK's {what} cannot be sent").into());
     let method = Method::from_bytes(request.method().as_bytes()).map_err(|_| wrong("method"))?;
     let url = Url::parse(request.uri()).map_err(|_| wrong("URL"))?;
     let mut headers = HeaderMap::new();
@@ -74,7 +72,7 @@ pub(super) fn own(request: &SdkRequest) -> Result<HttpRequest, SendError> {
 
 /// A reply of ours as a response for the SDK.
 fn response(reply: Reply) -> Result<SdkResponse, SendError> {
-    let unreadable = || SendError::NoReply("the status of the reply cannot be read".to_owned());
+    let unreadable = || SendError::NoReply("the status of the reply cannot be read".into());
     let mut response = SdkResponse::new(reply.status.as_u16().try_into().map_err(|_| unreadable())?, reply.body.into());
     for (name, value) in &reply.headers {
         // What is no text is of no use to the SDK.

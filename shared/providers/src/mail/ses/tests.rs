@@ -118,18 +118,22 @@ fn a_mail_is_sent_once_and_a_lost_reply_is_unknown() {
     type Meaning = fn(&MailError) -> bool;
     let unknown: Meaning = |error| matches!(error, MailError::Unknown(_));
     type Outcome = Result<(u16, &'static str), SendError>;
-    let table: [(Outcome, Meaning); 9] = [
+    let table: [(Outcome, Meaning); 12] = [
         (Err(SendError::NotSent("refused".into())), |error| *error == MailError::Unreachable("refused".into())),
         (Err(SendError::NoReply("timed out".into())), |error| *error == MailError::Unknown("timed out".into())),
         (Ok((200, "{")), unknown),
         (Ok((200, "{}")), unknown),
+        (Ok((204, "")), unknown),
         (Ok((500, "<html>")), unknown),
+        // A message id is an acceptance with a success only.
+        (Ok((500, r#"{"MessageId":"m-1"}"#)), unknown),
+        (Ok((302, r#"{"MessageId":"m-1"}"#)), |error| matches!(error, MailError::Unreachable(_))),
         (Ok((503, r#"{"__type":"ServiceUnavailable"}"#)), unknown),
         (Ok((429, r#"{"__type":"TooManyRequestsException","message":"slow"}"#)), |error| {
-            *error == MailError::Later { wait: Duration::ZERO, detail: "429 TooManyRequestsException: slow".to_owned() }
+            *error == MailError::Later { wait: Duration::ZERO, cause: "429 TooManyRequestsException: slow".into() }
         }),
         (Ok((400, r#"{"__type":"MessageRejected","message":"m"}"#)), |error| {
-            *error == MailError::Rejected("400 MessageRejected: m".to_owned())
+            *error == MailError::Rejected("400 MessageRejected: m".into())
         }),
         (Ok((400, r#"{"__type":"SendingPausedException"}"#)), |error| matches!(error, MailError::Stopped(_))),
     ];
@@ -176,8 +180,8 @@ fn the_recorded_limit_is_waited_for() {
     let Ok(text) = std::fs::read_to_string(folder.join("providers/ses/error_429_sendemail.json")) else { return };
     let recorded: Value = serde_json::from_str(&text).expect("json");
     let limited = check(429, recorded["headers"]["x-amzn-errortype"].as_str(), &recorded["body"].to_string());
-    let detail = "429 TooManyRequestsException: Maximum sending rate exceeded.".to_owned();
-    assert_eq!(limited, Err(MailError::Later { wait: Duration::ZERO, detail }));
+    let cause = "429 TooManyRequestsException: Maximum sending rate exceeded.".into();
+    assert_eq!(limited, Err(MailError::Later { wait: Duration::ZERO, cause }));
     // A recorded bounce of a foreign mail is parsed, and is none of ours; with our tag it is.
     let text = std::fs::read_to_string(folder.join("providers/ses/sns_notification_bounce.json")).expect("recorded");
     let envelope: Value = serde_json::from_str(&text).expect("json");

@@ -63,7 +63,10 @@ async fn a_rejection_without_a_reason_takes_that_of_the_settings() {
     let application = active(&acme);
     let any = Change::Reject { application: application.clone(), reason: None };
     let refused = lever.change(&any).await.expect_err("no reason");
-    assert!(matches!(&refused, AtsError::Refused(reason) if reason.contains("rejection_reason")), "{refused:?}");
+    assert!(
+        matches!(&refused, AtsError::Refused(reason) if reason.to_string().contains("rejection_reason")),
+        "{refused:?}"
+    );
     lever.settings.insert("rejection_reason".to_owned(), REASONS[1].0.to_owned());
     twice(&lever, &any).await;
     assert_eq!(field(&acme, &application, "rejection_reason"), REASONS[1].1);
