@@ -113,7 +113,10 @@ impl Fixture {
 
     async fn submit(&self) -> ActionJob {
         let published = |state: &mut lever::state::State| {
-            let published = |posting: &&Row| posting.text("state") == Some("published");
+            let published = |posting: &&Row| {
+                let public = posting.text("confidentiality") == Some("non-confidential");
+                public && posting.text("state") == Some("published")
+            };
             state.store.rows(Rows::Postings).values().find(published).map(|posting| state.uuid(posting.id))
         };
         let job = self.account.with(published).expect("a posting");

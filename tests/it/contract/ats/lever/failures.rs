@@ -64,7 +64,8 @@ async fn a_refresh_token_is_used_once_and_replaced() {
     ] {
         lever.fault(fault);
         let error = lever.sign_in().await.map(|_| ()).expect_err("no token");
-        assert!(error.to_string().starts_with(wanted), "{error}");
+        let chain = aws::telemetry::chain(&error).to_string();
+        assert!(chain.starts_with(wanted), "{chain}");
     }
 }
 
