@@ -28,7 +28,7 @@ fn number(name: &str) -> Option<u64> {
 fn give_way() {
     if std::env::var_os("STACK_JSON").is_some() {
         // Where it is refused, the worlds are only faster.
-        let _ = rustix::process::nice(15);
+        let _ = rustix::process::nice(5);
     }
 }
 

@@ -59,6 +59,11 @@ impl Plan {
         plan
     }
 
+    /// Whether everything has to be compiled.
+    pub(crate) const fn compiles_everything(&self) -> bool {
+        self.crates.is_none()
+    }
+
     /// The filter of nextest for unit tests: of the crates and of all that use them; none when there is nothing to run.
     pub(crate) fn unit_tests(&self) -> Option<String> {
         match &self.crates {

@@ -50,6 +50,8 @@ enum Phase {
     Sam,
     /// The lint of the template by `cfn-lint`.
     Cfn,
+    /// All that is tested or deployed, compiled at once: the crates that wait for others leave no core idle then.
+    Compile,
     /// Tests that need nothing but the workspace.
     Unit,
     /// Rules of the repository and end-to-end tests, against a stack on port 4666.
@@ -61,6 +63,8 @@ impl Phase {
         let may_break = match self {
             Self::Unit => plan.unit_tests().is_some(),
             Self::Sam | Self::Cfn => plan.template,
+            // A phase that runs alone compiles what it needs.
+            Self::Compile => plan.compiles_everything(),
             Self::Fmt | Self::Clippy | Self::Integration => true,
         };
         may_break && args.only.is_none_or(|only| only == self)
@@ -76,6 +80,7 @@ impl fmt::Display for Phase {
         formatter.write_str(match self {
             Self::Fmt => "fmt",
             Self::Clippy => "clippy",
+            Self::Compile => "compile",
             Self::Unit => "unit",
             Self::Sam => "sam",
             Self::Cfn => "cfn",
@@ -113,9 +118,9 @@ pub(crate) async fn test(args: &TestArgs) -> Result<()> {
         Ok(())
     };
     in_turn(Phase::Fmt, Phase::Fmt).await?;
-    // The linters of the template take one core for a while, when the compiler has begun to wait for its last crates.
+    // The linters of the template read files for ten seconds, in which the compiler does not need both cores.
     tokio::try_join!(in_turn(Phase::Clippy, Phase::Clippy), in_turn(Phase::Sam, Phase::Cfn))?;
-    in_turn(Phase::Unit, Phase::Integration).await?;
+    in_turn(Phase::Compile, Phase::Integration).await?;
     report::heading(format!("All tests passed in {}.", report::duration(began.elapsed())));
     let passed: u64 = phases.iter().map(|phase| passed_in(&site, *phase)).sum();
     println!("{passed} passed, 0 failed");
@@ -137,6 +142,7 @@ async fn run(phase: Phase, site: &Site, args: &TestArgs, plan: &Plan) -> Result<
             let arguments = ["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"];
             cargo(site, phase, &arguments).await?;
         }
+        Phase::Compile => cargo(site, phase, &["build", "--workspace", "--all-targets", "--locked"]).await?,
         Phase::Unit => {
             let mut command = nextest::command(site, "unit").await?;
             command.args(["--lib", "--bins"]);
