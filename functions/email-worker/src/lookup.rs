@@ -7,7 +7,6 @@ use aws::batch::Invocation;
 use aws::breaker::Verdict;
 use aws::clock;
 use aws::error::AwsError;
-use aws::telemetry::chain;
 use domain::failure::Failure;
 use domain::mail_event::{MailEvent, MailEventKind, MailReference};
 use domain::notification::{Notification, NotificationState};
@@ -227,7 +226,8 @@ impl EmailWorker {
             // Events of other mails are left out.
             Ok(events) => Lookup::Events(events.into_iter().filter(|event| event.reference == *reference).collect()),
             Err(error) => {
-                tracing::warn!(notification.id = %notification.id, mail.provider = provider.info.id, error = %chain(&error), "a mail could not be looked up at its provider");
+                // Its causes may be the words of the provider, which may name the recipient.
+                tracing::warn!(notification.id = %notification.id, mail.provider = provider.info.id, %error, "a mail could not be looked up at its provider");
                 match error {
                     LookupError::NotAllowed(_) => Lookup::Unavailable,
                     LookupError::Later { wait, .. } => Lookup::Failed(wait),

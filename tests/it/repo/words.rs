@@ -30,11 +30,6 @@ const BANNED_RUNS: [[&str; 2]; 10] = [
 /// The longest name of a test, in characters.
 const LONGEST_TEST_NAME: usize = 60;
 
-/// Whether a file's names are checked. Those of the simulators are not clean yet.
-fn in_scope(name: &str) -> bool {
-    name.ends_with(".rs") && !name.starts_with("tests/simulators/")
-}
-
 /// The words of an identifier, in lower case: `OrderIds` and `order_ids` are `order` and `ids`.
 fn words(identifier: &str) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
@@ -68,7 +63,7 @@ fn banned(text: &str) -> BTreeSet<String> {
 #[test]
 fn identifiers_use_the_words_of_the_field() -> Result<()> {
     let mut violations = Vec::new();
-    for (name, text) in sources()?.iter().filter(|(name, _)| in_scope(name)) {
+    for (name, text) in sources()?.iter().filter(|(name, _)| name.ends_with(".rs")) {
         let found = banned(text);
         if !found.is_empty() {
             violations.push(format!("{name}: {}", found.into_iter().collect::<Vec<_>>().join(", ")));
@@ -96,7 +91,7 @@ fn test_names(text: &str) -> Vec<String> {
 #[test]
 fn test_names_have_at_most_60_characters() -> Result<()> {
     let mut violations = Vec::new();
-    for (file, text) in sources()?.iter().filter(|(name, _)| in_scope(name)) {
+    for (file, text) in sources()?.iter().filter(|(name, _)| name.ends_with(".rs")) {
         let long = |name: &String| name.chars().count() > LONGEST_TEST_NAME;
         violations.extend(test_names(text).into_iter().filter(long).map(|name| format!("{file}: {name}")));
     }

@@ -75,11 +75,11 @@ pub(super) fn opportunity(state: &State, row: &Row, query: &Query) -> Value {
         let found = owner.as_str().filter(|_| query.expands(what)).and_then(|id| state.find(Table::Users, id));
         found.map_or_else(|| owner.clone(), |found| user(state, found))
     };
-    let shown = |one: &Row| match query.expands("applications") {
+    let expanded = |one: &Row| match query.expands("applications") {
         true => application(state, row, one),
         false => json!(state.uuid(one.id)),
     };
-    let applications: Vec<Value> = state.parts(row.id, Table::Applications).map(shown).collect();
+    let applications: Vec<Value> = state.parts(row.id, Table::Applications).map(expanded).collect();
     let number = STAGES.iter().position(|(id, _)| row.text("stage") == Some(id)).filter(|_| query.expands("stage"));
     let further = json!({
         "updatedAt": updated(row), "name": of_person("name"), "headline": of_person("headline"),
@@ -144,7 +144,7 @@ pub(super) fn deleted(state: &State, Tombstone { table, at, row }: &Tombstone) -
     with(json!({"id": state.uuid(row.id), "deletedAt": at}), further)
 }
 
-/// A webhook; the signature token is shown when it is created and never again.
+/// A webhook; the signature token is application when it is created and never again.
 pub(super) fn hook(state: &State, row: &Row, secret: bool) -> Value {
     let origins = Some(row.get("_origins")).filter(|origins| !origins.is_null());
     let conditions = given("conditions", origins.map(|origins| json!({"origins": origins})));

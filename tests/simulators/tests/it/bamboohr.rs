@@ -125,7 +125,7 @@ async fn filters_and_orders_agree_with_the_true_state() {
     let truth = get(&app, "/_control/bamboohr/acme/applications").await.json();
     let rows = truth.get("items").and_then(Value::as_array).unwrap();
     let expected = |keep: &dyn Fn(&Value) -> bool, by: &str| {
-        let mut kept: Vec<(String, u64)> = rows
+        let mut matching: Vec<(String, u64)> = rows
             .iter()
             .filter(|row| keep(row))
             .map(|row| {
@@ -135,8 +135,8 @@ async fn filters_and_orders_agree_with_the_true_state() {
                 )
             })
             .collect();
-        kept.sort();
-        kept.into_iter().map(|(_, id)| id).collect::<Vec<_>>()
+        matching.sort();
+        matching.into_iter().map(|(_, id)| id).collect::<Vec<_>>()
     };
     let job = rows.first().and_then(|row| row.pointer("/job/id")).cloned().unwrap();
     let since = "2026-10-15";

@@ -59,7 +59,7 @@ fn job_ids(jobs: &[Value]) -> Vec<u64> {
 }
 
 #[tokio::test]
-async fn who_asks_for_nothing_does_not_see_all() {
+async fn without_filters_a_list_is_not_complete() {
     let (_, world) = new_world();
     let app = serving(&world);
     world.account("acme").unwrap().set_page_size(500);

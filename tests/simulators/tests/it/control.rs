@@ -198,7 +198,7 @@ async fn the_journal_is_ordered_bounded_and_without_credentials() {
 }
 
 #[tokio::test]
-async fn a_long_body_is_kept_in_part_and_a_huge_one_refused() {
+async fn a_long_body_is_stored_in_part_and_a_huge_one_refused() {
     let app = simulators::app();
     post(&app, "/gemini/x", json!("a".repeat(simulators::journal::BODY_TEXT_MAX + 1))).await;
     let journal = get(&app, "/_control/gemini/requests").await.json();

@@ -7,7 +7,7 @@ use crate::{Answer, call, fixture, missing, post};
 
 const MODEL: &str = "gemini-3.8-flash";
 
-async fn ask(app: &Router, model: &str, key: &str, body: &Value) -> Answer {
+async fn generate(app: &Router, model: &str, key: &str, body: &Value) -> Answer {
     let path = format!("/gemini/v1beta/models/{model}:generateContent");
     let headers = if key.is_empty() { vec![] } else { vec![("x-goog-api-key", key)] };
     call(app, "POST", &path, &headers, body).await
@@ -79,7 +79,7 @@ async fn refusals_have_the_envelope_of_the_api() {
         (MODEL, "k", with_schema("responseJsonSchema", &bounded), 400, "INVALID_ARGUMENT", "maxItems"),
     ];
     for (model, key, body, status, name, part) in table {
-        let answer = ask(&app, model, key, &body).await;
+        let answer = generate(&app, model, key, &body).await;
         let error = answer.json();
         let said = error.pointer("/error/message").and_then(Value::as_str).unwrap_or_default();
         assert!(said.contains(part), "{part}: {said}");
@@ -105,15 +105,15 @@ async fn the_shapes_are_the_recorded_ones() {
     let app = simulators::app();
     for (scenario, status, file, without) in table {
         post(&app, "/_control/gemini/scenario", json!({"name": scenario, "times": 1})).await;
-        let answer = ask(&app, MODEL, "k", &prompt("x")).await;
+        let answer = generate(&app, MODEL, "k", &prompt("x")).await;
         assert_eq!(answer.status, status, "{scenario}");
         if let Some(recorded) = fixture(&format!("providers/gemini/{file}")) {
             assert_eq!(missing(&recorded, &answer.json(), without), Vec::<String>::new(), "{file}");
         }
-        assert_eq!(ask(&app, MODEL, "k", &prompt("x")).await.status, 200, "one time only");
+        assert_eq!(generate(&app, MODEL, "k", &prompt("x")).await.status, 200, "one time only");
     }
     if let Some(recorded) = fixture("providers/gemini/400_api_key_invalid.json") {
-        let answer = ask(&app, MODEL, "invalid", &prompt("x")).await.json();
+        let answer = generate(&app, MODEL, "invalid", &prompt("x")).await.json();
         assert_eq!(missing(&recorded, &answer, &[]), Vec::<String>::new());
     }
 }
@@ -123,7 +123,7 @@ async fn scenarios_say_what_a_client_must_distinguish() {
     let app = simulators::app();
     let get = async |order: Value| {
         post(&app, "/_control/gemini/scenario", order).await;
-        ask(&app, MODEL, "k", &prompt("x")).await.json()
+        generate(&app, MODEL, "k", &prompt("x")).await.json()
     };
     let day = get(json!({"name": "quota_per_day"})).await;
     let quota = day.pointer("/error/details/0/violations/0/quotaId").and_then(Value::as_str).unwrap();
@@ -161,7 +161,7 @@ async fn the_answer_satisfies_the_schema_and_is_the_same_again() {
         "$defs": {"person": {"type": "object", "properties": {"name": {"type": "string"}, "boss": {"$ref": "#/$defs/person"}}}},
     });
     let body = with_schema("responseJsonSchema", &schema);
-    let answer = ask(&app, MODEL, "k", &body).await.json();
+    let answer = generate(&app, MODEL, "k", &body).await.json();
     let made: Value = serde_json::from_str(text(&answer)).unwrap();
     let summary = made.get("summary").and_then(Value::as_str).unwrap();
     assert!(summary.contains("Priya Raman") && summary.chars().count() <= 90, "{summary}");
@@ -175,13 +175,13 @@ async fn the_answer_satisfies_the_schema_and_is_the_same_again() {
     assert!(made.get("sure").is_some_and(Value::is_boolean) && made.get("note").is_some_and(Value::is_string));
     assert!(made.pointer("/people/1/name").is_some_and(Value::is_string), "{made}");
 
-    let again = ask(&app, MODEL, "k", &body).await.json();
+    let again = generate(&app, MODEL, "k", &body).await.json();
     assert_eq!(text(&answer), text(&again));
     assert_ne!(answer.get("responseId"), again.get("responseId"));
     // The OpenAPI form of a schema has its types in capitals.
     let openapi =
         json!({"type": "OBJECT", "properties": {"summary": {"type": "STRING"}, "rating": {"type": "INTEGER"}}});
-    let answer = ask(&app, MODEL, "k", &with_schema("responseSchema", &openapi)).await.json();
+    let answer = generate(&app, MODEL, "k", &with_schema("responseSchema", &openapi)).await.json();
     let made: Value = serde_json::from_str(text(&answer)).unwrap();
     assert!(made.get("rating").is_some_and(Value::is_u64), "{made}");
 }
@@ -202,7 +202,7 @@ async fn tokens_add_up_and_the_budget_cuts() {
         body.as_object_mut()
             .unwrap()
             .insert("generationConfig".to_owned(), json!({"maxOutputTokens": budget, "thinkingConfig": thinking}));
-        let answer = ask(&app, "gemini-flash-latest", "k", &body).await.json();
+        let answer = generate(&app, "gemini-flash-latest", "k", &body).await.json();
         assert_eq!(answer.pointer("/candidates/0/finishReason"), Some(&json!(reason)));
         assert_eq!(answer.get("modelVersion"), Some(&json!("gemini-3.8-flash")));
         let (candidates, thoughts) = (count(&answer, "candidatesTokenCount"), count(&answer, "thoughtsTokenCount"));

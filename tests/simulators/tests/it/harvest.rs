@@ -188,7 +188,7 @@ async fn filters_narrow_a_list_and_stay_in_the_cursor() {
 }
 
 #[tokio::test]
-async fn deleted_posts_are_told_only_when_asked_for() {
+async fn deleted_posts_are_listed_only_on_request() {
     let stage = stage(10);
     let token = stage.access().await;
     let id = stage.account.with(|state| {

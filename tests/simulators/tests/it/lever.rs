@@ -56,13 +56,13 @@ impl Lever {
         self.now.fetch_add(ms, Ordering::SeqCst) + ms
     }
 
-    async fn ask(&self, method: &str, path: &str, body: Value) -> Answer {
+    async fn request(&self, method: &str, path: &str, body: Value) -> Answer {
         let headers = [("authorization", &*key("acme")), ("content-type", "application/json")];
         call(&self.app, method, &format!("/lever/api/v1/{path}"), &headers, &body).await
     }
 
     async fn get(&self, path: &str) -> Answer {
-        self.ask("GET", path, Value::Null).await
+        self.request("GET", path, Value::Null).await
     }
 
     /// Every row of a list, page by page.

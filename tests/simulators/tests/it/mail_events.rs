@@ -46,7 +46,7 @@ fn part(value: &Value, pointer: &str) -> Value {
     value.pointer(pointer).unwrap().clone()
 }
 
-async fn ask(app: &Router, provider: &str) -> Value {
+async fn events_of(app: &Router, provider: &str) -> Value {
     let nothing = Value::Null;
     match provider {
         "sendgrid" => {
@@ -81,7 +81,7 @@ async fn outcomes_are_answered_in_the_providers_words_after_the_lag() {
     for (provider, first, then) in
         [("sendgrid", "processed", "bounce"), ("mailgun", "accepted", "failed"), ("brevo", "requests", "hardBounces")]
     {
-        assert_eq!(names(&ask(&app, provider).await), [first], "{provider}");
+        assert_eq!(names(&events_of(&app, provider).await), [first], "{provider}");
         let at = (jiff::Timestamp::now() + jiff::SignedDuration::from_secs(5)).to_string();
         let order = json!({"correlation": "n-1", "event": "bounced", "at": at});
         let happened = post(&app, &format!("/_control/{provider}/outcomes"), order).await;
@@ -90,13 +90,13 @@ async fn outcomes_are_answered_in_the_providers_words_after_the_lag() {
         let stored = get(&app, &format!("/_control/{provider}/mails")).await.json();
         assert_eq!(names(&stored["items"][0]["events"]), ["accepted", "bounced"], "{stored}");
         // Only Brevo is asked about a number of days, and so does not tell what was before.
-        assert_eq!(names(&ask(&app, provider).await), [first, then], "{provider}");
+        assert_eq!(names(&events_of(&app, provider).await), [first, then], "{provider}");
         assert_eq!(post(&app, &format!("/_control/{provider}/lag"), json!({"ms": 60_000})).await.status, 204);
-        assert_eq!(ask(&app, provider).await, json!([]), "{provider}");
+        assert_eq!(events_of(&app, provider).await, json!([]), "{provider}");
         assert_eq!(post(&app, &format!("/_control/{provider}/reset"), json!({})).await.status, 204);
     }
     send_all(&app).await;
-    assert_eq!(names(&ask(&app, "sendgrid").await), ["processed"], "reset forgets the lag");
+    assert_eq!(names(&events_of(&app, "sendgrid").await), ["processed"], "reset forgets the lag");
 }
 
 #[tokio::test]
@@ -230,7 +230,7 @@ async fn gmail_knows_the_notification_control_the_whole_reference() {
 }
 
 #[tokio::test]
-async fn the_index_says_who_can_be_told_what() {
+async fn the_index_lists_the_routes_of_each_provider() {
     let index = get(&simulators::app(), "/_control").await.json();
     for (provider, webhooks, scope) in [
         ("sendgrid", true, false),

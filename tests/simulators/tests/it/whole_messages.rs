@@ -134,16 +134,16 @@ async fn gmail_sends_for_a_token_and_finds_by_message_id() {
         assert_eq!(answer.json()["error"]["errors"][0]["reason"], reason, "{}", answer.text);
     }
     let list = "/gmail/gmail/v1/users/me/messages?q=rfc822msgid%3A";
-    let ask =
+    let search =
         async |id: &str| call(&app, "GET", &format!("{list}{id}"), &[("authorization", token)], &Value::Null).await;
-    assert_eq!(ask("n-1%40example.com").await.json()["messages"][0]["id"], good.json()["id"]);
-    assert!(ask("n-2%40example.com").await.json().get("messages").is_none());
+    assert_eq!(search("n-1%40example.com").await.json()["messages"][0]["id"], good.json()["id"]);
+    assert!(search("n-2%40example.com").await.json().get("messages").is_none());
     post(&app, "/_control/gmail/lag", json!({"ms": 60_000})).await;
-    assert!(ask("n-1%40example.com").await.json().get("messages").is_none());
+    assert!(search("n-1%40example.com").await.json().get("messages").is_none());
     post(&app, "/_control/gmail/scope", json!({"readonly": false})).await;
-    assert_eq!(ask("n-1%40example.com").await.status.as_u16(), 403);
+    assert_eq!(search("n-1%40example.com").await.status.as_u16(), 403);
     post(&app, "/_control/gmail/reset", json!({})).await;
-    assert_eq!(ask("n-1%40example.com").await.json()["resultSizeEstimate"], 0);
+    assert_eq!(search("n-1%40example.com").await.json()["resultSizeEstimate"], 0);
     assert_eq!(get(&app, "/_control/gmail/mails").await.json()["count"], 0);
 }
 

@@ -158,16 +158,16 @@ async fn what_waits_goes_to_the_webhooks_that_were_created_for_it() {
     let lever = Lever::grown(100);
     let (url, seen) = receiver().await;
     let hook = json!({"event": "candidateStageChange", "url": format!("{url}/200")});
-    let made = lever.ask("POST", "webhooks", hook).await.json();
+    let made = lever.request("POST", "webhooks", hook).await.json();
     let token = made["data"]["configuration"]["signatureToken"].as_str().unwrap().to_owned();
     let none = json!({"conditions": {"origins": []}});
     let deaf = json!({"event": "candidateStageChange", "url": format!("{url}/500"), "configuration": none});
-    assert_eq!(lever.ask("POST", "webhooks", deaf).await.status, 201);
+    assert_eq!(lever.request("POST", "webhooks", deaf).await.status, 201);
     let opportunity = lever.ids("opportunities").await[0].clone();
     for stage in ["offer", "lead-new"] {
-        lever.ask("PUT", &format!("opportunities/{opportunity}/stage"), json!({"stage": stage})).await;
+        lever.request("PUT", &format!("opportunities/{opportunity}/stage"), json!({"stage": stage})).await;
     }
-    lever.ask("PUT", &format!("opportunities/{opportunity}/archived"), json!({"reason": null})).await;
+    lever.request("PUT", &format!("opportunities/{opportunity}/archived"), json!({"reason": null})).await;
     assert_eq!(lever.acme().pending(), 3);
     let sent = lever.control("deliver", json!({"account": "acme"})).await.json();
     assert_eq!(sent["responses"].as_array().map(Vec::len), Some(2), "{sent}");

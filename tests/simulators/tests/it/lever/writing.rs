@@ -55,22 +55,22 @@ async fn a_refresh_token_is_good_once_its_access_token_for_an_hour() {
     assert_eq!((&granted["expires_in"], &granted["token_type"]), (&json!(3_600), &json!("Bearer")));
     let text = |granted: &Value, name: &str| granted[name].as_str().unwrap().to_owned();
     let access = format!("Bearer {}", text(&granted, "access_token"));
-    let ask = async |access: &str| {
+    let status_with = async |access: &str| {
         call(&lever.app, "GET", "/lever/api/v1/users", &[("authorization", access)], &Value::Null).await.status
     };
-    assert_eq!(ask(&access).await, 200);
+    assert_eq!(status_with(&access).await, 200);
     let used = token(&lever, "local-lever-refresh-acme", secret).await;
     assert_eq!((used.status.as_u16(), used.json()["error"].clone()), (403, json!("invalid_grant")));
     let second = token(&lever, &text(&granted, "refresh_token"), secret).await.json();
     assert_ne!(text(&second, "access_token"), text(&granted, "access_token"));
-    assert_eq!(ask(&access).await, 200);
+    assert_eq!(status_with(&access).await, 200);
     lever.pass(3_600_000);
-    assert_eq!(ask(&access).await, 401);
+    assert_eq!(status_with(&access).await, 401);
     assert_eq!(token(&lever, &text(&second, "refresh_token"), "wrong").await.status, 401);
     let third = token(&lever, &text(&second, "refresh_token"), secret).await.json();
-    assert_eq!(ask(&format!("Bearer {}", text(&third, "access_token"))).await, 200);
+    assert_eq!(status_with(&format!("Bearer {}", text(&third, "access_token"))).await, 200);
     lever.control("acme/access", json!({"expired": true})).await;
-    assert_eq!(ask(&format!("Bearer {}", text(&third, "access_token"))).await, 401);
+    assert_eq!(status_with(&format!("Bearer {}", text(&third, "access_token"))).await, 401);
     lever.control("acme/access", json!({"revoked": true})).await;
     let revoked = token(&lever, &text(&third, "refresh_token"), secret).await;
     assert_eq!(revoked.json()["error"], json!("invalid_grant"));
@@ -85,7 +85,7 @@ async fn stage_end_and_note_are_written_back_in_the_name_of_a_user() {
     let user = lever.ids("users").await[0].clone();
     let path = |what: &str| format!("opportunities/{opportunity}/{what}?perform_as={user}");
     let before = acme.pending();
-    let moved = lever.ask("PUT", &path("stage"), json!({"stage": "offer"})).await;
+    let moved = lever.request("PUT", &path("stage"), json!({"stage": "offer"})).await;
     let data = &moved.json()["data"];
     assert_eq!((moved.status.as_u16(), &data["stage"], &data["id"]), (200, &json!("offer"), &json!(opportunity)));
     let last = data["stageChanges"].as_array().unwrap().last().unwrap();
@@ -96,19 +96,20 @@ async fn stage_end_and_note_are_written_back_in_the_name_of_a_user() {
     assert_eq!((&last["updatedAt"], &data["lastAdvancedAt"]), (&data["updatedAt"], &data["updatedAt"]));
     assert_eq!(of_kind(&acme, "application")[&opportunity]["stage"], json!("Offer"));
 
-    let hired = lever.ask("PUT", &path("archived"), json!({"reason": REASONS[HIRED].0})).await.json();
+    let hired = lever.request("PUT", &path("archived"), json!({"reason": REASONS[HIRED].0})).await.json();
     assert_eq!(hired["data"]["archived"]["reason"], json!(REASONS[HIRED].0));
     assert_eq!(of_kind(&acme, "application")[&opportunity]["status"], json!("hired"));
-    let back = lever.ask("PUT", &path("archived"), json!({"reason": null})).await.json();
+    let back = lever.request("PUT", &path("archived"), json!({"reason": null})).await.json();
     assert_eq!(back["data"]["archived"], Value::Null);
-    let rejected = lever.ask("PUT", &path("archived"), json!({"reason": REASONS[0].0, "cleanInterviews": true})).await;
+    let rejected =
+        lever.request("PUT", &path("archived"), json!({"reason": REASONS[0].0, "cleanInterviews": true})).await;
     assert_eq!(rejected.status, 200);
     let truth = of_kind(&acme, "application")[&opportunity].clone();
     assert_eq!((&truth["status"], &truth["rejection_reason"]), (&json!("rejected"), &json!(REASONS[0].1)));
     assert_eq!(acme.pending() - before, 5, "a stage, three ends, a hire");
 
     let updated = lever.get(&format!("opportunities/{opportunity}")).await.json()["data"]["updatedAt"].clone();
-    let note = lever.ask("POST", &path("notes"), json!({"value": "Call back"})).await;
+    let note = lever.request("POST", &path("notes"), json!({"value": "Call back"})).await;
     assert_eq!((note.status.as_u16(), &note.json()["data"]["fields"][0]["value"]), (201, &json!("Call back")));
     assert_eq!(lever.ids(&format!("opportunities/{opportunity}/notes")).await, [id(&note.json()["data"])]);
     assert_eq!(lever.get(&format!("opportunities/{opportunity}")).await.json()["data"]["updatedAt"], updated);
@@ -124,7 +125,7 @@ async fn stage_end_and_note_are_written_back_in_the_name_of_a_user() {
         ("PUT", "opportunities/x/archived".to_owned(), json!({"reason": REASONS[0].0}), 404),
         ("POST", "opportunities/x/notes".to_owned(), json!({"value": "x"}), 404),
     ] {
-        assert_eq!(lever.ask(method, &path, body.clone()).await.status, status, "{path} {body}");
+        assert_eq!(lever.request(method, &path, body.clone()).await.status, status, "{path} {body}");
     }
 }
 
@@ -188,11 +189,13 @@ async fn the_intake_takes_three_forms_and_finds_a_person_again() {
 #[tokio::test]
 async fn a_webhook_shows_its_signature_token_only_when_created() {
     let lever = Lever::new();
-    let made = lever.ask("POST", "webhooks", json!({"event": "candidateHired", "url": "https://example.com/h"})).await;
+    let made =
+        lever.request("POST", "webhooks", json!({"event": "candidateHired", "url": "https://example.com/h"})).await;
     assert_eq!(made.status, 201);
     let token = made.json()["data"]["configuration"]["signatureToken"].as_str().unwrap().to_owned();
     assert!(token.len() == 48 && token.chars().all(|sign| sign.is_ascii_hexdigit()));
-    let other = lever.ask("POST", "webhooks", json!({"event": "candidateDeleted", "url": "http://localhost/h"})).await;
+    let other =
+        lever.request("POST", "webhooks", json!({"event": "candidateDeleted", "url": "http://localhost/h"})).await;
     assert_ne!(other.json()["data"]["configuration"]["signatureToken"], json!(token));
     let listed = lever.get("webhooks").await;
     assert!(!listed.text.contains("signatureToken"));
@@ -203,13 +206,13 @@ async fn a_webhook_shows_its_signature_token_only_when_created() {
         assert_eq!(missing(recorded("get-webhooks"), &listed.json(), &[]), Vec::<String>::new());
     }
     let id = id(&made.json()["data"]);
-    assert_eq!(lever.ask("DELETE", &format!("webhooks/{id}"), Value::Null).await.status, 204);
-    assert_eq!(lever.ask("DELETE", &format!("webhooks/{id}"), Value::Null).await.status, 404);
+    assert_eq!(lever.request("DELETE", &format!("webhooks/{id}"), Value::Null).await.status, 204);
+    assert_eq!(lever.request("DELETE", &format!("webhooks/{id}"), Value::Null).await.status, 404);
     assert_eq!(lever.get("webhooks").await.json()["data"].as_array().map(Vec::len), Some(1));
     for wrong in
         [json!({"event": "jobCreated", "url": "https://example.com"}), json!({"event": "candidateHired", "url": "x"})]
     {
-        assert_eq!(lever.ask("POST", "webhooks", wrong).await.status, 400);
+        assert_eq!(lever.request("POST", "webhooks", wrong).await.status, 400);
     }
 }
 
