@@ -168,7 +168,8 @@ async fn kill(stack: &Stack, case: &'static Case) -> Killed {
 async fn model_requests(stack: &Stack, acme: &Org<'_>, suggestion: &Value) -> u64 {
     let id = suggestion["application_id"].as_str().expect("id");
     let application = acme.get(&format!("/api/applications/{id}")).await.body;
-    let name = application["candidate"]["name"].as_str().expect("a name");
+    // The last name is the number of the application; the prompt escapes some characters of other names.
+    let name = application["candidate"]["name"].as_str().and_then(|name| name.rsplit(' ').next()).expect("a name");
     let requests = stack.control("gemini", Method::GET, "/requests?limit=5000", None).await.body;
     let about = |request: &&Value| {
         let text = request["body"]["contents"][0]["parts"][0]["text"].as_str().unwrap_or_default();
