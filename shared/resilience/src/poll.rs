@@ -18,9 +18,9 @@ pub const FENCE: &str = "#owner = :owner AND #lease_until >= :now";
 /// The scheduler's push of a due time. Guards: a run that ended meanwhile has set its own next time, which stays.
 pub const PUSH_DUE: &str = "#next_at = :seen";
 
-/// The reason while a message is on its way to a worker.
+/// The activity while a message is on its way to a worker.
 pub const RUN_ENQUEUED: &str = "a run is on its way";
-/// The reason while a worker is at work.
+/// The activity while a worker is at work.
 pub const RUN_ACTIVE: &str = "a run is at work";
 
 /// Whether a connection is due.

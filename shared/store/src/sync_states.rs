@@ -29,6 +29,9 @@ use aws::table::{Item, Key, Page, Query, Table, Write, Written, from_item, map, 
 
 /// The lease of a worker, renewed with each page. A page takes at most half of it.
 pub const LEASE_DURATION: SignedDuration = SignedDuration::from_secs(90);
+
+/// The attribute that says what happens now, and that ends with the lease: the reason of the next due time stays beside it.
+const ACTIVITY: &str = "activity";
 /// An organisation has few connections.
 const MAX_LISTED: u16 = 1_000;
 
@@ -138,7 +141,7 @@ impl SyncStates {
         let write = Write::when(poll::PUSH_DUE)
             .value("seen", text(state.next_at.to_string()))
             .set("next_at", text(until.to_string()))
-            .set("reason", text(poll::RUN_ENQUEUED));
+            .set(ACTIVITY, text(poll::RUN_ENQUEUED));
         let written = self.table.update(&key(&state.connection_key()), write, false).await?;
         Ok(matches!(written, Written::Applied(_)))
     }
@@ -151,7 +154,7 @@ impl SyncStates {
         let (key, owner) = (key(connection), random::owner_token());
         let write = with_lease(Write::when(poll::CLAIM).value("now", number(now.as_millisecond())), now)
             .set(OWNER, text(owner.clone()))
-            .set("reason", text(poll::RUN_ACTIVE));
+            .set(ACTIVITY, text(poll::RUN_ACTIVE));
         match self.table.update(&key, write, true).await? {
             Written::Applied(item) => {
                 fault::point(fault::CLAIMED, &key.sk).await;
@@ -201,7 +204,7 @@ impl SyncStates {
     pub async fn release(&self, lease: &SyncLease, state: &SyncState) -> Result<Fenced, AwsError> {
         let mut item = stored(state)?;
         item.insert("next_at".to_owned(), text(whole_second(state.next_at).to_string()));
-        let write = fenced(lease, clock::now()).set_all(item).remove(OWNER).remove(LEASE);
+        let write = fenced(lease, clock::now()).set_all(item).remove(OWNER).remove(LEASE).remove(ACTIVITY);
         fault::point(fault::FINISHING, &lease.key.sk).await;
         let written = self.table.update(&lease.key, write, false).await?;
         fault::point(fault::FINISHED, &lease.key.sk).await;
@@ -213,7 +216,7 @@ impl SyncStates {
     /// # Errors
     /// When the table cannot be reached.
     pub async fn release_unchanged(&self, lease: &SyncLease) -> Result<Fenced, AwsError> {
-        let write = fenced(lease, clock::now()).remove(OWNER).remove(LEASE);
+        let write = fenced(lease, clock::now()).remove(OWNER).remove(LEASE).remove(ACTIVITY);
         Ok(self.table.update(&lease.key, write, false).await?.into())
     }
 }

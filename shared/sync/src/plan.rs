@@ -66,13 +66,18 @@ pub(crate) fn next_check(state: &SyncState, now: Timestamp) -> (Timestamp, Strin
     let wanted = if state.full.is_some() || state.incremental.is_some() { Some(now) } else { earliest };
     let wanted = wanted.unwrap_or(now);
     match state.parked_until {
-        Some(until) if until > wanted => (until, state.reason.clone()),
+        Some(until) if until > wanted => (until, parked_reason(state)),
         Some(_) | None if wanted <= now => (now, "a long run goes on".to_owned()),
         Some(_) | None if state.full_at == Some(wanted) && state.poll_at != Some(wanted) => {
             (wanted, "everything is read once a day".to_owned())
         }
-        Some(_) | None => (wanted, state.reason.clone()),
+        Some(_) | None => (wanted, state.poll_reason.as_ref().unwrap_or(&state.reason).clone()),
     }
+}
+
+/// The reason for which a connection waits that is parked.
+pub(crate) fn parked_reason(state: &SyncState) -> String {
+    state.parked_reason.as_ref().unwrap_or(&state.reason).clone()
 }
 
 /// The reason for which a connection that is not active waits, and the time of its next check.
@@ -90,4 +95,28 @@ pub(crate) fn idle(status: ConnectionStatus, now: Timestamp) -> Option<(Timestam
 
 pub(crate) fn later(now: Timestamp, by: SignedDuration) -> Timestamp {
     now.saturating_add(by).unwrap_or(now)
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::connection::ConnectionKey;
+
+    use super::*;
+
+    #[test]
+    fn each_due_time_has_its_own_reason() {
+        let now = Timestamp::UNIX_EPOCH;
+        let key = ConnectionKey { org: "acme".parse().expect("slug"), connection: "one".parse().expect("slug") };
+        let hours = |hours| later(now, SignedDuration::from_hours(hours));
+        let mut state = SyncState::new(key, "an-ats", now);
+        state.reason = "asked for by a person".to_owned();
+        (state.poll_at, state.poll_reason) = (Some(hours(1)), Some("it changes each hour".to_owned()));
+        state.full_at = Some(hours(24));
+        state.marks.insert("applications".to_owned(), 0);
+        assert_eq!(next_check(&state, now), (hours(1), "it changes each hour".to_owned()));
+        (state.parked_until, state.parked_reason) = (Some(hours(2)), Some("the provider asked to wait".to_owned()));
+        assert_eq!(next_check(&state, now), (hours(2), "the provider asked to wait".to_owned()));
+        (state.parked_until, state.full_at) = (None, Some(hours(0)));
+        assert_eq!(next_check(&state, hours(-1)), (hours(0), "everything is read once a day".to_owned()));
+    }
 }

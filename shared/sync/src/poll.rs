@@ -32,7 +32,7 @@ impl PollPlanner {
         state.polled_at = Some(run.started_at);
         let plan = state.rate.plan(now, &policy, random::chance());
         state.poll_at = Some(plan.at);
-        state.reason = plan.reason;
+        state.poll_reason = Some(plan.reason);
         Ok(())
     }
 
@@ -54,7 +54,7 @@ impl PollPlanner {
         }
         let plan = state.rate.plan(now, &policy, random::chance());
         state.poll_at = Some(plan.at);
-        state.reason = plan.reason;
+        state.poll_reason = Some(plan.reason);
         Ok(false)
     }
 

@@ -23,7 +23,7 @@ use crate::error::SyncError;
 use crate::leased::LeasedState;
 use crate::passes::lists::{SliceEnd, run_slice};
 use crate::passes::pass::Pass;
-use crate::plan::{idle, later, mode_to_run, next_check, next_full, wants};
+use crate::plan::{idle, later, mode_to_run, next_check, next_full, parked_reason, wants};
 use crate::poll::PollPlanner;
 use crate::progress::{hand_over, new_pass, resume};
 use crate::session::ConnectionSession;
@@ -111,7 +111,7 @@ impl ConnectionRunner {
             state.failures = 0;
         }
         if let Some(until) = state.parked_until.filter(|until| *until > now) {
-            state.next_at = until;
+            (state.next_at, state.reason) = (until, parked_reason(state));
             return leased.release().await;
         }
         state.parked_until = None;
@@ -120,6 +120,7 @@ impl ConnectionRunner {
             Err(SyncError::Aws(error)) => return Err(error),
             Err(error) => {
                 back_off(state, &error.to_string());
+                (state.next_at, state.reason) = (state.parked_until.unwrap_or(now), parked_reason(state));
                 return leased.release().await;
             }
         };
@@ -228,7 +229,7 @@ impl Runs<'_> {
                 let who = if ours { "this connection's requests are used up" } else { "the provider asked to wait" };
                 let reason = format!("{who} until {}", until.strftime("%H:%M:%S UTC"));
                 self.leased.state.parked_until = Some(until);
-                self.leased.state.reason.clone_from(&reason);
+                self.leased.state.parked_reason = Some(reason.clone());
                 (Verdict::Works, (RunOutcome::RateLimited, reason), Some(until))
             }
             SyncError::ReauthorizationRequired(_) => {
@@ -296,6 +297,6 @@ fn back_off(state: &mut SyncState, detail: &str) {
     let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::from_mins(1)).max(SignedDuration::from_secs(5));
     let until = later(clock::now(), wait);
     state.parked_until = Some(until);
-    state.reason =
-        format!("try {} failed: {detail}; the next one is at {}", state.failures, until.strftime("%H:%M UTC"));
+    let at = until.strftime("%H:%M UTC");
+    state.parked_reason = Some(format!("try {} failed: {detail}; the next one is at {at}", state.failures));
 }

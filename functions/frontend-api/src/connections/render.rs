@@ -30,11 +30,13 @@ pub(super) fn connection_response(
 /// Renders the sync state of a connection with this status.
 fn sync_response(state: SyncState, status: ConnectionStatus, now: Timestamp) -> SyncResponse {
     let running = running_runs(&state, now).into_iter().next().map(running_run_response);
-    let SyncState { next_at, reason, poll_at, full_at, parked_until, requested, last_run, succeeded_at, .. } = state;
+    let SyncState {
+        next_at, reason, activity, poll_at, full_at, parked_until, requested, last_run, succeeded_at, ..
+    } = state;
     // The plan of a connection that does not work is not carried out.
     let (next_at, reason) = match idle_reason(status) {
         Some(idle) => (None, idle.to_owned()),
-        None => (Some(next_at), reason),
+        None => (Some(next_at), activity.unwrap_or(reason)),
     };
     SyncResponse {
         next_at,

@@ -43,6 +43,7 @@ mod tests {
     use crate::sync_states::{SyncClaim, SyncState};
     use aws::clock;
     use aws::table::Table;
+    use resilience::poll;
     use resilience::work::Fenced;
 
     #[tokio::test]
@@ -68,5 +69,34 @@ mod tests {
         );
         let state = syncs.state(&key).await.expect("read").expect("a state");
         assert_eq!((state.parked_until, state.failures, state.requested), (None, 0, Some(Mode::Full)));
+    }
+
+    #[tokio::test]
+    async fn an_activity_ends_with_the_lease_and_leaves_the_reason() {
+        let syncs = SyncStates::new(Table::in_memory());
+        let key = ConnectionKey { org: "acme".parse().expect("slug"), connection: "one".parse().expect("slug") };
+        let now = whole_second(clock::now());
+        let new = SyncState::new(key.clone(), "an-ats", now);
+        syncs.create(&new).await.expect("written");
+        let activity = async || {
+            let state = syncs.state(&key).await.expect("read").expect("a state");
+            assert_eq!(state.reason, "new connection");
+            state.activity
+        };
+        assert!(syncs.push_due(&new, now).await.expect("written"));
+        assert_eq!(activity().await.as_deref(), Some(poll::RUN_ENQUEUED));
+        let claim = async || match syncs.claim(&key, clock::now()).await.expect("claimed") {
+            SyncClaim::Held(lease, state) => (lease, state),
+            SyncClaim::Busy(_) | SyncClaim::Missing => panic!("it is free"),
+        };
+        let (lease, state) = claim().await;
+        assert_eq!(activity().await.as_deref(), Some(poll::RUN_ACTIVE));
+        assert_eq!(syncs.checkpoint(&lease, &state, None, false).await.expect("written"), Fenced::Written);
+        assert_eq!(activity().await.as_deref(), Some(poll::RUN_ACTIVE));
+        assert_eq!(syncs.release(&lease, &state).await.expect("written"), Fenced::Written);
+        assert_eq!(activity().await, None);
+        let (lease, _) = claim().await;
+        assert_eq!(syncs.release_unchanged(&lease).await.expect("written"), Fenced::Written);
+        assert_eq!(activity().await, None);
     }
 }

@@ -81,15 +81,24 @@ pub struct SyncState {
     pub next_at: Timestamp,
     /// The reason for that time, in words for recruiting staff.
     pub reason: String,
+    /// What happens now, in the same words: a run is on its way, or at work. None when the connection waits.
+    #[serde(default, skip_serializing)]
+    pub activity: Option<String>,
     /// The due time of the next incremental pass; none before the first one.
     #[serde(default)]
     pub poll_at: Option<Timestamp>,
+    /// The reason for that due time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub poll_reason: Option<String>,
     /// The due time of the next full pass; none before the first one.
     #[serde(default)]
     pub full_at: Option<Timestamp>,
     /// The end of a wait that the provider requires.
     #[serde(default)]
     pub parked_until: Option<Timestamp>,
+    /// The reason for that wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parked_reason: Option<String>,
     /// The pass through everything that is under way.
     #[serde(default)]
     pub full: Option<Progress>,
@@ -143,9 +152,12 @@ impl SyncState {
             provider: provider.to_owned(),
             next_at: whole_second(now),
             reason: "new connection".to_owned(),
+            activity: None,
             poll_at: None,
+            poll_reason: None,
             full_at: None,
             parked_until: None,
+            parked_reason: None,
             full: None,
             incremental: None,
             last_mode: None,
