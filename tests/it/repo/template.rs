@@ -292,9 +292,15 @@ fn the_template_offers_the_mail_providers_that_there_are() -> Result<()> {
         if anywhere.into_iter().filter_map(Value::as_str).collect::<Vec<_>>() != without_host {
             broken.push(format!("what dev and staging may use is not {without_host:?}"));
         }
+        let fallback = list(template.pointer("/Rules/MailLeavesProduction/Assertions/1/Assert/Fn::EachMemberIn/1"));
+        let fallback: BTreeSet<&str> = fallback.into_iter().filter_map(Value::as_str).collect();
+        let sending: BTreeSet<&str> = all.iter().copied().filter(|id| *id != "log").chain([""]).collect();
+        let differ = fallback.symmetric_difference(&sending);
+        broken.extend(differ.map(|id| format!("MailFallback in prod and the registry differ by `{id}`")));
         broken
     }
     check(rule, |template| put(template, "/Parameters/MailProvider/AllowedValues", json!(["smtp", "pigeon"])))?;
+    check(rule, |template| put(template, "/Rules/MailLeavesProduction/Assertions", json!([])))?;
     check(rule, |template| put(template, "/Rules/OnlyProductionMailsOverPublicHosts/Assertions", json!([])))
 }
 
