@@ -5,10 +5,10 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use tokio::process::Command;
 
-use crate::{compile, processes, python, site::Site};
+use crate::{compile, processes, python, report, site::Site};
 
 /// The beginnings of the lines in which nextest names a test that did not pass.
-const NOT_PASSED: [&str; 6] = ["FAIL", "TIMEOUT", "TERMINATING", "SIG", "ABORT", "XFAIL"];
+const NOT_PASSED: [&str; 7] = ["FAIL", "TRY 2", "TIMEOUT", "TERMINATING", "SIG", "ABORT", "XFAIL"];
 
 /// `cargo nextest run` with a profile, for the whole workspace; what is selected comes as further arguments.
 pub(crate) async fn command(site: &Site, profile: &str) -> Result<Command> {
@@ -22,7 +22,12 @@ pub(crate) async fn command(site: &Site, profile: &str) -> Result<Command> {
 
 /// Runs it; an error names the tests that did not pass and the log that holds what they said.
 pub(crate) async fn run(site: &Site, what: &str, command: Command, log: &Path) -> Result<()> {
-    let Err(error) = processes::log(what, command, log).await else { return Ok(()) };
+    let Err(error) = processes::log(what, command, log).await else {
+        for name in second_try(&std::fs::read_to_string(log).context("failed to read the log of the tests")?) {
+            report::note(format!("passed at its second try only: {name}"));
+        }
+        return Ok(());
+    };
     let failed = failed(&std::fs::read_to_string(log).context("failed to read the log of the tests")?);
     if failed.is_empty() {
         return Err(error);
@@ -50,6 +55,15 @@ fn failed(log: &str) -> Vec<String> {
     names
 }
 
+/// The names of the tests that failed at first and passed at their second try.
+fn second_try(log: &str) -> Vec<String> {
+    let flaky = log.lines().filter(|line| line.trim_start().starts_with("FLAKY"));
+    let mut names: Vec<String> = flaky.filter_map(|line| Some(line.rsplit_once(' ')?.1.to_owned())).collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
 /// The number of tests that passed, from the closing line of a log.
 pub(crate) fn passed(log: &str) -> u64 {
     // `Summary [  12.345s] 400 tests run: 400 passed (2 slow), 5 skipped`
@@ -67,6 +81,13 @@ mod tests {
                        \u{20}       FAIL [   0.005s] (2/3) integration::it e2e::api::b\n\
                        \u{20}    TIMEOUT [  60.005s] (3/3) integration::it e2e::mail::c\n\
                        error: test run failed\n";
+
+    #[test]
+    fn a_test_that_passed_at_its_second_try_is_named() {
+        let log = "  TRY 1 FAIL [   1.0s] (1/3) integration::it e2e::a\n   FLAKY 2/2 [   1.0s] (1/3) integration::it e2e::a\n";
+        assert_eq!(second_try(log), ["e2e::a"]);
+        assert!(second_try(LOG).is_empty());
+    }
 
     #[test]
     fn the_closing_lines_say_how_many_passed_and_which_did_not() {

@@ -354,8 +354,11 @@ fn a_provider_that_takes_nothing_more_is_left_alone_at_once() {
                 items.iter().any(|item| item["name"] == "mail-brevo" && item["phase"] == "open")
             })
             .await;
-        let requests = stack.control("brevo", Method::GET, "/requests", None).await.body["count"].as_u64();
-        assert_eq!(requests, Some(1), "one answer was enough");
+        let requests = stack.control("brevo", Method::GET, "/requests?limit=1000", None).await.body;
+        // Lookups of mails of earlier tests may still come.
+        let ours = |request: &&Value| request["method"] == "POST" && request.to_string().contains(&mail.reference());
+        let ours = requests["items"].as_array().expect("requests").iter().filter(ours).count();
+        assert_eq!(ours, 1, "one answer was enough: {requests}");
         assert!(stack.control("brevo", Method::POST, "/reset", None).await.status.is_success());
         reset().await;
         until(&stack, &mail, "accepted").await;
