@@ -162,7 +162,7 @@ pub enum RetryKind {
     Postponed,
 }
 
-/// Works on one message. A panic goes on to the batch runner, which reports it and brings the message back.
+/// Works on one message. A panic reaches the batch runner, which reports it and releases the message.
 pub async fn work<J: LeasedJob>(job: &J, message: J::Message, invocation: Invocation) -> Outcome {
     match work_apart(job, &[(message, invocation)]).await.pop() {
         Some(Ok(outcome)) => outcome,

@@ -65,7 +65,7 @@ impl PollPlanner {
         }
         let (events, _) = self.control.events(&state.connection_key(), 1, None).await?;
         if let Some(at) = events.first().map(|event| event.received_at)
-            && state.rate.heard_at().is_none_or(|record_webhooks| record_webhooks < at)
+            && state.rate.heard_at().is_none_or(|heard_at| heard_at < at)
         {
             state.rate.record_webhooks(&policy(provider), at, 1);
         }

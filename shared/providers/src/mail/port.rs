@@ -181,7 +181,7 @@ pub trait Mailer: Send + Sync {
         now: Timestamp,
     ) -> BoxFuture<'a, Result<Accepted, MailError>>;
 
-    /// Looks up what became of a mail. None where the provider cannot be asked.
+    /// The lookup of mails; none where the provider has no such API.
     fn lookup(&self) -> Option<&dyn MailLookup> {
         None
     }
@@ -192,7 +192,7 @@ pub trait Mailer: Send + Sync {
     }
 }
 
-/// A mail provider that can be asked what became of a mail.
+/// A mail provider whose API gives the events of a mail.
 pub trait MailLookup: Send + Sync {
     /// Looks up the events of a mail within `timeout`: all that the provider knows, in any order. No events mean that the
     /// provider knows no such mail, at least not yet.

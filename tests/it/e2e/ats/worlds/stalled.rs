@@ -32,7 +32,7 @@ pub(super) async fn is_seen_by_the_stack(stack: &Stack) {
     assert_eq!(org.post("/api/connections", &body).await.status, 202);
     let begin = Instant::now();
     while order.exists() {
-        assert!(begin.elapsed() < INTERRUPTED_WITHIN, "nobody reads it");
+        assert!(begin.elapsed() < INTERRUPTED_WITHIN, "no worker reads it");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let died = Instant::now();
